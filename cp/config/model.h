@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration as the user wrote it, parsed and validated: plain values, no runtime state.
+ *
+ * Made by config_parse (config.h), immutable afterwards, freed by config_free. What the program
+ * derives from it (identities, tables, next hops) lives in other types: see cp/compile.h and
+ * dp/snapshot.h. Control thread only. All strings are owned by the config. Durations are
+ * nanoseconds. Invariant of a config that was accepted: names are unique within their kind, every
+ * reference (pool, interface) resolves.
+ */
+#ifndef CP_CONFIG_MODEL_H
+#define CP_CONFIG_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/units.h"
+
+#define CONFIG_MAX_WORKERS    64
+#define CONFIG_NAME_MAX       63 /* longest name of an object; letters, digits, '.', '_', '-' */
+#define CONFIG_MAX_INTERFACES 16
+
+enum interface_side {
+	SIDE_BOTH,
+	SIDE_CLIENT,
+	SIDE_BACKEND,
+};
+
+enum forward_mode {
+	FORWARD_DSR_L2,
+	FORWARD_DSR_IPIP,
+	FORWARD_DSR_GUE,
+	FORWARD_NAT,
+	FORWARD_FULL_NAT,
+};
+
+enum hash_mode {
+	HASH_CONNECTION,
+	HASH_CLIENT,
+};
+
+enum health_check {
+	HEALTH_NONE,
+	HEALTH_TCP,
+	HEALTH_HTTP,
+	HEALTH_HTTPS,
+	HEALTH_UDP,
+	HEALTH_ICMP,
+};
+
+struct dataplane_config {
+	unsigned int workers[CONFIG_MAX_WORKERS]; /* CPU numbers */
+	size_t n_workers;
+	unsigned int control; /* CPU number */
+	bool hugepages;       /* default true */
+	uint64_t memory;      /* bytes, for DPDK; default 2G */
+	bool share_cores;
+	bool idle_sleep;      /* idle = "sleep" */
+	uint32_t connections; /* per worker; default 4194304 */
+	uint32_t clients;     /* per worker; default 1048576 */
+	char **eal;           /* further arguments for DPDK */
+	size_t n_eal;
+	int line;
+};
+
+struct interface_address {
+	struct addr addr;  /* the interface's own */
+	struct prefix net; /* the subnet around it */
+};
+
+struct vlan_config {
+	uint16_t id; /* 1..4094 */
+	struct interface_address *addresses;
+	size_t n_addresses;
+	int line;
+};
+
+struct interface_config {
+	char *name;   /* at most 15 characters: it names the twin */
+	char *device; /* PCI address, or a DPDK device with its arguments */
+	enum interface_side side;
+	struct interface_address *addresses;
+	size_t n_addresses;
+	struct prefix *source_addresses; /* empty: the interface's own addresses */
+	size_t n_source_addresses;
+	struct vlan_config
+	    *vlans; /* tagged networks on this interface; the twin gets NAME.ID for each */
+	size_t n_vlans;
+	uint16_t mtu; /* default 1500 */
+	bool twin;    /* default true */
+	int line;
+};
+
+struct route_config {
+	struct prefix to; /* "default" in `to`: both families' /0 by the family of via */
+	struct addr via;
+	int line;
+};
+
+struct neighbour_config {
+	struct addr address;
+	struct mac mac;
+	size_t interface; /* index in interfaces */
+	uint16_t vlan;    /* 0: untagged */
+	int line;
+};
+
+struct backend_config {
+	struct addr address;
+	uint16_t port;   /* 0: the port that the client asked for (services on port 0 or DSR) */
+	uint32_t weight; /* default 100; 0 drains; at most 65535 */
+	int line;
+};
+
+struct health_config {
+	enum health_check check; /* default HEALTH_NONE */
+	char *path, *host;
+	uint16_t expect_low, expect_high; /* HTTP status range */
+	uint16_t port;                    /* 0: the backend's */
+	uint64_t interval, timeout;
+	unsigned int rise, fall;
+	int line;
+};
+
+struct pool_config {
+	char *name;
+	struct backend_config *backends; /* in the order of the file */
+	size_t n_backends;
+	struct health_config health;
+	int line;
+};
+
+/* One set of limits; a rate whose count is 0 is not set. */
+struct limits_config {
+	struct rate packets, bytes, new_connections;
+	uint64_t connections; /* 0: not set */
+	uint64_t burst;       /* ns; default 100 ms */
+	uint8_t prefix4, prefix6;
+	bool set;
+};
+
+struct service_config {
+	char *name;
+	struct prefix address; /* a single address is a /32 or /128 */
+	uint16_t port;         /* 0: all */
+	uint8_t protocol;      /* IPPROTO_TCP or IPPROTO_UDP */
+	enum forward_mode forward;
+	size_t pool; /* index in pools */
+	enum hash_mode hash;
+	uint64_t timeout_established, timeout_closing, timeout_udp; /* default 15m, 30s, 30s */
+	struct limits_config limit_client, limit_service;
+	struct prefix *allow, *deny;
+	size_t n_allow, n_deny;
+	int line;
+};
+
+struct admin_config {
+	char *group;  /* group of the admin socket; NULL: that of the process */
+	char *listen; /* address of the HTTP metrics; NULL: none */
+};
+
+struct config {
+	char *instance; /* default: the host's name */
+	struct dataplane_config dataplane;
+	struct interface_config *interfaces;
+	size_t n_interfaces;
+	struct route_config *routes;
+	size_t n_routes;
+	struct neighbour_config *neighbours;
+	size_t n_neighbours;
+	struct pool_config *pools;
+	size_t n_pools;
+	struct service_config *services;
+	size_t n_services;
+	struct admin_config admin;
+};
+
+/* Text of an enum's value as the configuration writes it: "dsr-gue", "client", "connection", "tcp".
+ */
+const char *forward_mode_name(enum forward_mode mode);
+const char *interface_side_name(enum interface_side side);
+const char *hash_mode_name(enum hash_mode mode);
+const char *health_check_name(enum health_check check);
+const char *protocol_name(uint8_t protocol);
+
+#endif
