@@ -59,7 +59,7 @@ OBJS  := $(call obj,$(LIB_SRC) $(DP_SRC) $(CP_SRC) $(CP_MAIN) $(TOOL_SRC))
 PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: all test-programs have-packages deps unit stage conf packets e2e fuzz fuzzers san lint check demo lab \
+.PHONY: all test-programs print-cflags have-packages deps unit stage conf packets e2e fuzz fuzzers san lint check demo lab \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -137,13 +137,17 @@ fuzzers: $(FUZZERS)
 
 fuzz:
 	$(MAKE) FUZZ=1 CC=clang B=build/fuzz fuzzers
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tools/dev/fuzz.sh build/fuzz
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_KEEP=1 tools/dev/fuzz.sh build/fuzz
 
 san:
 	tools/dev/check.sh san
 
-lint:
+lint: all
 	tools/dev/lint.py
+
+# For tools that want to parse the sources as the compiler does.
+print-cflags:
+	@echo '$(filter-out -MMD -MP,$(ALL_CFLAGS))'
 
 check: deps
 	tools/dev/check.sh

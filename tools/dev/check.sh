@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Everything that has to be true before a change goes in; `make check` calls it.
+#
+#   check.sh              all steps
+#   check.sh STEP...      only these: build clang lint unit stage conf packets e2e san fuzz
+#
+# Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
+# line of this program is the sum. A suite that is missing, crashes, hangs or prints no such line
+# counts as one failure.
+set -u
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+logs=build/logs
+jobs=$(nproc)
+suites=(unit stage conf packets e2e)
+passed=0
+failed=0
+table=()
+mkdir -p "$logs"
+
+# suite NAME SECONDS COMMAND...: run it with a log and add what its last line says.
+suite() {
+	local name=$1 limit=$2 log=$logs/$1.log start=$SECONDS status sum p=0 f=0 note=""
+	shift 2
+	printf '%-16s ' "$name"
+	timeout --kill-after=20 "$limit" "$@" </dev/null >"$log" 2>&1
+	status=$?
+	sum=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+	if [ -z "$sum" ]; then
+		f=1 note="printed no sum, exit $status"
+	else
+		read -r p _ f _ <<<"$sum"
+		if [ "$f" = 0 ] && [ "$status" != 0 ]; then
+			f=1 note="exit $status after its sum"
+		elif [ "$p" = 0 ] && [ "$f" = 0 ]; then
+			f=1 note="ran nothing"
+		fi
+	fi
+	[ "$status" != 124 ] || note="stopped after ${limit}s"
+	report "$name" "$p" "$f" $((SECONDS - start)) "$note"
+}
+
+# step NAME SECONDS COMMAND...: a command that only succeeds or fails counts as one.
+step() {
+	local name=$1 limit=$2 log=$logs/$1.log start=$SECONDS
+	shift 2
+	printf '%-16s ' "$name"
+	if timeout --kill-after=20 "$limit" "$@" </dev/null >"$log" 2>&1; then
+		report "$name" 1 0 $((SECONDS - start)) ""
+	else
+		report "$name" 0 1 $((SECONDS - start)) ""
+	fi
+}
+
+report() {
+	local name=$1 p=$2 f=$3 took=$4 note=$5
+	passed=$((passed + p))
+	failed=$((failed + f))
+	printf '%5d ok %4d failed %5ds  %s\n' "$p" "$f" "$took" "$note"
+	table+=("$name")
+	[ "$f" = 0 ] || { show "$logs/$name.log"; return 1; }
+}
+
+# The lines of a failing log that tell why, indented so that no sum in it looks like ours.
+show() {
+	local lines
+	lines=$(wc -l <"$1")
+	if [ "$lines" -gt 120 ]; then
+		grep -aniE 'fail|error|warning:|Traceback|sanitizer|assert' "$1" | head -n 60 | sed 's/^/    | /'
+		echo "    | ..."
+		tail -n 50 "$1" | sed 's/^/    | /'
+	else
+		sed 's/^/    | /' "$1"
+	fi
+	echo "    (whole log: $1)"
+}
+
+exists() {
+	case $1 in
+	unit | stage) compgen -G "tests/$1/*.c" >/dev/null ;;
+	*) [ -f "tests/$1/run.py" ] ;;
+	esac
+}
+
+# run_suite PREFIX NAME MAKE-ARGUMENTS...
+run_suite() {
+	local prefix=$1 name=$2
+	shift 2
+	if ! exists "$name"; then
+		printf '%-16s ' "$prefix$name"
+		echo "there is no tests/$name" >"$logs/$prefix$name.log"
+		report "$prefix$name" 0 1 0 "missing"
+		return
+	fi
+	suite "$prefix$name" 900 make -s "$@" "$name"
+}
+
+do_build() { step build 600 make -s -j"$jobs" all test-programs; }
+do_clang() { step clang 600 make -s -j"$jobs" CC=clang B=build/clang all test-programs; }
+do_lint() {
+	suite lint-self-test 300 tools/dev/lint.py --self-test
+	suite lint 600 tools/dev/lint.py
+}
+do_san() {
+	step san-build 600 make -s -j"$jobs" SAN=1 all test-programs || return 1
+	local name
+	for name in "${suites[@]}"; do
+		run_suite san- "$name" SAN=1
+	done
+}
+do_fuzz() {
+	step fuzz-build 600 make -s -j"$jobs" FUZZ=1 CC=clang B=build/fuzz fuzzers || return 1
+	FUZZ_SECONDS=${FUZZ_SECONDS:-60} suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
+}
+
+do_step() {
+	case $1 in
+	build | clang | lint | san | fuzz) "do_$1" ;;
+	unit | stage | conf | packets | e2e) run_suite "" "$1" ;;
+	*)
+		echo "check: there is no step '$1'" >&2
+		exit 2
+		;;
+	esac
+}
+
+steps=("$@")
+[ $# -gt 0 ] || steps=(build clang lint unit stage conf packets e2e san fuzz)
+for name in "${steps[@]}"; do
+	do_step "$name"
+	# Without programs nothing below can say anything new.
+	if [ "$name" = build ] && [ "$failed" != 0 ]; then
+		break
+	fi
+done
+echo "suites run: ${table[*]} (${SECONDS}s)"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
