@@ -34,8 +34,8 @@ struct config_messages {
  * config_messages_free in either case. */
 struct config *config_parse(const char *file, const char *text, size_t len,
 			    struct config_messages *messages);
-/* The same for a file's content. */
-struct config *config_read(const char *file, struct config_messages *messages);
+/* The same for a file's content. (Not config_read: that is a symbol of libconfig.) */
+struct config *config_parse_file(const char *file, struct config_messages *messages);
 /* The content of a configuration file, NUL-terminated (to be freed), or NULL with a message. */
 char *config_load_text(const char *file, size_t *len, struct config_messages *messages);
 void config_free(struct config *config);
