@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control thread's state, and what can be asked of it. Control thread only.
+ */
+#ifndef CP_CONTROL_H
+#define CP_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "cp/compile.h"
+#include "cp/config/config.h"
+#include "cp/loop.h"
+#include "cp/network.h"
+#include "cp/twin.h"
+#include "dp/worker.h"
+
+struct admin;
+
+struct control {
+	const char *config_file; /* --config */
+	const char *socket_path; /* --socket */
+	struct loop *loop;
+	struct dataplane *dp;
+	struct network *network;
+	struct twins *twins;
+	struct compiler *compiler;
+	struct admin *admin;
+	struct loop_timer
+	    *publish_timer; /* coalesces changes of the network; fires for settling too */
+
+	struct config *config;           /* running */
+	char *config_text;               /* its text as it was read, NUL-terminated */
+	char *config_name;               /* what to call it: the file's name */
+	uint64_t generation;             /* counts applies; 1 is the first */
+	time_t applied_at;               /* wall clock */
+	uint64_t started_at;             /* loop_now */
+	const struct snapshot *snapshot; /* published last */
+};
+
+/* Take over a configuration: parse, validate, compile, publish, tell Linux. All or nothing: on
+ * failure (-EINVAL, -ENOMEM, ...) the running one goes on, and messages has the reasons. With
+ * dry_run nothing is published; if diff is not NULL the changes are written to it in either case.
+ */
+int control_apply(struct control *c, const char *name, const char *text, size_t len, bool dry_run,
+		  FILE *diff, struct config_messages *messages);
+/* Compile and publish again soon (network changed). */
+void control_refresh(struct control *c);
+
+#endif

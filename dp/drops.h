@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every reason for which a worker drops a packet, named once. The list gives the enum, the
+ * counter's index, the name that `penstock show drops` prints and the help beside it. There is no
+ * silent drop.
+ */
+#ifndef DP_DROPS_H
+#define DP_DROPS_H
+
+/* X(constant, name, help) */
+#define DROP_REASONS(X)                                                                            \
+	/* parse */                                                                                \
+	X(ETHERNET_TRUNCATED, "ethernet-truncated",                                                \
+	  "frame shorter than its Ethernet or VLAN header")                                        \
+	X(IP_TRUNCATED, "ip-truncated", "frame shorter than its IP header")                        \
+	X(IP_VERSION, "ip-version", "IP version disagrees with the EtherType")                     \
+	X(IP_HEADER_LENGTH, "ip-header-length",                                                    \
+	  "IPv4 header length below 20 bytes or past the packet")                                  \
+	X(IP_TOTAL_LENGTH, "ip-total-length",                                                      \
+	  "IP length field past the frame or below the headers")                                   \
+	X(IP_CHECKSUM, "ip-checksum", "wrong IPv4 header checksum")                                \
+	X(IP6_EXTENSION, "ip6-extension",                                                          \
+	  "IPv6 extension headers truncated, malformed or too many")                               \
+	X(L4_TRUNCATED, "l4-truncated", "packet shorter than its TCP, UDP or ICMP header")         \
+	X(TCP_OFFSET, "tcp-offset", "TCP data offset below 20 bytes or past the packet")           \
+	X(UDP_LENGTH, "udp-length", "UDP length below 8 bytes or past the packet")                 \
+	X(ICMP_INNER, "icmp-inner", "ICMP error whose embedded packet is malformed")               \
+	X(FRAGMENT_MALFORMED, "fragment-malformed",                                                \
+	  "fragment that is empty, unaligned, past 65,535 bytes, or too small")                    \
+	X(MARTIAN_SOURCE, "martian-source", "source address that no packet may have")              \
+	X(MARTIAN_DESTINATION, "martian-destination",                                              \
+	  "destination address that no packet may have")                                           \
+	X(SPOOFED_SOURCE, "spoofed-source",                                                        \
+	  "source is one of our own or of a service's addresses")                                  \
+	/* classify, steer, fragments */                                                           \
+	X(NO_SERVICE, "no-service", "claimed by no service, and the interface has no twin")        \
+	X(STEER_RING_FULL, "steer-ring-full", "the owner worker's inbox was full")                 \
+	X(HOST_RING_FULL, "host-ring-full", "the queue to the twin was full")                      \
+	X(HOST_INTERFACE_DOWN, "host-interface-down", "the twin did not take the packet")          \
+	X(FRAGMENT_TABLE_FULL, "fragment-table-full", "no room to remember or hold a fragment")    \
+	X(FRAGMENT_NO_FIRST, "fragment-no-first", "held fragment whose first fragment never came") \
+	/* track, balance */                                                                       \
+	X(NO_BACKEND, "no-backend", "the service's pool has no backend that may be chosen")        \
+	X(CONNECTION_TABLE_FULL, "connection-table-full", "no room for a new connection")          \
+	X(CONNECTION_UNKNOWN, "connection-unknown",                                                \
+	  "belongs to no connection, and cannot begin one")                                        \
+	X(CONNECTION_CLASH, "connection-clash", "two connections would look alike to the backend") \
+	X(SOURCE_PORT_EXHAUSTED, "source-port-exhausted",                                          \
+	  "no free source port towards the backend")                                               \
+	/* rewrite */                                                                              \
+	X(NO_ROUTE, "no-route", "no route to the next hop")                                        \
+	X(NEIGHBOUR_UNRESOLVED, "neighbour-unresolved",                                            \
+	  "the next hop's Ethernet address is not known (yet)")                                    \
+	X(TTL_EXPIRED, "ttl-expired", "TTL or hop limit used up")                                  \
+	X(TOO_BIG, "too-big", "larger than the MTU of the way out")                                \
+	X(ICMP_RATE, "icmp-rate", "ICMP answers over their rate")                                  \
+	X(ICMP_UNANSWERED, "icmp-unanswered",                                                      \
+	  "ICMP to a service that is neither an echo request nor an error")                        \
+	X(MBUF_EXHAUSTED, "mbuf-exhausted", "no packet buffer left")                               \
+	X(TRANSMIT_FULL, "transmit-full", "the port's transmit queue was full")
+
+enum drop_reason {
+#define X(constant, name, help) DROP_##constant,
+	DROP_REASONS(X)
+#undef X
+	    DROP_REASON_COUNT
+};
+
+/* Name and help of a reason (below DROP_REASON_COUNT). Any thread. */
+const char *drop_reason_name(enum drop_reason reason);
+const char *drop_reason_help(enum drop_reason reason);
+
+#endif

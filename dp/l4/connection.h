@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections of one worker: a fixed array, found through rte_hash by either direction's tuple.
+ *
+ *   forward tuple (client -> service) ──┐
+ *                                       ├──> index ──> struct connection
+ *   reply tuple (backend -> client/us) ─┘     (only nat and full-nat have a reply tuple)
+ *
+ * Owner: the worker. Nothing is allocated after connections_create. Invariant:
+ *     entries in hash = sum over live connections of (1 + has reply tuple)
+ */
+#ifndef DP_L4_CONNECTION_H
+#define DP_L4_CONNECTION_H
+
+#include <stdint.h>
+
+#include "dp/handoff.h"
+#include "dp/packet.h"
+#include "dp/worker.h"
+
+enum connection_state {
+	CONNECTION_FREE,
+	CONNECTION_OPENING, /* TCP: SYN seen, no packet of the handshake's end yet; short timeout */
+	CONNECTION_ESTABLISHED, /* TCP: established timeout. */
+	CONNECTION_CLOSING,     /* TCP: RST seen, or FIN (both sides' where both are seen): closing
+				   timeout */
+	CONNECTION_UDP,         /* UDP timeout */
+	CONNECTION_STATES,
+};
+const char *connection_state_name(enum connection_state state);
+
+enum connection_flags {
+	CONNECTION_FIN_FORWARD = 1 << 0,
+	CONNECTION_FIN_REPLY = 1 << 1,
+	CONNECTION_HAS_REPLY = 1 << 2, /* nat and full-nat: a reply tuple is in the hash */
+	CONNECTION_FULL_NAT = 1 << 3,
+};
+
+struct connection {
+	struct tuple forward; /* client -> service, as first seen */
+	uint32_t service, service_epoch;
+	uint32_t backend, backend_epoch;
+	uint16_t backend_port; /* network byte order: what the destination port becomes */
+	uint16_t local_port;   /* full-nat: our source port, network byte order */
+	uint8_t state;         /* enum connection_state */
+	uint8_t flags;         /* enum connection_flags */
+	uint16_t pad;
+	/* second cache line */
+	uint64_t deadline;        /* ns; the wheel entry may fire earlier and is then re-armed */
+	struct addr backend_addr; /* nat modes: what the destination becomes */
+	struct addr local;        /* full-nat: our source address */
+	uint64_t packets_in, packets_out;
+	uint32_t next_free;
+	uint32_t pad2;
+};
+static_assert(sizeof(struct connection) == 128, "two cache lines a connection");
+
+/* A table for n connections; hash tables and array on NUMA node `socket`. NULL without memory.
+ * Control thread. */
+struct connections *connections_create(uint32_t n, uint16_t worker, int socket);
+void connections_destroy(struct connections *c);
+
+/* The connection at an index that packet.connection names. */
+struct connection *connection_at(struct connections *c, uint32_t index);
+
+/* What connection_open needs to know besides the packet. */
+struct connection_target {
+	uint32_t service, backend;
+	uint16_t backend_port; /* network byte order */
+	uint16_t local_port;   /* full-nat */
+	struct addr backend_addr;
+	struct addr local;
+};
+
+/* Make the connection of forward packet p. Returns its index, or INDEX_NONE with *why set: table
+ * full, or the reply tuple belongs to another connection (CONNECTION_CLASH). Sets state and
+ * deadline by p's protocol and flags. Worker. */
+uint32_t connection_open(struct worker *w, const struct packet *p,
+			 const struct connection_target *t, enum drop_reason *why);
+/* True if a reply tuple (backend -> local address and port) is taken. Worker. */
+bool connection_reply_taken(struct worker *w, const struct tuple *reply);
+void connection_close(struct worker *w, uint32_t index);
+
+/* Remove what has timed out; bounded work (a few hundred timers a call). Called once per iteration.
+ * Worker. */
+void connections_expire(struct worker *w);
+/* Answer a pending query of the control thread. Called once per iteration. Worker. */
+void connections_answer(struct worker *w, struct worker_query *query);
+
+#endif

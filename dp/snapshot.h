@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What workers know of the configuration and of the network: one immutable snapshot of arrays and
+ * indices.
+ *
+ * The control thread compiles a snapshot (cp/compile.c), publishes it with one pointer store and
+ * frees the old one when every worker has passed a quiescent state. Workers read. Nothing in a
+ * published snapshot ever changes.
+ *
+ * Identity: services and backends live at SLOTS, which stay the same across snapshots for the same
+ * name (service) or the same pool, address and port (backend). A slot that is given to another
+ * object gets a new epoch; a connection remembers slot and epoch, so that it never reaches the
+ * wrong object: connection c is current  <=>  services[c.service].epoch == c.service_epoch and the
+ * same for its backend Counters of a worker are arrays by slot. A free slot has epoch 0.
+ *
+ *     destination address ──destinations (LPM)──> struct destination ──protocol, port──> service
+ * ──> pool pool: settled[row], candidate[row] ──> member slot ──members──> backend ──> nexthop ──>
+ * Ethernet header any address ──routes (LPM; holds neighbours as host routes)──> nexthop
+ */
+#ifndef DP_SNAPSHOT_H
+#define DP_SNAPSHOT_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/lpm.h"
+#include "lib/toeplitz.h"
+
+#define SNAPSHOT_MAX_SERVICES 65536u
+#define SNAPSHOT_MAX_BACKENDS 1048576u
+#define SNAPSHOT_MAX_WORKERS  64u
+#define SNAPSHOT_MAX_PORTS    16u
+#define OWNER_TABLE_SIZE      512u /* rows of the indirection table client hash -> worker */
+
+enum forward { /* how packets reach a backend; architecture: forwarding modes */
+	       MODE_DSR_L2,
+	       MODE_DSR_IPIP,
+	       MODE_DSR_GUE,
+	       MODE_NAT,
+	       MODE_FULL_NAT,
+};
+
+enum service_flags {
+	SERVICE_HASH_CLIENT = 1 << 0, /* rows are chosen by the client's address alone */
+};
+
+struct service {
+	uint32_t epoch;                                             /* 0: slot is free */
+	uint32_t pool;                                              /* index in pools */
+	uint16_t port;                                              /* network byte order, 0: all */
+	uint8_t protocol;                                           /* IPPROTO_TCP, IPPROTO_UDP */
+	uint8_t mode;                                               /* enum forward */
+	uint32_t flags;                                             /* enum service_flags */
+	uint64_t timeout_established, timeout_closing, timeout_udp; /* ns */
+	struct prefix address;
+};
+
+enum backend_flags {
+	BACKEND_UP = 1 << 0,    /* may be chosen; without it neither table's row leads here */
+	BACKEND_DRAIN = 1 << 1, /* weight 0: keeps what it has */
+};
+
+struct backend {
+	uint32_t epoch;         /* 0: slot is free */
+	uint32_t flags;         /* enum backend_flags */
+	uint32_t nexthop;       /* index in nexthops; INDEX_NONE (UINT32_MAX): no route */
+	uint32_t pool;          /* index in pools */
+	uint16_t port;          /* network byte order; 0: the destination port stays */
+	uint16_t sources_first; /* full-nat, tunnels: index in sources of the first source address
+				   of this family towards it */
+	uint16_t sources_count;
+	uint16_t pad;
+	struct addr addr;
+};
+
+/* A pool's two Maglev tables (architecture, section 5). Rows hold member slots; MAGLEV_NONE in an
+ * empty pool. */
+struct pool {
+	uint32_t rows;             /* rows of each table, a prime */
+	uint32_t n_members;        /* length of members */
+	const uint16_t *candidate; /* built from the present members */
+	const uint16_t *settled;   /* == candidate when nothing moves */
+	const uint64_t
+	    *moving; /* bit per row: has differed since settled was set; NULL when nothing moves */
+	const uint32_t *members; /* member slot -> index in backends, or UINT32_MAX (gone) */
+	uint64_t changed_at;     /* ns on the workers' clock of the last change of candidate */
+};
+
+static inline bool
+pool_row_moving(const struct pool *pool, uint32_t row)
+{
+	return pool->moving && (pool->moving[row >> 6] >> (row & 63) & 1);
+}
+
+/* A destination prefix that concerns us: service addresses and our own source addresses. Of nested
+ * prefixes the inner one's parent is the outer one: what the inner has no service for is asked of
+ * the parent. */
+enum destination_flags {
+	DESTINATION_SERVICE = 1 << 0, /* services live here */
+	DESTINATION_LOCAL =
+	    1 << 1, /* an address of ours from which connections to backends are made (full-nat) */
+	DESTINATION_OWN = 1 << 2, /* an interface's own address */
+};
+
+struct destination {
+	uint32_t parent;      /* index in destinations, UINT32_MAX */
+	uint32_t flags;       /* enum destination_flags */
+	uint32_t ports_first; /* index in ports of this destination's table */
+	uint32_t ports_mask;  /* its size - 1, a power of two less one; entry = (hash of proto and
+				 port) & mask, linear probing */
+	uint32_t all_tcp, all_udp; /* service for port 0, UINT32_MAX */
+};
+
+struct destination_port {
+	uint16_t port; /* network byte order; an empty entry has protocol 0 */
+	uint8_t protocol;
+	uint8_t pad;
+	uint32_t service;
+};
+
+static inline uint32_t
+destination_port_hash(uint8_t protocol, uint16_t port_be)
+{
+	return ((uint32_t)port_be | (uint32_t)protocol << 16) * 0x9e3779b1u >> 15;
+}
+
+enum nexthop_state {
+	NEXTHOP_READY,      /* header is complete */
+	NEXTHOP_UNRESOLVED, /* the gateway's or backend's Ethernet address is not known */
+	NEXTHOP_CONNECTED,  /* an on-link network: the destination itself would have to be resolved
+			     */
+};
+
+/* How a packet leaves: the Ethernet header ready to be copied. */
+struct nexthop {
+	uint8_t header[16]; /* destination, source; 802.1Q tag protocol and tag if vlan; the
+			       EtherType follows, written by rewrite */
+	uint8_t header_len; /* 12, or 16 with a tag */
+	uint8_t state;      /* enum nexthop_state */
+	uint8_t port;       /* index in dataplane.ports */
+	uint8_t pad;
+	uint16_t mtu;     /* of the interface: IP bytes */
+	uint16_t vlan;    /* 0: untagged */
+	struct addr addr; /* whom the Ethernet address belongs to; CONNECTED: zero */
+};
+
+/* A source address of ours and the worker that owns what is sent to it. */
+struct source {
+	struct addr addr;
+	uint16_t worker; /* SOURCE_BY_PORT: all workers share it, ports decide */
+	uint16_t pad[3];
+};
+#define SOURCE_BY_PORT UINT16_MAX
+
+/* One network of an interface (untagged, or one VLAN), as far as workers are concerned. */
+struct snapshot_port {
+	uint16_t mtu;
+	uint8_t side;       /* enum port_side */
+	uint8_t twin;       /* 1: packets for the host go to the twin */
+	uint8_t mac[6];     /* ours */
+	uint64_t vlans[64]; /* bitmap of VLAN ids in use (bit 0: untagged) */
+	struct addr own4,
+	    own6; /* an address of ours on this port to send ICMP errors from; zero: none */
+};
+
+enum port_side {
+	PORT_SIDE_BOTH,
+	PORT_SIDE_CLIENT,
+	PORT_SIDE_BACKEND,
+};
+
+struct snapshot {
+	uint64_t generation; /* of the configuration */
+	uint64_t version;    /* of the snapshot: counts every publication */
+
+	/* ownership */
+	uint16_t n_workers;
+	uint8_t owner_prefix4,
+	    owner_prefix6; /* in the 128-bit space: 128 and 64 unless limits say less */
+	uint16_t owners[OWNER_TABLE_SIZE]; /* hash % OWNER_TABLE_SIZE -> worker */
+	const struct toeplitz *toeplitz;
+
+	/* by slot */
+	const struct service *services;
+	uint32_t n_services; /* slots in use: highest + 1 */
+	uint32_t n_backends;
+	const struct backend *backends;
+	const struct pool *pools;
+	uint32_t n_pools;
+
+	/* where packets come from and go to */
+	uint32_t n_destinations;
+	const struct lpm *destination_lpm; /* address -> index in destinations */
+	const struct destination *destinations;
+	const struct destination_port *destination_ports;
+	const struct lpm
+	    *nat_backends; /* any value: an address of a backend of a nat or full-nat service */
+	const struct lpm *routes; /* address -> index in nexthops */
+	const struct nexthop *nexthops;
+	const struct source *sources;
+	uint32_t n_nexthops;
+	uint32_t n_sources;
+
+	/* full-nat: ports from which connections are made; the kernel's own range is left to the
+	 * kernel */
+	uint16_t source_port_low, source_port_high; /* inclusive; host byte order */
+	uint16_t kernel_port_low, kernel_port_high; /* a hole in it; host byte order */
+
+	uint32_t n_ports;
+	struct snapshot_port ports[SNAPSHOT_MAX_PORTS];
+
+	/* control side only: what to free, and with whom it is shared */
+	void *compile_private;
+};
+
+/* The worker that owns a client. Software and hardware compute the same (lib/toeplitz.h). */
+static inline uint16_t
+snapshot_owner(const struct snapshot *s, const struct addr *client)
+{
+	struct addr prefix = *client;
+
+	if (s->n_workers == 1)
+		return 0;
+	if (addr_is_v4(client)) {
+		if (s->owner_prefix4 < 128)
+			prefix = addr_mask(client, s->owner_prefix4);
+	} else if (s->owner_prefix6 == 64) {
+		prefix.q[1] = 0;
+	} else {
+		prefix = addr_mask(client, s->owner_prefix6);
+	}
+	return s->owners[toeplitz_addr(s->toeplitz, &prefix) % OWNER_TABLE_SIZE];
+}
+
+/* The worker that owns a source port of an address that all workers share (port in network byte
+ * order). */
+static inline uint16_t
+snapshot_port_owner(const struct snapshot *s, uint16_t port_be)
+{
+	return (uint16_t)(__builtin_bswap16(port_be) % s->n_workers);
+}
+
+#endif

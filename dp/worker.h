@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker: one polling core and everything that belongs to it alone.
+ *
+ * Writers are named per group. Other threads reach a worker only through its rings, through
+ * `published`, and by reading `stats`.
+ */
+#ifndef DP_WORKER_H
+#define DP_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mempool.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include "dp/handoff.h"
+#include "dp/packet.h"
+#include "dp/port.h"
+#include "dp/snapshot.h"
+#include "dp/stats.h"
+
+struct connections;    /* dp/l4/track.c */
+struct fragment_table; /* dp/l4/fragment.c */
+
+/* What all workers share; fixed when they start. */
+struct dataplane {
+	uint32_t n_ports, n_workers;
+	struct port ports[SNAPSHOT_MAX_PORTS];
+	struct worker *workers[SNAPSHOT_MAX_WORKERS];
+	struct rte_mempool *mbufs;
+	struct rte_rcu_qsbr *rcu; /* thread id = worker index */
+	struct rte_ring *resolve; /* workers -> control: elements are struct resolve_request */
+	bool idle_sleep;
+	uint32_t connections; /* per worker */
+	atomic_bool stop;     /* control writes, workers read */
+	/* control writes, workers load once per iteration */
+	_Atomic(const struct snapshot *) published;
+};
+
+#define HASH_WRONG  UINT16_MAX
+#define HASH_PROVEN 256 /* so many in a row and the port's hash is taken for ours */
+
+/* Frames that wait to leave by one port. */
+struct tx_queue {
+	uint16_t count;
+	struct rte_mbuf *mbufs[BURST_MAX];
+};
+
+struct worker {
+	/* fixed at start */
+	uint16_t index;
+	unsigned int lcore, core;
+	struct dataplane *dataplane;
+	struct rte_ring *inbox; /* packets that other workers received for us; their struct packet
+				   is in the mbuf */
+	struct rte_ring
+	    *from_host; /* frames from twins, to be sent as they are; the port is in mbuf->port */
+	uint64_t tsc_hz;
+
+	/* this worker only */
+	const struct snapshot *snapshot; /* loaded once per iteration */
+	uint64_t now;                    /* ns, read once per iteration; monotonic */
+	struct connections *connections;
+	struct fragment_table *fragments;
+	uint64_t icmp_next;                      /* GCRA state of ICMP answers */
+	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;
+						    HASH_WRONG: never trusted again */
+	uint32_t random;                         /* xorshift state, never 0 */
+	struct tx_queue tx[SNAPSHOT_MAX_PORTS];
+
+	/* this worker writes, control reads; arrays by slot, each of the size of the slot space,
+	 * mapped lazily */
+	struct service_stats *service_stats;          /* [SNAPSHOT_MAX_SERVICES] */
+	uint32_t (*service_drops)[DROP_REASON_COUNT]; /* [SNAPSHOT_MAX_SERVICES] */
+	struct backend_stats *backend_stats;          /* [SNAPSHOT_MAX_BACKENDS] */
+	struct worker_stats stats;
+
+	struct worker_query query; /* whoever's turn it is, see handoff.h */
+
+	struct burst burst, released;
+};
+
+/* The mbuf's private area carries the packet across rings. */
+static inline struct packet *
+packet_of_mbuf(struct rte_mbuf *m)
+{
+	return (struct packet *)rte_mbuf_to_priv(m);
+}
+
+/* Count a drop of a packet that belongs to `service` (or INDEX_NONE). */
+static inline void
+worker_count_drop(struct worker *w, uint32_t service, enum drop_reason reason)
+{
+	w->stats.drops[reason]++;
+	if (service != INDEX_NONE) {
+		w->service_drops[service][reason]++;
+		w->service_stats[service].drops[0]++;
+	}
+}
+
+/* Create worker `index` for the data plane: tables on the NUMA node of its core. 0 or -ENOMEM.
+ * Control thread. */
+int worker_create(struct dataplane *dp, uint16_t index, unsigned int lcore, unsigned int core);
+void worker_destroy(struct worker *w);
+/* The polling loop; returns when dataplane.stop is set, with everything flushed. arg is a struct
+ * worker. Runs on its lcore. */
+int worker_run(void *arg);
+
+#endif
