@@ -85,12 +85,13 @@ int addr_compare(const struct addr *a, const struct addr *b);
 /* a with all but its first len bits cleared; len in the 128-bit space (0..128). */
 struct addr addr_mask(const struct addr *a, unsigned int len);
 
-/* True for an address that no packet may have as source or that no service may have: unspecified,
- * loopback, multicast, IPv4 class E and limited broadcast, mapped IPv6. (RFC 1122 3.2.1.3, RFC
- * 4291 2.7) */
+/* True for an address that no packet may have as source or that no service may have: unspecified
+ * (all of 0.0.0.0/8), loopback, multicast, IPv4 class E and limited broadcast. (RFC 1122 3.2.1.3,
+ * RFC 4291 2.7) */
 bool addr_is_martian(const struct addr *a);
 
-/* Parse text ("192.0.2.1", "2001:db8::1"); no brackets, no zone, no port. 0, or -EINVAL. */
+/* Parse text ("192.0.2.1", "2001:db8::1"); no brackets, no zone, no port. The mapped
+ * form "::ffff:192.0.2.1" is refused: IPv4 has one spelling. 0, or -EINVAL. */
 int addr_parse(const char *text, struct addr *out);
 
 /* Parse "192.0.2.0/24"; a bare address is a /32 or /128. Host bits that are set: -ERANGE (out is
@@ -98,7 +99,7 @@ int addr_parse(const char *text, struct addr *out);
 int prefix_parse(const char *text, struct prefix *out);
 
 /* Parse "198.51.100.2/24" as an interface address: the address with its host bits and the prefix
- * around it. 0 or -EINVAL. */
+ * around it. The length must be there: a forgotten one is a mistake, not a /32. 0 or -EINVAL. */
 int prefix_parse_interface(const char *text, struct addr *addr, struct prefix *net);
 
 /* Parse "A:P" or "[A6]:P" (port 0..65535, host byte order). 0 or -EINVAL. */
@@ -111,7 +112,7 @@ const char *prefix_format(const struct prefix *p, char buf[PREFIX_STRLEN]);
 #define ADDR_PORT_STRLEN (ADDR_STRLEN + 8)
 const char *addr_port_format(const struct addr *a, uint16_t port, char buf[ADDR_PORT_STRLEN]);
 
-/* True if a lies in p. */
+/* True if a lies in p. The families are apart: ::/0 contains no IPv4 address. */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 
 /* The prefix length as people write it: 24 for a mapped /120. */

@@ -5,8 +5,12 @@
  * A trie of 8-bit strides with leaf pushing: an IPv4 lookup reads at most 4 words, an IPv6 lookup
  * at most 16, and a table of a few prefixes stays in the first cache level.
  *
- *          root4 ──> node[256] ──> node[256] ──> ... each word is either a value or (bit 31) a
- * child's index root6 ──> node[256] ──> ...
+ *     root4 --> node[256] --> node[256] --> ...
+ *     root6 --> node[256] --> ...
+ *     each word is either a value or (bit 31) a child's index
+ *
+ * The families are apart: ::/0 says nothing about IPv4. A range that says the same throughout has
+ * no node of its own, so an entry costs at most one node (1 KB) for each byte of its length.
  *
  * Owner: whoever built it. After lpm_build read-only, any thread.
  */

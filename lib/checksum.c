@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Internet checksum over bytes and the pseudo header. */
+#include "lib/checksum.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+uint64_t
+csum_add_bytes(uint64_t sum, const void *p, size_t len)
+{
+	const uint8_t *b = p;
+	uint32_t w[4];
+	uint16_t half;
+
+	/* A 16-bit ones' complement sum may be taken over 32-bit words and folded later (RFC 1071,
+	 * 2(D)); 64 bits hold 2^32 of them. */
+	for (; len >= 16; len -= 16, b += 16) {
+		memcpy(w, b, 16);
+		sum += (uint64_t)w[0] + w[1] + ((uint64_t)w[2] + w[3]);
+	}
+	for (; len >= 2; len -= 2, b += 2) {
+		memcpy(&half, b, 2);
+		sum += half;
+	}
+	if (len) {
+		half = 0;
+		memcpy(&half, b, 1);
+		sum += half;
+	}
+	return sum;
+}
+
+uint16_t
+csum_compute(const void *p, size_t len)
+{
+	return (uint16_t)~csum_fold(csum_add_bytes(0, p, len));
+}
+
+uint64_t
+csum_pseudo(const struct addr *src, const struct addr *dst, uint8_t proto, uint32_t l4_len)
+{
+	uint64_t sum = (uint64_t)htons(proto) + htonl(l4_len);
+
+	if (addr_is_v4(src) && addr_is_v4(dst))
+		return sum + src->w[3] + dst->w[3];
+	return csum_add_bytes(csum_add_bytes(sum, src->b, 16), dst->b, 16);
+}
