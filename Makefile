@@ -18,8 +18,9 @@ SYSCONFDIR ?= /etc
 UNITDIR    ?= /lib/systemd/system
 FUZZ_SECONDS ?= 60
 
-# V=1 shows the commands.
-say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@;)
+# V=1 shows the commands, -s nothing.
+silent := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+say = $(if $(V),,@$(if $(silent),,printf '  %-4s %s\n' $(1) $@;))
 
 # ---- flags ------------------------------------------------------------------------------------
 PKGS := libdpdk libconfig jansson libmnl
@@ -87,9 +88,12 @@ $(eval $(call archive,$(LIB_A),$(call obj,$(LIB_SRC))))
 $(eval $(call archive,$(DP_A),$(call obj,$(DP_SRC))))
 $(eval $(call archive,$(CP_A),$(call obj,$(CP_SRC))))
 
+# Where no packet format forces narrowing on every line, narrowing has to be written down.
+$(B)/obj/lib/%.o: private STRICT := -Wconversion -Wno-sign-conversion
+
 $(B)/obj/%.o: %.c $(B)/gen/flags | $(B)/gen/version.h
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(STRICT) -c -o $@ $<
 
 # Rewritten only when the content changes: a new commit rebuilds only what prints the version.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//' | \
