@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# Bash completion for penstock and penstockd.
+
+_penstock()
+{
+	local cur prev words cword command="" i
+	_init_completion || return
+
+	case $prev in
+	--socket | --config)
+		_filedir
+		return
+		;;
+	esac
+
+	for ((i = 1; i < cword; i++)); do
+		case ${words[i]} in
+		--socket) ((i++)) ;;
+		-*) ;;
+		*)
+			command=${words[i]}
+			break
+			;;
+		esac
+	done
+
+	case $command in
+	"") COMPREPLY=($(compgen -W "check apply diff show version --socket --help" -- "$cur")) ;;
+	check | diff) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _filedir ;;
+	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --socket" -- "$cur")) || _filedir ;;
+	show)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--json --watch --socket" -- "$cur"))
+		else
+			COMPREPLY=($(compgen -W "services pools backends connections interfaces
+				workers drops neighbours config" -- "$cur"))
+		fi
+		;;
+	version) COMPREPLY=($(compgen -W "--json --socket" -- "$cur")) ;;
+	esac
+} && complete -F _penstock penstock
+
+_penstockd()
+{
+	local cur prev words cword
+	_init_completion || return
+
+	case $prev in
+	--config | --socket) _filedir ;;
+	*) COMPREPLY=($(compgen -W "--config --socket --foreground --help --version" -- "$cur")) ;;
+	esac
+} && complete -F _penstockd penstockd
