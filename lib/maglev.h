@@ -4,8 +4,12 @@
  *
  * A table has M rows (M prime); each row names a member by the caller's 16-bit slot. The table is a
  * pure function of the set of (name hash, weight): members are taken in the order of their keys,
- * whatever order they are given in. |rows(i) - M * weight(i) / sum(weights)| <= 1 Members of weight
- * 0 get no row.
+ * whatever order they are given in.
+ *
+ *     |rows(i) - M * weight(i) / sum(weights)| < 1, and the rows of all members sum to M
+ *
+ * Members of weight 0 get no row. Pure functions, any thread (the control thread builds, workers
+ * only read).
  */
 #ifndef LIB_MAGLEV_H
 #define LIB_MAGLEV_H
@@ -36,11 +40,17 @@ maglev_rows_for(size_t n)
  * 0, -ENOMEM, or -EINVAL. Allocates scratch memory and frees it. */
 int maglev_build(uint16_t *rows, uint32_t m, const struct maglev_member *members, size_t n);
 
-/* The algorithm itself on given permutation parameters, in the given order: member i fills rows
- * offset[i] + k * skip[i] mod m (0 <= offset < m, 1 <= skip < m). For tests against the paper's
- * example. */
-int maglev_fill(uint16_t *rows, uint32_t m, const uint32_t *offset, const uint32_t *skip,
-		const uint32_t *weight, const uint16_t *slot, size_t n);
+/* A member as the algorithm sees it: it prefers the rows offset + k * skip mod m, k = 0, 1, ... */
+struct maglev_permutation {
+	uint32_t offset; /* 0 <= offset < m */
+	uint32_t skip;   /* 1 <= skip < m */
+	uint32_t weight;
+	uint16_t slot;
+};
+
+/* The algorithm itself on given permutations, in the given order. For tests against the paper's
+ * example. Returns like maglev_build. */
+int maglev_fill(uint16_t *rows, uint32_t m, const struct maglev_permutation *perm, size_t n);
 
 /* The row of a flow hash: the high bits decide (Lemire's multiply-shift), no division. */
 static inline uint32_t

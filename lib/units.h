@@ -21,10 +21,12 @@ struct rate {
 int rate_parse(const char *text, struct rate *out);
 /* "2s", "100ms", "15m", "1h", "250us", "10ns", "1.5s" to nanoseconds. 0, -EINVAL, -ERANGE. */
 int duration_parse(const char *text, uint64_t *ns);
-/* "2G", "512M", "64k" to bytes: powers of 1024, as memory is counted. 0, -EINVAL, -ERANGE. */
+/* "2G", "512M", "64k", "100B" (also T) to bytes: powers of 1024, as memory is counted. 0, -EINVAL,
+ * -ERANGE. */
 int size_parse(const char *text, uint64_t *bytes);
 
-/* Shortest exact text that parses back to the same value; returns buf. */
+/* Shortest exact text that parses back to the same value, in no unit larger than the value
+ * ("100ms", not "0.1s"); returns buf. A rate's period is one that rate_parse gives. */
 #define UNITS_STRLEN 32
 const char *rate_format(const struct rate *r, char buf[UNITS_STRLEN]);
 const char *duration_format(uint64_t ns, char buf[UNITS_STRLEN]);
