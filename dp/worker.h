@@ -16,6 +16,7 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
+#include "dp/clock.h"
 #include "dp/handoff.h"
 #include "dp/packet.h"
 #include "dp/port.h"
@@ -33,6 +34,7 @@ struct dataplane {
 	struct rte_mempool *mbufs;
 	struct rte_rcu_qsbr *rcu; /* thread id = worker index */
 	struct rte_ring *resolve; /* workers -> control: elements are struct resolve_request */
+	struct dp_clock clock;    /* the time that snapshots and workers speak of */
 	bool idle_sleep;
 	uint32_t connections; /* per worker */
 	atomic_bool stop;     /* control writes, workers read */
@@ -58,7 +60,6 @@ struct worker {
 				   is in the mbuf */
 	struct rte_ring
 	    *from_host; /* frames from twins, to be sent as they are; the port is in mbuf->port */
-	uint64_t tsc_hz;
 
 	/* this worker only */
 	const struct snapshot *snapshot; /* loaded once per iteration */

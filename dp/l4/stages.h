@@ -28,7 +28,7 @@ void stage_steer(struct worker *w, struct burst *b);
  * before its first fragment (VERDICT_TAKEN). A first fragment that releases held ones appends them
  * to the burst `released`, in the order of their arrival; the caller runs that burst through the
  * stages that follow. Full: DROP. */
-void stage_fragment(struct worker *w, struct burst *b, struct burst *released);
+bool stage_fragment(struct worker *w, struct burst *b, struct burst *released);
 
 /* track.c: finds the connection (both directions) of packets that may have one; sets connection,
  * backend, service. */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journey of a packet, stage by stage. A worker runs whole bursts: each stage walks all packets
+ * whose verdict is still VERDICT_CONTINUE before the next stage begins.
+ *
+ *  port ──> parse ─> classify ─> echo ─> steer ─┬─> fragment ─> track ─> balance ─> rewrite ──>
+ * port │         │          │        │   │                │         │          │ drop    drop/host
+ * answer    inbox of              drop      drop   drop/answer the owner ────────────┘ (enters here
+ * there)
+ *
+ * Only this file acts on verdicts.
+ */
+#include "dp/pipeline.h"
+
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+
+#include "dp/l4/connection.h"
+#include "dp/l4/fragment.h"
+#include "dp/l4/stages.h"
+#include "dp/l4/tunnel_error.h"
+#include "dp/transmit.h"
+
+static void
+drop(struct worker *w, struct packet *p)
+{
+	worker_count_drop(w, p->service, (enum drop_reason)p->reason);
+	rte_pktmbuf_free(p->mbuf);
+}
+
+/* Put the mbuf into a ring together with its struct packet; false if the ring is full. */
+static bool
+hand_over(struct rte_ring *ring, struct packet *p)
+{
+	*packet_of_mbuf(p->mbuf) = *p;
+	return rte_ring_mp_enqueue(ring, p->mbuf) == 0;
+}
+
+static void
+to_host(struct worker *w, struct packet *p)
+{
+	const struct port *port = &w->dataplane->ports[p->in_port];
+
+	if (tunnel_error_translate(w, p)) {
+		worker_transmit(w, p->out_port, p->mbuf);
+		return;
+	}
+	if (!port->to_host) {
+		packet_drop(p, DROP_NO_SERVICE);
+		drop(w, p);
+		return;
+	}
+	if (!hand_over(port->to_host, p)) {
+		packet_drop(p, DROP_HOST_RING_FULL);
+		drop(w, p);
+		return;
+	}
+	w->stats.ports[p->in_port].to_host++;
+}
+
+static void
+to_owner(struct worker *w, struct packet *p)
+{
+	p->verdict = VERDICT_CONTINUE;
+	if (!hand_over(w->dataplane->workers[p->owner]->inbox, p)) {
+		packet_drop(p, DROP_STEER_RING_FULL);
+		drop(w, p);
+		return;
+	}
+	w->stats.steered_out++;
+}
+
+/* Act on the verdicts that end a packet's stay here, and close the gaps that they leave. */
+static void
+dispatch(struct worker *w, struct burst *b)
+{
+	uint16_t kept = 0;
+	uint16_t i;
+
+	for (i = 0; i < b->count; i++) {
+		struct packet *p = &b->packets[i];
+
+		switch ((enum verdict)p->verdict) {
+		case VERDICT_CONTINUE:
+			if (kept != i)
+				b->packets[kept] = *p;
+			kept++;
+			break;
+		case VERDICT_TRANSMIT:
+			worker_transmit(w, p->out_port, p->mbuf);
+			break;
+		case VERDICT_DROP:
+			drop(w, p);
+			break;
+		case VERDICT_HOST:
+			to_host(w, p);
+			break;
+		case VERDICT_STEER:
+			to_owner(w, p);
+			break;
+		case VERDICT_TAKEN:
+			break;
+		}
+	}
+	b->count = kept;
+}
+
+/* The stages that need the client's private state; ends every packet's stay. */
+static void
+forward(struct worker *w, struct burst *b)
+{
+	if (!b->count)
+		return;
+	/* 5. whose connection is it? */
+	stage_track(w, b);
+	/* 6. which backend? */
+	stage_balance(w, b);
+	/* 7. make it what leaves */
+	stage_rewrite(w, b);
+	/* 8. hand it to the port */
+	dispatch(w, b);
+}
+
+/* The owner's part of the journey. */
+static void
+owned(struct worker *w, struct burst *b)
+{
+	if (!b->count)
+		return;
+	/* 4. fragments get their datagram's ports; those of full-nat answers may then belong to yet
+	 * another worker */
+	w->released.count = 0;
+	if (stage_fragment(w, b, &w->released)) {
+		stage_steer(w, b);
+		dispatch(w, b);
+		stage_steer(w, &w->released);
+		dispatch(w, &w->released);
+	}
+	forward(w, b);
+	forward(w, &w->released);
+}
+
+void
+pipeline_received(struct worker *w, struct burst *b)
+{
+	/* 1. what is it? */
+	stage_parse(w, b);
+	/* 2. whose is it? */
+	stage_classify(w, b);
+	stage_echo(w, b);
+	/* 3. which worker owns the client? */
+	stage_steer(w, b);
+	dispatch(w, b);
+	owned(w, b);
+}
+
+void
+pipeline_steered(struct worker *w, struct burst *b)
+{
+	owned(w, b);
+}
+
+static uint16_t
+receive(struct worker *w, uint8_t port)
+{
+	const struct port *p = &w->dataplane->ports[port];
+	struct port_stats *stats = &w->stats.ports[port];
+	struct rte_mbuf *mbufs[BURST_MAX];
+	struct burst *b = &w->burst;
+	uint64_t bytes = 0;
+	uint16_t count, i;
+
+	if (w->index >= p->rx_queues)
+		return 0;
+	count = rte_eth_rx_burst(p->port_id, w->index, mbufs, BURST_MAX);
+	if (!count)
+		return 0;
+	for (i = 0; i < count; i++) {
+		b->packets[i].mbuf = mbufs[i];
+		b->packets[i].in_port = port;
+		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+	}
+	b->count = count;
+	stats->rx_packets += count;
+	stats->rx_bytes += bytes;
+	w->stats.packets_in += count;
+	pipeline_received(w, b);
+	return count;
+}
+
+static uint16_t
+receive_steered(struct worker *w)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+	struct burst *b = &w->burst;
+	uint16_t count, i;
+
+	count = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
+	if (!count)
+		return 0;
+	for (i = 0; i < count; i++)
+		b->packets[i] = *packet_of_mbuf(mbufs[i]);
+	b->count = count;
+	w->stats.steered_in += count;
+	pipeline_steered(w, b);
+	return count;
+}
+
+/* Frames of the kernel leave as they are. */
+static uint16_t
+receive_from_host(struct worker *w)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+	uint16_t count, i;
+
+	count = (uint16_t)rte_ring_sc_dequeue_burst(w->from_host, (void **)mbufs, BURST_MAX, NULL);
+	for (i = 0; i < count; i++) {
+		uint8_t port = (uint8_t)mbufs[i]->port;
+
+		w->stats.ports[port].from_host++;
+		worker_transmit(w, port, mbufs[i]);
+	}
+	return count;
+}
+
+bool
+pipeline_iterate(struct worker *w)
+{
+	uint32_t work = 0;
+	uint8_t port;
+
+	for (port = 0; port < w->dataplane->n_ports; port++)
+		work += receive(w, port);
+	work += receive_steered(w);
+	work += receive_from_host(w);
+	connections_expire(w);
+	fragments_expire(w);
+	connections_answer(w, &w->query);
+	worker_flush(w);
+	return work != 0;
+}

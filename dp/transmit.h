@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames on their way out: collected per port, sent once per iteration or when a burst is full.
+ * Worker only.
+ */
+#ifndef DP_TRANSMIT_H
+#define DP_TRANSMIT_H
+
+#include <stdint.h>
+
+#include "dp/worker.h"
+
+/* Send what waits for one port; what the port does not take is dropped (DROP_TRANSMIT_FULL). */
+void worker_flush_port(struct worker *w, uint8_t port);
+/* Send what waits for any port, and, if this worker sends for workers without a transmit queue,
+ * theirs. */
+void worker_flush(struct worker *w);
+
+/* Take a complete frame for a port. Owns the mbuf from here on. */
+static inline void
+worker_transmit(struct worker *w, uint8_t port, struct rte_mbuf *m)
+{
+	struct tx_queue *q = &w->tx[port];
+
+	q->mbufs[q->count++] = m;
+	if (q->count == BURST_MAX)
+		worker_flush_port(w, port);
+}
+
+#endif
