@@ -40,12 +40,19 @@ struct control {
 	const struct snapshot *snapshot; /* published last */
 };
 
+/* A configuration to take over: its text, and what to do with it. */
+struct control_request {
+	const char *name; /* what to call it in messages */
+	const char *text;
+	size_t len;
+	bool dry_run; /* publish nothing */
+	FILE *diff;   /* if not NULL, the changes are written here, with dry_run or without */
+};
+
 /* Take over a configuration: parse, validate, compile, publish, tell Linux. All or nothing: on
- * failure (-EINVAL, -ENOMEM, ...) the running one goes on, and messages has the reasons. With
- * dry_run nothing is published; if diff is not NULL the changes are written to it in either case.
- */
-int control_apply(struct control *c, const char *name, const char *text, size_t len, bool dry_run,
-		  FILE *diff, struct config_messages *messages);
+ * failure (-EINVAL, -ENOMEM, ...) the running one goes on, and messages has the reasons. */
+int control_apply(struct control *c, const struct control_request *request,
+		  struct config_messages *messages);
 /* Compile and publish again soon (network changed). */
 void control_refresh(struct control *c);
 
