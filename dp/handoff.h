@@ -21,6 +21,17 @@ struct resolve_request {
 };
 static_assert(sizeof(struct resolve_request) % 4 == 0, "rte_ring element");
 
+enum connection_state {
+	CONNECTION_FREE,
+	CONNECTION_OPENING, /* TCP: SYN seen, no packet of the handshake's end yet; short timeout */
+	CONNECTION_ESTABLISHED, /* TCP: established timeout. */
+	CONNECTION_CLOSING,     /* TCP: RST seen, or FIN (both sides' where both are seen): closing
+				   timeout */
+	CONNECTION_UDP,         /* UDP timeout */
+	CONNECTION_STATES,
+};
+const char *connection_state_name(enum connection_state state);
+
 /* A connection as shown to people; a copy. Times in ns on the workers' clock. */
 struct connection_view {
 	struct tuple forward; /* client to service */

@@ -75,7 +75,7 @@ struct worker {
 	/* this worker writes, control reads; arrays by slot, each of the size of the slot space,
 	 * mapped lazily */
 	struct service_stats *service_stats;          /* [SNAPSHOT_MAX_SERVICES] */
-	uint32_t (*service_drops)[DROP_REASON_COUNT]; /* [SNAPSHOT_MAX_SERVICES] */
+	uint64_t (*service_drops)[DROP_REASON_COUNT]; /* [SNAPSHOT_MAX_SERVICES] */
 	struct backend_stats *backend_stats;          /* [SNAPSHOT_MAX_BACKENDS] */
 	struct worker_stats stats;
 

@@ -18,17 +18,6 @@
 #include "dp/packet.h"
 #include "dp/worker.h"
 
-enum connection_state {
-	CONNECTION_FREE,
-	CONNECTION_OPENING, /* TCP: SYN seen, no packet of the handshake's end yet; short timeout */
-	CONNECTION_ESTABLISHED, /* TCP: established timeout. */
-	CONNECTION_CLOSING,     /* TCP: RST seen, or FIN (both sides' where both are seen): closing
-				   timeout */
-	CONNECTION_UDP,         /* UDP timeout */
-	CONNECTION_STATES,
-};
-const char *connection_state_name(enum connection_state state);
-
 enum connection_flags {
 	CONNECTION_FIN_FORWARD = 1 << 0,
 	CONNECTION_FIN_REPLY = 1 << 1,
