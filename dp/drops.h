@@ -12,6 +12,7 @@
 	/* parse */                                                                                \
 	X(ETHERNET_TRUNCATED, "ethernet-truncated",                                                \
 	  "frame shorter than its Ethernet or VLAN header")                                        \
+	X(NOT_OURS, "not-our-mac", "unicast frame to an Ethernet address that is not the port's")  \
 	X(IP_TRUNCATED, "ip-truncated", "frame shorter than its IP header")                        \
 	X(IP_VERSION, "ip-version", "IP version disagrees with the EtherType")                     \
 	X(IP_HEADER_LENGTH, "ip-header-length",                                                    \

@@ -111,6 +111,8 @@ struct destination {
 	uint32_t ports_mask;  /* its size - 1, a power of two less one; entry = (hash of proto and
 				 port) & mask, linear probing */
 	uint32_t all_tcp, all_udp; /* service for port 0, UINT32_MAX */
+	uint32_t source;           /* index in sources if LOCAL, UINT32_MAX */
+	uint32_t prefix_len;       /* in the 128-bit space; 128: one address */
 };
 
 struct destination_port {
