@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cp/config/keys.h"
+#include "cp/config/load.h"
+#include "cp/config/message.h"
+#include "cp/config/scan.h"
+
+/* ---- names of values ------------------------------------------------------------------------ */
+
+const char *
+forward_mode_name(enum forward_mode mode)
+{
+	return choice_text(choices_forward, mode);
+}
+
+const char *
+interface_side_name(enum interface_side side)
+{
+	return choice_text(choices_side, side);
+}
+
+const char *
+hash_mode_name(enum hash_mode mode)
+{
+	return choice_text(choices_hash, mode);
+}
+
+const char *
+health_check_name(enum health_check check)
+{
+	return choice_text(choices_health, check);
+}
+
+const char *
+protocol_name(uint8_t protocol)
+{
+	return choice_text(choices_protocol, protocol);
+}
+
+/* ---- freeing -------------------------------------------------------------------------------- */
+
+static bool
+holds_text(const struct key *key)
+{
+	return key->type == KEY_TEXT || key->type == KEY_NAME || key->type == KEY_DEVICE ||
+	       key->type == KEY_LISTEN || key->type == KEY_URL_PATH;
+}
+
+static void
+free_text(char *at)
+{
+	char *text;
+
+	memcpy(&text, at, sizeof(text));
+	free(text);
+}
+
+/* What the keys of a group own, in the object at base. */
+static void
+free_group(const struct key *group, char *base)
+{
+	const struct key *key = NULL;
+
+	while ((key = key_next(group, key))) {
+		char *room;
+		size_t n, i;
+
+		if (key->type == KEY_GROUP)
+			free_group(key, base);
+		if (holds_text(key) && !(key->flags & KEY_MANY))
+			free_text(base + key->offset);
+		if (key->type != KEY_LIST && !(key->flags & KEY_MANY))
+			continue;
+		if (key->flags & KEY_INLINE)
+			continue;
+		memcpy(&room, base + key->offset, sizeof(room));
+		memcpy(&n, base + key->count, sizeof(n));
+		for (i = 0; room && i < n; i++) {
+			if (key->type == KEY_LIST)
+				free_group(key, room + i * key->size);
+			else if (holds_text(key))
+				free_text(room + i * key->size);
+		}
+		free(room);
+	}
+}
+
+void
+config_free(struct config *config)
+{
+	if (!config)
+		return;
+	free_group(config_keys_root, (char *)config);
+	free(config);
+}
+
+/* ---- parsing -------------------------------------------------------------------------------- */
+
+/* What the table cannot express: values that depend on others. */
+static bool
+complete(struct config *config)
+{
+	char host[256] = "penstock";
+	size_t i;
+
+	if (!config->instance) {
+		gethostname(host, sizeof(host) - 1);
+		config->instance = strdup(host);
+	}
+	for (i = 0; i < config->n_services; i++) {
+		struct limits_config *limits[] = { &config->services[i].limit_client,
+						   &config->services[i].limit_service };
+		size_t j;
+
+		for (j = 0; j < 2; j++)
+			limits[j]->set = limits[j]->packets.count || limits[j]->bytes.count ||
+					 limits[j]->new_connections.count || limits[j]->connections;
+	}
+	return config->instance != NULL;
+}
+
+static void
+build(struct load *load, const char *text, size_t len)
+{
+	char *plain = scan_text(load->file, text, len, load->messages);
+
+	if (!plain)
+		return;
+	if (config_read_string(&load->tree, plain)) {
+		load_tree(load);
+		load_references(load);
+		if (!complete(load->config))
+			message_add(load->messages, load->file, 0, false, "out of memory");
+		else
+			validate(load);
+	} else {
+		message_add(load->messages, load->file, config_error_line(&load->tree), false, "%s",
+			    config_error_text(&load->tree));
+	}
+	free(plain);
+}
+
+struct config *
+config_parse_for(const char *file, const char *text, size_t len, const struct config_cpus *cpus,
+		 struct config_messages *messages)
+{
+	struct load load = { .file = file, .messages = messages, .cpus = cpus };
+
+	*messages = (struct config_messages){ 0 };
+	if (len > CONFIG_MAX_BYTES) {
+		message_add(messages, file, 0, false, "longer than %u MB", CONFIG_MAX_BYTES >> 20);
+		return NULL;
+	}
+	load.config = calloc(1, sizeof(*load.config));
+	if (!load.config) {
+		message_add(messages, file, 0, false, "out of memory");
+		return NULL;
+	}
+	config_init(&load.tree);
+	build(&load, text, len);
+	config_destroy(&load.tree);
+	messages_sort(messages);
+	if (messages->errors == 0)
+		return load.config;
+	config_free(load.config);
+	return NULL;
+}
+
+struct config *
+config_parse(const char *file, const char *text, size_t len, struct config_messages *messages)
+{
+	struct config_cpus cpus;
+
+	return config_parse_for(file, text, len, config_cpus_online(&cpus) ? &cpus : NULL,
+				messages);
+}
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static char *
+load_stream(FILE *f, size_t *len)
+{
+	size_t room = 65536, n = 0, got;
+	char *text = malloc(room + 1);
+
+	while (text && (got = fread(text + n, 1, room - n, f)) > 0) {
+		n += got;
+		if (n < room)
+			continue;
+		if (n > CONFIG_MAX_BYTES)
+			break;
+		room *= 2;
+		char *more = realloc(text, room + 1);
+
+		if (!more)
+			free(text);
+		text = more;
+	}
+	if (text)
+		text[n] = '\0';
+	else
+		errno = ENOMEM;
+	*len = n;
+	return text;
+}
+
+char *
+config_load_text(const char *file, size_t *len, struct config_messages *messages)
+{
+	FILE *f = fopen(file, "re");
+	struct stat st;
+	char *text = NULL;
+
+	*messages = (struct config_messages){ 0 };
+	errno = f ? 0 : errno;
+	if (f && fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode))
+		errno = EISDIR;
+	if (errno == 0)
+		text = load_stream(f, len);
+	if (text && ferror(f)) {
+		free(text);
+		text = NULL;
+	}
+	if (!text)
+		message_add(messages, file, 0, false, "cannot be read: %s",
+			    strerror(errno ? errno : EIO));
+	if (f)
+		fclose(f);
+	return text;
+}
+
+struct config *
+config_parse_file(const char *file, struct config_messages *messages)
+{
+	struct config *config;
+	size_t len;
+	char *text = config_load_text(file, &len, messages);
+
+	if (!text)
+		return NULL;
+	config = config_parse(file, text, len, messages);
+	free(text);
+	return config;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/config/keys.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "cp/config/model.h"
+
+const struct key_choice choices_side[] = {
+	{ "client", SIDE_CLIENT }, { "backend", SIDE_BACKEND }, { "both", SIDE_BOTH }, { NULL, 0 }
+};
+const struct key_choice choices_forward[] = {
+	{ "dsr-l2", FORWARD_DSR_L2 },     { "dsr-ipip", FORWARD_DSR_IPIP },
+	{ "dsr-gue", FORWARD_DSR_GUE },   { "nat", FORWARD_NAT },
+	{ "full-nat", FORWARD_FULL_NAT }, { NULL, 0 }
+};
+const struct key_choice choices_hash[] = { { "connection", HASH_CONNECTION },
+					   { "client", HASH_CLIENT },
+					   { NULL, 0 } };
+const struct key_choice choices_health[] = {
+	{ "tcp", HEALTH_TCP }, { "http", HEALTH_HTTP }, { "https", HEALTH_HTTPS },
+	{ "udp", HEALTH_UDP }, { "icmp", HEALTH_ICMP }, { "none", HEALTH_NONE },
+	{ NULL, 0 },
+};
+const struct key_choice choices_protocol[] = { { "tcp", IPPROTO_TCP },
+					       { "udp", IPPROTO_UDP },
+					       { NULL, 0 } };
+const struct key_choice choices_idle[] = { { "poll", 0 }, { "sleep", 1 }, { NULL, 0 } };
+
+/* Where a value lies: member m of struct s. */
+#define AT(s, m) .offset = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
+#define MANY(s, m, n)                                                    \
+	.offset = offsetof(struct s, m), .count = offsetof(struct s, n), \
+	.size = sizeof(((struct s *)0)->m[0])
+/* Where a list lies, and what its elements are. */
+#define LIST(s, m, e)                                                                          \
+	.type = KEY_LIST, .offset = offsetof(struct s, m), .count = offsetof(struct s, n_##m), \
+	.size = sizeof(struct e), .line = offsetof(struct e, line)
+#define GROUP .type = KEY_GROUP, .line = KEY_NOWHERE
+#define MS    1000000ULL
+#define HOUR  (3600ULL * 1000 * MS)
+
+/* Rows of limits: what (client, service) and the member of struct service_config. */
+#define LIMIT_RATE(what, name, text, example_)                                                     \
+	{                                                                                          \
+		.path = "services.limits." #what "." #name, .type = KEY_RATE, .example = example_, \
+		.help = text, AT(service_config, limit_##what.name)                                \
+	}
+#define LIMITS(what, whose)                                                              \
+	LIMIT_RATE(what, packets, "packets of " whose, "\"10k/s\""),                     \
+	    LIMIT_RATE(what, bytes, "bytes of " whose, "\"5M/s\""),                      \
+	    LIMIT_RATE(what, new_connections, "new connections of " whose, "\"100/s\""), \
+	    { .path = "services.limits." #what ".connections",                           \
+	      .type = KEY_INT,                                                           \
+	      .example = "200",                                                          \
+	      .min = 1,                                                                  \
+	      .max = UINT32_MAX,                                                         \
+	      .help = "connections of " whose " at a time",                              \
+	      AT(service_config, limit_##what.connections) },                            \
+	{                                                                                \
+		.path = "services.limits." #what ".burst", .type = KEY_DURATION,         \
+		.fallback = "100ms", .min = 1000, .max = 24 * HOUR,                      \
+		.help = "how much may come at once, as time",                            \
+		AT(service_config, limit_##what.burst)                                   \
+	}
+
+/* One paragraph a key reads better than one line a field. */
+/* clang-format off */
+const struct key config_keys[] = {
+	{ .path = "", GROUP, .help = "the whole file" },
+	{ .path = "instance", .type = KEY_NAME, .example = "\"edge-1\"", AT(config, instance),
+	  .help = "name of this machine in logs and metrics (default: the host's name)" },
+
+	{ .path = "dataplane", .type = KEY_GROUP, .flags = KEY_REQUIRED,
+	  .line = offsetof(struct config, dataplane.line), .example = "{ workers = [ 1 ]; }",
+	  .help = "the cores and the memory that packets are handled with" },
+	{ .path = "dataplane.workers", .type = KEY_INT,
+	  .flags = KEY_REQUIRED | KEY_MANY | KEY_INLINE | KEY_RESTART, .example = "[ 1, 2 ]",
+	  MANY(config, dataplane.workers, dataplane.n_workers), .max = 1023, .most = CONFIG_MAX_WORKERS,
+	  .help = "CPU cores that poll, one worker each" },
+	{ .path = "dataplane.control", .type = KEY_INT, .flags = KEY_RESTART, .fallback = "0",
+	  .max = 1023, AT(config, dataplane.control), .help = "CPU core of the control thread" },
+	{ .path = "dataplane.hugepages", .type = KEY_BOOL, .flags = KEY_RESTART,
+	  .fallback = "true", AT(config, dataplane.hugepages),
+	  .help = "false: ordinary memory, to try it out" },
+	{ .path = "dataplane.memory", .type = KEY_SIZE, .flags = KEY_RESTART, .fallback = "2G",
+	  .min = 64ULL << 20, .max = 1ULL << 40, AT(config, dataplane.memory),
+	  .help = "memory for packets and tables" },
+	{ .path = "dataplane.share_cores", .type = KEY_BOOL, .flags = KEY_RESTART,
+	  .fallback = "false", AT(config, dataplane.share_cores),
+	  .help = "true: several workers, or a worker and control, may be on one core" },
+	{ .path = "dataplane.idle", .type = KEY_CHOICE, .flags = KEY_RESTART, .fallback = "poll",
+	  .choices = choices_idle, AT(config, dataplane.idle_sleep),
+	  .help = "\"poll\": never sleep; \"sleep\": sleep when there is nothing to do" },
+	{ .path = "dataplane.connections", .type = KEY_INT, .flags = KEY_RESTART,
+	  .fallback = "4194304", .min = 64, .max = 1u << 28, AT(config, dataplane.connections),
+	  .help = "connections that a worker can track" },
+	{ .path = "dataplane.clients", .type = KEY_INT, .flags = KEY_RESTART,
+	  .fallback = "1048576", .min = 64, .max = 1u << 28, AT(config, dataplane.clients),
+	  .help = "limited clients that a worker can tell apart" },
+	{ .path = "dataplane.eal", .type = KEY_TEXT, .flags = KEY_MANY | KEY_RESTART,
+	  .example = "[ \"--log-level=info\" ]", MANY(config, dataplane.eal, dataplane.n_eal),
+	  .most = 64, .help = "further arguments for DPDK, as they are" },
+
+	{ .path = "interfaces", .flags = KEY_REQUIRED, .min = 1, .max = CONFIG_MAX_INTERFACES,
+	  LIST(config, interfaces, interface_config),
+	  .example = "( { name = \"wan\"; device = \"0000:3b:00.0\"; } )",
+	  .help = "the network ports" },
+	{ .path = "interfaces.name", .type = KEY_NAME, .flags = KEY_REQUIRED | KEY_RESTART,
+	  .example = "\"wan\"", .max = 15, AT(interface_config, name),
+	  .help = "name of the interface, and of its twin in the kernel" },
+	{ .path = "interfaces.device", .type = KEY_DEVICE, .flags = KEY_REQUIRED | KEY_RESTART,
+	  .example = "\"0000:3b:00.0\"", AT(interface_config, device),
+	  .help = "PCI address, or a DPDK device with its arguments (net_af_xdp0,iface=eth0)" },
+	{ .path = "interfaces.side", .type = KEY_CHOICE, .fallback = "both",
+	  .choices = choices_side, AT(interface_config, side),
+	  .help = "who is reached by it: \"client\", \"backend\" or \"both\" (one-armed)" },
+	{ .path = "interfaces.addresses", .type = KEY_IFADDRESS, .flags = KEY_MANY,
+	  .example = "[ \"198.51.100.2/24\" ]", MANY(interface_config, addresses, n_addresses),
+	  .most = 256, .help = "own addresses, with the length of their subnet" },
+	{ .path = "interfaces.source_addresses", .type = KEY_PREFIX, .flags = KEY_MANY,
+	  .example = "[ \"10.2.0.64/26\" ]",
+	  MANY(interface_config, source_addresses, n_source_addresses), .most = 256,
+	  .help = "full NAT connects to backends from these (default: addresses)" },
+	{ .path = "interfaces.vlans", .max = 256, LIST(interface_config, vlans, vlan_config),
+	  .example = "( { id = 7; addresses = [ \"10.7.0.1/24\" ]; } )",
+	  .help = "tagged networks on this interface" },
+	{ .path = "interfaces.vlans.id", .type = KEY_INT, .flags = KEY_REQUIRED | KEY_IDENTITY,
+	  .example = "7", .min = 1, .max = 4094, AT(vlan_config, id),
+	  .help = "VLAN identifier" },
+	{ .path = "interfaces.vlans.addresses", .type = KEY_IFADDRESS, .flags = KEY_MANY,
+	  .example = "[ \"10.7.0.1/24\" ]", MANY(vlan_config, addresses, n_addresses),
+	  .most = 256, .help = "own addresses in this VLAN" },
+	{ .path = "interfaces.mtu", .type = KEY_INT, .flags = KEY_RESTART, .fallback = "1500",
+	  .min = 576, .max = 9216, AT(interface_config, mtu),
+	  .help = "longest packet without its Ethernet header" },
+	{ .path = "interfaces.twin", .type = KEY_BOOL, .flags = KEY_RESTART, .fallback = "true",
+	  AT(interface_config, twin),
+	  .help = "false: no interface in the kernel (packet files, benches)" },
+
+	{ .path = "routes", .max = 65536, LIST(config, routes, route_config),
+	  .example = "( { to = \"default\"; via = \"198.51.100.1\"; } )",
+	  .help = "static routes; the kernel's are followed as well" },
+	{ .path = "routes.to", .type = KEY_DESTINATION, .flags = KEY_REQUIRED | KEY_IDENTITY,
+	  .example = "\"10.9.0.0/16\"", AT(route_config, to),
+	  .help = "destination, or \"default\"" },
+	{ .path = "routes.via", .type = KEY_ADDRESS, .flags = KEY_REQUIRED | KEY_IDENTITY,
+	  .example = "\"198.51.100.1\"", AT(route_config, via), .help = "gateway" },
+
+	{ .path = "neighbours", .max = 65536, LIST(config, neighbours, neighbour_config),
+	  .example = "( { address = \"10.2.0.11\"; mac = \"02:00:00:00:02:0b\"; interface = \"lan\"; } )",
+	  .help = "static neighbours; the rest is learned" },
+	{ .path = "neighbours.address", .type = KEY_ADDRESS,
+	  .flags = KEY_REQUIRED | KEY_IDENTITY, .example = "\"10.2.0.11\"",
+	  AT(neighbour_config, address), .help = "its address" },
+	{ .path = "neighbours.mac", .type = KEY_MAC, .flags = KEY_REQUIRED,
+	  .example = "\"02:00:00:00:02:0b\"", AT(neighbour_config, mac),
+	  .help = "its Ethernet address" },
+	{ .path = "neighbours.interface", .type = KEY_REFERENCE, .refers = "interfaces",
+	  .flags = KEY_REQUIRED | KEY_IDENTITY, .example = "\"lan\"",
+	  AT(neighbour_config, interface), .help = "the interface that it is on" },
+	{ .path = "neighbours.vlan", .type = KEY_INT, .flags = KEY_IDENTITY, .fallback = "0",
+	  .max = 4094, AT(neighbour_config, vlan), .help = "its VLAN; 0: untagged" },
+
+	{ .path = "pools", .max = 4096, LIST(config, pools, pool_config),
+	  .example = "( { name = \"web\"; backends = ( { address = \"10.2.0.11\"; } ); } )",
+	  .help = "groups of backends" },
+	{ .path = "pools.name", .type = KEY_NAME, .flags = KEY_REQUIRED, .example = "\"web\"",
+	  AT(pool_config, name), .help = "name of the pool" },
+	{ .path = "pools.backends", .flags = KEY_REQUIRED, .min = 1, .max = 16384,
+	  LIST(pool_config, backends, backend_config),
+	  .example = "( { address = \"10.2.0.11\"; port = 8080; } )", .help = "the servers" },
+	{ .path = "pools.backends.address", .type = KEY_ADDRESS,
+	  .flags = KEY_REQUIRED | KEY_IDENTITY, .example = "\"10.2.0.11\"",
+	  AT(backend_config, address), .help = "address of the server" },
+	{ .path = "pools.backends.port", .type = KEY_INT, .flags = KEY_IDENTITY, .fallback = "0",
+	  .example = "8080", .max = 65535, AT(backend_config, port),
+	  .help = "port of the server; 0: the one that the client asked for" },
+	{ .path = "pools.backends.weight", .type = KEY_INT, .fallback = "100", .max = 65535,
+	  AT(backend_config, weight), .help = "share of the connections; 0 drains" },
+	{ .path = "pools.health", .type = KEY_GROUP,
+	  .line = offsetof(struct pool_config, health.line),
+	  .help = "how to find out whether a backend works" },
+	{ .path = "pools.health.check", .type = KEY_CHOICE, .fallback = "none",
+	  .choices = choices_health, AT(pool_config, health.check), .help = "what is tried" },
+	{ .path = "pools.health.path", .type = KEY_URL_PATH, .fallback = "/",
+	  AT(pool_config, health.path), .help = "HTTP: what is asked for" },
+	{ .path = "pools.health.host", .type = KEY_TEXT, .example = "\"www.example.net\"",
+	  AT(pool_config, health.host), .help = "HTTP: Host header (default: the address)" },
+	{ .path = "pools.health.expect", .type = KEY_STATUS, .fallback = "200-299",
+	  .offset = offsetof(struct pool_config, health.expect_low), .size = 4,
+	  .help = "HTTP: status codes that mean yes" },
+	{ .path = "pools.health.port", .type = KEY_INT, .fallback = "0", .max = 65535,
+	  AT(pool_config, health.port), .help = "port to try; 0: the backend's" },
+	{ .path = "pools.health.interval", .type = KEY_DURATION, .fallback = "2s",
+	  .min = 10 * MS, .max = 24 * HOUR, AT(pool_config, health.interval),
+	  .help = "time between two tries" },
+	{ .path = "pools.health.timeout", .type = KEY_DURATION, .fallback = "1s", .min = MS,
+	  .max = 24 * HOUR, AT(pool_config, health.timeout),
+	  .help = "how long an answer may take; less than interval" },
+	{ .path = "pools.health.rise", .type = KEY_INT, .fallback = "2", .min = 1, .max = 1000,
+	  AT(pool_config, health.rise), .help = "successes in a row that bring a backend up" },
+	{ .path = "pools.health.fall", .type = KEY_INT, .fallback = "3", .min = 1, .max = 1000,
+	  AT(pool_config, health.fall), .help = "failures in a row that take it down" },
+
+	{ .path = "services", .max = 16384, LIST(config, services, service_config),
+	  .example = "( { name = \"web\"; address = \"203.0.113.10\"; port = 80; ... } )",
+	  .help = "what clients connect to" },
+	{ .path = "services.name", .type = KEY_NAME, .flags = KEY_REQUIRED, .example = "\"web\"",
+	  AT(service_config, name), .help = "name of the service" },
+	{ .path = "services.address", .type = KEY_PREFIX, .flags = KEY_REQUIRED,
+	  .example = "\"203.0.113.10\"", AT(service_config, address),
+	  .help = "address that clients connect to, or a prefix" },
+	{ .path = "services.port", .type = KEY_INT, .flags = KEY_REQUIRED, .example = "80",
+	  .max = 65535, AT(service_config, port), .help = "port; 0: all ports" },
+	{ .path = "services.protocol", .type = KEY_CHOICE, .flags = KEY_REQUIRED,
+	  .example = "\"tcp\"", .choices = choices_protocol, AT(service_config, protocol),
+	  .help = "\"tcp\" or \"udp\"" },
+	{ .path = "services.forward", .type = KEY_CHOICE, .flags = KEY_REQUIRED,
+	  .example = "\"nat\"", .choices = choices_forward, AT(service_config, forward),
+	  .help = "how packets reach the backend" },
+	{ .path = "services.pool", .type = KEY_REFERENCE, .refers = "pools",
+	  .flags = KEY_REQUIRED, .example = "\"web\"", AT(service_config, pool),
+	  .help = "the pool of backends" },
+	{ .path = "services.hash", .type = KEY_CHOICE, .fallback = "connection",
+	  .choices = choices_hash, AT(service_config, hash),
+	  .help = "\"client\": all connections of a client to one backend" },
+	{ .path = "services.timeouts", GROUP, .help = "how long an idle connection is known" },
+	{ .path = "services.timeouts.established", .type = KEY_DURATION, .fallback = "15m",
+	  .min = 10 * MS, .max = 720 * HOUR, AT(service_config, timeout_established),
+	  .help = "TCP, established" },
+	{ .path = "services.timeouts.closing", .type = KEY_DURATION, .fallback = "30s",
+	  .min = 10 * MS, .max = 720 * HOUR, AT(service_config, timeout_closing),
+	  .help = "TCP, not yet established, or closing" },
+	{ .path = "services.timeouts.udp", .type = KEY_DURATION, .fallback = "30s",
+	  .min = 10 * MS, .max = 720 * HOUR, AT(service_config, timeout_udp), .help = "UDP" },
+	{ .path = "services.limits", GROUP, .help = "limits on clients and on the service" },
+	{ .path = "services.limits.client", GROUP, .help = "limits on each client" },
+	LIMITS(client, "a client"),
+	{ .path = "services.limits.client.prefix4", .type = KEY_INT, .fallback = "32", .min = 8,
+	  .max = 32, AT(service_config, limit_client.prefix4),
+	  .help = "IPv4 addresses that share so many bits are one client" },
+	{ .path = "services.limits.client.prefix6", .type = KEY_INT, .fallback = "64", .min = 16,
+	  .max = 128, AT(service_config, limit_client.prefix6),
+	  .help = "IPv6 addresses that share so many bits are one client" },
+	{ .path = "services.limits.service", GROUP, .help = "limits on the whole service" },
+	LIMITS(service, "the service"),
+	{ .path = "services.allow", .type = KEY_PREFIX, .flags = KEY_MANY,
+	  .example = "[ \"0.0.0.0/0\" ]", MANY(service_config, allow, n_allow), .most = 65536,
+	  .help = "clients that may come (default: all)" },
+	{ .path = "services.deny", .type = KEY_PREFIX, .flags = KEY_MANY,
+	  .example = "[ \"192.0.2.0/24\" ]", MANY(service_config, deny, n_deny), .most = 65536,
+	  .help = "clients that may not" },
+
+	{ .path = "admin", GROUP, .help = "who may ask and steer" },
+	{ .path = "admin.group", .type = KEY_NAME, .example = "\"adm\"", AT(config, admin.group),
+	  .help = "group of the admin socket (default: the daemon's)" },
+	{ .path = "admin.listen", .type = KEY_LISTEN, .example = "\"127.0.0.1:9470\"",
+	  AT(config, admin.listen), .help = "address and port of the metrics" },
+
+	{ .path = "listeners", .type = KEY_LATER, .help = "layer 7" },
+	{ .path = "cluster", .type = KEY_LATER, .help = "several machines as one" },
+};
+
+/* clang-format on */
+
+const size_t config_keys_count = sizeof(config_keys) / sizeof(config_keys[0]);
+const struct key *const config_keys_root = config_keys;
+
+const char *
+key_name(const struct key *key)
+{
+	const char *dot = strrchr(key->path, '.');
+
+	return dot ? dot + 1 : key->path;
+}
+
+const struct key *
+key_next(const struct key *parent, const struct key *after)
+{
+	const struct key *end = config_keys + config_keys_count;
+	size_t len = strlen(parent->path);
+	const struct key *key;
+
+	for (key = after ? after + 1 : parent + 1; key < end; key++) {
+		const char *rest = key->path + len;
+
+		if (strncmp(key->path, parent->path, len) != 0)
+			return NULL;
+		if (len && *rest++ != '.')
+			return NULL;
+		if (!strchr(rest, '.'))
+			return key;
+	}
+	return NULL;
+}
+
+const struct key *
+key_child(const struct key *parent, const char *name)
+{
+	const struct key *key = NULL;
+
+	while ((key = key_next(parent, key))) {
+		if (strcmp(key_name(key), name) == 0)
+			return key;
+	}
+	return NULL;
+}
+
+const struct key *
+key_nearest(const struct key *parent, const char *name)
+{
+	const struct key *key = NULL, *best = NULL;
+	unsigned int least = UINT32_MAX;
+
+	while ((key = key_next(parent, key))) {
+		unsigned int d = edit_distance(name, key_name(key));
+
+		if (key->type == KEY_LATER || d >= least)
+			continue;
+		least = d;
+		best = key;
+	}
+	return best;
+}
+
+const char *
+choice_text(const struct key_choice *choices, unsigned int value)
+{
+	for (; choices->text; choices++) {
+		if (choices->value == value)
+			return choices->text;
+	}
+	return "?";
+}
+
+/* Optimal string alignment; what is longer than a key can be is cut, which does not change which
+ * key is the nearest by much. Three rows of the matrix are enough. */
+unsigned int
+edit_distance(const char *a, const char *b)
+{
+	unsigned int rows[3][34] = { 0 };
+	size_t n = strnlen(a, 32), m = strnlen(b, 32);
+	size_t i, j;
+
+	for (j = 0; j <= m; j++)
+		rows[0][j] = (unsigned int)j;
+	for (i = 1; i <= n; i++) {
+		unsigned int *now = rows[i % 3], *one = rows[(i + 2) % 3], *two = rows[(i + 1) % 3];
+
+		now[0] = (unsigned int)i;
+		for (j = 1; j <= m; j++) {
+			unsigned int best = one[j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (one[j] + 1 < best)
+				best = one[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    two[j - 2] + 1 < best)
+				best = two[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return rows[n % 3][m];
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of config_parse share: libconfig's tree, the model that is being filled, and the
+ * way to report something about a setting.
+ *
+ * Lives as long as one config_parse; one thread. Invariant: elements of a list in the tree and in
+ * the model have the same index.
+ */
+#ifndef CP_CONFIG_LOAD_H
+#define CP_CONFIG_LOAD_H
+
+#include <libconfig.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cp/config/config.h"
+#include "cp/config/keys.h"
+#include "cp/config/model.h"
+
+struct load {
+	const char *file;
+	config_t tree;
+	struct config *config;
+	struct config_messages *messages;
+	const struct config_cpus *cpus; /* NULL: unknown */
+};
+
+/* Fill load->config from load->tree by the table of keys. References stay SIZE_MAX. */
+void load_tree(struct load *load);
+/* Find what references name. */
+void load_references(struct load *load);
+/* Everything that needs more than one setting to be judged. */
+void validate(struct load *load);
+
+/* Report something about `setting`, or about its member `key` if that is not NULL, whether the file
+ * has it or not. */
+void report(struct load *load, const config_setting_t *setting, const char *key, const char *fmt,
+	    ...) __attribute__((format(printf, 4, 5)));
+void report_warning(struct load *load, const config_setting_t *setting, const char *key,
+		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* True if the member `key` of a group (or the setting itself, if key is NULL) has a good value:
+ * from the file, or its default. */
+bool usable(const config_setting_t *setting, const char *key);
+
+/* The i-th element of the top-level list `name`, or of a list inside an element; NULL if there is
+ * none. */
+config_setting_t *element(const struct load *load, const char *name, size_t i);
+config_setting_t *inner_element(const config_setting_t *setting, const char *name, size_t i);
+
+#endif
