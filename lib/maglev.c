@@ -164,7 +164,7 @@ prepare_turns(struct turn *turns, const struct maglev_permutation *perm, size_t 
 static int
 fill(uint16_t *rows, uint32_t m, const struct maglev_permutation *perm, size_t n)
 {
-	struct turn *turns = malloc(n * sizeof(*turns));
+	struct turn *turns = calloc(n, sizeof(*turns));
 	uint64_t *taken = calloc(m / 64 + 1, sizeof(*taken));
 	struct list *calendar = NULL;
 	uint32_t i, rounds;

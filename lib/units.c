@@ -224,8 +224,9 @@ const char *
 duration_format(uint64_t ns, char buf[UNITS_STRLEN])
 {
 	if (ns == 0)
-		return strcpy(buf, "0s");
-	format_shortest(ns, duration_units, COUNT(duration_units), buf);
+		snprintf(buf, UNITS_STRLEN, "0s");
+	else
+		format_shortest(ns, duration_units, COUNT(duration_units), buf);
 	return buf;
 }
 
@@ -254,7 +255,9 @@ count_format(uint64_t n, char buf[UNITS_STRLEN])
 		i++;
 	}
 	value = (double)n / (double)unit;
-	decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+	decimals = value < 9.995 ? 2 : 1;
+	if (value >= 99.95)
+		decimals = 0;
 	snprintf(buf, UNITS_STRLEN, "%.*f%c", (int)decimals, value, prefixes[i]);
 	return buf;
 }

@@ -31,11 +31,11 @@ class Tree:
         self.files = sorted(self._list())
 
     def _list(self):
-        git = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"],
-                             cwd=self.root, capture_output=True, text=True)
-        if git.returncode == 0:
+        try:
+            git = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"],
+                                 cwd=self.root, capture_output=True, text=True, check=True)
             names = [n for n in git.stdout.split("\0") if n]
-        else:
+        except (OSError, subprocess.CalledProcessError):  # no git, or root in a user's clone
             names = [str(p.relative_to(self.root)) for p in self.root.rglob("*")]
         skip = ("build/", ".git/", "tests/fuzz/corpus/")
         return {n for n in names if not n.startswith(skip) and (self.root / n).is_file()}

@@ -28,6 +28,7 @@ static const char *const names[] = { "a, b", "{" };
 int
 good_sum(uint32_t a, uint32_t b, uint32_t c, uint32_t d, int (*f)(int, int, int))
 {
+	b = a ? b : c, c = d ? b : a; /* not nested */
 	if (a >= 3 || names[0][0] == '{')
 		return -1;
 	return f(table[a], (int)(b + c), (int)d);
@@ -72,6 +73,11 @@ BAD = {
         ({"cp/a.c": SPDX + '#include "tools/x.h"\n'}, "cp/a.c", 2),
         ({"tools/a.c": SPDX + '#include "cp/x.h"\n'}, "tools/a.c", 2),
         ({"cp/a.c": SPDX + '#include "a.h"\n'}, "cp/a.c", 2)],
+    "nested-ternary": [
+        ({"lib/a.c": SPDX + "int f(int a);\nint\nf(int a)\n{\n"
+                     "\treturn a ? (a > 1 ? 2 : 3) : 4;\n}\n"}, "lib/a.c", 6)],
+    "ifdef": [({"dp/a.c": SPDX + "int f(int a);\nint\nf(int a)\n{\n#ifdef X\n\ta++;\n#endif\n"
+                                 "\treturn a;\n}\n"}, "dp/a.c", 6)],
     "leftovers": [({"README.md": "one\nTO" + "DO: two\n"}, "README.md", 2),
                   ({"lib/a.c": SPDX + "/* FIX" + "ME */\n"}, "lib/a.c", 2),
                   ({"tests/a.py": "x = '/home/" + "me/x'\n"}, "tests/a.py", 1)],

@@ -168,6 +168,34 @@ def layering(tree, found):
                 found.error(name, number, f'{layer}/ must not include "{header}"')
 
 
+def nested_ternary(tree, found):
+    """No conditional expression inside a conditional expression."""
+    for name in c_files(tree):
+        code = blank(tree.text(name))
+        for match in re.finditer(r"\?", code):
+            depth = 0
+            for char in code[match.end():match.end() + 2000]:
+                depth += char in "([{"
+                depth -= char in ")]}"
+                if depth < 0 or (depth == 0 and char in ",;"):
+                    break
+                if char == "?":
+                    found.error(name, code.count("\n", 0, match.start()) + 1, "nested ternary")
+                    break
+
+
+def conditional_code(tree, found):
+    """A feature is a flag or a file, never an #if inside a function."""
+    for name in tree.select(".c", ".h", under=[f"{layer}/" for layer in LAYERS]):
+        text = tree.text(name)
+        bodies = [(line, line + lines) for _, line, _, lines, is_body in functions(text) if is_body]
+        for number, row in enumerate(text.splitlines(), 1):
+            # The byte order is no feature.
+            if re.match(r"\s*#\s*if(?!.*__BYTE_ORDER__)", row) and any(
+                    a < number < b for a, b in bodies):
+                found.error(name, number, "#if inside a function")
+
+
 def leftovers(tree, found):
     """No marks of unfinished work, and no paths of one person's machine."""
     marks = re.compile(r"\b(" + "|".join(("TO" "DO", "FIX" "ME")) + r")\b")
@@ -223,6 +251,8 @@ RULES = {
     "parameters": parameters,
     "complexity": complexity,
     "layering": layering,
+    "nested-ternary": nested_ternary,
+    "ifdef": conditional_code,
     "leftovers": leftovers,
     "spdx": spdx,
     "header-intro": header_intro,
