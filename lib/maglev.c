@@ -16,6 +16,7 @@
  */
 #include "lib/maglev.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -176,6 +177,7 @@ fill(uint16_t *rows, uint32_t m, const struct maglev_permutation *perm, size_t n
 	if (rc)
 		goto out;
 	rounds = prepare_turns(turns, perm, n);
+	assert(rounds > 0); /* the m rows belong to somebody */
 	calendar = malloc(rounds * sizeof(*calendar));
 	if (!calendar) {
 		rc = -ENOMEM;
