@@ -18,6 +18,7 @@
 #include "dp/worker.h"
 
 struct admin;
+struct publisher;
 
 struct control {
 	const char *config_file; /* --config */
@@ -28,8 +29,13 @@ struct control {
 	struct twins *twins;
 	struct compiler *compiler;
 	struct admin *admin;
-	struct loop_timer
-	    *publish_timer; /* coalesces changes of the network; fires for settling too */
+	struct publisher *publisher;
+	struct loop_timer *publish_timer; /* coalesces changes of the network; settles rows */
+	uint64_t publish_at;              /* when it fires; UINT64_MAX: not armed */
+	struct loop_timer *reclaim_timer; /* frees snapshots that no worker sees any more */
+	struct loop_timer *resolve_timer; /* reads what workers want resolved */
+	struct mac port_macs[CONFIG_MAX_INTERFACES];
+	char error[512]; /* the last failure, as a sentence */
 
 	struct config *config;           /* running */
 	char *config_text;               /* its text as it was read, NUL-terminated */
@@ -45,14 +51,20 @@ struct control_request {
 	const char *name; /* what to call it in messages */
 	const char *text;
 	size_t len;
-	bool dry_run; /* publish nothing */
-	FILE *diff;   /* if not NULL, the changes are written here, with dry_run or without */
+	bool dry_run;                     /* publish nothing */
+	struct config_messages *messages; /* the reasons of a refusal, and warnings */
+	FILE *diff; /* if not NULL, the changes are written here, with dry_run or without */
 };
+
+/* Create what the control thread needs besides loop, dp and network, which are set. 0 or -ENOMEM.
+ */
+int control_start(struct control *c);
+/* Free it; the workers have ended. */
+void control_stop(struct control *c);
 
 /* Take over a configuration: parse, validate, compile, publish, tell Linux. All or nothing: on
  * failure (-EINVAL, -ENOMEM, ...) the running one goes on, and messages has the reasons. */
-int control_apply(struct control *c, const struct control_request *request,
-		  struct config_messages *messages);
+int control_apply(struct control *c, const struct control_request *request);
 /* Compile and publish again soon (network changed). */
 void control_refresh(struct control *c);
 

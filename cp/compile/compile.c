@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Compiling a snapshot, step by step: see compile().
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/compile/internal.h"
+
+struct compiler *
+compiler_create(uint16_t n_workers)
+{
+	struct compiler *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->n_workers = n_workers;
+	c->toeplitz = malloc(sizeof(*c->toeplitz));
+	c->services = identity_create(SNAPSHOT_MAX_SERVICES);
+	c->backends = identity_create(SNAPSHOT_MAX_BACKENDS);
+	if (!c->toeplitz || !c->services || !c->backends) {
+		compiler_destroy(c);
+		return NULL;
+	}
+	toeplitz_init(c->toeplitz, toeplitz_key_default);
+	return c;
+}
+
+static void
+slots_free(struct compiler *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_backend_slots; i++)
+		free(c->backend_slots[i]);
+	free(c->backend_slots);
+	free(c->service_slots);
+	c->backend_slots = NULL;
+	c->service_slots = NULL;
+	c->n_backend_slots = 0;
+}
+
+void
+compiler_destroy(struct compiler *c)
+{
+	size_t i;
+
+	if (!c)
+		return;
+	for (i = 0; i < c->n_pools; i++)
+		pool_state_free(c->pools[i]);
+	free(c->pools);
+	slots_free(c);
+	shared_put(c->destinations);
+	free(c->targets);
+	identity_destroy(c->services);
+	identity_destroy(c->backends);
+	free(c->toeplitz);
+	free(c);
+}
+
+void
+snapshot_free(const struct snapshot *s)
+{
+	struct snapshot_parts *p;
+	uint32_t i;
+
+	if (!s)
+		return;
+	p = s->compile_private;
+	for (i = 0; p->pools && i < s->n_pools; i++) {
+		shared_put(p->pools[i].candidate);
+		shared_put(p->pools[i].settled);
+		shared_put(p->pools[i].moving);
+		free(p->pool_members[i]);
+	}
+	free(p->pool_members);
+	free(p->pools);
+	free(p->services);
+	free(p->backends);
+	shared_put(p->destinations);
+	free(p->nexthops);
+	free(p->sources);
+	lpm_free(p->routes);
+	free(p);
+}
+
+/* Longest silence of a living connection of any service of the pool. */
+static uint64_t
+pool_lifetime(const struct config *config, size_t pool)
+{
+	uint64_t lifetime = 0;
+	size_t i;
+
+	for (i = 0; i < config->n_services; i++) {
+		const struct service_config *s = &config->services[i];
+		uint64_t t = s->protocol == IPPROTO_UDP ? s->timeout_udp : s->timeout_established;
+
+		if (s->pool == pool && t > lifetime)
+			lifetime = t;
+	}
+	return lifetime;
+}
+
+static int
+service_slots_get(struct compiler *c, const struct config *config, uint32_t *slots,
+		  struct service **out)
+{
+	struct service *services;
+	uint32_t epoch;
+	size_t i;
+
+	for (i = 0; i < config->n_services; i++) {
+		const char *name = config->services[i].name;
+
+		slots[i] = identity_get(c->services, name, strlen(name), &epoch);
+		if (slots[i] == UINT32_MAX)
+			return -E2BIG;
+	}
+	services = *out = calloc((size_t)identity_limit(c->services) + 1, sizeof(*services));
+	if (!services)
+		return -ENOMEM;
+	for (i = 0; i < config->n_services; i++) {
+		const struct service_config *s = &config->services[i];
+
+		identity_get(c->services, s->name, strlen(s->name), &epoch);
+		services[slots[i]] = (struct service){
+			.epoch = epoch,
+			.pool = (uint32_t)s->pool,
+			.port = htons(s->port),
+			.protocol = s->protocol,
+			.mode = (uint8_t)s->forward,
+			.flags = s->hash == HASH_CLIENT ? SERVICE_HASH_CLIENT : 0,
+			.timeout_established = s->timeout_established,
+			.timeout_closing = s->timeout_closing,
+			.timeout_udp = s->timeout_udp,
+			.address = s->address,
+		};
+	}
+	return 0;
+}
+
+static_assert((int)FORWARD_DSR_L2 == MODE_DSR_L2 && (int)FORWARD_DSR_IPIP == MODE_DSR_IPIP &&
+		  (int)FORWARD_DSR_GUE == MODE_DSR_GUE && (int)FORWARD_NAT == MODE_NAT &&
+		  (int)FORWARD_FULL_NAT == MODE_FULL_NAT,
+	      "the configuration and the data plane number the modes alike");
+
+static uint32_t
+backend_slot_get(struct compiler *c, const char *pool, const struct backend_config *b,
+		 uint32_t *epoch)
+{
+	uint8_t key[IDENTITY_KEY_MAX];
+	size_t len = strlen(pool);
+
+	memcpy(key, b->address.b, 16);
+	memcpy(key + 16, &b->port, 2);
+	memcpy(key + 18, pool, len);
+	return identity_get(c->backends, key, 18 + len, epoch);
+}
+
+static_assert(CONFIG_NAME_MAX + 18 <= IDENTITY_KEY_MAX, "a backend's identity fits");
+
+/* Slots of all backends, by pool and backend of the configuration. */
+static uint32_t **
+backend_slots_get(struct compiler *c, const struct config *config)
+{
+	uint32_t **slots = calloc(config->n_pools + 1, sizeof(*slots));
+	uint32_t epoch;
+	size_t i, j;
+
+	for (i = 0; slots && i < config->n_pools; i++) {
+		const struct pool_config *pool = &config->pools[i];
+
+		slots[i] = calloc(pool->n_backends + 1, sizeof(**slots));
+		for (j = 0; slots[i] && j < pool->n_backends; j++) {
+			slots[i][j] = backend_slot_get(c, pool->name, &pool->backends[j], &epoch);
+			if (slots[i][j] == UINT32_MAX)
+				break;
+		}
+		if (!slots[i] || j < pool->n_backends) {
+			for (j = 0; j <= i; j++)
+				free(slots[j]);
+			free(slots);
+			return NULL;
+		}
+	}
+	return slots;
+}
+
+static int
+backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build *net,
+	      uint32_t **slots)
+{
+	const struct config *config = net->input->config;
+	size_t i, j;
+
+	p->backends = calloc((size_t)identity_limit(c->backends) + 1, sizeof(*p->backends));
+	if (!p->backends)
+		return -ENOMEM;
+	for (i = 0; i < config->n_pools; i++) {
+		for (j = 0; j < config->pools[i].n_backends; j++) {
+			const struct backend_config *bc = &config->pools[i].backends[j];
+			struct backend *b = &p->backends[slots[i][j]];
+			struct source_range range = { 0, 0 };
+
+			b->nexthop = network_build_nexthop(net, &bc->address);
+			if (b->nexthop == NEXTHOP_NO_MEMORY)
+				return -ENOMEM;
+			if (b->nexthop != UINT32_MAX)
+				range = net->source_ranges[net->nexthops[b->nexthop].port]
+							  [!addr_is_v4(&bc->address)];
+			backend_slot_get(c, config->pools[i].name, bc, &b->epoch);
+			b->flags = BACKEND_UP | (bc->weight ? 0 : BACKEND_DRAIN);
+			b->pool = (uint32_t)i;
+			b->port = htons(bc->port);
+			b->sources_first = range.first;
+			b->sources_count = range.count;
+			b->addr = bc->address;
+		}
+	}
+	return 0;
+}
+
+static int
+pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_input *in,
+	   uint32_t **slots)
+{
+	const struct config *config = in->config;
+	size_t i, j;
+
+	p->pools = calloc(config->n_pools + 1, sizeof(*p->pools));
+	p->pool_members = calloc(config->n_pools + 1, sizeof(*p->pool_members));
+	if (!p->pools || !p->pool_members)
+		return -ENOMEM;
+	for (i = 0; i < config->n_pools; i++) {
+		const struct pool_config *pc = &config->pools[i];
+		struct pool_state *state = pool_update(c, pc, pool_lifetime(config, i), in->now);
+		uint32_t *members;
+
+		if (!state)
+			return -ENOMEM;
+		members = malloc((state->n_members + 1) * sizeof(*members));
+		if (!members)
+			return -ENOMEM;
+		memset(members, 0xff, (state->n_members + 1) * sizeof(*members));
+		for (j = 0; j < pc->n_backends; j++)
+			members[pool_member_slot(state, &pc->backends[j])] = slots[i][j];
+		p->pool_members[i] = members;
+		p->pools[i] = (struct pool){
+			.rows = state->rows,
+			.n_members = (uint32_t)state->n_members,
+			.candidate = shared_get(state->candidate),
+			.settled = shared_get(state->settled),
+			.moving = shared_get(state->moving),
+			.members = members,
+			.changed_at = state->changed_at,
+		};
+		p->snapshot.n_pools = (uint32_t)i + 1;
+	}
+	return 0;
+}
+
+/* Ownership: the same rows that a port's indirection table gets (cp/ports.c). The coarsest prefix
+ * of any limit decides, so that what any limit calls one client is on one worker. */
+static void
+ownership_fill(const struct compiler *c, struct snapshot *s, const struct config *config)
+{
+	uint8_t prefix4 = 32, prefix6 = 64;
+	size_t i;
+
+	for (i = 0; i < config->n_services; i++) {
+		const struct limits_config *l = &config->services[i].limit_client;
+
+		if (!l->set)
+			continue;
+		prefix4 = l->prefix4 < prefix4 ? l->prefix4 : prefix4;
+		prefix6 = l->prefix6 < prefix6 ? l->prefix6 : prefix6;
+	}
+	s->n_workers = c->n_workers;
+	s->owner_prefix4 = (uint8_t)(96 + prefix4);
+	s->owner_prefix6 = prefix6;
+	s->toeplitz = c->toeplitz;
+	for (i = 0; i < OWNER_TABLE_SIZE; i++)
+		s->owners[i] = (uint16_t)(i % c->n_workers);
+}
+
+static void
+addresses_fill(struct snapshot_port *p, const struct interface_address *list, size_t n)
+{
+	static const struct addr none;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct addr *own = addr_is_v4(&list[i].addr) ? &p->own4 : &p->own6;
+
+		if (addr_equal(own, &none))
+			*own = list[i].addr;
+	}
+}
+
+static void
+ports_fill(struct snapshot *s, const struct compile_input *in)
+{
+	const struct config *config = in->config;
+	size_t i, j;
+
+	s->n_ports = (uint32_t)config->n_interfaces;
+	for (i = 0; i < config->n_interfaces; i++) {
+		const struct interface_config *f = &config->interfaces[i];
+		struct snapshot_port *p = &s->ports[i];
+
+		p->mtu = f->mtu;
+		p->side = (uint8_t)f->side;
+		p->twin = f->twin;
+		memcpy(p->mac, in->port_macs[i].b, 6);
+		p->vlans[0] = 1;
+		addresses_fill(p, f->addresses, f->n_addresses);
+		for (j = 0; j < f->n_vlans; j++) {
+			p->vlans[f->vlans[j].id / 64] |= 1ULL << (f->vlans[j].id % 64);
+			addresses_fill(p, f->vlans[j].addresses, f->vlans[j].n_addresses);
+		}
+	}
+}
+
+/* What the snapshot takes over from the network build. */
+static void
+network_move(struct snapshot_parts *p, struct network_build *net, struct compiler *c)
+{
+	p->nexthops = net->nexthops;
+	p->sources = net->sources;
+	p->routes = net->routes;
+	p->snapshot.n_nexthops = (uint32_t)net->n_nexthops;
+	p->snapshot.n_sources = (uint32_t)net->n_sources;
+	free(c->targets);
+	c->targets = net->targets;
+	c->n_targets = net->n_targets;
+	net->nexthops = NULL;
+	net->sources = NULL;
+	net->routes = NULL;
+	net->targets = NULL;
+}
+
+/* Point the snapshot at its parts. */
+static void
+snapshot_connect(struct compiler *c, struct snapshot_parts *p, const struct compile_input *in)
+{
+	struct snapshot *s = &p->snapshot;
+
+	s->generation = in->generation;
+	s->version = ++c->version;
+	s->services = p->services;
+	s->n_services = identity_limit(c->services);
+	s->backends = p->backends;
+	s->n_backends = identity_limit(c->backends);
+	s->pools = p->pools;
+	s->destination_lpm = p->destinations->lpm;
+	s->destinations = p->destinations->destinations;
+	s->destination_ports = p->destinations->ports;
+	s->n_destinations = p->destinations->n_destinations;
+	s->nat_backends = p->destinations->nat_backends;
+	s->routes = p->routes;
+	s->nexthops = p->nexthops;
+	s->sources = p->sources;
+	s->source_port_low = 1024;
+	s->source_port_high = 65535;
+	s->kernel_port_low = in->kernel_port_low;
+	s->kernel_port_high = in->kernel_port_high;
+}
+
+/* Everything but the commit; on failure what was made so far hangs on p and net and is freed by the
+ * caller. */
+static int
+compile_parts(struct compiler *c, struct snapshot_parts *p, struct network_build *net,
+	      uint32_t *service_slots, uint32_t **backend_slots)
+{
+	const struct compile_input *in = net->input;
+	struct compile_services services = { in->config, service_slots };
+	int rc;
+
+	/* 1. who owns which client */
+	ownership_fill(c, &p->snapshot, in->config);
+	ports_fill(&p->snapshot, in);
+	/* 2. the network: sources, next hops, routes */
+	rc = network_build(net, c, p->snapshot.owners);
+	/* 3. services and backends at their slots */
+	if (rc == 0)
+		rc = service_slots_get(c, in->config, service_slots, &p->services);
+	if (rc == 0)
+		rc = backends_fill(c, p, net, backend_slots);
+	/* 4. pools and their tables */
+	if (rc == 0)
+		rc = pools_fill(c, p, in, backend_slots);
+	/* 5. destinations, unless the configuration is the same */
+	if (rc < 0)
+		return rc;
+	p->destinations = in->config == c->config && in->generation == c->generation
+			      ? shared_get(c->destinations)
+			      : destination_set_build(&services, net);
+	return p->destinations ? 0 : -ENOMEM;
+}
+
+/* Forget pools that are no longer configured. */
+static void
+pools_sweep(struct compiler *c)
+{
+	size_t kept = 0, i;
+
+	for (i = 0; i < c->n_pools; i++) {
+		if (!c->pools[i]->seen) {
+			pool_state_free(c->pools[i]);
+			continue;
+		}
+		c->pools[i]->seen = false;
+		c->pools[kept++] = c->pools[i];
+	}
+	c->n_pools = kept;
+}
+
+const struct snapshot *
+compile(struct compiler *c, const struct compile_input *in, const char **error)
+{
+	struct network_build net = { .input = in };
+	struct snapshot_parts *p = aligned_alloc(64, (sizeof(*p) + 63) / 64 * 64);
+	uint32_t *service_slots = calloc(in->config->n_services + 1, sizeof(*service_slots));
+	uint32_t **backend_slots = backend_slots_get(c, in->config);
+	int rc = p && service_slots && backend_slots ? 0 : -ENOMEM;
+	size_t i;
+
+	if (p) {
+		memset(p, 0, sizeof(*p));
+		p->snapshot.compile_private = p;
+	}
+	if (rc == 0)
+		rc = compile_parts(c, p, &net, service_slots, backend_slots);
+	if (rc < 0) {
+		*error = rc == -E2BIG ? "too many services or backends"
+				      : "not enough memory for the configuration";
+		for (i = 0; backend_slots && i < in->config->n_pools; i++)
+			free(backend_slots[i]);
+		free(backend_slots);
+		free(service_slots);
+		if (p)
+			snapshot_free(&p->snapshot);
+		network_build_free(&net);
+		return NULL;
+	}
+	network_move(p, &net, c);
+	network_build_free(&net);
+	snapshot_connect(c, p, in);
+	/* from here on nothing fails: the compiler takes the new state */
+	identity_sweep(c->services);
+	identity_sweep(c->backends);
+	pools_sweep(c);
+	slots_free(c);
+	c->service_slots = service_slots;
+	c->backend_slots = backend_slots;
+	c->n_backend_slots = in->config->n_pools;
+	shared_put(c->destinations);
+	c->destinations = shared_get(p->destinations);
+	c->config = in->config;
+	c->generation = in->generation;
+	return &p->snapshot;
+}
+
+uint64_t
+compiler_next_settle(const struct compiler *c)
+{
+	uint64_t next = UINT64_MAX, at;
+	size_t i;
+
+	for (i = 0; i < c->n_pools; i++) {
+		at = pool_settles_at(c->pools[i]);
+		next = at < next ? at : next;
+	}
+	return next;
+}
+
+const struct network_target *
+compiler_targets(struct compiler *c, size_t *count)
+{
+	*count = c->n_targets;
+	return c->targets;
+}
+
+uint32_t
+compiler_service_slot(const struct compiler *c, size_t service)
+{
+	return c->service_slots ? c->service_slots[service] : UINT32_MAX;
+}
+
+uint32_t
+compiler_backend_slot(const struct compiler *c, size_t pool, size_t backend)
+{
+	return pool < c->n_backend_slots ? c->backend_slots[pool][backend] : UINT32_MAX;
+}

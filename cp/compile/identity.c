@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/compile/identity.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/siphash.h"
+
+struct entry {
+	uint8_t key[IDENTITY_KEY_MAX];
+	size_t len; /* 0: slot is free */
+	uint32_t epoch;
+	uint32_t round;     /* sweep round in which it was asked for last */
+	uint32_t next_free; /* queue of free slots */
+};
+
+struct identity {
+	uint32_t max, limit, capacity;
+	uint32_t round, epoch;
+	uint32_t free_head, free_tail; /* UINT32_MAX: empty */
+	struct entry *entries;         /* [capacity] by slot */
+	uint32_t *index; /* open addressing: slot + 1, 0 empty; rebuilt by sweeps and growth */
+	uint32_t index_mask;
+};
+
+static const struct siphash_key index_key = { 0x70656e73746f636bULL, 0x6964656e74697479ULL };
+
+struct identity *
+identity_create(uint32_t max_slots)
+{
+	struct identity *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->max = max_slots;
+	t->free_head = t->free_tail = UINT32_MAX;
+	t->round = 1;
+	return t;
+}
+
+void
+identity_destroy(struct identity *t)
+{
+	if (!t)
+		return;
+	free(t->entries);
+	free(t->index);
+	free(t);
+}
+
+static uint32_t
+index_position(const struct identity *t, const void *key, size_t len)
+{
+	uint32_t i = (uint32_t)siphash13(&index_key, key, len) & t->index_mask;
+
+	while (t->index[i]) {
+		const struct entry *e = &t->entries[t->index[i] - 1];
+
+		if (e->len == len && memcmp(e->key, key, len) == 0)
+			break;
+		i = (i + 1) & t->index_mask;
+	}
+	return i;
+}
+
+static void
+index_rebuild(struct identity *t)
+{
+	uint32_t slot;
+
+	memset(t->index, 0, ((size_t)t->index_mask + 1) * sizeof(*t->index));
+	for (slot = 0; slot < t->limit; slot++) {
+		const struct entry *e = &t->entries[slot];
+
+		if (e->len)
+			t->index[index_position(t, e->key, e->len)] = slot + 1;
+	}
+}
+
+static bool
+grow(struct identity *t)
+{
+	uint32_t capacity = t->capacity ? t->capacity * 2 : 64;
+	struct entry *entries;
+	uint32_t *index;
+
+	entries = realloc(t->entries, capacity * sizeof(*entries));
+	if (!entries)
+		return false;
+	t->entries = entries;
+	memset(entries + t->capacity, 0, (capacity - t->capacity) * sizeof(*entries));
+	index = realloc(t->index, (size_t)capacity * 2 * sizeof(*index));
+	if (!index)
+		return false;
+	t->index = index;
+	t->index_mask = capacity * 2 - 1;
+	t->capacity = capacity;
+	index_rebuild(t);
+	return true;
+}
+
+/* A slot for a new key: the one that has been free longest, else a fresh one. */
+static uint32_t
+take_slot(struct identity *t)
+{
+	uint32_t slot;
+
+	if (t->free_head != UINT32_MAX) {
+		slot = t->free_head;
+		t->free_head = t->entries[slot].next_free;
+		if (t->free_head == UINT32_MAX)
+			t->free_tail = UINT32_MAX;
+		return slot;
+	}
+	if (t->limit == t->max || (t->limit == t->capacity && !grow(t)))
+		return UINT32_MAX;
+	return t->limit++;
+}
+
+uint32_t
+identity_get(struct identity *t, const void *key, size_t len, uint32_t *epoch)
+{
+	struct entry *e;
+	uint32_t slot;
+
+	if (!len || len > IDENTITY_KEY_MAX)
+		return UINT32_MAX;
+	if (t->index) {
+		slot = t->index[index_position(t, key, len)];
+		if (slot--) {
+			t->entries[slot].round = t->round;
+			*epoch = t->entries[slot].epoch;
+			return slot;
+		}
+	}
+	slot = take_slot(t);
+	if (slot == UINT32_MAX)
+		return UINT32_MAX;
+	e = &t->entries[slot];
+	memcpy(e->key, key, len);
+	e->len = len;
+	e->round = t->round;
+	t->epoch = t->epoch + 1 ? t->epoch + 1 : 1;
+	e->epoch = t->epoch;
+	t->index[index_position(t, key, len)] = slot + 1;
+	*epoch = e->epoch;
+	return slot;
+}
+
+void
+identity_sweep(struct identity *t)
+{
+	bool freed = false;
+	uint32_t slot;
+
+	for (slot = 0; slot < t->limit; slot++) {
+		struct entry *e = &t->entries[slot];
+
+		if (!e->len || e->round == t->round)
+			continue;
+		e->len = 0;
+		e->next_free = UINT32_MAX;
+		if (t->free_tail == UINT32_MAX)
+			t->free_head = slot;
+		else
+			t->entries[t->free_tail].next_free = slot;
+		t->free_tail = slot;
+		freed = true;
+	}
+	if (freed)
+		index_rebuild(t);
+	t->round++;
+}
+
+uint32_t
+identity_limit(const struct identity *t)
+{
+	return t->limit;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of the compiler: what it remembers between snapshots, and one step each in a file of
+ * its own. Control thread only.
+ *
+ *   pools.c         members, Maglev tables, settling      (remembered by pool name)
+ *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
+ *   network.c       next hops, routes, sources             (rebuilt for every snapshot)
+ */
+#ifndef CP_COMPILE_INTERNAL_H
+#define CP_COMPILE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cp/compile.h"
+#include "cp/compile/identity.h"
+#include "cp/compile/shared.h"
+#include "lib/lpm.h"
+
+/* One member slot of a pool. A member that has left stays `gone` until settled no longer names its
+ * slot. */
+struct pool_member {
+	struct addr addr;
+	uint16_t port;
+	uint32_t weight;
+	bool present;
+	bool used;
+};
+
+struct pool_state {
+	char *name;
+	struct pool_member *members; /* by member slot */
+	size_t n_members, capacity;
+	uint32_t rows;
+	uint16_t *candidate, *settled; /* shared blocks; the same one when nothing moves */
+	uint64_t *moving;              /* shared block or NULL */
+	uint64_t changed_at;           /* 0: never */
+	uint64_t lifetime;             /* ns: the longest timeout of the services that use it */
+	bool stale;                    /* members changed, but candidate could not be built yet */
+	bool seen;                     /* in the configuration that is being compiled */
+};
+
+/* Destinations and what goes with them: a shared block, unchanged between two configurations. */
+struct destination_set {
+	struct lpm *lpm;
+	struct destination *destinations;
+	struct destination_port *ports;
+	uint32_t n_destinations;
+	struct lpm *nat_backends;
+};
+
+/* Source addresses of a port and family stand together in `sources`. */
+struct source_range {
+	uint16_t first, count;
+};
+
+/* Next hops and routes under construction. */
+struct network_build {
+	const struct compile_input *input;
+	struct nexthop *nexthops;
+	size_t n_nexthops, capacity;
+	uint32_t *index; /* open addressing over nexthops: index + 1, 0 empty */
+	size_t index_mask;
+	struct lpm *routes;
+	struct source *sources;
+	size_t n_sources;
+	struct source_range source_ranges[SNAPSHOT_MAX_PORTS][2]; /* [port][is IPv6] */
+	struct network_target *targets;
+	size_t n_targets, targets_capacity;
+};
+
+/* The configuration's services with the slots that they got. */
+struct compile_services {
+	const struct config *config;
+	const uint32_t *slots; /* by service of config */
+};
+
+struct compiler {
+	uint16_t n_workers;
+	struct toeplitz *toeplitz;
+	struct identity *services, *backends;
+	struct pool_state **pools; /* all that are remembered */
+	size_t n_pools;
+	uint64_t version;
+
+	/* of the last compilation */
+	const struct config *config;
+	uint64_t generation;
+	struct destination_set *destinations; /* shared block */
+	uint32_t *service_slots;              /* by service of config */
+	uint32_t **backend_slots;             /* [pool][backend] of config */
+	size_t n_backend_slots;
+	struct network_target *targets;
+	size_t n_targets;
+};
+
+/* What a snapshot holds on to, behind snapshot.compile_private. */
+struct snapshot_parts {
+	struct snapshot snapshot; /* first: the snapshot itself */
+	struct service *services;
+	struct backend *backends;
+	struct pool *pools;
+	uint32_t **pool_members; /* [n_pools] */
+	struct destination_set *destinations;
+	struct nexthop *nexthops;
+	struct source *sources;
+	struct lpm *routes;
+};
+
+/* pools.c: bring the remembered pool up to date with the configuration: members, candidate, moving
+ * rows; settle what is due. Returns the state, or NULL without memory. lifetime in ns. */
+struct pool_state *pool_update(struct compiler *c, const struct pool_config *config,
+			       uint64_t lifetime, uint64_t now);
+void pool_state_free(struct pool_state *p);
+/* The member slot of the backend, UINT16_MAX if it has none. */
+uint16_t pool_member_slot(const struct pool_state *p, const struct backend_config *b);
+/* When this pool's rows settle, UINT64_MAX if nothing moves. */
+uint64_t pool_settles_at(const struct pool_state *p);
+
+/* destinations.c: a shared block with one reference, or NULL without memory. */
+struct destination_set *destination_set_build(const struct compile_services *services,
+					      const struct network_build *net);
+
+/* network.c: fill b from its input. sources first (owners decide which worker has which), then next
+ * hops and routes, then one next hop for each backend by network_build_nexthop. 0, -ENOMEM or
+ * -E2BIG. */
+int network_build(struct network_build *b, const struct compiler *c, const uint16_t *owners);
+void network_build_free(struct network_build *b);
+/* Index of the next hop towards addr (remembered as a target that must stay resolved), UINT32_MAX:
+ * no route; UINT32_MAX - 1: no memory. */
+uint32_t network_build_nexthop(struct network_build *b, const struct addr *addr);
+#define NEXTHOP_NO_MEMORY (UINT32_MAX - 1)
+
+#endif

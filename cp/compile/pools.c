@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pool's members and its two Maglev tables.
+ *
+ *     candidate = maglev(present members)
+ *     moving(row) <=> candidate(row) has differed from settled(row) at some time since settled was
+ * set
+ *
+ * When nothing has changed for as long as any connection may be silent, whatever had to be
+ * remembered has been seen by the workers and lives in their tables: candidate becomes settled.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/compile/internal.h"
+#include "lib/maglev.h"
+
+void
+pool_state_free(struct pool_state *p)
+{
+	if (!p)
+		return;
+	shared_put(p->candidate);
+	shared_put(p->settled);
+	shared_put(p->moving);
+	free(p->members);
+	free(p->name);
+	free(p);
+}
+
+static struct pool_state *
+pool_find(struct compiler *c, const char *name)
+{
+	struct pool_state **pools, *p;
+	size_t i;
+
+	for (i = 0; i < c->n_pools; i++)
+		if (strcmp(c->pools[i]->name, name) == 0)
+			return c->pools[i];
+	pools = realloc(c->pools, (c->n_pools + 1) * sizeof(*pools));
+	if (!pools)
+		return NULL;
+	c->pools = pools;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->name = strdup(name);
+	if (!p->name) {
+		free(p);
+		return NULL;
+	}
+	pools[c->n_pools++] = p;
+	return p;
+}
+
+static struct pool_member *
+member_find(const struct pool_state *p, const struct backend_config *b)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_members; i++) {
+		struct pool_member *m = &p->members[i];
+
+		if (m->used && m->port == b->port && addr_equal(&m->addr, &b->address))
+			return m;
+	}
+	return NULL;
+}
+
+uint16_t
+pool_member_slot(const struct pool_state *p, const struct backend_config *b)
+{
+	const struct pool_member *m = member_find(p, b);
+
+	return m && m->present ? (uint16_t)(m - p->members) : UINT16_MAX;
+}
+
+static struct pool_member *
+member_add(struct pool_state *p, const struct backend_config *b)
+{
+	struct pool_member *m;
+	size_t i;
+
+	for (i = 0; i < p->n_members && p->members[i].used; i++)
+		;
+	if (i == MAGLEV_NONE)
+		return NULL;
+	if (i == p->capacity) {
+		size_t capacity = p->capacity ? p->capacity * 2 : 8;
+
+		m = realloc(p->members, capacity * sizeof(*m));
+		if (!m)
+			return NULL;
+		p->members = m;
+		p->capacity = capacity;
+	}
+	if (i == p->n_members)
+		p->n_members++;
+	m = &p->members[i];
+	*m = (struct pool_member){ .addr = b->address, .port = b->port, .used = true };
+	return m;
+}
+
+/* Members as the configuration has them now. *changed: the candidate table must be built anew. */
+static int
+members_update(struct pool_state *p, const struct pool_config *config, bool *changed)
+{
+	size_t i, present = 0;
+
+	for (i = 0; i < config->n_backends; i++)
+		if (!member_find(p, &config->backends[i]) && !member_add(p, &config->backends[i]))
+			return -ENOMEM;
+	*changed = !p->candidate;
+	for (i = 0; i < p->n_members; i++)
+		present += p->members[i].used && p->members[i].present;
+	for (i = 0; i < config->n_backends; i++) {
+		struct pool_member *m = member_find(p, &config->backends[i]);
+
+		*changed |= !m->present || m->weight != config->backends[i].weight;
+		present -= m->present;
+	}
+	*changed |= present != 0; /* some that were there are not listed any more */
+	for (i = 0; i < p->n_members; i++)
+		p->members[i].present = false;
+	for (i = 0; i < config->n_backends; i++) {
+		struct pool_member *m = member_find(p, &config->backends[i]);
+
+		m->present = true;
+		m->weight = config->backends[i].weight;
+	}
+	return 0;
+}
+
+/* A table of the present members, as a shared block. The key is what every node and every restart
+ * agrees on. */
+static uint16_t *
+table_build(const struct pool_state *p, uint32_t rows)
+{
+	struct {
+		struct addr addr;
+		uint16_t port;
+	} __attribute__((packed)) *keys = calloc(p->n_members + 1, sizeof(*keys));
+	struct maglev_member *members = calloc(p->n_members + 1, sizeof(*members));
+	uint16_t *table = shared_new(rows * sizeof(*table), NULL);
+	size_t n = 0, i;
+	int rc = -ENOMEM;
+
+	if (keys && members && table) {
+		for (i = 0; i < p->n_members; i++) {
+			const struct pool_member *m = &p->members[i];
+
+			if (!m->present)
+				continue;
+			keys[n].addr = m->addr;
+			keys[n].port = m->port;
+			members[n] = (struct maglev_member){ &keys[n], sizeof(keys[n]), m->weight,
+							     (uint16_t)i };
+			n++;
+		}
+		rc = maglev_build(table, rows, members, n);
+	}
+	free(keys);
+	free(members);
+	if (rc == 0)
+		return table;
+	shared_put(table);
+	return NULL;
+}
+
+/* Slots of members that have left and that no table names any more. */
+static void
+forget_gone(struct pool_state *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n_members; i++)
+		if (!p->members[i].present)
+			p->members[i].used = false;
+}
+
+static void
+settle(struct pool_state *p)
+{
+	shared_put(p->settled);
+	p->settled = shared_get(p->candidate);
+	shared_put(p->moving);
+	p->moving = NULL;
+	forget_gone(p);
+}
+
+/* Replace the candidate and add the rows that differ from settled to those that move. */
+static int
+candidate_replace(struct pool_state *p, uint16_t *table, uint64_t now)
+{
+	uint64_t *moving = shared_new((p->rows / 64 + 1) * sizeof(*moving), NULL);
+	bool any = p->moving != NULL;
+	uint32_t row;
+
+	if (!moving) {
+		shared_put(table);
+		return -ENOMEM;
+	}
+	if (p->moving)
+		memcpy(moving, p->moving, (p->rows / 64 + 1) * sizeof(*moving));
+	for (row = 0; row < p->rows; row++) {
+		if (table[row] == p->settled[row])
+			continue;
+		moving[row >> 6] |= 1ULL << (row & 63);
+		any = true;
+	}
+	shared_put(p->candidate);
+	p->candidate = table;
+	shared_put(p->moving);
+	p->moving = moving;
+	if (!any) {
+		shared_put(p->moving);
+		p->moving = NULL;
+	}
+	p->changed_at = now;
+	return 0;
+}
+
+struct pool_state *
+pool_update(struct compiler *c, const struct pool_config *config, uint64_t lifetime, uint64_t now)
+{
+	struct pool_state *p = pool_find(c, config->name);
+	uint32_t rows = maglev_rows_for(config->n_backends);
+	uint16_t *table;
+	bool changed;
+
+	if (!p)
+		return NULL;
+	p->seen = true;
+	p->lifetime = lifetime;
+	if (pool_settles_at(p) <= now)
+		settle(p);
+	if (members_update(p, config, &changed) < 0)
+		return NULL;
+	if (!changed && !p->stale)
+		return p;
+	p->stale = true;
+	/* A pool keeps its number of rows until nothing moves, so that both tables have the same
+	 * rows. */
+	if (p->moving)
+		rows = p->rows;
+	table = table_build(p, rows);
+	if (!table)
+		return NULL;
+	if (p->candidate && rows == p->rows) {
+		if (candidate_replace(p, table, now) < 0)
+			return NULL;
+		p->stale = false;
+		return p;
+	}
+	shared_put(p->candidate);
+	p->candidate = table;
+	p->rows = rows;
+	p->changed_at = now;
+	p->stale = false;
+	settle(p);
+	return p;
+}
+
+uint64_t
+pool_settles_at(const struct pool_state *p)
+{
+	return p->moving ? p->changed_at + p->lifetime : UINT64_MAX;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Applying configurations, and keeping the published snapshot up to date with the network.
+ *
+ * A configuration becomes the running one in this order: parse and validate, tell Linux, compile,
+ * publish. Whatever fails, Linux is told the old one again and nothing was published.
+ */
+#include "cp/control.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/log.h"
+#include "cp/ports.h"
+#include "cp/publish.h"
+
+/* Changes of the network wait this long for more of them. */
+#define REFRESH_DELAY 10000000ULL
+/* How soon to look again whether old snapshots can be freed. */
+#define RECLAIM_DELAY 5000000ULL
+/* How often workers' requests for Ethernet addresses are read. */
+#define RESOLVE_DELAY 5000000ULL
+
+static void
+add_error(struct config_messages *messages, const char *format, ...)
+{
+	struct config_message *list =
+	    realloc(messages->list, (messages->count + 1) * sizeof(*list));
+	char *text = NULL;
+	va_list args;
+
+	if (!list)
+		return;
+	messages->list = list;
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (!text)
+		return;
+	list[messages->count++] = (struct config_message){ .text = text };
+	messages->errors++;
+}
+
+/* Compile `config` as of now. */
+static const struct snapshot *
+compile_now(struct control *c, const struct config *config, uint64_t generation, const char **error)
+{
+	struct compile_input in = {
+		.config = config,
+		.generation = generation,
+		.port_macs = c->port_macs,
+		.now = dp_clock_now(&c->dp->clock),
+	};
+
+	in.neighbours = network_neighbours(c->network, &in.n_neighbours);
+	in.routes = network_routes(c->network, &in.n_routes);
+	network_port_range(&in.kernel_port_low, &in.kernel_port_high);
+	return compile(c->compiler, &in, error);
+}
+
+static void
+arm_earlier(struct control *c, uint64_t at)
+{
+	if (at >= c->publish_at)
+		return;
+	c->publish_at = at;
+	loop_timer_arm(c->publish_timer, at);
+}
+
+/* Arm the timer for when moving rows settle: the compiler speaks the workers' clock. */
+static void
+arm_settle(struct control *c)
+{
+	uint64_t at = compiler_next_settle(c->compiler);
+	uint64_t now = dp_clock_now(&c->dp->clock);
+
+	if (at != UINT64_MAX)
+		arm_earlier(c, loop_now() + (at > now ? at - now : 0) + REFRESH_DELAY);
+}
+
+/* Publish a compiled snapshot and all that follows from it. 0 or -ENOMEM. */
+static int
+publish_snapshot(struct control *c, const struct snapshot *s)
+{
+	const struct network_target *targets;
+	size_t n;
+	int rc = publish(c->publisher, s);
+
+	if (rc < 0)
+		return rc;
+	c->snapshot = s;
+	targets = compiler_targets(c->compiler, &n);
+	network_keep(c->network, targets, n);
+	loop_timer_arm(c->reclaim_timer, loop_now() + RECLAIM_DELAY);
+	arm_settle(c);
+	return 0;
+}
+
+static void
+on_publish_timer(void *arg)
+{
+	struct control *c = arg;
+	const char *error = NULL;
+	const struct snapshot *s;
+
+	c->publish_at = UINT64_MAX;
+	s = compile_now(c, c->config, c->generation, &error);
+	if (s && publish_snapshot(c, s) < 0) {
+		snapshot_free(s);
+		s = NULL;
+		error = "not enough memory";
+	}
+	if (s)
+		return;
+	log_error("cannot follow a change of the network, the last snapshot stays: %s", error);
+	arm_earlier(c, loop_now() + 100 * REFRESH_DELAY);
+}
+
+static void
+on_reclaim_timer(void *arg)
+{
+	struct control *c = arg;
+
+	if (publisher_reclaim(c->publisher))
+		loop_timer_arm(c->reclaim_timer, loop_now() + RECLAIM_DELAY);
+}
+
+/* Workers met addresses on the link that nobody has resolved. */
+static void
+on_resolve_timer(void *arg)
+{
+	struct control *c = arg;
+	struct resolve_request r;
+	unsigned int budget = 256;
+
+	while (budget-- && rte_ring_sc_dequeue_elem(c->dp->resolve, &r, sizeof(r)) == 0)
+		network_resolve(c->network, r.port, r.vlan, &r.addr);
+	loop_timer_arm(c->resolve_timer, loop_now() + RESOLVE_DELAY);
+}
+
+void
+control_refresh(struct control *c)
+{
+	if (c->config)
+		arm_earlier(c, loop_now() + REFRESH_DELAY);
+}
+
+int
+control_start(struct control *c)
+{
+	c->publish_at = UINT64_MAX;
+	c->publish_timer = loop_timer_create(c->loop, on_publish_timer, c);
+	c->reclaim_timer = loop_timer_create(c->loop, on_reclaim_timer, c);
+	c->resolve_timer = loop_timer_create(c->loop, on_resolve_timer, c);
+	c->publisher = publisher_create(c->dp);
+	c->compiler = compiler_create((uint16_t)c->dp->n_workers);
+	if (!c->publish_timer || !c->reclaim_timer || !c->resolve_timer || !c->publisher ||
+	    !c->compiler)
+		return -ENOMEM;
+	loop_timer_arm(c->resolve_timer, loop_now() + RESOLVE_DELAY);
+	return 0;
+}
+
+void
+control_stop(struct control *c)
+{
+	publisher_destroy(c->publisher);
+	compiler_destroy(c->compiler);
+	config_free(c->config);
+	free(c->config_text);
+	free(c->config_name);
+	c->config = NULL;
+	c->snapshot = NULL;
+}
+
+/* MTUs, twins and addresses as `config` wants them. 0, or -errno with *error a sentence. */
+static int
+tell_linux(struct control *c, const struct config *config, const char **error)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < config->n_interfaces; i++) {
+		rc = ports_set_mtu(c->dp, (unsigned int)i, config->interfaces[i].mtu, c->error,
+				   sizeof(c->error));
+		*error = c->error;
+	}
+	if (rc == 0 && c->twins)
+		rc = twins_configure(c->twins, config, error);
+	if (rc == 0)
+		rc = network_configure(c->network, config, error);
+	return rc;
+}
+
+/* Make `config` the running one; takes over config and text on success only. */
+static int
+take_over(struct control *c, struct config *config, const struct control_request *request,
+	  char *text, char *name)
+{
+	const struct snapshot *s = NULL;
+	const char *error = NULL;
+	int rc = tell_linux(c, config, &error);
+
+	if (rc == 0) {
+		s = compile_now(c, config, c->generation + 1, &error);
+		rc = s ? publish_snapshot(c, s) : -ENOMEM;
+		error = error ? error : "not enough memory";
+	}
+	if (rc < 0) {
+		snapshot_free(s);
+		add_error(request->messages, "%s: %s", request->name, error);
+		if (c->config && tell_linux(c, c->config, &error) < 0)
+			log_error("cannot go back to the running configuration: %s", error);
+		return rc;
+	}
+	config_free(c->config);
+	free(c->config_text);
+	free(c->config_name);
+	c->config = config;
+	c->config_text = text;
+	c->config_name = name;
+	c->generation++;
+	c->applied_at = time(NULL);
+	return 0;
+}
+
+int
+control_apply(struct control *c, const struct control_request *request)
+{
+	struct config_messages *messages = request->messages;
+	struct config *config = config_parse(request->name, request->text, request->len, messages);
+	const char *why = NULL;
+	char *text, *name;
+	int rc = -ENOMEM;
+
+	if (!config)
+		return -EINVAL;
+	if (c->config && config_needs_restart(c->config, config, &why)) {
+		add_error(messages, "%s: %s cannot be changed while penstockd runs: restart it",
+			  request->name, why);
+		config_free(config);
+		return -EBUSY;
+	}
+	if (request->diff)
+		config_diff(c->config, config, request->diff);
+	if (request->dry_run) {
+		config_free(config);
+		return 0;
+	}
+	text = strndup(request->text, request->len);
+	name = strdup(request->name);
+	if (text && name)
+		rc = take_over(c, config, request, text, name);
+	if (rc < 0) {
+		free(text);
+		free(name);
+		config_free(config);
+	}
+	return rc;
+}
