@@ -312,11 +312,11 @@ loop_run(struct loop *loop)
 	struct epoll_event events[EVENTS_MAX];
 	int n, i;
 
-	loop->stop = false;
+	/* Not cleared at the beginning: a stop that comes before the loop runs counts too. */
 	while (!loop->stop) {
 		loop_fire_timers(loop);
 		if (loop->stop)
-			return;
+			break;
 		n = loop_wait(loop, events);
 		for (i = 0; i < n && !loop->stop; i++) {
 			int fd = (int)(uint32_t)events[i].data.u64;
@@ -328,6 +328,7 @@ loop_run(struct loop *loop)
 			entry->fn(fd, events[i].events, entry->arg);
 		}
 	}
+	loop->stop = false;
 }
 
 void
