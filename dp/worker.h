@@ -67,6 +67,7 @@ struct worker {
 	struct connections *connections;
 	struct fragment_table *fragments;
 	uint64_t icmp_next;                      /* GCRA state of ICMP answers */
+	uint64_t resolve_next;                   /* GCRA state of requests for neighbours */
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;
 						    HASH_WRONG: never trusted again */
 	uint32_t random;                         /* xorshift state, never 0 */

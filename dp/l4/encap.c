@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tunnel modes: IP in IP (RFC 2003, RFC 2473, RFC 4213) and Generic UDP Encapsulation
+ * (draft-ietf-intarea-gue, variant 0 without optional fields).
+ *
+ *   Ethernet | outer IPv4 or IPv6 | [UDP 6080 | GUE] | the client's packet, one hop older
+ *
+ * The outer family is that of the backend. Traffic class and ECN are copied (RFC 6040, normal
+ * mode). The flow's hash is in the outer source address, the flow label and the UDP source port, so
+ * that the receiver's card spreads flows over its cores and keeps each in order.
+ */
+#include <netinet/in.h>
+
+#include <rte_ip.h>
+
+#include "dp/l4/bytes.h"
+#include "dp/l4/nexthop.h"
+#include "dp/l4/rewrite.h"
+
+#define OUTER_HOPS     64
+#define GUE_PORT       6080
+#define GUE_PORT_FIRST 0xc000 /* source ports, RFC 6335's dynamic range */
+#define GUE_PORT_MASK  0x3fff
+
+struct outer {
+	const struct addr *src, *dst;
+	uint32_t hash;         /* the flow's, mixed anew: backends are chosen by the same hash */
+	uint16_t len;          /* bytes after the outer IP header */
+	uint8_t protocol;      /* after the outer IP header */
+	uint8_t traffic_class; /* with ECN */
+	bool df;
+};
+
+static inline uint32_t
+mix(uint32_t h)
+{
+	h ^= h >> 16;
+	h *= 0x85ebca6bu;
+	h ^= h >> 13;
+	h *= 0xc2b2ae35u;
+	return h ^ h >> 16;
+}
+
+static inline uint16_t
+next_id(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 17;
+	w->random ^= w->random << 5;
+	return (uint16_t)w->random;
+}
+
+static inline void
+write_outer4(struct worker *w, uint8_t *at, const struct outer *o)
+{
+	at[0] = 0x45;
+	at[1] = o->traffic_class;
+	put16(at + 2, htons(IP4_HEADER + o->len));
+	/* A packet that is never fragmented needs no identification (RFC 6864, 4.1). */
+	put16(at + 4, o->df ? 0 : next_id(w));
+	put16(at + 6, o->df ? htons(0x4000) : 0);
+	at[8] = OUTER_HOPS;
+	at[9] = o->protocol;
+	put16(at + 10, 0);
+	put32(at + 12, o->src->w[3]);
+	put32(at + 16, o->dst->w[3]);
+	put16(at + 10, csum_compute(at, IP4_HEADER));
+}
+
+static inline void
+write_outer6(uint8_t *at, const struct outer *o)
+{
+	put32(at, htonl(6u << 28 | (uint32_t)o->traffic_class << 20 | (o->hash & 0xfffff)));
+	put16(at + 4, htons(o->len));
+	at[6] = o->protocol;
+	at[7] = OUTER_HOPS;
+	memcpy(at + 8, o->src->b, 16);
+	memcpy(at + 24, o->dst->b, 16);
+}
+
+/* One hop less, and the traffic class with ECN. */
+static inline uint8_t
+enter_tunnel(uint8_t *ip, bool v4)
+{
+	struct delta d;
+
+	if (!v4) {
+		ip[7]--;
+		return (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+	}
+	d.old = get16(ip + 8);
+	ip[8]--;
+	d.new = get16(ip + 8);
+	csum_correct(ip + 10, &d);
+	return ip[1];
+}
+
+static inline uint8_t
+protocol_of(const struct packet *p)
+{
+	return p->flags & PACKET_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+}
+
+/* Make room for `extra` bytes behind an outer IP header and write the latter. Returns where the
+ * extra bytes begin, or NULL (dropped). o->protocol is set by the caller. */
+static inline uint8_t *
+encapsulate(struct worker *w, struct packet *p, const struct way *way, unsigned int extra,
+	    struct outer *o)
+{
+	const struct backend *backend = way->backend;
+	bool outer4 = addr_is_v4(&backend->addr);
+	unsigned int ip_header = outer4 ? IP4_HEADER : IP6_HEADER;
+	uint8_t *at;
+
+	if (unlikely(!backend->sources_count)) {
+		packet_drop(p, DROP_NO_ROUTE);
+		return NULL;
+	}
+	/* Ethernet's padding must not be taken for content. */
+	mbuf_cut(p->mbuf, (uint32_t)p->l3 + p->ip_len);
+	o->hash = mix(p->flow_hash);
+	o->src = &w->snapshot
+		      ->sources[backend->sources_first +
+				((uint64_t)o->hash * backend->sources_count >> 32)]
+		      .addr;
+	o->dst = &backend->addr;
+	o->df = p->flags & PACKET_DF;
+	o->len = (uint16_t)(p->ip_len + extra);
+	o->traffic_class = enter_tunnel(packet_at(p, p->l3), p->flags & PACKET_V4);
+	at = nexthop_frame(w, p, way->hop, ip_header + extra, outer4);
+	if (unlikely(!at))
+		return NULL;
+	if (outer4)
+		write_outer4(w, at, o);
+	else
+		write_outer6(at, o);
+	return at + ip_header;
+}
+
+void
+encap_ipip(struct worker *w, struct packet *p, const struct way *way)
+{
+	struct outer o = { .protocol = protocol_of(p) };
+
+	(void)encapsulate(w, p, way, 0, &o);
+}
+
+/* Can the sum of the carried packet be known from its headers? It can if its own checksum covers
+ * all bytes behind the addresses: then these bytes sum up to the complement of the pseudo header. A
+ * packet whose own checksum is wrong becomes one whose outer checksum is wrong: it is lost either
+ * way. */
+static inline bool
+transport_covers_all(const struct packet *p, const uint8_t *l4, bool v4)
+{
+	unsigned int header = v4 ? IP4_HEADER : IP6_HEADER;
+
+	if (p->flags & PACKET_FRAGMENT || p->l4 != p->l3 + header)
+		return false;
+	if (p->ip_proto == IPPROTO_TCP)
+		return true;
+	return p->ip_proto == IPPROTO_UDP && get16(l4 + 6) &&
+	       ntohs(get16(l4 + 4)) == p->ip_len - header;
+}
+
+/* Partial sum of the carried packet. */
+static uint64_t
+carried_sum(const struct packet *p)
+{
+	const uint8_t *ip = packet_at(p, p->l3);
+	bool v4 = p->flags & PACKET_V4;
+	uint16_t sum = 0;
+	uint64_t pseudo;
+
+	if (!transport_covers_all(p, packet_at(p, p->l4), v4)) {
+		(void)rte_raw_cksum_mbuf(p->mbuf, p->l3, p->ip_len, &sum);
+		return sum;
+	}
+	pseudo = htons(p->ip_proto);
+	if (v4) { /* a valid header sums up to zero */
+		pseudo += csum_add_bytes(htons((uint16_t)(p->ip_len - IP4_HEADER)), ip + 12, 8);
+		return (uint16_t)~csum_fold(pseudo);
+	}
+	pseudo += csum_add_bytes(htons((uint16_t)(p->ip_len - IP6_HEADER)), ip + 8, 32);
+	return csum_add_bytes((uint16_t)~csum_fold(pseudo), ip, IP6_HEADER);
+}
+
+void
+encap_gue(struct worker *w, struct packet *p, const struct way *way)
+{
+	struct outer o = { .protocol = IPPROTO_UDP };
+	uint8_t *udp = encapsulate(w, p, way, UDP_HEADER + GUE_HEADER, &o);
+	uint16_t checksum;
+	uint64_t sum;
+
+	if (unlikely(!udp))
+		return;
+	put16(udp, htons((uint16_t)(GUE_PORT_FIRST | (o.hash & GUE_PORT_MASK))));
+	put16(udp + 2, htons(GUE_PORT));
+	put16(udp + 4, htons(o.len));
+	put16(udp + 6, 0);
+	udp[8] = 0; /* variant 0, data message, no optional fields */
+	udp[9] = protocol_of(p);
+	put16(udp + 10, 0);
+	if (addr_is_v4(o.dst))
+		return; /* the carried packet has its own checksum */
+	/* IPv6 demands one (RFC 8200, 8.1). */
+	sum = csum_pseudo(o.src, o.dst, IPPROTO_UDP, o.len);
+	sum = csum_add_bytes(sum, udp, UDP_HEADER + GUE_HEADER) + carried_sum(p);
+	checksum = (uint16_t)~csum_fold(sum);
+	put16(udp + 6, checksum ? checksum : 0xffff);
+}

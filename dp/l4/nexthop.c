@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/l4/nexthop.h"
+
+#include <rte_byteorder.h>
+#include <rte_ether.h>
+#include <rte_ring_elem.h>
+
+#include "dp/l4/rate.h"
+
+/* Requests for Ethernet addresses: the control thread asks each neighbour at most once a second, so
+ * a trickle is enough. What is not asked now is asked by the next packet. */
+#define RESOLVE_INTERVAL 250000 /* ns */
+#define RESOLVE_BURST    16
+
+static void
+request_resolution(struct worker *w, const struct nexthop *hop, const struct addr *to)
+{
+	struct resolve_request request = { .port = hop->port, .vlan = hop->vlan };
+
+	if (!w->dataplane->resolve ||
+	    !rate_allows(&w->resolve_next, w->now, RESOLVE_INTERVAL, RESOLVE_BURST))
+		return;
+	request.addr = hop->state == NEXTHOP_CONNECTED ? *to : hop->addr;
+	/* A full ring holds enough requests already. */
+	(void)rte_ring_mp_enqueue_elem(w->dataplane->resolve, &request, sizeof(request));
+}
+
+const struct nexthop *
+nexthop_use(struct worker *w, struct packet *p, uint32_t index, const struct addr *to)
+{
+	const struct nexthop *hop;
+
+	if (unlikely(index >= w->snapshot->n_nexthops)) {
+		packet_drop(p, DROP_NO_ROUTE);
+		return NULL;
+	}
+	hop = &w->snapshot->nexthops[index];
+	if (unlikely(hop->state != NEXTHOP_READY)) {
+		request_resolution(w, hop, to);
+		packet_drop(p, DROP_NEIGHBOUR_UNRESOLVED);
+		return NULL;
+	}
+	p->nexthop = index;
+	return hop;
+}
+
+const struct nexthop *
+nexthop_route(struct worker *w, struct packet *p, const struct addr *to)
+{
+	/* LPM_NONE is no index. */
+	return nexthop_use(w, p, lpm_lookup(w->snapshot->routes, to), to);
+}
+
+void
+nexthop_back(struct worker *w, const struct packet *p, struct nexthop *back)
+{
+	const struct snapshot_port *port = &w->snapshot->ports[p->in_port];
+	const uint8_t *frame = packet_at(p, 0);
+
+	*back = (struct nexthop){ .state = NEXTHOP_READY,
+				  .port = p->in_port,
+				  .mtu = port->mtu,
+				  .vlan = p->vlan,
+				  .header_len = 2 * RTE_ETHER_ADDR_LEN };
+	memcpy(back->header, frame + RTE_ETHER_ADDR_LEN, RTE_ETHER_ADDR_LEN);
+	memcpy(back->header + RTE_ETHER_ADDR_LEN, port->mac, RTE_ETHER_ADDR_LEN);
+	if (!(p->flags & PACKET_TAGGED))
+		return;
+	back->header_len = sizeof(back->header);
+	if (p->l3 >= RTE_ETHER_HDR_LEN + 4) {
+		memcpy(back->header + 12, frame + 12, 4);
+	} else { /* the device has taken the tag out */
+		back->header[12] = RTE_ETHER_TYPE_VLAN >> 8;
+		back->header[13] = RTE_ETHER_TYPE_VLAN & 0xff;
+		back->header[14] = (uint8_t)(p->vlan >> 8);
+		back->header[15] = (uint8_t)p->vlan;
+	}
+}
+
+const struct nexthop *
+nexthop_answer(struct worker *w, struct packet *p, const struct addr *to, struct nexthop *back)
+{
+	uint32_t index = lpm_lookup(w->snapshot->routes, to);
+
+	if (index < w->snapshot->n_nexthops &&
+	    w->snapshot->nexthops[index].state == NEXTHOP_READY) {
+		p->nexthop = index;
+		return &w->snapshot->nexthops[index];
+	}
+	nexthop_back(w, p, back);
+	return back;
+}
+
+/* A copy with room in front, for a frame that its driver gave too little. */
+static bool
+copy_with_headroom(struct worker *w, struct packet *p)
+{
+	struct rte_mbuf *copy = rte_pktmbuf_copy(p->mbuf, w->dataplane->mbufs, 0, UINT32_MAX);
+
+	if (!copy)
+		return false;
+	rte_pktmbuf_free(p->mbuf);
+	p->mbuf = copy;
+	return true;
+}
+
+/* Move the frame's start so that `front` bytes lie before the IP header. */
+static bool
+make_room(struct worker *w, struct packet *p, unsigned int front)
+{
+	if (front <= p->l3) {
+		rte_pktmbuf_adj(p->mbuf, (uint16_t)(p->l3 - front));
+	} else if (unlikely(!rte_pktmbuf_prepend(p->mbuf, (uint16_t)(front - p->l3)))) {
+		if (!copy_with_headroom(w, p) ||
+		    !rte_pktmbuf_prepend(p->mbuf, (uint16_t)(front - p->l3)))
+			return false;
+	}
+	p->l4 = (uint16_t)(p->l4 + front - p->l3);
+	p->inner_l3 = (uint16_t)(p->inner_l3 + front - p->l3);
+	p->inner_l4 = (uint16_t)(p->inner_l4 + front - p->l3);
+	p->l3 = (uint16_t)front;
+	return true;
+}
+
+uint8_t *
+nexthop_frame(struct worker *w, struct packet *p, const struct nexthop *hop, unsigned int outer,
+	      bool v4)
+{
+	uint16_t ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	uint8_t *frame;
+
+	if (unlikely(!make_room(w, p, hop->header_len + 2u + outer))) {
+		packet_drop(p, DROP_MBUF_EXHAUSTED);
+		return NULL;
+	}
+	frame = packet_at(p, 0);
+	memcpy(frame, hop->header, 12);
+	if (hop->header_len > 12)
+		memcpy(frame + 12, hop->header + 12, 4);
+	memcpy(frame + hop->header_len, &ether_type, 2);
+	p->out_port = hop->port;
+	p->verdict = VERDICT_TRANSMIT;
+	return frame + hop->header_len + 2;
+}
+
+void
+mbuf_cut(struct rte_mbuf *m, uint32_t len)
+{
+	struct rte_mbuf *seg = m;
+	uint32_t left = len;
+
+	if (len >= m->pkt_len)
+		return;
+	m->pkt_len = len;
+	m->nb_segs = 1;
+	while (left > seg->data_len) {
+		left -= seg->data_len;
+		seg = seg->next;
+		m->nb_segs++;
+	}
+	seg->data_len = (uint16_t)left;
+	rte_pktmbuf_free(seg->next);
+	seg->next = NULL;
+}
