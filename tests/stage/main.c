@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage tests: bursts in, verdicts and bytes out. One suite a stage; ends with one line
+ * `N passed, N failed`. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <CUnit/Basic.h>
+
+#include "suites.h"
+
+/* Each adds its suite to CUnit's registry. 0, or a CUnit error. */
+static int (*const suites[])(void) = {
+	test_parse_register,
+};
+
+int
+main(void)
+{
+	unsigned int run, failed;
+	size_t i;
+
+	if (CU_initialize_registry() != CUE_SUCCESS)
+		return EXIT_FAILURE;
+	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		if (suites[i]() != CUE_SUCCESS) {
+			fprintf(stderr, "stage-tests: %s\n", CU_get_error_msg());
+			return EXIT_FAILURE;
+		}
+	}
+	CU_basic_set_mode(CU_BRM_NORMAL);
+	CU_basic_run_tests();
+	run = CU_get_number_of_tests_run();
+	failed = CU_get_number_of_tests_failed();
+	CU_cleanup_registry();
+	printf("%u passed, %u failed\n", run - failed, failed);
+	return failed || !run ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The suites of the stage tests: each adds itself to CUnit's registry and returns CUnit's error
+ * code. Called once by main. */
+#ifndef TESTS_STAGE_SUITES_H
+#define TESTS_STAGE_SUITES_H
+
+#include <CUnit/CUnit.h>
+
+/* For the definition of a suite: CU_add_suite and all its tests. */
+static inline int
+suite_add(const char *name, const CU_TestInfo *tests)
+{
+	CU_pSuite suite = CU_add_suite(name, NULL, NULL);
+
+	for (; suite && tests->pName; tests++) {
+		if (!CU_add_test(suite, tests->pName, tests->pTestFunc))
+			break;
+	}
+	return CU_get_error();
+}
+
+int test_parse_register(void);
+
+#endif
