@@ -195,69 +195,90 @@ tell_linux(struct control *c, const struct config *config, const char **error)
 	return rc;
 }
 
-/* Make `config` the running one; takes over config and text on success only. */
+/* A configuration on its way in. */
+struct candidate {
+	struct config *config;
+	char *text, *name;
+};
+
+static void
+candidate_free(struct candidate *n)
+{
+	config_free(n->config);
+	free(n->text);
+	free(n->name);
+}
+
+/* Make n the running configuration; takes it over on success only. On failure *error says why. */
 static int
-take_over(struct control *c, struct config *config, const struct control_request *request,
-	  char *text, char *name)
+take_over(struct control *c, const struct candidate *n, const char **error)
 {
 	const struct snapshot *s = NULL;
-	const char *error = NULL;
-	int rc = tell_linux(c, config, &error);
+	int rc = tell_linux(c, n->config, error);
 
 	if (rc == 0) {
-		s = compile_now(c, config, c->generation + 1, &error);
+		*error = "not enough memory";
+		s = compile_now(c, n->config, c->generation + 1, error);
 		rc = s ? publish_snapshot(c, s) : -ENOMEM;
-		error = error ? error : "not enough memory";
 	}
 	if (rc < 0) {
 		snapshot_free(s);
-		add_error(request->messages, "%s: %s", request->name, error);
-		if (c->config && tell_linux(c, c->config, &error) < 0)
-			log_error("cannot go back to the running configuration: %s", error);
 		return rc;
 	}
-	config_free(c->config);
-	free(c->config_text);
-	free(c->config_name);
-	c->config = config;
-	c->config_text = text;
-	c->config_name = name;
+	candidate_free(&(struct candidate){ c->config, c->config_text, c->config_name });
+	c->config = n->config;
+	c->config_text = n->text;
+	c->config_name = n->name;
 	c->generation++;
 	c->applied_at = time(NULL);
 	return 0;
 }
 
-int
-control_apply(struct control *c, const struct control_request *request)
+/* Parse and validate; an error in messages if the result cannot become the running configuration.
+ */
+static struct config *
+examine(struct control *c, const struct control_request *request, struct config_messages *messages)
 {
-	struct config_messages *messages = request->messages;
 	struct config *config = config_parse(request->name, request->text, request->len, messages);
 	const char *why = NULL;
-	char *text, *name;
-	int rc = -ENOMEM;
 
 	if (!config)
-		return -EINVAL;
+		return NULL;
 	if (c->config && config_needs_restart(c->config, config, &why)) {
 		add_error(messages, "%s: %s cannot be changed while penstockd runs: restart it",
 			  request->name, why);
 		config_free(config);
-		return -EBUSY;
+		return NULL;
 	}
 	if (request->diff)
 		config_diff(c->config, config, request->diff);
+	return config;
+}
+
+int
+control_apply(struct control *c, const struct control_request *request,
+	      struct config_messages *messages)
+{
+	struct candidate n = { .config = examine(c, request, messages) };
+	const char *error = "not enough memory";
+	const char *back = NULL;
+	int rc = -ENOMEM;
+
+	if (!n.config)
+		return -EINVAL;
 	if (request->dry_run) {
-		config_free(config);
+		candidate_free(&n);
 		return 0;
 	}
-	text = strndup(request->text, request->len);
-	name = strdup(request->name);
-	if (text && name)
-		rc = take_over(c, config, request, text, name);
-	if (rc < 0) {
-		free(text);
-		free(name);
-		config_free(config);
-	}
+	n.text = strndup(request->text, request->len);
+	n.name = strdup(request->name);
+	if (n.text && n.name)
+		rc = take_over(c, &n, &error);
+	if (rc == 0)
+		return 0;
+	add_error(messages, "%s: %s", request->name, error);
+	if (c->config && tell_linux(c, c->config, &back) < 0)
+		log_error("cannot go back to the running configuration: %s", back);
+	candidate_free(&n);
 	return rc;
 }

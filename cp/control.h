@@ -51,9 +51,8 @@ struct control_request {
 	const char *name; /* what to call it in messages */
 	const char *text;
 	size_t len;
-	bool dry_run;                     /* publish nothing */
-	struct config_messages *messages; /* the reasons of a refusal, and warnings */
-	FILE *diff; /* if not NULL, the changes are written here, with dry_run or without */
+	bool dry_run; /* publish nothing */
+	FILE *diff;   /* if not NULL, the changes are written here, with dry_run or without */
 };
 
 /* Create what the control thread needs besides loop, dp and network, which are set. 0 or -ENOMEM.
@@ -64,7 +63,8 @@ void control_stop(struct control *c);
 
 /* Take over a configuration: parse, validate, compile, publish, tell Linux. All or nothing: on
  * failure (-EINVAL, -ENOMEM, ...) the running one goes on, and messages has the reasons. */
-int control_apply(struct control *c, const struct control_request *request);
+int control_apply(struct control *c, const struct control_request *request,
+		  struct config_messages *messages);
 /* Compile and publish again soon (network changed). */
 void control_refresh(struct control *c);
 

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * penstockd: the list of subsystems, in the order in which they start; they end in the reverse
+ * order. The only file that exits.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_malloc.h>
+
+#include "cp/admin.h"
+#include "cp/config/config.h"
+#include "cp/control.h"
+#include "cp/log.h"
+#include "cp/options.h"
+#include "cp/ports.h"
+#include "cp/service_manager.h"
+
+#define RESOLVE_RING_SIZE 1024
+
+/* Everything that main starts and ends. */
+struct penstockd {
+	struct options options;
+	struct control control;
+	struct dataplane dataplane;
+	int background; /* from daemon_start, -1 in the foreground */
+	int signals;
+	bool eal, launched;
+};
+
+static void
+print_messages(const struct config_messages *messages)
+{
+	size_t i;
+
+	for (i = 0; i < messages->count; i++)
+		(messages->list[i].warning ? log_warning : log_error)("%s", messages->list[i].text);
+}
+
+static void
+reload(struct control *c)
+{
+	struct config_messages messages = { 0 };
+	size_t len = 0;
+	char *text = config_load_text(c->config_file, &len, &messages);
+	struct control_request request = { .name = c->config_file, .text = text, .len = len };
+	int rc = text ? control_apply(c, &request, &messages) : -ENOENT;
+
+	print_messages(&messages);
+	if (rc == 0)
+		log_info("generation %lu applied from %s", (unsigned long)c->generation,
+			 c->config_file);
+	else
+		log_error("%s was not applied, generation %lu goes on", c->config_file,
+			  (unsigned long)c->generation);
+	config_messages_free(&messages);
+	free(text);
+}
+
+static void
+on_signal(int fd, uint32_t events, void *arg)
+{
+	struct penstockd *d = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP) {
+			service_manager_notify("RELOADING=1");
+			reload(&d->control);
+			service_manager_notify("READY=1");
+		} else {
+			loop_stop(d->control.loop);
+		}
+	}
+}
+
+/* Block signals early, so that all threads inherit it and only the loop sees them. */
+static int
+start_signals(struct penstockd *d)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	d->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return d->signals < 0 ? -errno : 0;
+}
+
+/* The shared part of the data plane, then a worker for each core. */
+static int
+start_workers(struct penstockd *d, const struct config *config)
+{
+	struct dataplane *dp = &d->dataplane;
+	size_t rcu_size = rte_rcu_qsbr_get_memsize(SNAPSHOT_MAX_WORKERS);
+	uint16_t i;
+
+	dp_clock_init(&dp->clock);
+	dp->connections = config->dataplane.connections;
+	dp->idle_sleep = config->dataplane.idle_sleep;
+	dp->rcu = rte_zmalloc("rcu", rcu_size, RTE_CACHE_LINE_SIZE);
+	dp->resolve = rte_ring_create_elem("resolve", sizeof(struct resolve_request),
+					   RESOLVE_RING_SIZE, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	if (!dp->rcu || !dp->resolve || rte_rcu_qsbr_init(dp->rcu, SNAPSHOT_MAX_WORKERS))
+		return -ENOMEM;
+	for (i = 0; i < config->dataplane.n_workers; i++) {
+		int rc = worker_create(dp, i, i + 1u, config->dataplane.workers[i]);
+
+		if (rc < 0)
+			return rc;
+	}
+	dp->n_workers = i;
+	return 0;
+}
+
+static int
+fail(const char *what, const char *why)
+{
+	log_error("%s: %s", what, why);
+	return -1;
+}
+
+/* DPDK, devices, workers' memory: what the configuration fixes for the life of the process. */
+static int
+start_dataplane(struct penstockd *d, const struct config *config)
+{
+	char error[512] = "";
+	size_t i;
+
+	if (ports_eal_init(config, error, sizeof(error)) < 0)
+		return fail("cannot start DPDK", error);
+	d->eal = true;
+	d->dataplane.n_workers = (uint32_t)config->dataplane.n_workers;
+	if (ports_open(&d->dataplane, config, error, sizeof(error)) < 0)
+		return fail("cannot open the interfaces", error);
+	for (i = 0; i < config->n_interfaces; i++)
+		memcpy(d->control.port_macs[i].b, d->dataplane.ports[i].mac, 6);
+	if (start_workers(d, config) < 0)
+		return fail(
+		    "cannot create the workers",
+		    "not enough memory: raise dataplane.memory, or lower dataplane.connections");
+	return 0;
+}
+
+static void
+on_network_changed(void *arg)
+{
+	control_refresh(arg);
+}
+
+static int
+start_control(struct penstockd *d, const struct config *config)
+{
+	struct control *c = &d->control;
+	const char *error = NULL;
+	int rc;
+
+	c->dp = &d->dataplane;
+	c->started_at = loop_now();
+	c->network = network_create(c->loop, on_network_changed, c, &error);
+	if (!c->network)
+		return fail("cannot follow the kernel's network", error);
+	c->twins = twins_create(c->loop, c->dp, config, c->network, &error);
+	if (!c->twins)
+		return fail("cannot create the twins", error);
+	rc = control_start(c);
+	return rc < 0 ? fail("cannot start", strerror(-rc)) : 0;
+}
+
+/* The first configuration goes the same way as every later one. */
+static int
+start_forwarding(struct penstockd *d, const char *text, size_t len)
+{
+	struct control *c = &d->control;
+	struct config_messages messages = { 0 };
+	struct control_request request = { .name = c->config_file, .text = text, .len = len };
+	int rc = control_apply(c, &request, &messages);
+	uint32_t i;
+
+	print_messages(&messages);
+	config_messages_free(&messages);
+	if (rc < 0)
+		return -1;
+	for (i = 0; i < d->dataplane.n_workers; i++) {
+		struct worker *w = d->dataplane.workers[i];
+
+		rc = rte_eal_remote_launch(worker_run, w, w->lcore);
+		if (rc < 0)
+			return fail("cannot start a worker", strerror(-rc));
+	}
+	d->launched = true;
+	return 0;
+}
+
+static int
+start_admin(struct penstockd *d)
+{
+	const char *error = NULL;
+
+	d->control.admin = admin_create(&d->control, &error);
+	return d->control.admin ? 0 : fail("cannot open the admin socket", error);
+}
+
+/* Start everything; what was started is ended by stop() in any case. */
+static int
+start(struct penstockd *d, const struct config *config, const char *text, size_t len)
+{
+	int rc = start_signals(d);
+
+	if (rc < 0)
+		return fail("cannot handle signals", strerror(-rc));
+	d->control.loop = loop_create();
+	if (!d->control.loop)
+		return fail("cannot create the event loop", strerror(errno));
+	if (loop_fd_add(d->control.loop, d->signals, EPOLLIN, on_signal, d) < 0)
+		return fail("cannot watch for signals", strerror(errno));
+	if (start_dataplane(d, config) < 0)
+		return -1;
+	if (start_control(d, config) < 0)
+		return -1;
+	if (start_admin(d) < 0)
+		return -1;
+	return start_forwarding(d, text, len);
+}
+
+static void
+stop(struct penstockd *d)
+{
+	struct control *c = &d->control;
+	uint32_t i;
+
+	if (c->admin)
+		admin_destroy(c->admin);
+	atomic_store(&d->dataplane.stop, true);
+	if (d->eal)
+		rte_eal_mp_wait_lcore();
+	if (c->dp)
+		control_stop(c);
+	if (c->twins)
+		twins_destroy(c->twins);
+	if (c->network)
+		network_destroy(c->network);
+	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
+		worker_destroy(d->dataplane.workers[i]);
+	if (d->eal) {
+		ports_close(&d->dataplane);
+		rte_eal_cleanup();
+	}
+	if (c->loop)
+		loop_destroy(c->loop);
+}
+
+static void
+ready(struct penstockd *d)
+{
+	if (d->background >= 0) {
+		log_to_syslog();
+		daemon_ready(d->background);
+	}
+	log_info("ready");
+	service_manager_notify("READY=1");
+}
+
+static int
+run(struct penstockd *d, const struct config *config, const char *text, size_t len)
+{
+	int rc = start(d, config, text, len);
+
+	if (rc == 0) {
+		ready(d);
+		loop_run(d->control.loop);
+		service_manager_notify("STOPPING=1");
+		log_info("stopping");
+	}
+	stop(d);
+	return rc == 0 ? 0 : 1;
+}
+
+/* Read and validate before anything is started or goes into the background: errors then reach the
+ * terminal. */
+static int
+begin(struct penstockd *d)
+{
+	struct config_messages messages = { 0 };
+	struct config *config = NULL;
+	size_t len = 0, i;
+	char *text = config_load_text(d->options.config_file, &len, &messages);
+	int rc = 1;
+
+	if (text)
+		config = config_parse(d->options.config_file, text, len, &messages);
+	for (i = 0; i < messages.count && !config; i++)
+		fprintf(stderr, "%s\n", messages.list[i].text);
+	config_messages_free(&messages);
+	if (config && !d->options.foreground) {
+		d->background = daemon_start();
+		if (d->background < 0) {
+			log_error("cannot go into the background: %s", strerror(-d->background));
+			config_free(config);
+			config = NULL;
+		}
+	}
+	if (config)
+		rc = run(d, config, text, len);
+	config_free(config);
+	free(text);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct penstockd d;
+	int rc = options_parse(&d.options, argc, argv);
+
+	if (rc != 0)
+		return rc < 0 ? 2 : 0;
+	if (d.options.check)
+		return config_check_main(d.options.config_file);
+	d.background = -1;
+	d.control.config_file = d.options.config_file;
+	d.control.socket_path = d.options.socket_path;
+	return begin(&d);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "version.h"
+
+static void
+print_usage(FILE *out)
+{
+	fputs("usage: penstockd [--config FILE] [--socket PATH] [--foreground]\n"
+	      "       penstockd --check FILE\n"
+	      "       penstockd --version | --help\n"
+	      "  --config FILE   configuration (default /etc/penstock/penstock.conf)\n"
+	      "  --socket PATH   admin socket (default /run/penstock/penstock.sock)\n"
+	      "  --foreground    stay in the foreground, log to standard error\n"
+	      "  --check FILE    validate FILE, print what is wrong with it, and end\n",
+	      out);
+}
+
+int
+options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option list[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "check", required_argument, NULL, 'k' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*o = (struct options){ .config_file = "/etc/penstock/penstock.conf",
+			       .socket_path = "/run/penstock/penstock.sock" };
+	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
+		if (c == 'c') {
+			o->config_file = optarg;
+		} else if (c == 's') {
+			o->socket_path = optarg;
+		} else if (c == 'f') {
+			o->foreground = true;
+		} else if (c == 'k') {
+			o->check = true;
+			o->config_file = optarg;
+		} else if (c == 'V') {
+			printf("penstockd %s\n", PENSTOCK_VERSION);
+			return 1;
+		} else if (c == 'h') {
+			print_usage(stdout);
+			return 1;
+		} else {
+			print_usage(stderr);
+			return -1;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "penstockd: unexpected argument \"%s\"\n", argv[optind]);
+	print_usage(stderr);
+	return -1;
+}
