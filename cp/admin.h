@@ -7,8 +7,8 @@
  *                                                              {"ok": false, "error": "...",
  * "messages": ["..."]}\n
  *
- * Hostile input is bounded: request size, number of connections, time to send a request. Control
- * thread only.
+ * Hostile input is bounded: request size, number of connections, time to send a request and to take
+ * an answer (10 s; a connection that asks nothing for so long is closed). Control thread only.
  */
 #ifndef CP_ADMIN_H
 #define CP_ADMIN_H
@@ -18,6 +18,11 @@
 /* Listen at control->socket_path. A socket file that nobody listens on any more is replaced; one
  * that is in use is an error. NULL with *error a sentence. */
 struct admin *admin_create(struct control *control, const char **error);
+/* Close everything and remove the socket's file. */
 void admin_destroy(struct admin *a);
+
+/* A snapshot has been published (control->snapshot): counters of slots that changed hands begin
+ * anew at this moment. a may be NULL. */
+void admin_published(struct admin *a);
 
 #endif
