@@ -42,6 +42,13 @@ enum forward { /* how packets reach a backend; architecture: forwarding modes */
 	       MODE_FULL_NAT,
 };
 
+/* The modes in which packets come back through us and every connection is remembered. */
+static inline bool
+forward_tracks(uint8_t mode)
+{
+	return mode == MODE_NAT || mode == MODE_FULL_NAT;
+}
+
 enum service_flags {
 	SERVICE_HASH_CLIENT = 1 << 0, /* rows are chosen by the client's address alone */
 };

@@ -23,7 +23,7 @@
 #include "dp/snapshot.h"
 #include "dp/stats.h"
 
-struct connections;    /* dp/l4/track.c */
+struct connections;    /* dp/l4/connection.c */
 struct fragment_table; /* dp/l4/fragment.c */
 
 /* What all workers share; fixed when they start. */

@@ -6,12 +6,15 @@
  *                                       ├──> index ──> struct connection
  *   reply tuple (backend -> client/us) ─┘     (only nat and full-nat have a reply tuple)
  *
- * Owner: the worker. Nothing is allocated after connections_create. Invariant:
+ * Owner: the worker. Nothing is allocated after connections_create, and no time passes in a
+ * connection but through worker.now: it lives while worker.now < deadline, exactly, whether or not
+ * its timer has fired yet. Invariant:
  *     entries in hash = sum over live connections of (1 + has reply tuple)
  */
 #ifndef DP_L4_CONNECTION_H
 #define DP_L4_CONNECTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dp/handoff.h"
@@ -52,6 +55,42 @@ void connections_destroy(struct connections *c);
 /* The connection at an index that packet.connection names. */
 struct connection *connection_at(struct connections *c, uint32_t index);
 
+/* How many connections of a service slot live here; how many altogether. Worker. */
+uint32_t connections_of_service(const struct connections *c, uint32_t service);
+uint32_t connections_live(const struct connections *c);
+/* Entries in the hash, for the invariant. */
+uint32_t connections_entries(const struct connections *c);
+
+/* What a lookup finds: a connection, and which of its tuples it was. INDEX_NONE: nothing. */
+static inline uint32_t
+hit_index(uint32_t hit)
+{
+	return hit >> 1;
+}
+
+static inline bool
+hit_is_reply(uint32_t hit)
+{
+	return hit & 1;
+}
+
+/* Look up n tuples (1 to BURST_MAX) at once; the connections' lines are on their way when it
+ * returns. Worker. */
+void connections_lookup(struct worker *w, const struct tuple *const *tuples, uint32_t n,
+			uint32_t *hits);
+/* ... and one. */
+uint32_t connection_find(struct worker *w, const struct tuple *tuple);
+
+/* connection_state.c: packet p was found to belong to connection hit. True: it does (not timed out,
+ * its service and backend are what they were, the right direction): packet.connection, service and
+ * backend are set, state and deadline follow p; an ICMP error changes neither. False: p has no
+ * connection; one that is over is closed. Worker. */
+bool connection_join(struct worker *w, struct packet *p, uint32_t hit);
+/* The first state and deadline of a connection that p opens. Worker. */
+void connection_begin(struct worker *w, uint32_t index, const struct packet *p);
+/* True if it lives and leads to what the snapshot says. Worker. */
+bool connection_is_current(const struct worker *w, const struct connection *c);
+
 /* What connection_open needs to know besides the packet. */
 struct connection_target {
 	uint32_t service, backend;
@@ -62,13 +101,21 @@ struct connection_target {
 };
 
 /* Make the connection of forward packet p. Returns its index, or INDEX_NONE with *why set: table
- * full, or the reply tuple belongs to another connection (CONNECTION_CLASH). Sets state and
- * deadline by p's protocol and flags. Worker. */
+ * full, or a tuple belongs to another connection (CONNECTION_CLASH); one that is closing or stale
+ * gives way. If p's tuple has a current connection already, that is returned, whatever t says. Sets
+ * state and deadline by p's protocol and flags. Worker. */
 uint32_t connection_open(struct worker *w, const struct packet *p,
 			 const struct connection_target *t, enum drop_reason *why);
-/* True if a reply tuple (backend -> local address and port) is taken. Worker. */
+/* True if a reply tuple (backend -> local address and port) belongs to a connection that lives.
+ * Worker. */
 bool connection_reply_taken(struct worker *w, const struct tuple *reply);
+/* For full-nat sources: a keyed hash of a reply tuple without its destination, and a counter that
+ * goes on at each call. Worker. */
+uint32_t connections_source_offset(const struct connections *c, const struct tuple *reply);
+uint32_t connections_source_count(struct connections *c);
 void connection_close(struct worker *w, uint32_t index);
+/* Have the timer of a connection fire at its deadline: needed when that has come nearer. Worker. */
+void connection_rearm(struct worker *w, uint32_t index);
 
 /* Remove what has timed out; bounded work (a few hundred timers a call). Called once per iteration.
  * Worker. */

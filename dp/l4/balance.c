@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stage balance: which backend gets a forward packet?
+ *
+ * A packet of a known connection goes where that goes. Any other goes by its row of the pool's
+ * tables (architecture, section 5):
+ *
+ *     row is        packet                    goes by      leaves an entry
+ *     stable        any                       either       nat, full-nat
+ *     moving        TCP SYN                   candidate    yes
+ *     moving        else, while what began    settled      yes
+ *                   before the change may live
+ *     moving        else, later               candidate    yes
+ *
+ * A backend that is down or gone counts in no table: then the candidate decides. ICMP errors, later
+ * fragments and RSTs never leave an entry.
+ */
+#include <netinet/in.h>
+
+#include <rte_prefetch.h>
+
+#include "dp/l4/connection.h"
+#include "dp/l4/source_port.h"
+#include "dp/l4/stages.h"
+#include "lib/maglev.h"
+
+static inline uint64_t
+multiply_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* A flow's hash, the same on every node and after every restart, so that they choose the same rows:
+ * hence no secret. The constants are the first digits of pi. */
+static uint32_t
+flow_hash(const struct tuple *t, bool client_only)
+{
+	uint64_t h =
+	    multiply_fold(t->src.q[0] ^ 0x243f6a8885a308d3ull, t->src.q[1] ^ 0x13198a2e03707344ull);
+	uint64_t ports = (uint64_t)t->sport | (uint64_t)t->dport << 16 | (uint64_t)t->proto << 32;
+
+	if (!client_only) {
+		h ^= multiply_fold(t->dst.q[0] ^ 0xa4093822299f31d0ull,
+				   t->dst.q[1] ^ ports ^ 0x082efa98ec4e6c89ull);
+		h = multiply_fold(h ^ 0x452821e638d01377ull, ports ^ 0xbe5466cf34e90c6cull);
+	}
+	return (uint32_t)(multiply_fold(h, 0xc0ac29b7c97c50ddull) >> 32);
+}
+
+static inline bool
+is_syn(const struct packet *p)
+{
+	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+/* Says enough about its connection to leave an entry for it. */
+static bool
+leaves_entry(const struct packet *p)
+{
+	return !(p->flags & (PACKET_ICMP_ERROR | PACKET_LATER)) && !(p->tcp_flags & TCP_RST);
+}
+
+/* The backend that a row names, if it may be chosen. */
+static uint32_t
+member_backend(const struct snapshot *s, const struct pool *pool, uint16_t member)
+{
+	uint32_t backend;
+
+	if (member >= pool->n_members)
+		return INDEX_NONE;
+	backend = pool->members[member];
+	if (backend >= s->n_backends || s->backends[backend].epoch == 0 ||
+	    !(s->backends[backend].flags & BACKEND_UP))
+		return INDEX_NONE;
+	return backend;
+}
+
+/* May p belong to what began before the row moved? */
+static bool
+goes_by_settled(const struct worker *w, const struct packet *p, const struct pool *pool)
+{
+	const struct service *service = &w->snapshot->services[p->service];
+
+	if (is_syn(p))
+		return false;
+	if (p->tuple.proto == IPPROTO_TCP)
+		return w->now < pool->changed_at + service->timeout_established;
+	return w->now < pool->changed_at + service->timeout_udp;
+}
+
+static uint32_t
+choose_backend(const struct worker *w, const struct packet *p, const struct pool *pool,
+	       uint32_t row)
+{
+	uint32_t backend;
+
+	if (pool_row_moving(pool, row) && goes_by_settled(w, p, pool)) {
+		backend = member_backend(w->snapshot, pool, pool->settled[row]);
+		if (backend != INDEX_NONE)
+			return backend;
+	}
+	return member_backend(w->snapshot, pool, pool->candidate[row]);
+}
+
+/* nat and full-nat: no packet goes without a connection. */
+static bool
+begin_tracked(struct worker *w, struct packet *p, uint8_t mode)
+{
+	const struct backend *b = &w->snapshot->backends[p->backend];
+	struct connection_target t = {
+		.service = p->service,
+		.backend = p->backend,
+		.backend_port = b->port ? b->port : p->tuple.dport,
+		.backend_addr = b->addr,
+	};
+	enum drop_reason why;
+
+	/* After a restart of ours nat finds its way in the middle of a stream; full-nat cannot know
+	 * the source that the backend saw. */
+	if (!leaves_entry(p) ||
+	    (mode == MODE_FULL_NAT && p->tuple.proto == IPPROTO_TCP && !is_syn(p))) {
+		packet_drop(p, DROP_CONNECTION_UNKNOWN);
+		return false;
+	}
+	if (mode == MODE_FULL_NAT && !source_port_choose(w, p, &t)) {
+		packet_drop(p, DROP_SOURCE_PORT_EXHAUSTED);
+		return false;
+	}
+	p->connection = connection_open(w, p, &t, &why);
+	if (p->connection == INDEX_NONE) {
+		packet_drop(p, why);
+		return false;
+	}
+	p->backend = connection_at(w->connections, p->connection)->backend;
+	return true;
+}
+
+/* DSR: the entry of a moving row. Without room for it the packet goes all the same; it only will
+ * not be remembered. */
+static void
+begin_pinned(struct worker *w, struct packet *p)
+{
+	const struct connection_target t = { .service = p->service, .backend = p->backend };
+	enum drop_reason why;
+
+	if (leaves_entry(p))
+		p->connection = connection_open(w, p, &t, &why);
+}
+
+/* Give p a backend, and a connection where that is due. False: dropped. */
+static bool
+place(struct worker *w, struct packet *p, bool *opened)
+{
+	const struct service *service = &w->snapshot->services[p->service];
+	const struct pool *pool = &w->snapshot->pools[service->pool];
+	uint32_t row = maglev_row(p->flow_hash, pool->rows), hit;
+
+	/* An earlier packet of this burst may have opened it after stage track looked. */
+	if (*opened) {
+		hit = connection_find(w, &p->tuple);
+		if (hit != INDEX_NONE && connection_join(w, p, hit))
+			return true;
+	}
+	p->backend = pool->n_members ? choose_backend(w, p, pool, row) : INDEX_NONE;
+	if (p->backend == INDEX_NONE) {
+		packet_drop(p, DROP_NO_BACKEND);
+		return false;
+	}
+	if (forward_tracks(service->mode)) {
+		*opened = true;
+		return begin_tracked(w, p, service->mode);
+	}
+	if (pool_row_moving(pool, row)) {
+		*opened = true;
+		begin_pinned(w, p);
+	}
+	return true;
+}
+
+static inline bool
+wants_backend(const struct packet *p)
+{
+	return p->verdict == VERDICT_CONTINUE && p->direction == DIR_FORWARD &&
+	       p->service != INDEX_NONE;
+}
+
+static void
+count_forward(struct worker *w, const struct packet *p)
+{
+	struct service_stats *service = &w->service_stats[p->service];
+	struct backend_stats *backend = &w->backend_stats[p->backend];
+
+	service->packets_in++;
+	service->bytes_in += p->ip_len;
+	backend->packets++;
+	backend->bytes += p->ip_len;
+	if (p->connection != INDEX_NONE)
+		connection_at(w->connections, p->connection)->packets_in++;
+}
+
+void
+stage_balance(struct worker *w, struct burst *b)
+{
+	const struct snapshot *s = w->snapshot;
+	const struct service *service;
+	const struct pool *pool;
+	struct packet *p;
+	bool opened = false;
+	uint16_t i;
+
+	/* 1. Hashes (DSR modes spread their tunnels by them too), and the rows that they name. */
+	for (i = 0; i < b->count; i++) {
+		p = &b->packets[i];
+		if (!wants_backend(p))
+			continue;
+		service = &s->services[p->service];
+		if (p->connection != INDEX_NONE && forward_tracks(service->mode))
+			continue;
+		pool = &s->pools[service->pool];
+		p->flow_hash = flow_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
+		rte_prefetch0(&pool->candidate[maglev_row(p->flow_hash, pool->rows)]);
+	}
+	/* 2. A backend for those without a connection. */
+	for (i = 0; i < b->count; i++) {
+		p = &b->packets[i];
+		if (wants_backend(p) && (p->connection != INDEX_NONE || place(w, p, &opened)))
+			count_forward(w, p);
+	}
+}

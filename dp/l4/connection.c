@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table. rte_hash maps tuples to (index, which tuple) in its data word; the connections lie in
+ * one array. Free ones form a list; those that were never used begin at `fresh`, so that a large
+ * table costs nothing to start.
+ *
+ *     hash: tuple ──> index << 1 | reply        array: [ c0 | c1 | free | c3 | never used ... ]
+ *                                                              └─> next_free
+ *
+ * Hashes are SipHash with a key of the table's own: clients choose addresses and ports, and with a
+ * CRC (whose collisions no seed changes) they could choose them to fall into one bucket.
+ */
+#include "dp/l4/connection.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+#include <rte_errno.h>
+#include <rte_hash.h>
+#include <rte_malloc.h>
+#include <rte_prefetch.h>
+
+#include "lib/siphash.h"
+#include "lib/wheel.h"
+
+/* Timers fire at most this much late. It only says how long a dead connection keeps its memory:
+ * lookups go by the deadline itself. */
+#define TICK_NS 100000000ull
+/* So many timers a call, and so many slots a query: some microseconds each. */
+#define EXPIRE_BATCH 128
+#define ANSWER_SLOTS 512
+
+struct connections {
+	struct rte_hash *hash;
+	struct connection *array;
+	struct wheel *wheel;
+	void *wheel_memory;
+	uint32_t *by_service; /* [SNAPSHOT_MAX_SERVICES] how many live */
+	struct siphash_key key;
+	uint32_t capacity;
+	uint32_t live;
+	uint32_t free_list; /* INDEX_NONE: empty */
+	uint32_t fresh;     /* from here on never used */
+	uint32_t source_count;
+	int socket;
+};
+
+const char *
+connection_state_name(enum connection_state state)
+{
+	static const char *const names[CONNECTION_STATES] = {
+		[CONNECTION_FREE] = "free",
+		[CONNECTION_OPENING] = "opening",
+		[CONNECTION_ESTABLISHED] = "established",
+		[CONNECTION_CLOSING] = "closing",
+		[CONNECTION_UDP] = "udp",
+	};
+
+	return state < CONNECTION_STATES ? names[state] : "?";
+}
+
+static int
+tuple_compare(const void *a, const void *b, size_t len)
+{
+	const uint64_t *x = a, *y = b;
+
+	(void)len;
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) != 0;
+}
+
+static void *
+wheel_alloc(size_t size, void *arg)
+{
+	struct connections *c = arg;
+
+	c->wheel_memory =
+	    rte_zmalloc_socket("connection timers", size, RTE_CACHE_LINE_SIZE, c->socket);
+	return c->wheel_memory;
+}
+
+static struct rte_hash *
+hash_create(const struct connections *c, uint16_t worker)
+{
+	char name[RTE_HASH_NAMESIZE];
+	struct rte_hash_parameters params = {
+		.name = name,
+		/* Both tuples of every connection; with the extra buckets no insertion fails
+		 * before that, however the tuples fall. */
+		.entries = RTE_MAX(2 * c->capacity, 8u),
+		.key_len = sizeof(struct tuple),
+		.socket_id = c->socket,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+	struct rte_hash *hash;
+
+	/* The address makes the name the process's only one. */
+	snprintf(name, sizeof(name), "conn%u %p", worker, (const void *)c);
+	hash = rte_hash_create(&params);
+	if (hash)
+		rte_hash_set_cmp_func(hash, tuple_compare);
+	return hash;
+}
+
+struct connections *
+connections_create(uint32_t n, uint16_t worker, int socket)
+{
+	struct connections *c;
+
+	if (n == 0 || n > RTE_HASH_ENTRIES_MAX / 2)
+		return NULL;
+	c = rte_zmalloc_socket("connections", sizeof(*c), RTE_CACHE_LINE_SIZE, socket);
+	if (!c)
+		return NULL;
+	c->capacity = n;
+	c->socket = socket;
+	c->free_list = INDEX_NONE;
+	c->by_service = rte_zmalloc_socket("connections by service",
+					   SNAPSHOT_MAX_SERVICES * sizeof(*c->by_service),
+					   RTE_CACHE_LINE_SIZE, socket);
+	c->array = rte_zmalloc_socket("connection array", (size_t)n * sizeof(*c->array),
+				      RTE_CACHE_LINE_SIZE, socket);
+	/* Time 0 is before any worker's; the wheel jumps over what is empty. */
+	c->wheel = wheel_create(n, TICK_NS, 0, wheel_alloc, c);
+	c->hash = hash_create(c, worker);
+	if (!c->by_service || !c->array || !c->wheel || !c->hash ||
+	    getrandom(&c->key, sizeof(c->key), 0) != sizeof(c->key)) {
+		connections_destroy(c);
+		return NULL;
+	}
+	return c;
+}
+
+void
+connections_destroy(struct connections *c)
+{
+	if (!c)
+		return;
+	rte_hash_free(c->hash);
+	rte_free(c->wheel_memory);
+	rte_free(c->array);
+	rte_free(c->by_service);
+	rte_free(c);
+}
+
+struct connection *
+connection_at(struct connections *c, uint32_t index)
+{
+	return &c->array[index];
+}
+
+uint32_t
+connections_of_service(const struct connections *c, uint32_t service)
+{
+	return c->by_service[service];
+}
+
+uint32_t
+connections_live(const struct connections *c)
+{
+	return c->live;
+}
+
+uint32_t
+connections_entries(const struct connections *c)
+{
+	return (uint32_t)rte_hash_count(c->hash);
+}
+
+static inline uint32_t
+tuple_hash(const struct connections *c, const struct tuple *t)
+{
+	return (uint32_t)siphash13(&c->key, t, sizeof(*t));
+}
+
+void
+connections_lookup(struct worker *w, const struct tuple *const *tuples, uint32_t n, uint32_t *hits)
+{
+	struct connections *c = w->connections;
+	const void *keys[BURST_MAX];
+	hash_sig_t hashes[BURST_MAX];
+	void *data[BURST_MAX];
+	uint64_t found = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		keys[i] = tuples[i];
+		hashes[i] = tuple_hash(c, tuples[i]);
+	}
+	rte_hash_lookup_with_hash_bulk_data(c->hash, keys, hashes, n, &found, data);
+	for (i = 0; i < n; i++) {
+		hits[i] = INDEX_NONE;
+		if (!(found >> i & 1))
+			continue;
+		hits[i] = (uint32_t)(uintptr_t)data[i];
+		rte_prefetch0(&c->array[hit_index(hits[i])]);
+		rte_prefetch0(&c->array[hit_index(hits[i])].deadline);
+	}
+}
+
+static uint32_t
+find_hashed(const struct connections *c, const struct tuple *t, uint32_t hash)
+{
+	void *data;
+
+	if (rte_hash_lookup_with_hash_data(c->hash, t, hash, &data) < 0)
+		return INDEX_NONE;
+	return (uint32_t)(uintptr_t)data;
+}
+
+uint32_t
+connection_find(struct worker *w, const struct tuple *tuple)
+{
+	return find_hashed(w->connections, tuple, tuple_hash(w->connections, tuple));
+}
+
+/* The tuple of the packets that come back: from the backend to the client, or to our address. */
+static struct tuple
+reply_tuple(const struct connection *c)
+{
+	struct tuple t = {
+		.src = c->backend_addr,
+		.dst = c->forward.src,
+		.sport = c->backend_port,
+		.dport = c->forward.sport,
+		.proto = c->forward.proto,
+	};
+
+	if (c->flags & CONNECTION_FULL_NAT) {
+		t.dst = c->local;
+		t.dport = c->local_port;
+	}
+	return t;
+}
+
+/* Is tuple t free to be taken? What is over or closing gives way to what begins. */
+static bool
+tuple_vacant(struct worker *w, const struct tuple *t, uint32_t hash)
+{
+	uint32_t hit = find_hashed(w->connections, t, hash);
+	struct connection *c;
+
+	if (hit == INDEX_NONE)
+		return true;
+	c = connection_at(w->connections, hit_index(hit));
+	if (c->state != CONNECTION_CLOSING && connection_is_current(w, c))
+		return false;
+	connection_close(w, hit_index(hit));
+	return true;
+}
+
+static uint32_t
+slot_take(struct connections *c)
+{
+	uint32_t index = c->free_list;
+
+	if (index != INDEX_NONE) {
+		c->free_list = c->array[index].next_free;
+		return index;
+	}
+	return c->fresh < c->capacity ? c->fresh++ : INDEX_NONE;
+}
+
+static void
+slot_give(struct connections *c, uint32_t index)
+{
+	c->array[index].state = CONNECTION_FREE;
+	c->array[index].next_free = c->free_list;
+	c->free_list = index;
+}
+
+static void
+connection_fill(struct worker *w, struct connection *c, const struct packet *p,
+		const struct connection_target *t)
+{
+	uint8_t mode = w->snapshot->services[t->service].mode;
+
+	*c = (struct connection){
+		.forward = p->tuple,
+		.service = t->service,
+		.service_epoch = w->snapshot->services[t->service].epoch,
+		.backend = t->backend,
+		.backend_epoch = w->snapshot->backends[t->backend].epoch,
+		.backend_port = t->backend_port,
+		.local_port = t->local_port,
+		.backend_addr = t->backend_addr,
+		.local = t->local,
+	};
+	if (mode == MODE_NAT)
+		c->flags = CONNECTION_HAS_REPLY;
+	if (mode == MODE_FULL_NAT)
+		c->flags = CONNECTION_HAS_REPLY | CONNECTION_FULL_NAT;
+}
+
+/* Enter both tuples, or none. */
+static bool
+entries_add(struct connections *c, uint32_t index, uint32_t hash, const struct tuple *reply,
+	    uint32_t reply_hash)
+{
+	struct connection *connection = &c->array[index];
+
+	if (rte_hash_add_key_with_hash_data(c->hash, &connection->forward, hash,
+					    (void *)(uintptr_t)(index << 1)) != 0)
+		return false;
+	if (!(connection->flags & CONNECTION_HAS_REPLY))
+		return true;
+	if (rte_hash_add_key_with_hash_data(c->hash, reply, reply_hash,
+					    (void *)(uintptr_t)(index << 1 | 1)) == 0)
+		return true;
+	rte_hash_del_key_with_hash(c->hash, &connection->forward, hash);
+	return false;
+}
+
+static void
+count_opened(struct worker *w, const struct connection *connection)
+{
+	w->connections->live++;
+	w->connections->by_service[connection->service]++;
+	w->stats.connections++;
+	if (!addr_is_v4(&connection->forward.src))
+		w->stats.connections_v6++;
+	w->service_stats[connection->service].connections_total++;
+	w->backend_stats[connection->backend].connections_total++;
+}
+
+static void
+count_closed(struct worker *w, const struct connection *connection)
+{
+	w->connections->live--;
+	w->connections->by_service[connection->service]--;
+	w->stats.connections--;
+	if (!addr_is_v4(&connection->forward.src))
+		w->stats.connections_v6--;
+	w->service_stats[connection->service].connections_ended++;
+	w->backend_stats[connection->backend].connections_ended++;
+}
+
+uint32_t
+connection_open(struct worker *w, const struct packet *p, const struct connection_target *t,
+		enum drop_reason *why)
+{
+	struct connections *c = w->connections;
+	uint32_t hash = tuple_hash(c, &p->tuple), reply_hash = 0, hit, index;
+	struct tuple reply = { 0 };
+
+	/* 1. The forward tuple. */
+	hit = find_hashed(c, &p->tuple, hash);
+	if (hit != INDEX_NONE && !hit_is_reply(hit) &&
+	    connection_is_current(w, &c->array[hit_index(hit)]))
+		return hit_index(hit);
+	*why = DROP_CONNECTION_CLASH;
+	if (hit != INDEX_NONE && !tuple_vacant(w, &p->tuple, hash))
+		return INDEX_NONE;
+	/* 2. A slot. */
+	*why = DROP_CONNECTION_TABLE_FULL;
+	index = slot_take(c);
+	if (index == INDEX_NONE)
+		return INDEX_NONE;
+	connection_fill(w, &c->array[index], p, t);
+	/* 3. The reply tuple, which is not the forward tuple itself either. */
+	if (c->array[index].flags & CONNECTION_HAS_REPLY) {
+		reply = reply_tuple(&c->array[index]);
+		reply_hash = tuple_hash(c, &reply);
+		if (tuple_compare(&reply, &p->tuple, sizeof(reply)) == 0 ||
+		    !tuple_vacant(w, &reply, reply_hash)) {
+			*why = DROP_CONNECTION_CLASH;
+			slot_give(c, index);
+			return INDEX_NONE;
+		}
+	}
+	/* 4. Both into the hash, and the clock starts. */
+	if (!entries_add(c, index, hash, &reply, reply_hash)) {
+		slot_give(c, index);
+		return INDEX_NONE;
+	}
+	count_opened(w, &c->array[index]);
+	connection_begin(w, index, p);
+	connection_rearm(w, index);
+	return index;
+}
+
+bool
+connection_reply_taken(struct worker *w, const struct tuple *reply)
+{
+	uint32_t hit = connection_find(w, reply);
+
+	return hit != INDEX_NONE &&
+	       connection_is_current(w, connection_at(w->connections, hit_index(hit)));
+}
+
+uint32_t
+connections_source_offset(const struct connections *c, const struct tuple *reply)
+{
+	return tuple_hash(c, reply);
+}
+
+uint32_t
+connections_source_count(struct connections *c)
+{
+	return c->source_count++;
+}
+
+void
+connection_close(struct worker *w, uint32_t index)
+{
+	struct connections *c = w->connections;
+	struct connection *connection = &c->array[index];
+	struct tuple reply;
+
+	rte_hash_del_key_with_hash(c->hash, &connection->forward,
+				   tuple_hash(c, &connection->forward));
+	if (connection->flags & CONNECTION_HAS_REPLY) {
+		reply = reply_tuple(connection);
+		rte_hash_del_key_with_hash(c->hash, &reply, tuple_hash(c, &reply));
+	}
+	wheel_disarm(c->wheel, index);
+	count_closed(w, connection);
+	slot_give(c, index);
+}
+
+void
+connection_rearm(struct worker *w, uint32_t index)
+{
+	wheel_arm(w->connections->wheel, index, w->connections->array[index].deadline);
+}
+
+void
+connections_expire(struct worker *w)
+{
+	struct connections *c = w->connections;
+	uint32_t due[EXPIRE_BATCH];
+	size_t n = wheel_advance(c->wheel, w->now, due, EXPIRE_BATCH), i;
+
+	for (i = 0; i < n; i++) {
+		rte_prefetch0(&c->array[due[i]]);
+		rte_prefetch0(&c->array[due[i]].deadline);
+	}
+	for (i = 0; i < n; i++) {
+		/* Packets have moved the deadline on and left the timer alone. */
+		if (w->now < c->array[due[i]].deadline)
+			connection_rearm(w, due[i]);
+		else
+			connection_close(w, due[i]);
+	}
+}
+
+static void
+view_fill(struct connection_view *v, const struct connection *connection, uint64_t now)
+{
+	*v = (struct connection_view){
+		.forward = connection->forward,
+		.local = connection->local,
+		.local_port = connection->local_port,
+		.state = connection->state,
+		.service = connection->service,
+		.backend = connection->backend,
+		.expires = connection->deadline - now,
+		.packets_in = connection->packets_in,
+		.packets_out = connection->packets_out,
+	};
+}
+
+void
+connections_answer(struct worker *w, struct worker_query *query)
+{
+	const struct connections *c = w->connections;
+	const struct connection *connection;
+	uint32_t i, end;
+
+	if (atomic_load_explicit(&query->state, memory_order_acquire) != QUERY_ASKED)
+		return;
+	query->count = 0;
+	i = RTE_MIN(query->cursor, c->fresh);
+	end = RTE_MIN(c->fresh - i, (uint32_t)ANSWER_SLOTS) + i;
+	for (; i < end && query->count < QUERY_MAX; i++) {
+		connection = &c->array[i];
+		if (connection->state == CONNECTION_FREE || w->now >= connection->deadline)
+			continue;
+		if (query->service != INDEX_NONE && query->service != connection->service)
+			continue;
+		view_fill(&query->views[query->count++], connection, w->now);
+	}
+	query->cursor = i < c->fresh ? i : UINT32_MAX;
+	atomic_store_explicit(&query->state, QUERY_DONE, memory_order_release);
+}
