@@ -102,7 +102,7 @@ const struct key config_keys[] = {
 	  .example = "[ \"--log-level=info\" ]", MANY(config, dataplane.eal, dataplane.n_eal),
 	  .most = 64, .help = "further arguments for DPDK, as they are" },
 
-	{ .path = "interfaces", .flags = KEY_REQUIRED, .min = 1, .max = CONFIG_MAX_INTERFACES,
+	{ .path = "interfaces", .flags = KEY_REQUIRED | KEY_RESTART, .min = 1, .max = CONFIG_MAX_INTERFACES,
 	  LIST(config, interfaces, interface_config),
 	  .example = "( { name = \"wan\"; device = \"0000:3b:00.0\"; } )",
 	  .help = "the network ports" },
@@ -138,7 +138,7 @@ const struct key config_keys[] = {
 	  AT(interface_config, twin),
 	  .help = "false: no interface in the kernel (packet files, benches)" },
 
-	{ .path = "routes", .max = 65536, LIST(config, routes, route_config),
+	{ .path = "routes", .max = 4096, LIST(config, routes, route_config),
 	  .example = "( { to = \"default\"; via = \"198.51.100.1\"; } )",
 	  .help = "static routes; the kernel's are followed as well" },
 	{ .path = "routes.to", .type = KEY_DESTINATION, .flags = KEY_REQUIRED | KEY_IDENTITY,
@@ -147,7 +147,7 @@ const struct key config_keys[] = {
 	{ .path = "routes.via", .type = KEY_ADDRESS, .flags = KEY_REQUIRED | KEY_IDENTITY,
 	  .example = "\"198.51.100.1\"", AT(route_config, via), .help = "gateway" },
 
-	{ .path = "neighbours", .max = 65536, LIST(config, neighbours, neighbour_config),
+	{ .path = "neighbours", .max = 4096, LIST(config, neighbours, neighbour_config),
 	  .example = "( { address = \"10.2.0.11\"; mac = \"02:00:00:00:02:0b\"; interface = \"lan\"; } )",
 	  .help = "static neighbours; the rest is learned" },
 	{ .path = "neighbours.address", .type = KEY_ADDRESS,

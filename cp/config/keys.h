@@ -43,7 +43,7 @@ enum key_flag {
 	KEY_REQUIRED = 1,
 	KEY_MANY = 2,     /* an array of such values: pointer at `offset`, size_t at `count` */
 	KEY_INLINE = 4,   /* with KEY_MANY: the array itself at `offset`, `most` long */
-	KEY_RESTART = 8,  /* a change takes effect at the next start */
+	KEY_RESTART = 8,  /* a change (KEY_LIST: of the number) wants a restart */
 	KEY_IDENTITY = 16 /* tells an object without a name from the others */
 };
 

@@ -3,18 +3,232 @@
  * Everything that needs more than one setting to be judged. Each check looks only at settings that
  * are good by themselves, so that one mistake is reported once.
  */
-#include "cp/config/load.h"
+#include "cp/config/validate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/config/message.h"
+
+/* ---- shared ---------------------------------------------------------------------------------- */
+
+bool
+prefixes_overlap(const struct prefix *a, const struct prefix *b)
+{
+	return prefix_contains(a, &b->addr) || prefix_contains(b, &a->addr);
+}
+
+/* RFC 6890 where the destination column says no. */
+bool
+prefix_is_martian(const struct prefix *prefix)
+{
+	static const char *const ranges[] = { "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127",
+					      "ff00::/8" };
+	struct prefix range;
+	size_t i;
+
+	if (prefix->len == 128 && addr_is_martian(&prefix->addr))
+		return true;
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		if (prefix_parse(ranges[i], &range) == 0 && prefix->len >= range.len &&
+		    prefix_contains(&range, &prefix->addr))
+			return true;
+	}
+	return false;
+}
+
+const struct subnet *
+network_find(const struct network *network, const struct addr *addr, bool direct)
+{
+	const struct lpm *lpm = direct ? network->direct : network->all;
+	uint32_t i = lpm_lookup(lpm, addr);
+
+	return i == LPM_NONE ? NULL : &network->subnets[i];
+}
+
+const struct subnet *
+network_own(const struct network *network, const struct addr *addr)
+{
+	size_t i;
+
+	for (i = 0; i < network->n_subnets; i++) {
+		if (addr_equal(&network->subnets[i].address.addr, addr))
+			return &network->subnets[i];
+	}
+	return NULL;
+}
+
+bool
+subnet_serves_backends(const struct load *load, const struct subnet *subnet)
+{
+	return load->config->interfaces[subnet->interface].side != SIDE_CLIENT;
+}
+
+struct named {
+	const char *name;
+	config_setting_t *setting;
+	size_t index;
+};
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+bool
+validate_names(struct load *load, const char *list)
+{
+	const config_setting_t *all =
+	    config_setting_get_member(config_root_setting(&load->tree), list);
+	size_t n = all ? (size_t)config_setting_length(all) : 0;
+	struct named *names = calloc(n + 1, sizeof(*names));
+	size_t used = 0, i;
+
+	if (!names)
+		return false;
+	for (i = 0; i < n; i++) {
+		config_setting_t *setting = element(load, list, i);
+		const char *name = NULL;
+
+		if (usable(setting, "name") && config_setting_lookup_string(setting, "name", &name))
+			names[used++] = (struct named){ name, setting, i };
+	}
+	qsort(names, used, sizeof(*names), by_name);
+	for (i = 1; i < used; i++) {
+		if (strcmp(names[i].name, names[i - 1].name) == 0)
+			report(load, names[i].setting, "name",
+			       "\"%s\" is used twice (also on line %u)", names[i].name,
+			       config_setting_source_line(
+				   config_setting_get_member(names[i - 1].setting, "name")));
+	}
+	free(names);
+	return true;
+}
+
+/* ---- cores ----------------------------------------------------------------------------------- */
+
+static void
+check_cpu(struct load *load, const config_setting_t *setting, const char *key, unsigned int cpu)
+{
+	const struct config_cpus *cpus = load->cpus;
+
+	if (cpus && cpu < CONFIG_MAX_CPUS && !(cpus->bits[cpu / 64] >> (cpu % 64) & 1))
+		report(load, setting, key, "there is no core %u on this machine (it has %s)", cpu,
+		       cpus->text);
+}
+
+void
+validate_dataplane(struct load *load)
+{
+	const struct dataplane_config *dataplane = &load->config->dataplane;
+	const config_setting_t *group =
+	    config_setting_get_member(config_root_setting(&load->tree), "dataplane");
+	size_t i, j;
+
+	if (!usable(group, NULL))
+		return;
+	if (usable(group, "control"))
+		check_cpu(load, group, "control", dataplane->control);
+	for (i = 0; i < dataplane->n_workers; i++) {
+		const config_setting_t *setting = inner_element(group, "workers", i);
+		unsigned int cpu = dataplane->workers[i];
+
+		if (!usable(setting, NULL))
+			continue;
+		check_cpu(load, setting, NULL, cpu);
+		if (dataplane->share_cores || !usable(group, "share_cores"))
+			continue;
+		for (j = 0; j < i; j++) {
+			if (dataplane->workers[j] == cpu &&
+			    usable(inner_element(group, "workers", j), NULL))
+				break;
+		}
+		if (j < i)
+			report(load, setting, NULL,
+			       "core %u is used twice; share_cores = true; would allow it", cpu);
+		if (cpu == dataplane->control && usable(group, "control"))
+			report(
+			    load, setting, NULL,
+			    "core %u is also that of control; share_cores = true; would allow it",
+			    cpu);
+	}
+}
+
+/* ---- what is accepted but does nothing yet ----------------------------------------------------
+ */
+
+static const char not_enforced[] = "accepted but not enforced by this version";
+
+/* The first service that has one of two keys. */
+static void
+warn_services(struct load *load, const char *key, const char *other, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < load->config->n_services; i++) {
+		const config_setting_t *setting = element(load, "services", i);
+
+		if (!usable(setting, NULL))
+			continue;
+		if (!config_setting_get_member(setting, key)) {
+			if (!other || !config_setting_get_member(setting, other))
+				continue;
+			key = other;
+		}
+		report_warning(load, setting, key, "%s are %s", what, not_enforced);
+		return;
+	}
+}
+
+static void
+warn_not_enforced(struct load *load)
+{
+	const config_setting_t *admin =
+	    config_setting_get_member(config_root_setting(&load->tree), "admin");
+	size_t i;
+
+	warn_services(load, "limits", NULL, "limits");
+	warn_services(load, "allow", "deny", "allow and deny");
+	if (load->config->admin.listen)
+		report_warning(load, admin, "listen", "metrics are %s", not_enforced);
+	for (i = 0; i < load->config->n_pools; i++) {
+		if (load->config->pools[i].health.check == HEALTH_NONE)
+			continue;
+		report_warning(load, element(load, "pools", i), "health", "health checks are %s",
+			       not_enforced);
+		return;
+	}
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 void
 validate(struct load *load)
 {
-	struct config *config = load->config;
-	size_t i;
+	struct network network = { 0 };
+	bool ok;
 
-	for (i = 0; i < config->n_routes; i++) {
-		struct route_config *route = &config->routes[i];
-
-		if (route->to.len == 0 && addr_is_v4(&route->via))
-			route->to = (struct prefix){ addr_from_v4(0), 96 };
+	/* 1. this machine */
+	validate_dataplane(load);
+	/* 2. the network around it, which the rest asks */
+	ok = validate_interfaces(load, &network) && validate_routes(load, &network);
+	/* 3. who is in it */
+	if (ok) {
+		validate_neighbours(load, &network);
+		ok = validate_pools(load, &network) && validate_services(load) &&
+		     validate_forwarding(load, &network);
 	}
+	if (ok)
+		validate_sources(load, &network);
+	/* 4. what has no effect */
+	warn_not_enforced(load);
+	if (!ok)
+		message_add(load->messages, load->file, 0, false, "out of memory");
+	lpm_free(network.direct);
+	lpm_free(network.all);
+	free(network.subnets);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/config/value.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -8,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/config/message.h"
 #include "lib/addr.h"
 #include "lib/units.h"
+
+static_assert(QUOTED_LEN <= VALUE_STRLEN, "a printable text is a formatted value");
 
 uint64_t
 integer_load(const void *at, size_t size)
@@ -318,7 +322,7 @@ format_text(const struct key *key, const void *at, char buf[VALUE_STRLEN])
 
 	(void)key;
 	memcpy(&text, at, sizeof(text));
-	snprintf(buf, VALUE_STRLEN, "%s", text ? text : "-");
+	text_printable(text ? text : "-", buf);
 }
 
 static void

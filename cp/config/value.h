@@ -30,8 +30,8 @@ const char *value_wanted(const struct key *key, char buf[VALUE_STRLEN]);
 /* True if the value carries a unit, so that a bare number is a likely mistake. */
 bool value_has_unit(const struct key *key);
 
-/* The value as the configuration writes it, without quotes, long ones cut; "-" for a text that is
- * not set. Returns buf. */
+/* The value as the configuration writes it, without quotes, printable, long texts cut; "-" for a
+ * text that is not set. Returns buf. */
 const char *value_format(const struct config *config, const struct key *key, const void *at,
 			 char buf[VALUE_STRLEN]);
 /* True if two values, of two configurations, mean the same. */

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Can each service reach the backends of its pool in its mode, through these interfaces? And do the
+ * addresses that we take for ourselves stay ours?
+ *
+ * What is wrong with a backend is reported once, at the backend, for the first service that it does
+ * not suit.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/config/validate.h"
+
+enum flaw {
+	FLAW_FAMILY = 1,
+	FLAW_PORT = 2,
+	FLAW_SUBNET = 4,
+	FLAW_HEALTH = 8,
+	FLAW_VIP = 16,
+};
+
+/* One service and one backend of its pool. */
+struct pair {
+	struct load *load;
+	const struct network *network;
+	const struct service_config *service;
+	const config_setting_t *service_setting;
+	const struct backend_config *backend;
+	const config_setting_t *setting;
+	uint8_t *flaws; /* of the backend, reported so far */
+	const char *forward;
+};
+
+static bool
+is_dsr(enum forward_mode mode)
+{
+	return mode == FORWARD_DSR_L2 || mode == FORWARD_DSR_IPIP || mode == FORWARD_DSR_GUE;
+}
+
+static bool
+is_tunnel(enum forward_mode mode)
+{
+	return mode == FORWARD_DSR_IPIP || mode == FORWARD_DSR_GUE;
+}
+
+static bool
+prefix_is_v4(const struct prefix *p)
+{
+	return p->len >= 96 && addr_is_v4(&p->addr);
+}
+
+static const char *
+family(bool v4)
+{
+	return v4 ? "IPv4" : "IPv6";
+}
+
+static void
+check_family(struct pair *p)
+{
+	bool service_v4 = prefix_is_v4(&p->service->address);
+	bool backend_v4 = addr_is_v4(&p->backend->address);
+	char text[ADDR_STRLEN];
+
+	if (service_v4 == backend_v4 || is_tunnel(p->service->forward) || (*p->flaws & FLAW_FAMILY))
+		return;
+	*p->flaws |= FLAW_FAMILY;
+	report(p->load, p->setting, "address",
+	       "%s is %s, but service %s is %s, and \"%s\" does not cross families",
+	       addr_format(&p->backend->address, text), family(backend_v4),
+	       shown_name(p->service->name), family(service_v4), p->forward);
+}
+
+static void
+check_port(struct pair *p)
+{
+	uint16_t backend = p->backend->port, service = p->service->port;
+
+	if ((*p->flaws & FLAW_PORT) || !usable(p->setting, "port"))
+		return;
+	if (is_dsr(p->service->forward) && backend != 0 && backend != service) {
+		*p->flaws |= FLAW_PORT;
+		report(p->load, p->setting, "port",
+		       "\"%s\" does not change the port, and service %s is on port %u: leave "
+		       "this out, or 0",
+		       p->forward, shown_name(p->service->name), service);
+	}
+	if (!is_dsr(p->service->forward) && backend == 0 && service != 0) {
+		*p->flaws |= FLAW_PORT;
+		report(p->load, p->setting, "port",
+		       "missing: service %s on port %u (\"%s\") needs to know the backend's port",
+		       shown_name(p->service->name), service, p->forward);
+	}
+}
+
+/* dsr-l2 only writes the backend's Ethernet address: a gateway would send the packet back. */
+static void
+check_subnet(struct pair *p)
+{
+	char text[ADDR_STRLEN];
+
+	if (p->service->forward != FORWARD_DSR_L2 || (*p->flaws & FLAW_SUBNET) ||
+	    network_find(p->network, &p->backend->address, true) ||
+	    !network_find(p->network, &p->backend->address, false))
+		return;
+	*p->flaws |= FLAW_SUBNET;
+	report(p->load, p->setting, "address",
+	       "%s is behind a gateway, but \"dsr-l2\" of service %s needs it in a subnet of an "
+	       "interface",
+	       addr_format(&p->backend->address, text), shown_name(p->service->name));
+}
+
+/* A backend with a service's address would get what we should. */
+static void
+check_vip(struct pair *p)
+{
+	char text[ADDR_STRLEN];
+
+	if (p->service->address.len != 128 || (*p->flaws & FLAW_VIP) ||
+	    !addr_equal(&p->service->address.addr, &p->backend->address))
+		return;
+	*p->flaws |= FLAW_VIP;
+	report(p->load, p->setting, "address", "%s is the address of service %s itself",
+	       addr_format(&p->backend->address, text), shown_name(p->service->name));
+}
+
+static void
+check_health_port(struct pair *p)
+{
+	const struct health_config *health = &p->load->config->pools[p->service->pool].health;
+
+	if (health->check == HEALTH_NONE || health->check == HEALTH_ICMP || health->port ||
+	    p->backend->port || p->service->port || (*p->flaws & FLAW_HEALTH))
+		return;
+	if (!usable(p->setting, "port"))
+		return;
+	*p->flaws |= FLAW_HEALTH;
+	report(p->load, p->setting, "port",
+	       "missing: the pool's health check needs a port, here or in health");
+}
+
+/* Full NAT connects from an address of ours of the backend's family. False: reported. */
+static bool
+check_source(struct pair *p)
+{
+	const struct subnet *out = network_find(p->network, &p->backend->address, false);
+	const struct interface_config *interface;
+	bool v4 = addr_is_v4(&p->backend->address);
+	size_t i;
+
+	if (!out || p->service->forward != FORWARD_FULL_NAT)
+		return true;
+	interface = &p->load->config->interfaces[out->interface];
+	/* By default they are the interface's addresses; a subnet of the family is one of them. */
+	if (interface->n_source_addresses == 0)
+		return true;
+	for (i = 0; i < interface->n_source_addresses; i++) {
+		if (prefix_is_v4(&interface->source_addresses[i]) == v4)
+			return true;
+	}
+	report(p->load, p->service_setting, "forward",
+	       "\"full-nat\" needs an %s address to connect from, but interface %s has none in "
+	       "source_addresses",
+	       family(v4), shown_name(interface->name));
+	return false;
+}
+
+/* flaws: of the pool's backends. */
+static void
+check_service(struct load *load, const struct network *network, size_t i, uint8_t *flaws)
+{
+	const struct service_config *service = &load->config->services[i];
+	const struct pool_config *pool = &load->config->pools[service->pool];
+	const config_setting_t *pool_setting = element(load, "pools", service->pool);
+	bool sources = true;
+	size_t j;
+
+	for (j = 0; j < pool->n_backends; j++) {
+		struct pair p = { .load = load,
+				  .network = network,
+				  .service = service,
+				  .service_setting = element(load, "services", i),
+				  .backend = &pool->backends[j],
+				  .setting = inner_element(pool_setting, "backends", j),
+				  .flaws = &flaws[j],
+				  .forward = forward_mode_name(service->forward) };
+
+		if (!usable(p.setting, NULL))
+			continue;
+		if (usable(p.service_setting, "port")) {
+			check_port(&p);
+			check_health_port(&p);
+		}
+		if (!usable(p.setting, "address") || !usable(p.service_setting, "address"))
+			continue;
+		check_vip(&p);
+		check_family(&p);
+		check_subnet(&p);
+		sources = sources && check_source(&p);
+	}
+}
+
+bool
+validate_forwarding(struct load *load, const struct network *network)
+{
+	const struct config *config = load->config;
+	size_t *first = calloc(config->n_pools + 1, sizeof(*first));
+	uint8_t *flaws = NULL;
+	size_t i;
+
+	if (!first)
+		return false;
+	for (i = 0; i < config->n_pools; i++)
+		first[i + 1] = first[i] + config->pools[i].n_backends;
+	flaws = calloc(first[config->n_pools] + 1, 1);
+	for (i = 0; flaws && i < config->n_services; i++) {
+		const struct service_config *service = &config->services[i];
+
+		if (service->pool < config->n_pools &&
+		    usable(element(load, "services", i), "forward"))
+			check_service(load, network, i, flaws + first[service->pool]);
+	}
+	free(first);
+	if (!flaws)
+		return false;
+	free(flaws);
+	return true;
+}
+
+/* ---- source addresses ------------------------------------------------------------------------ */
+
+struct source {
+	struct load *load;
+	const struct network *network;
+	size_t interface;
+	const struct prefix *prefix;
+	const config_setting_t *setting;
+	char text[PREFIX_STRLEN];
+};
+
+/* Addresses that belong to somebody else. */
+static bool
+source_taken(const struct source *s)
+{
+	const struct config *config = s->load->config;
+	char text[ADDR_STRLEN];
+	size_t i, j;
+
+	for (i = 0; i < config->n_pools; i++) {
+		for (j = 0; j < config->pools[i].n_backends; j++) {
+			const struct backend_config *backend = &config->pools[i].backends[j];
+
+			if (!prefix_contains(s->prefix, &backend->address) ||
+			    !usable(inner_element(element(s->load, "pools", i), "backends", j),
+				    "address"))
+				continue;
+			report(s->load, s->setting, NULL, "%s contains the backend %s of line %d",
+			       s->text, addr_format(&backend->address, text), backend->line);
+			return true;
+		}
+	}
+	for (i = 0; i < config->n_routes; i++) {
+		const struct route_config *route = &config->routes[i];
+
+		if (!prefix_contains(s->prefix, &route->via) ||
+		    !usable(element(s->load, "routes", i), "via"))
+			continue;
+		report(s->load, s->setting, NULL, "%s contains the gateway %s of line %d", s->text,
+		       addr_format(&route->via, text), route->line);
+		return true;
+	}
+	return false;
+}
+
+static bool
+source_of_service(const struct source *s)
+{
+	const struct config *config = s->load->config;
+	size_t i;
+
+	for (i = 0; i < config->n_services; i++) {
+		const struct service_config *service = &config->services[i];
+
+		if (!usable(element(s->load, "services", i), "address") ||
+		    !prefixes_overlap(s->prefix, &service->address))
+			continue;
+		report(s->load, s->setting, NULL, "%s overlaps the address of service %s (line %d)",
+		       s->text, shown_name(service->name), service->line);
+		return true;
+	}
+	return false;
+}
+
+/* Two interfaces cannot connect from the same address: where would the answer arrive? */
+static bool
+source_of_interface(const struct source *s)
+{
+	const struct interface_config *list = s->load->config->interfaces;
+	size_t i, j;
+
+	for (i = 0; i <= s->interface; i++) {
+		for (j = 0; j < list[i].n_source_addresses; j++) {
+			const struct prefix *other = &list[i].source_addresses[j];
+			const config_setting_t *setting =
+			    inner_element(element(s->load, "interfaces", i), "source_addresses", j);
+
+			if (other == s->prefix)
+				return false;
+			if (!usable(setting, NULL) || !prefixes_overlap(s->prefix, other))
+				continue;
+			report(s->load, s->setting, NULL, "%s overlaps those of line %u", s->text,
+			       config_setting_source_line(setting));
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+check_source_prefix(struct source *s)
+{
+	size_t i;
+
+	prefix_format(s->prefix, s->text);
+	if (prefix_is_martian(s->prefix)) {
+		report(s->load, s->setting, NULL, "no packet can come from %s", s->text);
+		return;
+	}
+	if (source_of_service(s) || source_of_interface(s) || source_taken(s))
+		return;
+	for (i = 0; i < s->network->n_subnets; i++) {
+		const struct subnet *own = &s->network->subnets[i];
+
+		if (own->interface == s->interface ||
+		    !prefix_contains(s->prefix, &own->address.addr))
+			continue;
+		report(s->load, s->setting, NULL, "%s contains the address of another interface",
+		       s->text);
+		return;
+	}
+}
+
+void
+validate_sources(struct load *load, const struct network *network)
+{
+	size_t i, j;
+
+	for (i = 0; i < load->config->n_interfaces; i++) {
+		const struct interface_config *interface = &load->config->interfaces[i];
+
+		for (j = 0; j < interface->n_source_addresses; j++) {
+			struct source s = { .load = load,
+					    .network = network,
+					    .interface = i,
+					    .prefix = &interface->source_addresses[j],
+					    .setting = inner_element(element(load, "interfaces", i),
+								     "source_addresses", j) };
+
+			if (usable(s.setting, NULL))
+				check_source_prefix(&s);
+		}
+	}
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pools and services, each by itself and among its kind.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/config/validate.h"
+#include "lib/units.h"
+
+/* ---- pools ----------------------------------------------------------------------------------- */
+
+static void
+check_health(struct load *load, const config_setting_t *pool, const struct health_config *health)
+{
+	const config_setting_t *group = config_setting_get_member(pool, "health");
+	char timeout[UNITS_STRLEN], interval[UNITS_STRLEN];
+
+	if (!group || !usable(group, "interval") || !usable(group, "timeout"))
+		return;
+	if (health->timeout >= health->interval)
+		report(load, group,
+		       config_setting_get_member(group, "timeout") ? "timeout" : "interval",
+		       "the timeout (%s) must be less than the interval (%s)",
+		       duration_format(health->timeout, timeout),
+		       duration_format(health->interval, interval));
+}
+
+static int
+by_address(const void *a, const void *b)
+{
+	const struct backend_config *x = *(const struct backend_config *const *)a;
+	const struct backend_config *y = *(const struct backend_config *const *)b;
+	int order = addr_compare(&x->address, &y->address);
+
+	if (order == 0)
+		order = (int)x->port - (int)y->port;
+	return order ? order : (x > y) - (x < y);
+}
+
+static bool
+check_same_backends(struct load *load, const config_setting_t *setting,
+		    const struct pool_config *pool)
+{
+	const struct backend_config **list = calloc(pool->n_backends + 1, sizeof(*list));
+	char text[ADDR_PORT_STRLEN];
+	size_t n = 0, i;
+
+	if (!list)
+		return false;
+	for (i = 0; i < pool->n_backends; i++) {
+		const config_setting_t *backend = inner_element(setting, "backends", i);
+
+		if (usable(backend, "address") && usable(backend, "port"))
+			list[n++] = &pool->backends[i];
+	}
+	qsort(list, n, sizeof(*list), by_address);
+	for (i = 1; i < n; i++) {
+		const struct backend_config *b = list[i];
+
+		if (!addr_equal(&b->address, &list[i - 1]->address) || b->port != list[i - 1]->port)
+			continue;
+		report(load, inner_element(setting, "backends", (size_t)(b - pool->backends)),
+		       "address", "%s is in this pool twice (also on line %d)",
+		       addr_port_format(&b->address, b->port, text), list[i - 1]->line);
+	}
+	free(list);
+	return true;
+}
+
+static void
+check_weights(struct load *load, const config_setting_t *setting, const struct pool_config *pool)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	if (!usable(setting, "backends"))
+		return;
+	for (i = 0; i < pool->n_backends; i++) {
+		if (!usable(inner_element(setting, "backends", i), "weight"))
+			return;
+		sum += pool->backends[i].weight;
+	}
+	if (sum == 0)
+		report(load, setting, "backends",
+		       "the weights add up to 0: no backend would get anything");
+}
+
+/* Can packets go there at all? */
+static void
+check_backend(struct load *load, const struct network *network, const config_setting_t *setting,
+	      const struct backend_config *backend)
+{
+	const struct subnet *subnet;
+	char text[ADDR_STRLEN];
+
+	if (!usable(setting, "address"))
+		return;
+	addr_format(&backend->address, text);
+	if (addr_is_martian(&backend->address)) {
+		report(load, setting, "address", "%s cannot be the address of a server", text);
+		return;
+	}
+	subnet = network_own(network, &backend->address);
+	if (subnet) {
+		report(load, setting, "address", "%s is our own address, on interface %s", text,
+		       shown_name(load->config->interfaces[subnet->interface].name));
+		return;
+	}
+	subnet = network_find(network, &backend->address, false);
+	if (!subnet)
+		report(load, setting, "address",
+		       "%s is in no subnet of an interface, and no route leads there", text);
+	else if (!subnet_serves_backends(load, subnet))
+		report(load, setting, "address",
+		       "%s is reached by interface %s, whose side is \"client\"; it must be "
+		       "\"backend\" or \"both\"",
+		       text, shown_name(load->config->interfaces[subnet->interface].name));
+}
+
+static void
+check_used(struct load *load, bool *used)
+{
+	const struct config *config = load->config;
+	size_t i;
+
+	for (i = 0; i < config->n_services; i++) {
+		if (config->services[i].pool < config->n_pools)
+			used[config->services[i].pool] = true;
+	}
+	for (i = 0; i < config->n_pools; i++) {
+		const config_setting_t *setting = element(load, "pools", i);
+
+		if (!used[i] && usable(setting, "name"))
+			report(load, setting, NULL, "no service uses this pool");
+	}
+}
+
+bool
+validate_pools(struct load *load, const struct network *network)
+{
+	const struct config *config = load->config;
+	bool *used = calloc(config->n_pools + 1, sizeof(*used));
+	bool ok = used && validate_names(load, "pools");
+	size_t i, j;
+
+	for (i = 0; ok && i < config->n_pools; i++) {
+		const struct pool_config *pool = &config->pools[i];
+		const config_setting_t *setting = element(load, "pools", i);
+
+		if (!usable(setting, NULL))
+			continue;
+		check_health(load, setting, &pool->health);
+		check_weights(load, setting, pool);
+		for (j = 0; j < pool->n_backends; j++)
+			check_backend(load, network, inner_element(setting, "backends", j),
+				      &pool->backends[j]);
+		ok = check_same_backends(load, setting, pool);
+	}
+	if (ok)
+		check_used(load, used);
+	free(used);
+	return ok;
+}
+
+/* ---- services -------------------------------------------------------------------------------- */
+
+static int
+by_destination(const void *a, const void *b)
+{
+	const struct service_config *x = *(const struct service_config *const *)a;
+	const struct service_config *y = *(const struct service_config *const *)b;
+	int order = addr_compare(&x->address.addr, &y->address.addr);
+
+	if (order == 0)
+		order = (int)x->address.len - (int)y->address.len;
+	if (order == 0)
+		order = (int)x->port - (int)y->port;
+	if (order == 0)
+		order = (int)x->protocol - (int)y->protocol;
+	return order ? order : (x > y) - (x < y);
+}
+
+static bool
+same_destination(const struct service_config *x, const struct service_config *y)
+{
+	return addr_equal(&x->address.addr, &y->address.addr) && x->address.len == y->address.len &&
+	       x->port == y->port && x->protocol == y->protocol;
+}
+
+/* Two services for the same packets. One on port 0 or on a wider prefix is another service: the
+ * exact port, then the longest prefix wins. */
+static bool
+check_same_services(struct load *load)
+{
+	const struct config *config = load->config;
+	const struct service_config **list = calloc(config->n_services + 1, sizeof(*list));
+	size_t n = 0, i;
+
+	if (!list)
+		return false;
+	for (i = 0; i < config->n_services; i++) {
+		const config_setting_t *setting = element(load, "services", i);
+
+		if (usable(setting, "address") && usable(setting, "port") &&
+		    usable(setting, "protocol"))
+			list[n++] = &config->services[i];
+	}
+	qsort(list, n, sizeof(*list), by_destination);
+	for (i = 1; i < n; i++) {
+		const struct service_config *s = list[i];
+
+		if (!same_destination(s, list[i - 1]))
+			continue;
+		report(load, element(load, "services", (size_t)(s - config->services)), "address",
+		       "the service of line %d has the same address, port and protocol",
+		       list[i - 1]->line);
+	}
+	free(list);
+	return true;
+}
+
+bool
+validate_services(struct load *load)
+{
+	const struct config *config = load->config;
+	char text[PREFIX_STRLEN];
+	size_t i;
+
+	if (!validate_names(load, "services"))
+		return false;
+	for (i = 0; i < config->n_services; i++) {
+		const struct service_config *service = &config->services[i];
+		const config_setting_t *setting = element(load, "services", i);
+
+		if (usable(setting, "address") && prefix_is_martian(&service->address))
+			report(load, setting, "address", "no client can reach %s",
+			       service->address.len == 128
+				   ? addr_format(&service->address.addr, text)
+				   : prefix_format(&service->address, text));
+	}
+	return check_same_services(load);
+}
