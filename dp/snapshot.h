@@ -26,6 +26,7 @@
 
 #include "lib/addr.h"
 #include "lib/lpm.h"
+#include "lib/maglev.h"
 #include "lib/toeplitz.h"
 
 #define SNAPSHOT_MAX_SERVICES 65536u
@@ -85,7 +86,9 @@ struct backend {
 /* A pool's two Maglev tables (architecture, section 5). Rows hold member slots; MAGLEV_NONE in an
  * empty pool. */
 struct pool {
-	uint32_t rows;             /* rows of each table, a prime */
+	uint32_t rows;             /* of candidate, a prime */
+	uint32_t settled_rows;     /* of settled; another number than rows after a pool has grown
+				      past the smaller table: then all rows move */
 	uint32_t n_members;        /* length of members */
 	const uint16_t *candidate; /* built from the present members */
 	const uint16_t *settled;   /* == candidate when nothing moves */
@@ -95,10 +98,31 @@ struct pool {
 	uint64_t changed_at;     /* ns on the workers' clock of the last change of candidate */
 };
 
-static inline bool
-pool_row_moving(const struct pool *pool, uint32_t row)
+/* The member slots that the tables name for a flow's hash. */
+static inline uint16_t
+pool_candidate(const struct pool *pool, uint32_t hash)
 {
-	return pool->moving && (pool->moving[row >> 6] >> (row & 63) & 1);
+	return pool->candidate[maglev_row(hash, pool->rows)];
+}
+
+static inline uint16_t
+pool_settled(const struct pool *pool, uint32_t hash)
+{
+	return pool->settled[maglev_row(hash, pool->settled_rows)];
+}
+
+/* True if flows of this hash need memory: their row has differed since settled was set. */
+static inline bool
+pool_moving(const struct pool *pool, uint32_t hash)
+{
+	uint32_t row;
+
+	if (pool->rows != pool->settled_rows)
+		return true;
+	if (!pool->moving)
+		return false;
+	row = maglev_row(hash, pool->rows);
+	return pool->moving[row >> 6] >> (row & 63) & 1;
 }
 
 /* A destination prefix that concerns us: service addresses and our own source addresses. Of nested

@@ -251,6 +251,7 @@ pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_in
 		p->pool_members[i] = members;
 		p->pools[i] = (struct pool){
 			.rows = state->rows,
+			.settled_rows = state->settled_rows,
 			.n_members = (uint32_t)state->n_members,
 			.candidate = shared_get(state->candidate),
 			.settled = shared_get(state->settled),

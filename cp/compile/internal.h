@@ -33,7 +33,7 @@ struct pool_state {
 	char *name;
 	struct pool_member *members; /* by member slot */
 	size_t n_members, capacity;
-	uint32_t rows;
+	uint32_t rows, settled_rows;
 	uint16_t *candidate, *settled; /* shared blocks; the same one when nothing moves */
 	uint64_t *moving;              /* shared block or NULL */
 	uint64_t changed_at;           /* 0: never */

@@ -184,39 +184,71 @@ settle(struct pool_state *p)
 {
 	shared_put(p->settled);
 	p->settled = shared_get(p->candidate);
+	p->settled_rows = p->rows;
 	shared_put(p->moving);
 	p->moving = NULL;
 	forget_gone(p);
 }
 
-/* Replace the candidate and add the rows that differ from settled to those that move. */
-static int
-candidate_replace(struct pool_state *p, uint16_t *table, uint64_t now)
+static size_t
+bitmap_words(uint32_t rows)
 {
-	uint64_t *moving = shared_new((p->rows / 64 + 1) * sizeof(*moving), NULL);
-	bool any = p->moving != NULL;
+	return rows / 64 + 1;
+}
+
+/* The rows that move once `table` has become the candidate, as a shared block: those that moved
+ * before, and those that differ now. NULL without memory. */
+static uint64_t *
+moving_rows(const struct pool_state *p, const uint16_t *table)
+{
+	size_t words = bitmap_words(p->settled_rows);
+	uint64_t *moving = shared_new(words * sizeof(*moving), NULL);
 	uint32_t row;
 
-	if (!moving) {
-		shared_put(table);
-		return -ENOMEM;
+	if (!moving)
+		return NULL;
+	if (p->rows != p->settled_rows)
+		memset(moving, 0xff, words * sizeof(*moving));
+	else if (p->moving)
+		memcpy(moving, p->moving, words * sizeof(*moving));
+	for (row = 0; row < p->settled_rows; row++)
+		if (table[row] != p->settled[row])
+			moving[row >> 6] |= 1ULL << (row & 63);
+	return moving;
+}
+
+static bool
+any_bit(const uint64_t *words, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && !words[i]; i++)
+		;
+	return i < n;
+}
+
+/* Make `table` of `rows` rows the candidate; takes over its reference, on failure too. */
+static int
+candidate_replace(struct pool_state *p, uint16_t *table, uint32_t rows, uint64_t now)
+{
+	uint64_t *moving = NULL;
+
+	if (rows == p->settled_rows) {
+		moving = moving_rows(p, table);
+		if (!moving) {
+			shared_put(table);
+			return -ENOMEM;
+		}
 	}
-	if (p->moving)
-		memcpy(moving, p->moving, (p->rows / 64 + 1) * sizeof(*moving));
-	for (row = 0; row < p->rows; row++) {
-		if (table[row] == p->settled[row])
-			continue;
-		moving[row >> 6] |= 1ULL << (row & 63);
-		any = true;
+	if (moving && !any_bit(moving, bitmap_words(rows))) {
+		shared_put(moving);
+		moving = NULL;
 	}
-	shared_put(p->candidate);
-	p->candidate = table;
 	shared_put(p->moving);
 	p->moving = moving;
-	if (!any) {
-		shared_put(p->moving);
-		p->moving = NULL;
-	}
+	shared_put(p->candidate);
+	p->candidate = table;
+	p->rows = rows;
 	p->changed_at = now;
 	return 0;
 }
@@ -240,30 +272,26 @@ pool_update(struct compiler *c, const struct pool_config *config, uint64_t lifet
 	if (!changed && !p->stale)
 		return p;
 	p->stale = true;
-	/* A pool keeps its number of rows until nothing moves, so that both tables have the same
-	 * rows. */
-	if (p->moving)
-		rows = p->rows;
 	table = table_build(p, rows);
 	if (!table)
 		return NULL;
-	if (p->candidate && rows == p->rows) {
-		if (candidate_replace(p, table, now) < 0)
+	if (p->candidate) {
+		if (candidate_replace(p, table, rows, now) < 0)
 			return NULL;
-		p->stale = false;
-		return p;
+	} else {
+		p->candidate = table;
+		p->rows = rows;
+		p->changed_at = now;
+		settle(p);
 	}
-	shared_put(p->candidate);
-	p->candidate = table;
-	p->rows = rows;
-	p->changed_at = now;
 	p->stale = false;
-	settle(p);
 	return p;
 }
 
 uint64_t
 pool_settles_at(const struct pool_state *p)
 {
-	return p->moving ? p->changed_at + p->lifetime : UINT64_MAX;
+	bool moves = p->moving || p->rows != p->settled_rows;
+
+	return moves ? p->changed_at + p->lifetime : UINT64_MAX;
 }
