@@ -91,17 +91,16 @@ goes_by_settled(const struct worker *w, const struct packet *p, const struct poo
 }
 
 static uint32_t
-choose_backend(const struct worker *w, const struct packet *p, const struct pool *pool,
-	       uint32_t row)
+choose_backend(const struct worker *w, const struct packet *p, const struct pool *pool)
 {
 	uint32_t backend;
 
-	if (pool_row_moving(pool, row) && goes_by_settled(w, p, pool)) {
-		backend = member_backend(w->snapshot, pool, pool->settled[row]);
+	if (pool_moving(pool, p->flow_hash) && goes_by_settled(w, p, pool)) {
+		backend = member_backend(w->snapshot, pool, pool_settled(pool, p->flow_hash));
 		if (backend != INDEX_NONE)
 			return backend;
 	}
-	return member_backend(w->snapshot, pool, pool->candidate[row]);
+	return member_backend(w->snapshot, pool, pool_candidate(pool, p->flow_hash));
 }
 
 /* nat and full-nat: no packet goes without a connection. */
@@ -155,7 +154,7 @@ place(struct worker *w, struct packet *p, bool *opened)
 {
 	const struct service *service = &w->snapshot->services[p->service];
 	const struct pool *pool = &w->snapshot->pools[service->pool];
-	uint32_t row = maglev_row(p->flow_hash, pool->rows), hit;
+	uint32_t hit;
 
 	/* An earlier packet of this burst may have opened it after stage track looked. */
 	if (*opened) {
@@ -163,7 +162,7 @@ place(struct worker *w, struct packet *p, bool *opened)
 		if (hit != INDEX_NONE && connection_join(w, p, hit))
 			return true;
 	}
-	p->backend = pool->n_members ? choose_backend(w, p, pool, row) : INDEX_NONE;
+	p->backend = pool->n_members ? choose_backend(w, p, pool) : INDEX_NONE;
 	if (p->backend == INDEX_NONE) {
 		packet_drop(p, DROP_NO_BACKEND);
 		return false;
@@ -172,7 +171,7 @@ place(struct worker *w, struct packet *p, bool *opened)
 		*opened = true;
 		return begin_tracked(w, p, service->mode);
 	}
-	if (pool_row_moving(pool, row)) {
+	if (pool_moving(pool, p->flow_hash)) {
 		*opened = true;
 		begin_pinned(w, p);
 	}
