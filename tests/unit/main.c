@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs all unit tests; prints each failure; ends with `N passed, N failed`. */
+#include <CUnit/CUnit.h>
+#include <CUnit/TestRun.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/suites.h"
+
+static int (*const registers[])(void) = {
+	test_addr_register,    test_checksum_register, test_lpm_register,   test_maglev_register,
+	test_siphash_register, test_toeplitz_register, test_units_register, test_wheel_register,
+};
+
+/* One line for each place and test that failed; a loop fails at one place very often. */
+static void
+print_failures(CU_pFailureRecord f)
+{
+	unsigned int times;
+
+	for (; f; f = f->pNext) {
+		for (times = 1; f->pNext && f->pNext->uiLineNumber == f->uiLineNumber &&
+				f->pNext->pTest == f->pTest;
+		     times++)
+			f = f->pNext;
+		printf("%s:%u: %s, %s: %s", f->strFileName, f->uiLineNumber,
+		       f->pSuite ? f->pSuite->pName : "?", f->pTest ? f->pTest->pName : "?",
+		       f->strCondition);
+		printf(times > 1 ? " (%u times)\n" : "\n", times);
+	}
+}
+
+int
+main(void)
+{
+	unsigned int run, failed;
+	size_t i;
+
+	if (CU_initialize_registry() != CUE_SUCCESS) {
+		fprintf(stderr, "unit tests: %s\n", CU_get_error_msg());
+		return 1;
+	}
+	for (i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
+		if (registers[i]() != CUE_SUCCESS) {
+			fprintf(stderr, "unit tests: %s\n", CU_get_error_msg());
+			return 1;
+		}
+	}
+	CU_run_all_tests();
+	print_failures(CU_get_failure_list());
+	run = CU_get_number_of_tests_run();
+	failed = CU_get_number_of_tests_failed() + CU_get_number_of_suites_failed();
+	printf("%u passed, %u failed\n", run - CU_get_number_of_tests_failed(), failed);
+	CU_cleanup_registry();
+	return failed > 0 || run == 0;
+}

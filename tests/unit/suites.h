@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The unit tests: one suite per module of lib/. A new one is a file, a declaration here and a line
+ * in main.c's table. Each function registers its suite; 0, or a CUnit error. One thread.
+ */
+#ifndef TESTS_UNIT_SUITES_H
+#define TESTS_UNIT_SUITES_H
+
+#include <stdint.h>
+
+int test_addr_register(void);
+int test_checksum_register(void);
+int test_lpm_register(void);
+int test_maglev_register(void);
+int test_siphash_register(void);
+int test_toeplitz_register(void);
+int test_units_register(void);
+int test_wheel_register(void);
+
+/* Random numbers that are the same in each run (splitmix64), so that a failure comes again. */
+static inline uint64_t
+test_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	return z ^ z >> 31;
+}
+
+#endif
