@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stage steer: which worker owns the packet's client?
+ *
+ *     forward                 owner of the source address
+ *     nat reply               owner of the destination address
+ *     full-nat reply          by our source address: its worker, or by port
+ *     ... whose fragments     meet at the owner of the backend's address first, until stage
+ *                             fragment knows the ports
+ *
+ * A card that hashes just that address with our key has done the sum already. It is believed after
+ * HASH_PROVEN packets in a row have agreed with ours, and never again after one has not.
+ */
+#include "dp/l4/stages.h"
+
+/* True if the device's hash of this packet is of the client's whole address, if it is what the
+ * driver says. */
+static bool
+hash_fits(const struct worker *w, const struct packet *p)
+{
+	const struct port *port = &w->dataplane->ports[p->in_port];
+	const struct snapshot *s = w->snapshot;
+	const struct addr *client = packet_client(p);
+
+	if (!(p->mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH) ||
+	    !(p->direction == DIR_FORWARD ? port->rss_source : port->rss_destination))
+		return false;
+	/* The addresses of an error on the wire are those of a router and of the packet's sender.
+	 */
+	if (p->flags & PACKET_ICMP_ERROR)
+		return false;
+	return (addr_is_v4(client) ? s->owner_prefix4 : s->owner_prefix6) == 128;
+}
+
+/* Compare the device's hash with ours; the owner by ours. */
+static uint16_t
+prove_hash(struct worker *w, const struct packet *p)
+{
+	struct port_stats *stats = &w->stats.ports[p->in_port];
+	const struct snapshot *s = w->snapshot;
+	uint32_t hash = toeplitz_addr(s->toeplitz, packet_client(p));
+
+	stats->hash_checked++;
+	if (p->mbuf->hash.rss == hash) {
+		w->hash_proof[p->in_port]++;
+	} else {
+		w->hash_proof[p->in_port] = HASH_WRONG;
+		stats->hash_wrong++;
+	}
+	return s->owners[hash % OWNER_TABLE_SIZE];
+}
+
+static uint16_t
+owner_of_client(struct worker *w, const struct packet *p)
+{
+	uint16_t proof = w->hash_proof[p->in_port];
+
+	if (proof == HASH_WRONG || !hash_fits(w, p))
+		return snapshot_owner(w->snapshot, packet_client(p));
+	if (proof < HASH_PROVEN)
+		return prove_hash(w, p);
+	return w->snapshot->owners[p->mbuf->hash.rss % OWNER_TABLE_SIZE];
+}
+
+/* The source address of ours that the packet is sent to, or NULL. */
+static const struct source *
+local_source(const struct snapshot *s, const struct addr *dst)
+{
+	uint32_t i = lpm_lookup(s->destination_lpm, dst);
+	const struct destination *d;
+
+	if (i >= s->n_destinations)
+		return NULL;
+	d = &s->destinations[i];
+	if (!(d->flags & DESTINATION_LOCAL) || d->source >= s->n_sources)
+		return NULL;
+	return &s->sources[d->source];
+}
+
+static uint16_t
+owner_of_reply(struct worker *w, const struct packet *p)
+{
+	const struct snapshot *s = w->snapshot;
+	const struct source *source = local_source(s, &p->tuple.dst);
+
+	if (!source)
+		return owner_of_client(w, p);
+	if ((p->flags & PACKET_FRAGMENT) && !p->frag_resolved)
+		return snapshot_owner(s, &p->tuple.src);
+	if (source->worker != SOURCE_BY_PORT)
+		return source->worker;
+	return snapshot_port_owner(s, p->tuple.dport);
+}
+
+void
+stage_steer(struct worker *w, struct burst *b)
+{
+	bool alone = w->snapshot->n_workers == 1;
+	uint16_t i;
+
+	for (i = 0; i < b->count; i++) {
+		struct packet *p = &b->packets[i];
+
+		if (p->verdict != VERDICT_CONTINUE)
+			continue;
+		p->owner = w->index;
+		if (alone)
+			continue;
+		p->owner = p->direction == DIR_REPLY ? owner_of_reply(w, p) : owner_of_client(w, p);
+		if (p->owner != w->index)
+			p->verdict = VERDICT_STEER;
+	}
+}
