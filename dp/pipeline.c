@@ -157,6 +157,9 @@ pipeline_received(struct worker *w, struct burst *b)
 void
 pipeline_steered(struct worker *w, struct burst *b)
 {
+	/* The worker that sent it may have had another snapshot: its service index may be gone. */
+	stage_classify(w, b);
+	dispatch(w, b);
 	owned(w, b);
 }
 

@@ -27,7 +27,8 @@ void stage_steer(struct worker *w, struct burst *b);
 /* fragment.c: gives later fragments their datagram's ports, and then their service; holds what came
  * before its first fragment (VERDICT_TAKEN). A first fragment that releases held ones appends them
  * to the burst `released`, in the order of their arrival; the caller runs that burst through the
- * stages that follow. Full: DROP. */
+ * stages that follow. With its ports each fragment is classified anew, and may now be the host's or
+ * another worker's (full-nat answers). Full: DROP. True if there was a fragment to look at. */
 bool stage_fragment(struct worker *w, struct burst *b, struct burst *released);
 
 /* track.c: finds the connection (both directions) of packets that may have one; sets connection,
