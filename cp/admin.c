@@ -19,6 +19,7 @@
 
 #include "cp/admin_socket.h"
 #include "cp/command.h"
+#include "cp/log.h"
 
 #define CLIENTS_MAX   32
 #define REQUEST_MAX   (17u << 20)  /* bytes of a request line */
@@ -303,7 +304,7 @@ follow_group(struct admin *a)
 	snprintf(a->group, sizeof(a->group), "%s", group);
 	if (admin_socket_group(a->control->socket_path, *group ? group : NULL, error,
 			       sizeof(error)) < 0)
-		fprintf(stderr, "penstockd: %s\n", error);
+		log_warning("%s", error);
 }
 
 static void
@@ -323,15 +324,16 @@ admin_tick(void *arg)
 	}
 	loop_fd_modify(a->control->loop, a->fd, EPOLLIN);
 	commands_tick(a->commands);
-	follow_group(a);
 	loop_timer_arm(a->timer, now + SECOND);
 }
 
 void
 admin_published(struct admin *a)
 {
-	if (a)
-		commands_published(a->commands);
+	if (!a)
+		return;
+	commands_published(a->commands);
+	follow_group(a);
 }
 
 /* Everything but the socket. */

@@ -21,8 +21,8 @@ struct admin *admin_create(struct control *control, const char **error);
 /* Close everything and remove the socket's file. */
 void admin_destroy(struct admin *a);
 
-/* A snapshot has been published (control->snapshot): counters of slots that changed hands begin
- * anew at this moment. a may be NULL. */
+/* A snapshot has been published, perhaps of another configuration: counters of slots that changed
+ * hands begin anew at this moment; the socket's group may be another. a may be NULL. */
 void admin_published(struct admin *a);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/admin.h"
 #include "cp/log.h"
 #include "cp/ports.h"
 #include "cp/publish.h"
@@ -113,8 +114,10 @@ on_publish_timer(void *arg)
 		s = NULL;
 		error = "not enough memory";
 	}
-	if (s)
+	if (s) {
+		admin_published(c->admin);
 		return;
+	}
 	log_error("cannot follow a change of the network, the last snapshot stays: %s", error);
 	arm_earlier(c, loop_now() + 100 * REFRESH_DELAY);
 }
@@ -231,6 +234,7 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 	c->config_name = n->name;
 	c->generation++;
 	c->applied_at = time(NULL);
+	admin_published(c->admin);
 	return 0;
 }
 

@@ -158,7 +158,8 @@ show_pool(const struct control *control, size_t index)
 			   (json_int_t)c->n_backends, "up", (json_int_t)up, "rows",
 			   (json_int_t)rows, "moving_rows", (json_int_t)moving);
 	if (moving > 0) {
-		uint64_t at = compiler_next_settle(control->compiler), now = loop_now();
+		uint64_t at = compiler_next_settle(control->compiler),
+			 now = dp_clock_now(&control->dp->clock);
 
 		show_add(
 		    &object, "settles_in_seconds",

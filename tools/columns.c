@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/columns.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/units.h"
+#include "tools/table.h"
+
+#define CELL_MAX 512
+
+static const struct column service_columns[] = {
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "ADDRESS", "address", COLUMN_TEXT },
+	{ "PORT", "port", COLUMN_PORT },
+	{ "PROTO", "protocol", COLUMN_TEXT },
+	{ "FORWARD", "forward", COLUMN_TEXT },
+	{ "POOL", "pool", COLUMN_TEXT },
+	{ "PKTS-IN", "packets_in", COLUMN_COUNT },
+	{ "BYTES-IN", "bytes_in", COLUMN_COUNT },
+	{ "PKTS-OUT", "packets_out", COLUMN_COUNT },
+	{ "BYTES-OUT", "bytes_out", COLUMN_COUNT },
+	{ "ACTIVE", "connections_active", COLUMN_COUNT },
+	{ "TOTAL", "connections_total", COLUMN_COUNT },
+	{ "DROPS", "drops", COLUMN_SUM },
+	{ 0 },
+};
+
+static const struct column pool_columns[] = {
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "BACKENDS", "backends", COLUMN_NUMBER },
+	{ "UP", "up", COLUMN_NUMBER },
+	{ "ROWS", "rows", COLUMN_NUMBER },
+	{ "MOVING", "moving_rows", COLUMN_NUMBER },
+	{ "SETTLES-IN-S", "settles_in_seconds", COLUMN_NUMBER },
+	{ 0 },
+};
+
+static const struct column backend_columns[] = {
+	{ "POOL", "pool", COLUMN_TEXT },
+	{ "ADDRESS", "address", COLUMN_TEXT },
+	{ "PORT", "port", COLUMN_PORT },
+	{ "WEIGHT", "weight", COLUMN_NUMBER },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "HEALTH", "health", COLUMN_TEXT },
+	{ "ACTIVE", "connections_active", COLUMN_COUNT },
+	{ "TOTAL", "connections_total", COLUMN_COUNT },
+	{ "PACKETS", "packets", COLUMN_COUNT },
+	{ "BYTES", "bytes", COLUMN_COUNT },
+	{ "SINCE", "since", COLUMN_TEXT },
+	{ "REASON", "reason", COLUMN_TEXT },
+	{ 0 },
+};
+
+static const struct column connection_columns[] = {
+	{ "CLIENT", "client", COLUMN_TEXT },
+	{ "SERVICE", "service", COLUMN_TEXT },
+	{ "BACKEND", "backend", COLUMN_TEXT },
+	{ "PROTO", "protocol", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "EXPIRES-S", "expires_seconds", COLUMN_NUMBER },
+	{ "PKTS-IN", "packets_in", COLUMN_COUNT },
+	{ "PKTS-OUT", "packets_out", COLUMN_COUNT },
+	{ "WORKER", "worker", COLUMN_NUMBER },
+	{ 0 },
+};
+
+static const struct column interface_columns[] = {
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "SIDE", "side", COLUMN_TEXT },
+	{ "LINK", "link", COLUMN_TEXT },
+	{ "MAC", "mac", COLUMN_TEXT },
+	{ "MTU", "mtu", COLUMN_NUMBER },
+	{ "TWIN", "twin", COLUMN_TEXT },
+	{ "RSS", "rss", COLUMN_TEXT },
+	{ "RX-PKTS", "rx_packets", COLUMN_COUNT },
+	{ "RX-BYTES", "rx_bytes", COLUMN_COUNT },
+	{ "TX-PKTS", "tx_packets", COLUMN_COUNT },
+	{ "TX-BYTES", "tx_bytes", COLUMN_COUNT },
+	{ "TO-HOST", "to_host", COLUMN_COUNT },
+	{ "FROM-HOST", "from_host", COLUMN_COUNT },
+	{ "DEVICE", "device", COLUMN_TEXT },
+	{ "ADDRESSES", "addresses", COLUMN_LIST },
+	{ 0 },
+};
+
+static const struct column worker_columns[] = {
+	{ "WORKER", "worker", COLUMN_NUMBER },
+	{ "CORE", "core", COLUMN_NUMBER },
+	{ "PKTS-IN", "packets_in", COLUMN_COUNT },
+	{ "PKTS-OUT", "packets_out", COLUMN_COUNT },
+	{ "STEERED-IN", "steered_in", COLUMN_COUNT },
+	{ "STEERED-OUT", "steered_out", COLUMN_COUNT },
+	{ "BUSY-%", "busy_percent", COLUMN_DECIMAL },
+	{ "CYCLES/PKT", "cycles_per_packet", COLUMN_DECIMAL },
+	{ "CONNECTIONS", "connections", COLUMN_COUNT },
+	{ "CLIENTS", "clients", COLUMN_COUNT },
+	{ 0 },
+};
+
+static const struct column drop_columns[] = {
+	{ "REASON", "reason", COLUMN_TEXT },
+	{ "COUNT", "count", COLUMN_COUNT },
+	{ "MEANING", "help", COLUMN_TEXT },
+	{ 0 },
+};
+
+static const struct column neighbour_columns[] = {
+	{ "ADDRESS", "address", COLUMN_TEXT },     { "MAC", "mac", COLUMN_TEXT },
+	{ "INTERFACE", "interface", COLUMN_TEXT }, { "VLAN", "vlan", COLUMN_NUMBER },
+	{ "STATE", "state", COLUMN_TEXT },         { 0 },
+};
+
+static const struct object objects[] = {
+	{ "services", service_columns },
+	{ "pools", pool_columns },
+	{ "backends", backend_columns },
+	{ "connections", connection_columns },
+	{ "interfaces", interface_columns },
+	{ "workers", worker_columns },
+	{ "drops", drop_columns },
+	{ "neighbours", neighbour_columns },
+	{ "config", NULL },
+};
+
+const struct object *
+object_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		if (strcmp(objects[i].name, name) == 0)
+			return &objects[i];
+	}
+	return NULL;
+}
+
+static json_int_t
+sum_of(json_t *object)
+{
+	json_int_t sum = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value) sum += json_integer_value(value);
+	return sum;
+}
+
+static void
+join(json_t *list, char *out, size_t size)
+{
+	size_t i, len = 0;
+
+	*out = '\0';
+	for (i = 0; i < json_array_size(list) && len < size; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "",
+					text ? text : "");
+	}
+}
+
+static void
+format_text(json_t *value, char *out, size_t size)
+{
+	const char *text = json_string_value(value);
+
+	if (json_is_boolean(value))
+		text = json_is_true(value) ? "yes" : "no";
+	snprintf(out, size, "%s", text ? text : "");
+}
+
+static void
+format_value(const struct column *column, json_t *value, char out[CELL_MAX])
+{
+	json_int_t n = json_integer_value(value);
+
+	*out = '\0';
+	if (!value || json_is_null(value))
+		return;
+	switch (column->kind) {
+	case COLUMN_TEXT:
+		format_text(value, out, CELL_MAX);
+		break;
+	case COLUMN_NUMBER:
+		snprintf(out, CELL_MAX, "%" JSON_INTEGER_FORMAT, n);
+		break;
+	case COLUMN_COUNT:
+		count_format((uint64_t)n, out);
+		break;
+	case COLUMN_DECIMAL:
+		snprintf(out, CELL_MAX, "%.1f", json_number_value(value));
+		break;
+	case COLUMN_PORT:
+		if (n == 0)
+			snprintf(out, CELL_MAX, "all");
+		else
+			snprintf(out, CELL_MAX, "%" JSON_INTEGER_FORMAT, n);
+		break;
+	case COLUMN_LIST:
+		join(value, out, CELL_MAX);
+		break;
+	case COLUMN_SUM:
+		count_format((uint64_t)sum_of(value), out);
+		break;
+	}
+}
+
+static void
+add_row(struct table *t, const struct column *columns, json_t *row)
+{
+	char text[CELL_MAX];
+
+	for (; columns->title; columns++) {
+		format_value(columns, json_object_get(row, columns->field), text);
+		table_cell(t, text);
+	}
+}
+
+void
+object_print(const struct object *object, json_t *list, int all)
+{
+	bool drops = object->columns == drop_columns;
+	size_t n = 0, rows = 0, i;
+	struct table *t;
+	json_t *row;
+
+	while (object->columns[n].title)
+		n++;
+	t = table_create(n);
+	for (i = 0; i < n; i++)
+		table_column(t, i, object->columns[i].title,
+			     object->columns[i].kind != COLUMN_TEXT &&
+				 object->columns[i].kind != COLUMN_LIST);
+	json_array_foreach(list, i, row)
+	{
+		if (drops && !all && json_integer_value(json_object_get(row, "count")) == 0)
+			continue;
+		add_row(t, object->columns, row);
+		rows++;
+	}
+	if (drops && rows == 0)
+		puts("no drops");
+	else
+		table_print(t, stdout);
+	table_free(t);
+}

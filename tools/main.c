@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line: which command, which options it takes, wrong usage. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/penstock.h"
+
+enum option_id {
+	OPTION_SOCKET,
+	OPTION_JSON,
+	OPTION_WATCH,
+	OPTION_DRY_RUN,
+	OPTION_SERVICE,
+	OPTION_LIMIT,
+	OPTION_ALL,
+	OPTION_HELP,
+	OPTION_CONFIRM,
+};
+#define BIT(option) (1u << OPTION_##option)
+
+static const struct option_name {
+	const char *name;
+	int argument;
+} option_names[] = {
+	[OPTION_SOCKET] = { "socket", required_argument },
+	[OPTION_JSON] = { "json", no_argument },
+	[OPTION_WATCH] = { "watch", no_argument },
+	[OPTION_DRY_RUN] = { "dry-run", no_argument },
+	[OPTION_SERVICE] = { "service", required_argument },
+	[OPTION_LIMIT] = { "limit", required_argument },
+	[OPTION_ALL] = { "all", no_argument },
+	[OPTION_HELP] = { "help", no_argument },
+	[OPTION_CONFIRM] = { "confirm", required_argument },
+};
+#define N_OPTIONS (sizeof(option_names) / sizeof(option_names[0]))
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct options *o);
+	const char *argument; /* what to call it; NULL: takes none */
+	unsigned int options; /* besides --socket */
+} commands[] = {
+	{ "check", command_check, "FILE", 0 },
+	{ "apply", command_apply, "FILE", BIT(DRY_RUN) },
+	{ "diff", command_diff, "FILE", 0 },
+	{ "show", command_show, "WHAT",
+	  BIT(JSON) | BIT(WATCH) | BIT(SERVICE) | BIT(LIMIT) | BIT(ALL) },
+	{ "version", command_version, NULL, BIT(JSON) },
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const char *const later_commands[] = {
+	"rollback", "confirm", "drain", "enable", "disable", "weight", "explain", "top", "capture",
+};
+
+static const char usage[] =
+    "usage: penstock [--socket PATH] COMMAND\n"
+    "\n"
+    "  check FILE              is the file valid? needs no daemon\n"
+    "  apply FILE [--dry-run]  change to it, all or nothing; --dry-run only says what would "
+    "change\n"
+    "  diff FILE               what would change, object by object\n"
+    "  show services | pools | backends | interfaces | workers | neighbours | config\n"
+    "  show connections [--service NAME] [--limit N]\n"
+    "  show drops [--service NAME] [--all]\n"
+    "       all of show: [--json] [--watch]\n"
+    "  version [--json]\n"
+    "\n"
+    "--socket PATH  the daemon's admin socket (" SOCKET_DEFAULT ")\n"
+    "exit codes: 0 done, 1 refused, 2 wrong usage, 3 no daemon\n";
+
+int
+complain(int code, const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("penstock: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return code;
+}
+
+static int
+parse_limit(const char *text, long *limit)
+{
+	char *end;
+
+	errno = 0;
+	*limit = strtol(text, &end, 10);
+	if (errno || end == text || *end || *limit < 1)
+		return complain(EXIT_USAGE, "--limit: \"%s\" is not a number above 0", text);
+	return EXIT_DONE;
+}
+
+/* Take the value of one option. */
+static int
+take_option(enum option_id option, const char *value, struct options *o)
+{
+	switch (option) {
+	case OPTION_SOCKET:
+		o->socket = value;
+		break;
+	case OPTION_JSON:
+		o->json = true;
+		break;
+	case OPTION_WATCH:
+		o->watch = true;
+		break;
+	case OPTION_DRY_RUN:
+		o->dry_run = true;
+		break;
+	case OPTION_SERVICE:
+		o->service = value;
+		break;
+	case OPTION_LIMIT:
+		return parse_limit(value, &o->limit);
+	case OPTION_ALL:
+		o->all = true;
+		break;
+	case OPTION_HELP:
+		break;
+	case OPTION_CONFIRM:
+		return complain(EXIT_USAGE, "--confirm is not in this version");
+	}
+	return EXIT_DONE;
+}
+
+/* Parse options wherever they stand; *seen gets a bit for each, the rest is moved to the end. */
+static int
+parse_options(int argc, char **argv, struct options *o, unsigned int *seen)
+{
+	struct option table[N_OPTIONS + 1] = { 0 };
+	size_t i;
+	int got, code;
+
+	for (i = 0; i < N_OPTIONS; i++) {
+		table[i].name = option_names[i].name;
+		table[i].has_arg = option_names[i].argument;
+		table[i].val = (int)i;
+	}
+	while ((got = getopt_long(argc, argv, "", table, NULL)) != -1) {
+		if (got == '?')
+			return EXIT_USAGE;
+		code = take_option((enum option_id)got, optarg, o);
+		if (code)
+			return code;
+		*seen |= 1u << got;
+	}
+	return EXIT_DONE;
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	for (i = 0; i < sizeof(later_commands) / sizeof(later_commands[0]); i++) {
+		if (strcmp(later_commands[i], name) == 0) {
+			complain(EXIT_USAGE, "%s is not in this version", name);
+			return NULL;
+		}
+	}
+	complain(EXIT_USAGE, "there is no command \"%s\"; penstock --help lists them", name);
+	return NULL;
+}
+
+static int
+check_options(const struct command *command, unsigned int seen)
+{
+	unsigned int unknown = seen & ~(command->options | BIT(SOCKET));
+
+	if (unknown)
+		return complain(EXIT_USAGE, "%s does not take --%s", command->name,
+				option_names[__builtin_ctz(unknown)].name);
+	return EXIT_DONE;
+}
+
+/* --service, --limit and --all mean something for some objects only. */
+static int
+check_show(const struct options *o)
+{
+	bool connections = strcmp(o->argument, "connections") == 0;
+	bool drops = strcmp(o->argument, "drops") == 0;
+	bool later = false;
+
+	if (!show_knows(o->argument, &later))
+		return complain(
+		    EXIT_USAGE,
+		    later ? "show %s is not in this version"
+			  : "show does not know \"%s\"; penstock --help lists what it knows",
+		    o->argument);
+	if (o->service && !connections && !drops)
+		return complain(EXIT_USAGE, "show %s does not take --service", o->argument);
+	if (o->limit && !connections)
+		return complain(EXIT_USAGE, "show %s does not take --limit", o->argument);
+	if (o->all && !drops)
+		return complain(EXIT_USAGE, "show %s does not take --all", o->argument);
+	return EXIT_DONE;
+}
+
+static int
+run(int argc, char **argv)
+{
+	struct options o = { .socket = SOCKET_DEFAULT };
+	const struct command *command;
+	unsigned int seen = 0;
+	int code = parse_options(argc, argv, &o, &seen);
+
+	if (code)
+		return code;
+	if (seen & BIT(HELP)) {
+		fputs(usage, stdout);
+		return EXIT_DONE;
+	}
+	if (optind == argc) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	command = find_command(argv[optind++]);
+	if (!command)
+		return EXIT_USAGE;
+	code = check_options(command, seen);
+	if (code)
+		return code;
+	if (argc - optind != (command->argument ? 1 : 0))
+		return complain(EXIT_USAGE, "%s takes %s%s", command->name,
+				command->argument ? "one argument: " : "no argument",
+				command->argument ? command->argument : "");
+	o.argument = argv[optind];
+	if (command->run == command_show) {
+		code = check_show(&o);
+		if (code)
+			return code;
+	}
+	return command->run(&o);
+}
+
+int
+main(int argc, char **argv)
+{
+	int code = run(argc, argv);
+
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return complain(EXIT_REFUSED, "cannot write the output: %s", strerror(errno));
+	return code;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command-line tool: a process of one thread that asks the daemon over its admin socket and
+ * prints the answer. Each command returns the process's exit code, which is part of the contract
+ * with scripts.
+ */
+#ifndef TOOLS_PENSTOCK_H
+#define TOOLS_PENSTOCK_H
+
+#include <stdbool.h>
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_REFUSED = 1,   /* the reason is on stderr */
+	EXIT_USAGE = 2,     /* wrong usage */
+	EXIT_NO_DAEMON = 3, /* nobody answers on the socket */
+};
+
+#define SOCKET_DEFAULT "/run/penstock/penstock.sock"
+
+/* The command line; strings belong to argv. */
+struct options {
+	const char *socket;
+	const char *argument; /* FILE, or what to show; NULL if the command takes none */
+	const char *service;  /* NULL: any */
+	long limit;           /* 0: the daemon's default */
+	bool json, watch, dry_run, all;
+};
+
+/* change.c */
+int command_check(const struct options *o);
+int command_apply(const struct options *o);
+int command_diff(const struct options *o);
+/* show.c */
+int command_show(const struct options *o);
+int command_version(const struct options *o);
+/* True if `show` knows the object; later: it belongs to a later version. */
+bool show_knows(const char *object, bool *later);
+
+/* "penstock: ..." on stderr; returns code. */
+__attribute__((format(printf, 2, 3))) int complain(int code, const char *format, ...);
+
+#endif
