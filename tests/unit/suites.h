@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unit tests: one suite per module of lib/. A new one is a file, a declaration here and a line
- * in main.c's table. Each function registers its suite; 0, or a CUnit error. One thread.
+ * The unit tests: one suite per module of lib/, and those of the control side that need no kernel.
+ * A new one is a file, a declaration here and a line in main.c's table. Each function registers its
+ * suite; 0, or a CUnit error. One thread.
  */
 #ifndef TESTS_UNIT_SUITES_H
 #define TESTS_UNIT_SUITES_H
@@ -10,6 +11,7 @@
 
 int test_addr_register(void);
 int test_checksum_register(void);
+int test_compile_register(void);
 int test_lpm_register(void);
 int test_maglev_register(void);
 int test_siphash_register(void);
