@@ -232,11 +232,10 @@ reply_tuple(const struct connection *c)
 	return t;
 }
 
-/* Is tuple t free to be taken? What is over or closing gives way to what begins. */
+/* What is over or closing gives way to what begins. False: it does not. */
 static bool
-tuple_vacant(struct worker *w, const struct tuple *t, uint32_t hash)
+make_way(struct worker *w, uint32_t hit)
 {
-	uint32_t hit = find_hashed(w->connections, t, hash);
 	struct connection *c;
 
 	if (hit == INDEX_NONE)
@@ -246,6 +245,23 @@ tuple_vacant(struct worker *w, const struct tuple *t, uint32_t hash)
 		return false;
 	connection_close(w, hit_index(hit));
 	return true;
+}
+
+/* The connection that a forward tuple has already, by what was found for it, or INDEX_NONE. One of
+ * a service that has lost the tuple to this one is closed. *hit is what remains in the way. */
+static uint32_t
+find_same(struct worker *w, const struct connection_target *t, uint32_t *hit)
+{
+	const struct connection *c;
+
+	if (*hit == INDEX_NONE || hit_is_reply(*hit))
+		return INDEX_NONE;
+	c = connection_at(w->connections, hit_index(*hit));
+	if (c->service == t->service && connection_is_current(w, c))
+		return hit_index(*hit);
+	connection_close(w, hit_index(*hit));
+	*hit = INDEX_NONE;
+	return INDEX_NONE;
 }
 
 static uint32_t
@@ -344,11 +360,11 @@ connection_open(struct worker *w, const struct packet *p, const struct connectio
 
 	/* 1. The forward tuple. */
 	hit = find_hashed(c, &p->tuple, hash);
-	if (hit != INDEX_NONE && !hit_is_reply(hit) &&
-	    connection_is_current(w, &c->array[hit_index(hit)]))
-		return hit_index(hit);
+	index = find_same(w, t, &hit);
+	if (index != INDEX_NONE)
+		return index;
 	*why = DROP_CONNECTION_CLASH;
-	if (hit != INDEX_NONE && !tuple_vacant(w, &p->tuple, hash))
+	if (!make_way(w, hit))
 		return INDEX_NONE;
 	/* 2. A slot. */
 	*why = DROP_CONNECTION_TABLE_FULL;
@@ -361,7 +377,7 @@ connection_open(struct worker *w, const struct packet *p, const struct connectio
 		reply = reply_tuple(&c->array[index]);
 		reply_hash = tuple_hash(c, &reply);
 		if (tuple_compare(&reply, &p->tuple, sizeof(reply)) == 0 ||
-		    !tuple_vacant(w, &reply, reply_hash)) {
+		    !make_way(w, find_hashed(c, &reply, reply_hash))) {
 			*why = DROP_CONNECTION_CLASH;
 			slot_give(c, index);
 			return INDEX_NONE;

@@ -9,6 +9,16 @@
 #include "dp/l4/connection.h"
 #include "dp/l4/stages.h"
 
+/* The service that another worker saw in an older snapshot may be no more. */
+static bool
+service_is_gone(const struct worker *w, const struct packet *p)
+{
+	return p->verdict == VERDICT_CONTINUE && p->direction == DIR_FORWARD &&
+	       p->service != INDEX_NONE &&
+	       (p->service >= w->snapshot->n_services ||
+		w->snapshot->services[p->service].epoch == 0);
+}
+
 static bool
 may_have_connection(const struct worker *w, const struct packet *p)
 {
@@ -43,6 +53,8 @@ stage_track(struct worker *w, struct burst *b)
 	for (i = 0; i < b->count; i++) {
 		p = &b->packets[i];
 		p->connection = INDEX_NONE;
+		if (service_is_gone(w, p))
+			p->verdict = VERDICT_HOST;
 		if (!may_have_connection(w, p))
 			continue;
 		packets[n] = p;

@@ -11,6 +11,8 @@
 /* Each adds its suite to CUnit's registry. 0, or a CUnit error. */
 static int (*const suites[])(void) = {
 	test_parse_register,
+	test_connection_register,
+	test_track_register,
 };
 
 int

@@ -20,5 +20,7 @@ suite_add(const char *name, const CU_TestInfo *tests)
 }
 
 int test_parse_register(void);
+int test_connection_register(void);
+int test_track_register(void);
 
 #endif
