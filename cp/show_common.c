@@ -16,7 +16,9 @@ utf8_sequence(const unsigned char *p, size_t len)
 		return 1;
 	if (p[0] < 0xc2 || p[0] > 0xf4)
 		return 0;
-	need = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	need = p[0] < 0xe0 ? 2 : 3;
+	if (p[0] >= 0xf0)
+		need = 4;
 	if (need > len)
 		return 0;
 	/* No overlong forms, no surrogates, nothing above U+10FFFF. */

@@ -164,7 +164,7 @@ pipeline_steered(struct worker *w, struct burst *b)
 }
 
 static uint16_t
-receive(struct worker *w, uint8_t port)
+receive(struct worker *w, uint32_t port)
 {
 	const struct port *p = &w->dataplane->ports[port];
 	struct port_stats *stats = &w->stats.ports[port];
@@ -180,7 +180,7 @@ receive(struct worker *w, uint8_t port)
 		return 0;
 	for (i = 0; i < count; i++) {
 		b->packets[i].mbuf = mbufs[i];
-		b->packets[i].in_port = port;
+		b->packets[i].in_port = (uint8_t)port;
 		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
 	}
 	b->count = count;
@@ -230,7 +230,7 @@ bool
 pipeline_iterate(struct worker *w)
 {
 	uint32_t work = 0;
-	uint8_t port;
+	uint32_t port;
 
 	for (port = 0; port < w->dataplane->n_ports; port++)
 		work += receive(w, port);

@@ -42,7 +42,7 @@ send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 }
 
 void
-worker_flush_port(struct worker *w, uint8_t port)
+worker_flush_port(struct worker *w, uint32_t port)
 {
 	const struct port *p = &w->dataplane->ports[port];
 	struct tx_queue *q = &w->tx[port];
@@ -65,7 +65,7 @@ worker_flush(struct worker *w)
 	struct rte_mbuf *mbufs[BURST_MAX];
 	const struct port *p;
 	unsigned int count;
-	uint8_t port;
+	uint32_t port;
 
 	for (port = 0; port < w->dataplane->n_ports; port++) {
 		worker_flush_port(w, port);

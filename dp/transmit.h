@@ -11,7 +11,7 @@
 #include "dp/worker.h"
 
 /* Send what waits for one port; what the port does not take is dropped (DROP_TRANSMIT_FULL). */
-void worker_flush_port(struct worker *w, uint8_t port);
+void worker_flush_port(struct worker *w, uint32_t port);
 /* Send what waits for any port, and, if this worker sends for workers without a transmit queue,
  * theirs. */
 void worker_flush(struct worker *w);

@@ -71,7 +71,9 @@ append_identity(char buf[VALUE_STRLEN], const struct key *key, const char *text)
 		buf[n + 2] = '\0';
 		n += 2;
 	}
-	snprintf(buf + n, VALUE_STRLEN - n, "%s%s", n == 0 ? "" : port ? ":" : " ", text);
+	if (n > 0 && n + 1 < VALUE_STRLEN)
+		buf[n++] = port ? ':' : ' ';
+	snprintf(buf + n, VALUE_STRLEN - n, "%s", text);
 }
 
 static char *
@@ -206,7 +208,10 @@ diff_list(struct diff *d, const struct key *key, const char *a, const char *b,
 	bool moved = false;
 
 	while (i < n || j < m) {
-		int order = i == n ? 1 : j == m ? -1 : strcmp(x[i].identity, y[j].identity);
+		int order = i == n ? 1 : -1; /* what is left on one side only */
+
+		if (i < n && j < m)
+			order = strcmp(x[i].identity, y[j].identity);
 
 		if (order < 0) {
 			one_sided(d, key, '-', x[i++].identity, scope);

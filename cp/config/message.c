@@ -16,7 +16,9 @@ utf8_length(const unsigned char *p)
 		return 1;
 	if (p[0] < 0xc2 || p[0] > 0xf4)
 		return 0;
-	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	len = p[0] < 0xe0 ? 2 : 3;
+	if (p[0] >= 0xf0)
+		len = 4;
 	for (i = 1; i < len; i++) {
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;

@@ -273,7 +273,9 @@ put_integer(struct scan *s, const char *word)
 	value = strtoll(word, &rest, base);
 	if (rest == word || rest[strspn(rest, "L")] != '\0' || strlen(rest) > 2)
 		return fail(s, "\"%s\" is not a number", word);
-	n = snprintf(text, sizeof(text), "%lldL", value == INT64_MIN ? INT64_MIN + 1 : value);
+	if (value == INT64_MIN) /* the one value that cannot be negated */
+		value++;
+	n = snprintf(text, sizeof(text), "%lldL", value);
 	return put_token(s, text, (size_t)n);
 }
 
@@ -325,7 +327,9 @@ scan_open(struct scan *s)
 static char
 closing(char open)
 {
-	return open == '{' ? '}' : open == '[' ? ']' : ')';
+	if (open == '(')
+		return ')';
+	return open == '{' ? '}' : ']';
 }
 
 /* Brackets that close and commas go before the line ends that stand in front of them. */

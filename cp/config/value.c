@@ -90,16 +90,13 @@ name_is_valid(const char *text)
 static int
 parse_text(const struct key *key, const char *text, void *at)
 {
-	char *copy;
+	char **field = at;
 
 	(void)key;
 	if (text[0] == '\0')
 		return -EINVAL;
-	copy = strdup(text);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(at, &copy, sizeof(copy));
-	return 0;
+	*field = strdup(text);
+	return *field ? 0 : -ENOMEM;
 }
 
 static int

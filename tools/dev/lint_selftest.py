@@ -15,6 +15,7 @@ GOOD_HEADER = SPDX + INTRO + """#ifndef LIB_GOOD_H
 
 #include <stdint.h>
 
+void good_log(int a, int b, int c, int d, const char *format, ...);
 int good_sum(uint32_t a, uint32_t b, uint32_t c, uint32_t d, int (*f)(int, int, int));
 
 #endif
