@@ -144,6 +144,7 @@ build(struct load *load, const char *text, size_t len)
 		message_add(load->messages, load->file, config_error_line(&load->tree), false, "%s",
 			    config_error_text(&load->tree));
 	}
+	free(load->meant_pools);
 	free(plain);
 }
 

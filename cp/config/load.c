@@ -2,13 +2,10 @@
 /*
  * From libconfig's tree to the model, driven by the table of keys: each setting is looked up in the
  * table, its value parsed into place, and what is absent gets its default or is reported missing.
- *
- * A setting's hook says how that went: its row of the table, or bad_mark.
  */
 #include "cp/config/load.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,139 +13,8 @@
 #include "cp/config/message.h"
 #include "cp/config/value.h"
 
-#define PATH_LEN 512
-
-static const char bad_mark[] = "bad";
-
 static void load_group(struct load *load, const struct key *group, config_setting_t *setting,
 		       char *base);
-
-/* ---- reports -------------------------------------------------------------------------------- */
-
-/* The name of a list's element, if it has one that can stand in a path. */
-static const char *
-element_name(const config_setting_t *setting)
-{
-	const config_setting_t *name;
-	const char *text;
-
-	if (config_setting_type(setting) != CONFIG_TYPE_GROUP)
-		return NULL;
-	name = config_setting_get_member(setting, "name");
-	text = name ? config_setting_get_string(name) : NULL;
-	return text && name_is_valid(text) ? text : NULL;
-}
-
-/* Append the path of a setting: by name, by the name it has in its list, or by its index there. */
-static void
-put_path(const config_setting_t *setting, char path[PATH_LEN])
-{
-	const config_setting_t *parent = config_setting_parent(setting);
-	const char *name = config_setting_name(setting);
-	size_t n;
-
-	if (!parent)
-		return;
-	put_path(parent, path);
-	n = strlen(path);
-	if (!name)
-		name = element_name(setting);
-	if (name)
-		snprintf(path + n, PATH_LEN - n, "%s%s", n ? "." : "", name + strspn(name, "*"));
-	else
-		snprintf(path + n, PATH_LEN - n, "[%d]", config_setting_index(setting));
-}
-
-static void
-vreport(struct load *load, const config_setting_t *setting, const char *key, bool warning,
-	const char *what)
-{
-	const config_setting_t *member = key ? config_setting_get_member(setting, key) : NULL;
-	char path[PATH_LEN] = "";
-	size_t n;
-
-	put_path(member ? member : setting, path);
-	n = strlen(path);
-	if (key && !member)
-		snprintf(path + n, PATH_LEN - n, "%s%s", n ? "." : "", key);
-	message_add(load->messages, load->file,
-		    (int)config_setting_source_line(member ? member : setting), warning, "%s%s%s%s",
-		    path, path[0] ? ": " : "", warning ? "warning: " : "", what);
-}
-
-#define REPORT_LEN 1200
-
-void
-report(struct load *load, const config_setting_t *setting, const char *key, const char *fmt, ...)
-{
-	char what[REPORT_LEN];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(what, sizeof(what), fmt, args);
-	va_end(args);
-	vreport(load, setting, key, false, what);
-}
-
-void
-report_warning(struct load *load, const config_setting_t *setting, const char *key, const char *fmt,
-	       ...)
-{
-	char what[REPORT_LEN];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(what, sizeof(what), fmt, args);
-	va_end(args);
-	vreport(load, setting, key, true, what);
-}
-
-/* ---- marks ---------------------------------------------------------------------------------- */
-
-static void
-mark_bad(config_setting_t *setting)
-{
-	config_setting_set_hook(setting, (void *)(uintptr_t)bad_mark);
-}
-
-static void
-mark_good(config_setting_t *setting, const struct key *key)
-{
-	config_setting_set_hook(setting, (void *)(uintptr_t)key);
-}
-
-bool
-usable(const config_setting_t *setting, const char *key)
-{
-	const config_setting_t *member;
-	const struct key *row, *child;
-	const void *mark = setting ? config_setting_get_hook(setting) : NULL;
-
-	if (!mark || mark == bad_mark)
-		return false;
-	if (!key)
-		return true;
-	member = config_setting_get_member(setting, key);
-	if (member)
-		return usable(member, NULL);
-	row = mark;
-	child = key_child(row, key);
-	return child && !(child->flags & KEY_REQUIRED);
-}
-
-config_setting_t *
-inner_element(const config_setting_t *setting, const char *name, size_t i)
-{
-	config_setting_t *list = setting ? config_setting_get_member(setting, name) : NULL;
-
-	return list ? config_setting_get_elem(list, (unsigned int)i) : NULL;
-}
-
-config_setting_t *
-element(const struct load *load, const char *name, size_t i)
-{
-	return inner_element(config_root_setting(&load->tree), name, i);
-}
 
 /* ---- single values -------------------------------------------------------------------------- */
 
@@ -164,6 +30,8 @@ describe(const config_setting_t *setting, char buf[QUOTED_LEN + 2])
 		break;
 	case CONFIG_TYPE_FLOAT:
 		snprintf(buf, QUOTED_LEN, "%g", config_setting_get_float(setting));
+		if (buf[strspn(buf, "0123456789")] == '\0')
+			strcat(buf, ".0");
 		break;
 	case CONFIG_TYPE_BOOL:
 		snprintf(buf, QUOTED_LEN, "%s",
@@ -304,19 +172,22 @@ load_list(struct load *load, const struct key *key, config_setting_t *setting, c
 static void
 report_unknown(struct load *load, const struct key *group, config_setting_t *setting)
 {
-	const config_setting_t *first;
+	const config_setting_t *parent = config_setting_parent(setting);
 	const char *name = config_setting_name(setting);
 	const struct key *nearest = key_nearest(group, name);
 
 	mark_bad(setting);
 	if (name[0] == '*') {
-		first = config_setting_get_member(config_setting_parent(setting),
-						  name + strspn(name, "*"));
-		report(load, setting, NULL, "set twice (first on line %d)",
-		       (int)config_setting_source_line(first));
+		parent = config_setting_get_member(parent, name + strspn(name, "*"));
+		report(load, setting, NULL, "set twice (first on line %u)",
+		       config_setting_source_line(parent));
 		return;
 	}
 	report(load, setting, NULL, "unknown key; did you mean \"%s\"?", key_name(nearest));
+	/* A likely slip: what it was meant to set is neither missing nor at its default. */
+	if (edit_distance(name, key_name(nearest)) <= 2 &&
+	    !config_setting_get_member(parent, key_name(nearest)))
+		mark_good(setting, nearest);
 }
 
 static void
@@ -358,6 +229,8 @@ load_member(struct load *load, const struct key *group, config_setting_t *settin
 static void
 load_absent(struct load *load, const struct key *key, config_setting_t *setting, char *base)
 {
+	if (setting && meant(setting, key))
+		return;
 	if (setting && (key->flags & KEY_REQUIRED)) {
 		report(load, setting, key_name(key), "missing; for example %s = %s;", key_name(key),
 		       key->example);
@@ -390,109 +263,4 @@ load_tree(struct load *load)
 
 	mark_good(root, config_keys_root);
 	load_group(load, config_keys_root, root, (char *)load->config);
-}
-
-/* ---- references ----------------------------------------------------------------------------- */
-
-struct named {
-	const char *name;
-	size_t index;
-};
-
-static int
-by_name(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
-	int order = strcmp(x->name, y->name);
-
-	return order ? order : (x->index > y->index) - (x->index < y->index);
-}
-
-/* The objects of a list that have a name, in the order of their names. */
-static struct named *
-sorted_names(const struct load *load, const char *list, size_t *n)
-{
-	const config_setting_t *all =
-	    config_setting_get_member(config_root_setting(&load->tree), list);
-	size_t i, len = all ? (size_t)config_setting_length(all) : 0;
-	struct named *names = calloc(len + 1, sizeof(*names));
-
-	*n = 0;
-	for (i = 0; names && i < len; i++) {
-		const config_setting_t *setting = element(load, list, i);
-
-		if (usable(setting, "name"))
-			names[(*n)++] = (struct named){ element_name(setting), i };
-	}
-	if (names)
-		qsort(names, *n, sizeof(*names), by_name);
-	return names;
-}
-
-static size_t
-resolve(struct load *load, config_setting_t *setting, const char *key, const struct named *names,
-	size_t n)
-{
-	config_setting_t *member = config_setting_get_member(setting, key);
-	struct named wanted = { config_setting_get_string(member), 0 };
-	char text[QUOTED_LEN];
-	const char *nearest = NULL;
-	unsigned int least = UINT32_MAX;
-	size_t low = 0, high = n, i;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (strcmp(names[mid].name, wanted.name) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low < n && strcmp(names[low].name, wanted.name) == 0)
-		return names[low].index;
-	for (i = 0; i < n; i++) {
-		unsigned int d = edit_distance(wanted.name, names[i].name);
-
-		if (d < least) {
-			least = d;
-			nearest = names[i].name;
-		}
-	}
-	mark_bad(member);
-	text_printable(wanted.name, text);
-	if (nearest)
-		report(load, member, NULL, "there is no %s \"%s\"; did you mean \"%s\"?", key, text,
-		       nearest);
-	else
-		report(load, member, NULL, "there is no %s \"%s\"", key, text);
-	return SIZE_MAX;
-}
-
-void
-load_references(struct load *load)
-{
-	struct config *config = load->config;
-	size_t n_pools, n_interfaces, i;
-	struct named *pools = sorted_names(load, "pools", &n_pools);
-	struct named *interfaces = sorted_names(load, "interfaces", &n_interfaces);
-
-	if (!pools || !interfaces)
-		message_add(load->messages, load->file, 0, false, "out of memory");
-	for (i = 0; i < config->n_services; i++) {
-		config_setting_t *setting = element(load, "services", i);
-
-		config->services[i].pool = SIZE_MAX;
-		if (pools && usable(setting, "pool"))
-			config->services[i].pool = resolve(load, setting, "pool", pools, n_pools);
-	}
-	for (i = 0; i < config->n_neighbours; i++) {
-		config_setting_t *setting = element(load, "neighbours", i);
-
-		config->neighbours[i].interface = SIZE_MAX;
-		if (interfaces && usable(setting, "interface"))
-			config->neighbours[i].interface =
-			    resolve(load, setting, "interface", interfaces, n_interfaces);
-	}
-	free(pools);
-	free(interfaces);
 }

@@ -23,11 +23,12 @@ struct load {
 	struct config *config;
 	struct config_messages *messages;
 	const struct config_cpus *cpus; /* NULL: unknown */
+	bool *meant_pools;              /* that a misspelt reference probably meant */
 };
 
 /* Fill load->config from load->tree by the table of keys. References stay SIZE_MAX. */
 void load_tree(struct load *load);
-/* Find what references name. */
+/* Find what references name; fills meant_pools, to be freed. */
 void load_references(struct load *load);
 /* Everything that needs more than one setting to be judged. */
 void validate(struct load *load);
@@ -43,6 +44,14 @@ void report_warning(struct load *load, const config_setting_t *setting, const ch
  * from the file, or its default. */
 bool usable(const config_setting_t *setting, const char *key);
 
+/* What became of reading a setting. */
+void mark_bad(config_setting_t *setting);
+void mark_good(config_setting_t *setting, const struct key *key);
+/* True if an unknown key in the group was probably meant to be this one. */
+bool meant(const config_setting_t *group, const struct key *key);
+
+/* The name of a list's element, if it has one that can stand in a path. */
+const char *element_name(const config_setting_t *setting);
 /* The i-th element of the top-level list `name`, or of a list inside an element; NULL if there is
  * none. */
 config_setting_t *element(const struct load *load, const char *name, size_t i);

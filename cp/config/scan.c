@@ -236,25 +236,18 @@ static bool
 scan_string(struct scan *s)
 {
 	const char *begin = s->p++;
-	int line = s->line;
 	size_t inner = 0;
 
-	for (; s->p < s->end && *s->p != '"'; s->p++) {
-		if (*s->p == '\n') {
-			s->line++;
-		} else if (at(s, "\\\\") || at(s, "\\\"")) {
+	for (; s->p < s->end && *s->p != '"' && *s->p != '\n'; s->p++) {
+		if (at(s, "\\\\") || at(s, "\\\""))
 			s->p++;
-		} else if (at(s, "\\x00") || at(s, "\\X00")) {
+		else if (at(s, "\\x00") || at(s, "\\X00"))
 			return fail(s, "\\x00 cannot be part of a text");
-		}
 		if (++inner > SCAN_MAX_STRING)
-			break;
+			return fail(s, "a text of more than %d characters", SCAN_MAX_STRING);
 	}
-	if (s->p >= s->end || inner > SCAN_MAX_STRING) {
-		s->line = line;
-		return fail(s, "the text that begins here has no closing quote%s",
-			    inner > SCAN_MAX_STRING ? " within 4096 characters" : "");
-	}
+	if (s->p >= s->end || *s->p != '"')
+		return fail(s, "the text that begins on this line has no closing quote");
 	s->p++;
 	return put_token(s, begin, (size_t)(s->p - begin));
 }
@@ -402,7 +395,7 @@ scan_key(struct scan *s)
 
 	if (isalpha((unsigned char)*s->p))
 		return scan_name(s);
-	if (*s->p == '}' && s->depth > 0)
+	if (strchr("}])", *s->p))
 		return scan_close(s);
 	if (*s->p == '@')
 		return fail(s, "no directives: one file holds the whole configuration");

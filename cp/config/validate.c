@@ -163,24 +163,25 @@ validate_dataplane(struct load *load)
 
 static const char not_enforced[] = "accepted but not enforced by this version";
 
-/* The first service that has one of two keys. */
 static void
-warn_services(struct load *load, const char *key, const char *other, const char *what)
+warn_services(struct load *load)
 {
+	bool limits = false, lists = false;
 	size_t i;
 
-	for (i = 0; i < load->config->n_services; i++) {
+	for (i = 0; i < load->config->n_services && !(limits && lists); i++) {
+		const struct service_config *service = &load->config->services[i];
 		const config_setting_t *setting = element(load, "services", i);
 
-		if (!usable(setting, NULL))
-			continue;
-		if (!config_setting_get_member(setting, key)) {
-			if (!other || !config_setting_get_member(setting, other))
-				continue;
-			key = other;
+		if (!limits && (service->limit_client.set || service->limit_service.set)) {
+			report_warning(load, setting, "limits", "limits are %s", not_enforced);
+			limits = true;
 		}
-		report_warning(load, setting, key, "%s are %s", what, not_enforced);
-		return;
+		if (!lists && (service->n_allow || service->n_deny)) {
+			report_warning(load, setting, service->n_allow ? "allow" : "deny",
+				       "allow and deny are %s", not_enforced);
+			lists = true;
+		}
 	}
 }
 
@@ -191,8 +192,7 @@ warn_not_enforced(struct load *load)
 	    config_setting_get_member(config_root_setting(&load->tree), "admin");
 	size_t i;
 
-	warn_services(load, "limits", NULL, "limits");
-	warn_services(load, "allow", "deny", "allow and deny");
+	warn_services(load);
 	if (load->config->admin.listen)
 		report_warning(load, admin, "listen", "metrics are %s", not_enforced);
 	for (i = 0; i < load->config->n_pools; i++) {

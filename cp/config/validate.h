@@ -29,6 +29,8 @@ struct network {
 	size_t n_subnets;
 	struct lpm *direct; /* value: index in subnets */
 	struct lpm *all;    /* value: index in subnets: where the packet leaves */
+	bool incomplete;    /* an address or route is wrong: what is found nowhere may be there */
+	bool no_backend_side;
 };
 
 /* ---- the order in which validate() calls them -------------------------------------------------

@@ -108,6 +108,8 @@ check_backend(struct load *load, const struct network *network, const config_set
 		       shown_name(load->config->interfaces[subnet->interface].name));
 		return;
 	}
+	if (network->incomplete || network->no_backend_side)
+		return;
 	subnet = network_find(network, &backend->address, false);
 	if (!subnet)
 		report(load, setting, "address",
@@ -119,20 +121,45 @@ check_backend(struct load *load, const struct network *network, const config_set
 		       text, shown_name(load->config->interfaces[subnet->interface].name));
 }
 
+/* True if a pool of this name is used, so that another one is the matter of validate_names. */
+static bool
+name_is_used(const struct config *config, const bool *used, size_t pool)
+{
+	size_t i;
+
+	for (i = 0; i < config->n_pools; i++) {
+		if (used[i] && config->pools[i].name &&
+		    strcmp(config->pools[i].name, config->pools[pool].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Pools that nobody uses; a reference that cannot be read could be to any. */
 static void
 check_used(struct load *load, bool *used)
 {
 	const struct config *config = load->config;
+	const config_setting_t *root = config_root_setting(&load->tree);
 	size_t i;
 
+	if (!usable(root, "services"))
+		return;
 	for (i = 0; i < config->n_services; i++) {
+		const config_setting_t *setting = element(load, "services", i);
+		const config_setting_t *pool =
+		    usable(setting, NULL) ? config_setting_get_member(setting, "pool") : NULL;
+
 		if (config->services[i].pool < config->n_pools)
 			used[config->services[i].pool] = true;
+		else if (!pool || config_setting_type(pool) != CONFIG_TYPE_STRING)
+			return;
 	}
 	for (i = 0; i < config->n_pools; i++) {
 		const config_setting_t *setting = element(load, "pools", i);
 
-		if (!used[i] && usable(setting, "name"))
+		if (usable(setting, "name") && !load->meant_pools[i] &&
+		    !name_is_used(config, used, i))
 			report(load, setting, NULL, "no service uses this pool");
 	}
 }

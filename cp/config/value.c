@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/config/value.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -9,35 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cp/config/message.h"
 #include "lib/addr.h"
 #include "lib/units.h"
-
-static_assert(QUOTED_LEN <= VALUE_STRLEN, "a printable text is a formatted value");
-
-uint64_t
-integer_load(const void *at, size_t size)
-{
-	uint8_t u8;
-	uint16_t u16;
-	uint32_t u32;
-	uint64_t u64;
-
-	switch (size) {
-	case 1:
-		memcpy(&u8, at, 1);
-		return u8;
-	case 2:
-		memcpy(&u16, at, 2);
-		return u16;
-	case 4:
-		memcpy(&u32, at, 4);
-		return u32;
-	default:
-		memcpy(&u64, at, 8);
-		return u64;
-	}
-}
 
 static void
 integer_save(void *at, size_t size, uint64_t value)
@@ -310,156 +282,42 @@ parse_status(const struct key *key, const char *text, void *at)
 	return 0;
 }
 
-/* ---- to text ------------------------------------------------------------------------------- */
-
-static void
-format_text(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	const char *text;
-
-	(void)key;
-	memcpy(&text, at, sizeof(text));
-	text_printable(text ? text : "-", buf);
-}
-
-static void
-format_bool(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	bool value;
-
-	(void)key;
-	memcpy(&value, at, sizeof(value));
-	snprintf(buf, VALUE_STRLEN, "%s", value ? "true" : "false");
-}
-
-static void
-format_integer(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	snprintf(buf, VALUE_STRLEN, "%" PRIu64, integer_load(at, key->size));
-}
-
-static void
-format_choice(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	unsigned int value = (unsigned int)integer_load(at, key->size);
-
-	snprintf(buf, VALUE_STRLEN, "%s", choice_text(key->choices, value));
-}
-
-static void
-format_duration(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	duration_format(integer_load(at, key->size), buf);
-}
-
-static void
-format_size(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	size_format(integer_load(at, key->size), buf);
-}
-
-static void
-format_rate(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	struct rate rate;
-
-	(void)key;
-	memcpy(&rate, at, sizeof(rate));
-	if (rate.count)
-		rate_format(&rate, buf);
-	else
-		snprintf(buf, VALUE_STRLEN, "-");
-}
-
-static void
-format_address(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	(void)key;
-	addr_format(at, buf);
-}
-
-/* A single address without its length. */
-static void
-format_prefix(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	struct prefix prefix;
-
-	(void)key;
-	memcpy(&prefix, at, sizeof(prefix));
-	if (prefix.len == 128)
-		addr_format(&prefix.addr, buf);
-	else
-		prefix_format(&prefix, buf);
-}
-
-static void
-format_ifaddress(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	const struct interface_address *address = at;
-	char text[ADDR_STRLEN];
-
-	(void)key;
-	snprintf(buf, VALUE_STRLEN, "%s/%u", addr_format(&address->addr, text),
-		 addr_is_v4(&address->addr) ? address->net.len - 96u : address->net.len);
-}
-
-static void
-format_mac(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	(void)key;
-	mac_format(at, buf);
-}
-
-static void
-format_status(const struct key *key, const void *at, char buf[VALUE_STRLEN])
-{
-	uint16_t range[2];
-
-	(void)key;
-	memcpy(range, at, sizeof(range));
-	snprintf(buf, VALUE_STRLEN, "%u-%u", range[0], range[1]);
-}
-
 /* ---- the types ------------------------------------------------------------------------------ */
 
 static const struct {
 	int (*parse)(const struct key *key, const char *text, void *at);
-	void (*format)(const struct key *key, const void *at, char buf[VALUE_STRLEN]);
 	const char *wanted; /* what such a value is; NULL: value_wanted knows */
 	const char *unit;   /* an example of a value with its unit, if it has one */
 } types[KEY_TYPES] = {
-	[KEY_GROUP] = { NULL, NULL, "a group { ... }", NULL },
-	[KEY_LIST] = { NULL, NULL, "a list of groups ( { ... }, { ... } )", NULL },
-	[KEY_TEXT] = { parse_text, format_text, "text in quotes", NULL },
-	[KEY_NAME] = { parse_name, format_text, NULL, NULL },
-	[KEY_DEVICE] = { parse_device, format_text,
+	[KEY_GROUP] = { NULL, "a group { ... }", NULL },
+	[KEY_LIST] = { NULL, "a list of groups ( { ... }, { ... } )", NULL },
+	[KEY_TEXT] = { parse_text, "text in quotes", NULL },
+	[KEY_NAME] = { parse_name, NULL, NULL },
+	[KEY_DEVICE] = { parse_device,
 			 "a PCI address (\"0000:3b:00.0\") or a DPDK device "
 			 "(\"net_af_xdp0,iface=eth0\")",
 			 NULL },
-	[KEY_LISTEN] = { parse_listen, format_text,
-			 "an address and a port, for example \"127.0.0.1:9470\"", NULL },
-	[KEY_URL_PATH] = { parse_url_path, format_text, "a path, for example \"/healthz\"", NULL },
-	[KEY_BOOL] = { parse_bool, format_bool, "true or false", NULL },
-	[KEY_INT] = { parse_integer, format_integer, NULL, NULL },
-	[KEY_CHOICE] = { parse_choice, format_choice, NULL, NULL },
-	[KEY_DURATION] = { parse_duration, format_duration, NULL, "2s" },
-	[KEY_SIZE] = { parse_size, format_size, NULL, "2G" },
-	[KEY_RATE] = { parse_rate, format_rate,
-		       "a rate above zero: a number, perhaps k, M or G, and /s, /m or /h",
+	[KEY_LISTEN] = { parse_listen, "an address and a port, for example \"127.0.0.1:9470\"",
+			 NULL },
+	[KEY_URL_PATH] = { parse_url_path, "a path, for example \"/healthz\"", NULL },
+	[KEY_BOOL] = { parse_bool, "true or false", NULL },
+	[KEY_INT] = { parse_integer, NULL, NULL },
+	[KEY_CHOICE] = { parse_choice, NULL, NULL },
+	[KEY_DURATION] = { parse_duration, NULL, "2s" },
+	[KEY_SIZE] = { parse_size, NULL, "2G" },
+	[KEY_RATE] = { parse_rate, "a rate above zero, for example \"10k/s\", \"5M/s\" or \"90/m\"",
 		       "10k/s" },
-	[KEY_ADDRESS] = { parse_address, format_address, "an IPv4 or IPv6 address", NULL },
-	[KEY_PREFIX] = { parse_prefix, format_prefix, "an IPv4 or IPv6 address or prefix", NULL },
-	[KEY_DESTINATION] = { parse_destination, format_prefix,
-			      "an IPv4 or IPv6 prefix or \"default\"", NULL },
-	[KEY_IFADDRESS] = { parse_ifaddress, format_ifaddress,
+	[KEY_ADDRESS] = { parse_address, "an IPv4 or IPv6 address", NULL },
+	[KEY_PREFIX] = { parse_prefix, "an IPv4 or IPv6 address or prefix", NULL },
+	[KEY_DESTINATION] = { parse_destination, "an IPv4 or IPv6 prefix or \"default\"", NULL },
+	[KEY_IFADDRESS] = { parse_ifaddress,
 			    "an address with the length of its subnet, for example "
 			    "\"198.51.100.2/24\"",
 			    NULL },
-	[KEY_MAC] = { parse_mac, format_mac,
-		      "an Ethernet address, for example \"02:00:00:00:02:0b\"", NULL },
-	[KEY_STATUS] = { parse_status, format_status,
-			 "a status code or a range of them, for example \"200-299\"", NULL },
-	[KEY_REFERENCE] = { NULL, NULL, "a name in quotes", NULL },
+	[KEY_MAC] = { parse_mac, "an Ethernet address, for example \"02:00:00:00:02:0b\"", NULL },
+	[KEY_STATUS] = { parse_status, "a status code or a range of them, for example \"200-299\"",
+			 NULL },
+	[KEY_REFERENCE] = { NULL, "a name in quotes", NULL },
 };
 
 int
@@ -492,9 +350,11 @@ value_wanted(const struct key *key, char buf[VALUE_STRLEN])
 
 	switch (key->type) {
 	case KEY_NAME:
-		snprintf(buf, VALUE_STRLEN,
-			 "a name: up to %d letters, digits, \".\", \"_\" and \"-\"",
-			 key->max ? (int)key->max : CONFIG_NAME_MAX);
+		snprintf(
+		    buf, VALUE_STRLEN,
+		    "a name: up to %d letters, digits, \".\", \"_\" and \"-\", not beginning with "
+		    "\".\" or \"-\"",
+		    key->max ? (int)key->max : CONFIG_NAME_MAX);
 		break;
 	case KEY_INT:
 		snprintf(buf, VALUE_STRLEN, "a whole number from %" PRIu64 " to %" PRIu64, key->min,
@@ -515,51 +375,4 @@ value_wanted(const struct key *key, char buf[VALUE_STRLEN])
 		snprintf(buf, VALUE_STRLEN, "%s", types[key->type].wanted);
 	}
 	return buf;
-}
-
-/* The name of the object that a reference means. */
-static const char *
-reference_name(const struct config *config, const struct key *key, const void *at)
-{
-	size_t i = integer_load(at, key->size);
-
-	if (strcmp(key->refers, "pools") == 0)
-		return i < config->n_pools ? config->pools[i].name : "-";
-	return i < config->n_interfaces ? config->interfaces[i].name : "-";
-}
-
-const char *
-value_format(const struct config *config, const struct key *key, const void *at,
-	     char buf[VALUE_STRLEN])
-{
-	if (key->type == KEY_REFERENCE)
-		snprintf(buf, VALUE_STRLEN, "%s", reference_name(config, key, at));
-	else
-		types[key->type].format(key, at, buf);
-	return buf;
-}
-
-/* Texts in full, the rest as it is written: bytes of structs would compare their padding too. */
-bool
-value_equal(const struct config *a, const struct config *b, const struct key *key, const void *at_a,
-	    const void *at_b)
-{
-	char text_a[VALUE_STRLEN], text_b[VALUE_STRLEN];
-	const char *full_a, *full_b;
-
-	switch (key->type) {
-	case KEY_TEXT:
-	case KEY_NAME:
-	case KEY_DEVICE:
-	case KEY_LISTEN:
-	case KEY_URL_PATH:
-		memcpy(&full_a, at_a, sizeof(full_a));
-		memcpy(&full_b, at_b, sizeof(full_b));
-		if (!full_a || !full_b)
-			return full_a == full_b;
-		return strcmp(full_a, full_b) == 0;
-	default:
-		return strcmp(value_format(a, key, at_a, text_a),
-			      value_format(b, key, at_b, text_b)) == 0;
-	}
 }
