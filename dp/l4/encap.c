@@ -57,7 +57,7 @@ write_outer4(struct worker *w, uint8_t *at, const struct outer *o)
 	at[1] = o->traffic_class;
 	put16(at + 2, htons(IP4_HEADER + o->len));
 	/* A packet that is never fragmented needs no identification (RFC 6864, 4.1). */
-	put16(at + 4, o->df ? 0 : next_id(w));
+	put16(at + 4, o->df ? 0 : htons(next_id(w)));
 	put16(at + 6, o->df ? htons(0x4000) : 0);
 	at[8] = OUTER_HOPS;
 	at[9] = o->protocol;

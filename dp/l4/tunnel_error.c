@@ -127,7 +127,7 @@ message_end(const struct packet *p)
 {
 	uint32_t end = RTE_MIN((uint32_t)p->l3 + p->ip_len, p->mbuf->data_len);
 
-	if (p->flags & (PACKET_FRAGMENT | PACKET_HOST_ONLY) ||
+	if (p->flags & PACKET_FRAGMENT ||
 	    (p->ip_proto != IPPROTO_ICMP && p->ip_proto != IPPROTO_ICMPV6) || p->l3 >= p->l4 ||
 	    (uint32_t)p->l4 + ICMP_HEADER + IP4_HEADER > end || end > UINT16_MAX)
 		return 0;
@@ -139,7 +139,7 @@ tunnel_error_translate(struct worker *w, struct packet *p)
 {
 	const struct snapshot *s = w->snapshot;
 	uint16_t end = message_end(p);
-	struct quoted outer, client;
+	struct quoted message, outer, client;
 	struct icmp_error e = { 0 };
 	uint16_t mtu, overhead, least;
 	bool v4;
@@ -147,8 +147,9 @@ tunnel_error_translate(struct worker *w, struct packet *p)
 	if (!end)
 		return false;
 	mtu = reported_mtu(p);
-	if (!mtu || !read_quoted(p, (uint16_t)(p->l4 + ICMP_HEADER), end, &outer) ||
-	    !client_packet(p, &outer, end, &client))
+	if (!mtu || !read_quoted(p, p->l3, end, &message) ||
+	    !read_quoted(p, (uint16_t)(p->l4 + ICMP_HEADER), end, &outer) ||
+	    !addr_equal(&message.dst, &outer.src) || !client_packet(p, &outer, end, &client))
 		return false;
 	if (!destination_is(s, &outer.src, DESTINATION_LOCAL | DESTINATION_OWN) ||
 	    !destination_is(s, &client.dst, DESTINATION_SERVICE) || addr_is_martian(&client.src) ||

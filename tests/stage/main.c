@@ -13,6 +13,9 @@ static int (*const suites[])(void) = {
 	test_parse_register,
 	test_connection_register,
 	test_track_register,
+	test_rewrite_register,
+	test_encap_register,
+	test_icmp_register,
 };
 
 int

@@ -22,5 +22,8 @@ suite_add(const char *name, const CU_TestInfo *tests)
 int test_parse_register(void);
 int test_connection_register(void);
 int test_track_register(void);
+int test_rewrite_register(void);
+int test_encap_register(void);
+int test_icmp_register(void);
 
 #endif

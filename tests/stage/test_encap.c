@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tunnel modes of stage rewrite, and what routers say about tunnels. */
+#include "dp/l4/stages.h"
+#include "suites.h"
+#include "vector.h"
+
+static void
+test_ipip(void)
+{
+	vectors_run("ipip");
+}
+
+static void
+test_gue(void)
+{
+	vectors_run("gue");
+}
+
+static void
+test_tunnel_errors(void)
+{
+	vectors_run("tunnel");
+}
+
+#define SOURCES 8
+
+/* Flows spread over all source addresses, and each keeps its own. */
+static void
+test_sources(void)
+{
+	const struct vector *v = vector_find("ipip", "tcp over IPv4 in IPv4");
+	struct fixture *f = vector_fixture(v);
+	unsigned int hits[SOURCES] = { 0 }, i;
+	struct burst b = { 0 };
+
+	f->backends[0].sources_first = (uint16_t)f->snapshot.n_sources;
+	f->backends[0].sources_count = SOURCES;
+	for (i = 0; i < SOURCES; i++)
+		f->sources[f->snapshot.n_sources++].addr = addr_from_v4(i);
+	for (i = 0; i < 8000; i++) {
+		struct packet *p = vector_receive(f, v, &b);
+		uint32_t src, again;
+
+		p->flow_hash = i / 2;
+		stage_rewrite(f->worker, &b);
+		memcpy(&src, rte_pktmbuf_mtod_offset(p->mbuf, uint8_t *, 26), 4);
+		CU_ASSERT_FATAL(src < SOURCES);
+		CU_ASSERT_FATAL(!(i & 1) || src == again);
+		again = src;
+		hits[src]++;
+		fixture_free(&b);
+	}
+	for (i = 0; i < SOURCES; i++)
+		CU_ASSERT(hits[i] > 8000 / SOURCES * 3 / 4);
+	vector_fixture_free(f);
+}
+
+static void
+test_no_source(void)
+{
+	const struct vector *v = vector_find("gue", "udp over IPv6 in IPv4");
+	struct fixture *f = vector_fixture(v);
+	struct burst b = { 0 };
+	struct packet *p;
+
+	f->backends[1].sources_count = 0;
+	p = vector_receive(f, v, &b);
+	stage_rewrite(f->worker, &b);
+	CU_ASSERT_EQUAL(p->verdict, VERDICT_DROP);
+	CU_ASSERT_EQUAL(p->reason, DROP_NO_ROUTE);
+	fixture_free(&b);
+	vector_fixture_free(f);
+}
+
+/* The same bytes in several segments give the same frame. */
+static void
+test_segments(void)
+{
+	const struct vector *v = vector_find("gue", "IPv4 in IPv6, udp without checksum");
+	struct fixture *f = vector_fixture(v);
+	struct burst b = { 0 };
+	struct rte_mbuf *tail;
+	struct packet *p;
+	uint8_t whole[256], split[256];
+	const uint8_t *bytes;
+	uint32_t len;
+
+	p = vector_receive(f, v, &b);
+	stage_rewrite(f->worker, &b);
+	len = p->mbuf->pkt_len;
+	CU_ASSERT_FATAL(len <= sizeof(whole));
+	memcpy(whole, rte_pktmbuf_mtod(p->mbuf, void *), len);
+	fixture_free(&b);
+
+	p = vector_receive(f, v, &b);
+	tail = rte_pktmbuf_copy(p->mbuf, p->mbuf->pool, 51, UINT32_MAX);
+	rte_pktmbuf_trim(p->mbuf, (uint16_t)tail->pkt_len);
+	CU_ASSERT_EQUAL(rte_pktmbuf_chain(p->mbuf, tail), 0);
+	stage_rewrite(f->worker, &b);
+	CU_ASSERT_EQUAL(p->mbuf->nb_segs, 2);
+	CU_ASSERT_EQUAL_FATAL(p->mbuf->pkt_len, len);
+	bytes = rte_pktmbuf_read(p->mbuf, 0, len, split);
+	CU_ASSERT(memcmp(bytes, whole, len) == 0);
+	fixture_free(&b);
+	vector_fixture_free(f);
+	CU_ASSERT_EQUAL(fixture_mbufs_in_use(), 0);
+}
+
+int
+test_encap_register(void)
+{
+	static const CU_TestInfo tests[] = {
+		{ "ipip", test_ipip },
+		{ "gue", test_gue },
+		{ "errors about tunnels", test_tunnel_errors },
+		{ "source addresses", test_sources },
+		{ "no source address", test_no_source },
+		{ "segments", test_segments },
+		CU_TEST_INFO_NULL,
+	};
+
+	return suite_add("encap", tests);
+}
