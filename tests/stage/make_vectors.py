@@ -310,14 +310,27 @@ def zero_sum(v, model, then=None):
     return packet
 
 
+def longer(packet, tail):
+    """The same with bytes after the datagram that its own checksum does not cover."""
+    packet = packet.copy()
+    if packet.version == 4:
+        packet.len += len(tail)
+        packet.chksum = None
+    else:
+        packet.plen += len(tail)
+    return packet / Raw(tail)
+
+
 def tunnels_more():
     for mode, name, wrap in (("DSR_IPIP", "ipip", ipip), ("DSR_GUE", "gue", gue)):
         for v in (4, 6):
             for ov in (4, 6):
                 where = f"IPv{v} in IPv{ov}"
-                for i, part in enumerate(fragments(built(forward(v, "udp", size=61)), 40)):
-                    case(name, f"{where}, fragment {i}", mode, rx(part),
-                         to_backend(wrap(ov, older(built(part)), df=v == 6)), backend=BACKEND[ov])
+                for proto in ("tcp", "udp"):
+                    for i, part in enumerate(fragments(built(forward(v, proto, size=61)), 40)):
+                        case(name, f"{where}, {proto} fragment {i}", mode, rx(part),
+                             to_backend(wrap(ov, older(built(part)), df=v == 6)),
+                             backend=BACKEND[ov])
                 about = cut(built(reply_nat(v, "tcp")), 48 if v == 4 else 68)
                 error = icmp(v, ISP[v], SERVICE[v], about)
                 case(name, f"{where}, ICMP error", mode, rx(error),
@@ -325,7 +338,7 @@ def tunnels_more():
                 nosum = forward(v, "udp", size=23, chksum=0)
                 case(name, f"{where}, udp without checksum", mode, rx(nosum),
                      to_backend(wrap(ov, older(built(nosum)))), backend=BACKEND[ov])
-                short = forward(v, "udp", size=23, len=20)
+                short = longer(built(forward(v, "udp", size=12)), b"\x35\x99\xf1")
                 case(name, f"{where}, udp shorter than its packet", mode, rx(short),
                      to_backend(wrap(ov, older(built(short)))), backend=BACKEND[ov])
 
@@ -419,6 +432,19 @@ def sizes():
         case("too_big", f"IPv{v}, fits to the byte", "NAT", rx(fits),
              to_backend(forward_nat(v, "udp", size=mtu - (28 if v == 4 else 48))),
              backend=BACKEND[v], mtu=mtu)
+        head = 28 if v == 4 else 48
+        over_by_one = built(forward(v, "udp", size=mtu - head + 1))
+        case("too_big", f"IPv{v}, one byte too many", "NAT", rx(over_by_one),
+             to_client(too_big(v, SERVICE[v], over_by_one, mtu)), backend=BACKEND[v], mtu=mtu,
+             drop="TOO_BIG")
+        for mode, wrap, over_by in (("DSR_IPIP", ipip, 20), ("DSR_GUE", gue, 32)):
+            fits = built(forward(v, "udp", size=1400 - over_by - head))
+            case("too_big", f"{mode}, IPv{v}, fits to the byte", mode, rx(fits),
+                 to_backend(wrap(4, older(fits))), backend=BACKEND[4], mtu=1400)
+            over_by_one = built(forward(v, "udp", size=1400 - over_by - head + 1))
+            case("too_big", f"{mode}, IPv{v}, one byte too many", mode, rx(over_by_one),
+                 to_client(too_big(v, SERVICE[v], over_by_one, 1400 - over_by)),
+                 backend=BACKEND[4], mtu=1400, drop="TOO_BIG")
         error = built(icmp(v, ISP[v], SERVICE[v], bytes(built(reply_nat(v, "udp", size=1400)))[:1280]))
         case("too_big", f"IPv{v}, never about an error", "DSR_IPIP", rx(error), backend=BACKEND[4],
              mtu=1290, drop="TOO_BIG")
@@ -526,6 +552,10 @@ def tunnel_errors():
     inner.dst, inner.chksum = "203.0.113.99", None
     case("tunnel", "no service of ours", "DSR_IPIP",
          rx(icmp(4, ROUTER[4], TUNNEL[4], bytes(ipip(4, built(inner)))[:300])), backend=BACKEND[4])
+    case("tunnel", "to somebody else", "DSR_IPIP",
+         rx(icmp(4, ROUTER[4], "10.2.0.77",
+                 bytes(ipip(4, older(built(forward(4, "tcp", size=500)))))[:300])),
+         backend=BACKEND[4])
     outside = ipip(4, older(built(forward(4, "tcp", size=500))))
     outside.src = "10.2.0.200"
     case("tunnel", "no source of ours", "DSR_IPIP",
