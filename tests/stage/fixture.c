@@ -377,7 +377,7 @@ build_pool(struct fixture *f, uint32_t i)
 		};
 	}
 	need(maglev_build(f->rows[i], FIXTURE_ROWS, members, pool->n_members) == 0, "rows");
-	pool->rows = FIXTURE_ROWS;
+	pool->rows = pool->settled_rows = FIXTURE_ROWS;
 	pool->candidate = pool->settled = f->rows[i];
 }
 

@@ -16,6 +16,8 @@ static int (*const suites[])(void) = {
 	test_rewrite_register,
 	test_encap_register,
 	test_icmp_register,
+	test_balance_register,
+	test_source_port_register,
 };
 
 int

@@ -25,5 +25,7 @@ int test_track_register(void);
 int test_rewrite_register(void);
 int test_encap_register(void);
 int test_icmp_register(void);
+int test_balance_register(void);
+int test_source_port_register(void);
 
 #endif
