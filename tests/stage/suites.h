@@ -20,6 +20,7 @@ suite_add(const char *name, const CU_TestInfo *tests)
 }
 
 int test_parse_register(void);
+int test_parse_cut_register(void);
 int test_connection_register(void);
 int test_track_register(void);
 int test_rewrite_register(void);
