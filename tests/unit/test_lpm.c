@@ -244,6 +244,12 @@ test_lpm_uniform(void)
 	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.9"), 8);
 	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.10"), 7);
 	lpm_free(t);
+	e[9].value = 7;
+	e[255].value = 9;
+	CU_ASSERT_EQUAL_FATAL(lpm_build(&t, e, 257), 0);
+	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.255"), 9);
+	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.254"), 7);
+	lpm_free(t);
 }
 
 static void

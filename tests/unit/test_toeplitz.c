@@ -95,6 +95,21 @@ test_toeplitz_definition(void)
 	}
 }
 
+/* Owners follow from the key: it is the same on every node and in every version. (The figures are
+ * from another implementation.) */
+static void
+test_toeplitz_default(void)
+{
+	struct toeplitz t;
+	struct addr a;
+
+	toeplitz_init(&t, toeplitz_key_default);
+	CU_ASSERT_EQUAL_FATAL(addr_parse("192.0.2.1", &a), 0);
+	CU_ASSERT_EQUAL(toeplitz_addr(&t, &a), 0xdb3c4b10);
+	CU_ASSERT_EQUAL_FATAL(addr_parse("2001:db8::1", &a), 0);
+	CU_ASSERT_EQUAL(toeplitz_addr(&t, &a), 0x9bd665c1);
+}
+
 /* The sum over entries of (count - mean)^2 / mean for `n` clients: about 127 for random ones. */
 static double
 chi_square(const unsigned int count[ENTRIES], unsigned int n)
@@ -171,6 +186,7 @@ test_toeplitz_register(void)
 	static CU_TestInfo tests[] = {
 		{ "Microsoft's vectors", test_toeplitz_vectors },
 		{ "the definition", test_toeplitz_definition },
+		{ "the default key", test_toeplitz_default },
 		{ "spread of the default key", test_toeplitz_spread },
 		{ "neighbours spread evenly", test_toeplitz_neighbours },
 		CU_TEST_INFO_NULL,
