@@ -21,6 +21,9 @@ suite_add(const char *name, const CU_TestInfo *tests)
 
 int test_parse_register(void);
 int test_parse_cut_register(void);
+int test_fragment_register(void);
+int test_steer_register(void);
+int test_classify_register(void);
 int test_connection_register(void);
 int test_track_register(void);
 int test_rewrite_register(void);
