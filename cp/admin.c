@@ -25,6 +25,7 @@
 #define REQUEST_MAX   (17u << 20)  /* bytes of a request line */
 #define REQUESTS_MAX  (64u << 20)  /* ... of all that are being read */
 #define REQUEST_FIRST 4096         /* bytes of a buffer at first */
+#define ACCEPT_MAX    16           /* connections in one turn of the loop */
 #define READ_MAX      (256u << 10) /* bytes of one client in one turn of the loop */
 #define SECOND        1000000000ull
 #define DEADLINE      (10 * SECOND) /* to send a request; to take any part of an answer */
@@ -261,33 +262,46 @@ client_event(int fd, uint32_t events, void *arg)
 
 /* ---- the socket ---- */
 
+/* Give an accepted descriptor to a free client, or close it. */
+static void
+admin_take(struct admin *a, int fd)
+{
+	static const char full[] = "{\"ok\":false,\"error\":\"too many connections\"}\n";
+	struct admin_client *c = a->clients;
+
+	while (c < a->clients + CLIENTS_MAX && c->fd >= 0)
+		c++;
+	if (c == a->clients + CLIENTS_MAX) {
+		send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL);
+		close(fd);
+		return;
+	}
+	c->fd = fd;
+	c->deadline = loop_now() + DEADLINE;
+	if (loop_fd_add(a->control->loop, fd, EPOLLIN, client_event, c) < 0) {
+		close(fd);
+		c->fd = -1;
+	}
+}
+
 static void
 admin_accept(int fd, uint32_t events, void *arg)
 {
-	static const char full[] = "{\"ok\":false,\"error\":\"too many connections\"}\n";
 	struct admin *a = arg;
-	struct admin_client *c = a->clients;
-	int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	unsigned int i;
 
 	(void)events;
-	if (client < 0) {
+	for (i = 0; i < ACCEPT_MAX; i++) {
+		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client >= 0) {
+			admin_take(a, client);
+			continue;
+		}
 		/* Out of descriptors or memory: look again with the next tick, not at once. */
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			loop_fd_modify(a->control->loop, fd, 0);
 		return;
-	}
-	while (c < a->clients + CLIENTS_MAX && c->fd >= 0)
-		c++;
-	if (c == a->clients + CLIENTS_MAX) {
-		send(client, full, sizeof(full) - 1, MSG_NOSIGNAL);
-		close(client);
-		return;
-	}
-	c->fd = client;
-	c->deadline = loop_now() + DEADLINE;
-	if (loop_fd_add(a->control->loop, client, EPOLLIN, client_event, c) < 0) {
-		close(client);
-		c->fd = -1;
 	}
 }
 

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: usage and exit codes, with and without a daemon."""
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+
+from daemon import PENSTOCK, POOLS, SERVICES, Daemon, cli, config
+
+COMMANDS = ("check", "apply", "diff", "show", "version")
+LATER = ("rollback", "confirm", "drain", "enable", "disable", "weight", "explain", "top", "capture")
+
+
+def expect(out, code, *stderr):
+    assert out.returncode == code, f"exit {out.returncode}, not {code}: {out.stdout}{out.stderr}"
+    for part in stderr:
+        assert part in out.stderr, f"{part!r} is not in {out.stderr!r}"
+    if code:
+        assert out.stderr.strip(), "no reason on stderr"
+    return out
+
+
+def no_daemon(t, folder):
+    nowhere = folder / "nobody.sock"
+    conf = folder / "good.conf"
+    conf.write_text(config())
+    for args in (["show", "services"], ["show", "config", "--json"], ["apply", conf],
+                 ["apply", conf, "--dry-run"], ["diff", conf]):
+        with t(f"no daemon: {args[0]} {args[1] if args[0] == 'show' else ''} exits 3"):
+            expect(cli("--socket", nowhere, *args), 3, "no daemon", str(nowhere))
+    with t("no daemon: version exits 0"):
+        out = expect(cli("--socket", nowhere, "version"), 0)
+        assert out.stdout.startswith("penstock "), out.stdout
+        both = json.loads(expect(cli("--socket", nowhere, "version", "--json"), 0).stdout)
+        assert both["daemon"] is None and both["version"] and both["build"], both
+    with t("a socket path that is too long is wrong usage"):
+        expect(cli("--socket", "/" + "x" * 200, "show", "services"), 2)
+
+
+def usage(t, folder):
+    with t("--help: exit 0, only what this version has"):
+        out = expect(cli("--help"), 0).stdout
+        assert all(f"\n  {c}" in out for c in COMMANDS), out
+        assert not any(f"\n  {c}" in out for c in LATER), out
+        assert "history" not in out and "clients" not in out, out
+    wrong = ([], ["nonsense"], ["show"], ["show", "nonsense"], ["show", "services", "pools"],
+             ["apply"], ["check"], ["diff"], ["apply", "a", "b"], ["version", "x"], ["--nonsense"],
+             ["show", "services", "--limit", "3"], ["show", "services", "--service", "web"],
+             ["show", "connections", "--limit", "0"], ["show", "connections", "--limit", "x"],
+             ["show", "connections", "--limit", "99999999999999999999"],
+             ["show", "connections", "--all"], ["apply", "a", "--json"], ["apply", "a", "--watch"],
+             ["check", "a", "--dry-run"], ["show", "services", "--dry-run"], ["--socket"])
+    for args in wrong:
+        with t(f"wrong usage: penstock {' '.join(args)}"):
+            expect(cli(*args), 2)
+    for args in [[c] for c in LATER] + [["show", "history"], ["show", "clients"],
+                                        ["apply", "x", "--confirm", "1m"]]:
+        with t(f"later version: penstock {' '.join(args)}"):
+            expect(cli(*args), 2, "not in this version")
+
+
+def check(t, folder):
+    good, bad = folder / "good.conf", folder / "bad.conf"
+    good.write_text(config())
+    bad.write_text(config(services=SERVICES.replace("203.0.113.10", "203.0.113.300", 1)))
+    with t("check: a good file exits 0"):
+        expect(cli("check", good), 0)
+    with t("check: a bad file exits 1, with file and line"):
+        out = expect(cli("check", bad), 1)
+        line = 1 + config().splitlines().index(SERVICES.splitlines()[1])
+        assert f"bad.conf:{line}: services.web.address" in out.stderr + out.stdout, out.stderr
+    with t("check: a file that is not there exits 1"):
+        expect(cli("check", folder / "none.conf"), 1)
+    with t("check: finds penstockd in PATH too"):
+        alone = folder / "alone"
+        alone.mkdir()
+        os.link(PENSTOCK, alone / "penstock") if os.stat(PENSTOCK).st_dev == os.stat(
+            alone).st_dev else subprocess.run(["cp", PENSTOCK, alone / "penstock"], check=True)
+        path = os.path.dirname(PENSTOCK) + ":" + os.environ["PATH"]
+        out = subprocess.run([alone / "penstock", "check", good], capture_output=True, text=True,
+                             env={**os.environ, "PATH": path})
+        expect(out, 0)
+        out = subprocess.run([alone / "penstock", "check", good], capture_output=True, text=True,
+                             env={**os.environ, "PATH": "/nonexistent"})
+        expect(out, 1, "penstockd")
+
+
+def bad_files(t, folder):
+    latin, long = folder / "latin.conf", folder / "long.conf"
+    latin.write_bytes(config().encode() + b"# caf\xe9\n")
+    long.write_bytes(b"#" * ((16 << 20) + 1))
+    nul = folder / "nul.conf"
+    nul.write_bytes(config().encode() + b"\0")
+    for name, path in (("missing", folder / "none.conf"), ("a folder", folder),
+                       ("not UTF-8", latin), ("too long", long), ("with a NUL", nul)):
+        with t(f"apply: a file that is {name} exits 1"):
+            expect(cli("--socket", folder / "nobody.sock", "apply", path), 1)
+
+
+def apply(t, folder):
+    new = folder / "new.conf"
+    bad = folder / "bad.conf"
+    with Daemon(folder, config()) as d:
+        with t("diff: the running file has no changes"):
+            out = expect(d.cli("diff", d.config), 0)
+            assert out.stdout == "no changes\n", out.stdout
+        new.write_text(config(services=SERVICES.replace('"dns"; address', '"dns2"; address')))
+        with t("diff: says what would change, and nothing else"):
+            out = expect(d.cli("diff", new), 0).stdout
+            assert "dns2" in out and "generation" not in out, out
+            assert d.generation() == 1
+        with t("apply --dry-run: says what would change, changes nothing"):
+            out = expect(d.cli("apply", new, "--dry-run"), 0).stdout
+            assert "dns2" in out and "generation" not in out, out
+            assert d.generation() == 1
+            assert [s["name"] for s in d.show("services")] == ["web", "dns", "six"]
+        with t("apply: prints diff and generation"):
+            out = expect(d.cli("apply", new), 0).stdout
+            assert "dns2" in out and out.endswith("generation 2\n"), out
+            assert [s["name"] for s in d.show("services")] == ["web", "dns2", "six"]
+        with t("show config: text, file, generation after apply"):
+            shown = d.show("config")
+            assert shown["text"] == new.read_text() and shown["generation"] == 2, shown
+            assert shown["file"] == str(new), shown
+            assert expect(d.cli("show", "config"), 0).stdout == new.read_text()
+        with t("apply again: no changes, next generation"):
+            out = expect(d.cli("apply", new), 0).stdout
+            assert out == "no changes\ngeneration 3\n", out
+        bad.write_text(config(services=SERVICES.replace('"nat"', '"mat"').replace("80;", '"x";')))
+        for args in (["apply", bad], ["apply", bad, "--dry-run"], ["diff", bad]):
+            with t(f"{args[0]} {'--dry-run ' if len(args) > 2 else ''}of a bad file: exit 1, each "
+                   "error on a line, nothing applied"):
+                out = expect(d.cli(*args), 1)
+                lines = [r for r in out.stderr.splitlines() if r.startswith(f"{bad}:")]
+                assert len(lines) >= 4, out.stderr
+                assert d.generation() == 3 and d.show("config")["text"] == new.read_text()
+        with t("apply: what needs a restart is refused"):
+            bad.write_text(config(device="net_null1,no-rx=1"))
+            expect(d.cli("apply", bad), 1, "restart")
+            assert d.generation() == 3
+        with t("apply: an empty file is refused"):
+            bad.write_text("")
+            expect(d.cli("apply", bad), 1)
+            assert d.generation() == 3
+        with t("SIGHUP applies the file of the start"):
+            d.process.send_signal(signal.SIGHUP)
+            wait(lambda: d.generation() == 4)
+            assert d.show("config")["file"] == str(d.config)
+        with t("SIGTERM: exit 0, the socket is gone"):
+            assert d.stop() == 0, d.output()
+            assert not d.path.exists()
+
+
+def wait(true, seconds=20):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def watch(t, folder):
+    with Daemon(folder, config()) as d:
+        with t("--json --watch: one document a line, one a second, Ctrl-C ends with 0"):
+            args = [PENSTOCK, "--socket", str(d.path), "show", "services", "--json", "--watch"]
+            p = subprocess.Popen(args, stdout=subprocess.PIPE)
+            begin = time.monotonic()
+            names = [[s["name"] for s in json.loads(p.stdout.readline())] for _ in range(3)]
+            took = time.monotonic() - begin
+            p.send_signal(signal.SIGINT)
+            assert p.wait(10) == 0
+            assert names == [["web", "dns", "six"]] * 3 and 1.5 < took < 6, (names, took)
+        with t("--watch: the screen is cleared on a terminal only"):
+            for terminal in (False, True):
+                reader, writer = pty.openpty() if terminal else os.pipe()
+                args = [PENSTOCK, "--socket", str(d.path), "show", "pools", "--watch"]
+                p = subprocess.Popen(args, stdout=writer)
+                os.close(writer)
+                text = b""
+                while text.count(b"SETTLES") < 2:
+                    text += os.read(reader, 4096)
+                p.send_signal(signal.SIGINT)
+                assert p.wait(10) == 0
+                os.close(reader)
+                assert text.count(b"\033[") == (4 if terminal else 0), text
+        with t("output that cannot be written exits 1"):
+            with open("/dev/full", "w") as full:
+                p = subprocess.run([PENSTOCK, "--socket", str(d.path), "show", "services"],
+                                   stdout=full, stderr=subprocess.PIPE, text=True)
+            assert p.returncode == 1 and "write" in p.stderr, p
+        with t("version: the daemon's too"):
+            out = expect(d.cli("version"), 0).stdout
+            assert "penstockd " in out and "DPDK" in out and "generation 1" in out, out
+            both = json.loads(d.cli("version", "--json").stdout)
+            assert both["daemon"]["dpdk"].startswith("DPDK"), both
+            assert both["daemon"]["instance"] == "admin-test", both
+        with t("--watch: a daemon that ends is exit 3"):
+            args = [PENSTOCK, "--socket", str(d.path), "show", "services", "--json", "--watch"]
+            p = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            p.stdout.readline()
+            d.stop()
+            assert p.wait(10) == 3 and b"no daemon" in p.stderr.read()
+
+
+TESTS = (no_daemon, usage, check, bad_files, apply, watch)
