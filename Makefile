@@ -60,7 +60,7 @@ OBJS  := $(call obj,$(LIB_SRC) $(DP_SRC) $(CP_SRC) $(CP_MAIN) $(TOOL_SRC))
 PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: all test-programs print-cflags have-packages deps unit stage conf packets e2e fuzz fuzzers san lint check demo lab \
+.PHONY: all test-programs print-cflags have-packages deps unit stage conf admin packets e2e fuzz fuzzers san lint check demo lab \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -129,7 +129,7 @@ unit: $(B)/unit-tests
 	@$(SUITE_ENV) $(B)/unit-tests
 stage: $(B)/stage-tests
 	@$(SUITE_ENV) $(B)/stage-tests
-conf packets e2e: all
+conf admin packets e2e: all
 	@$(SUITE_ENV) /usr/bin/python3 tests/$@/run.py
 
 test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-tests)
@@ -188,7 +188,7 @@ help:
 	@echo 'sudo make check set up the machine, build, run every test; ends with N passed, N failed'
 	@echo 'sudo make lab   the lab of the demo, left standing; sudo make lab-down removes it'
 	@echo 'sudo make deps  install missing Debian packages, set hugepages'
-	@echo 'make unit stage conf packets e2e    one suite'
+	@echo 'make unit stage conf admin packets e2e    one suite'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'
 	@echo 'make san        the suites under AddressSanitizer and UndefinedBehaviourSanitizer'
 	@echo 'make lint       the bounds on the code'

@@ -124,10 +124,11 @@ exchange(int fd, json_t *request, const char *path, int *code)
 	*code = EXIT_NO_DAEMON;
 	reply = receive_line(fd);
 	if (!reply) {
-		complain(*code, "the daemon at %s gave no answer: %s", path,
-			 errno == EAGAIN ? "it took too long"
-			 : errno         ? strerror(errno)
-					 : "it closed the connection");
+		const char *why = errno ? strerror(errno) : "it closed the connection";
+
+		if (errno == EAGAIN)
+			why = "it took too long";
+		complain(*code, "the daemon at %s gave no answer: %s", path, why);
 		return NULL;
 	}
 	answer = json_loads(reply, 0, NULL);

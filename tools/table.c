@@ -132,10 +132,12 @@ print_cell(const struct table *t, size_t column, const struct table_cell *cell, 
 void
 table_print(const struct table *t, FILE *out)
 {
-	size_t i;
+	size_t i, column = 0;
 
 	for (i = 0; i < t->n_columns; i++)
 		print_cell(t, i, &t->columns[i].title, out);
-	for (i = 0; i < t->n_cells; i++)
-		print_cell(t, i % t->n_columns, &t->cells[i], out);
+	for (i = 0; i < t->n_cells; i++) {
+		print_cell(t, column, &t->cells[i], out);
+		column = column + 1 < t->n_columns ? column + 1 : 0;
+	}
 }
