@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations for the lab's edge, as text."""
+from topology import backend_address
+
+HEAD = """# Penstock in the lab: two ports on veth, ordinary memory, workers that sleep when there is nothing to do.
+instance = "lab";
+
+dataplane: {{
+  workers = [ {workers} ];
+  control = 0;
+  share_cores = true;
+  hugepages = false;
+  memory = "512M";
+  connections = {connections};
+  idle = "sleep";
+}};
+
+interfaces = (
+  {{ name = "wan"; device = "net_{driver}0,iface=ethw"; side = "client"; mtu = {mtu};
+    addresses = [ "198.51.100.2/24", "2001:db8:1::2/64" ]; }},
+  {{ name = "lan"; device = "net_{driver}1,iface=ethl"; side = "backend"; mtu = {mtu};
+    addresses = [ "10.2.0.1/24", "2001:db8:2::1/64" ];
+    source_addresses = [ "10.2.0.64/26", "2001:db8:2::100/120" ]; }} );
+"""
+
+
+def head(driver="af_xdp", workers="1", connections=65536, mtu=1500):
+    return HEAD.format(driver=driver, workers=workers, connections=connections, mtu=mtu)
+
+
+def pool(name, backends, port, family, weights=None):
+    """backends: numbers; weights: {number: weight}."""
+    lines = []
+    for number in backends:
+        weight = f" weight = {weights[number]};" if weights and number in weights else ""
+        lines.append(f'    {{ address = "{backend_address(number)[family == 6]}"; port = {port};{weight} }}')
+    return f'  {{ name = "{name}"; backends = (\n' + ",\n".join(lines) + " ); }"
+
+
+def service(name, address, port, protocol, forward, pool_name, extra=""):
+    return (f'  {{ name = "{name}"; address = "{address}"; port = {port}; protocol = "{protocol}"; forward = "{forward}"; '
+            f'pool = "{pool_name}"; {extra}}}')
+
+
+def objects(pools, services):
+    return "\npools = (\n" + ",\n".join(pools) + " );\n\nservices = (\n" + ",\n".join(services) + " );\n"
+
+
+def demo(backends, driver="af_xdp"):
+    """nat and dsr-gue, both families, over the same backends."""
+    pools, services = [], []
+    for family in (4, 6):
+        net = "203.0.113." if family == 4 else "2001:db8:f::"
+        pools.append(pool(f"web{family}", backends, 8080, family))
+        pools.append(pool(f"direct{family}", backends, 80, family))
+        services.append(service(f"nat{family}", f"{net}10", 80, "tcp", "nat", f"web{family}"))
+        services.append(service(f"gue{family}", f"{net}20", 80, "tcp", "dsr-gue", f"direct{family}"))
+    return head(driver) + objects(pools, services)

@@ -1,0 +1,177 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The lab for people: `up` leaves it standing, `down` removes it, `demo` shows Penstock at work and cleans up."""
+import collections
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import configs  # noqa: E402
+import topology  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(topology.HERE))
+PENSTOCKD = os.path.abspath(os.environ.get("PENSTOCKD", f"{ROOT}/build/penstockd"))
+PENSTOCK = os.path.abspath(os.environ.get("PENSTOCK", f"{ROOT}/build/penstock"))
+NAME = os.environ.get("LAB", "pslab")
+SERVICES = (("nat4", "203.0.113.10"), ("nat6", "2001:db8:f::10"), ("gue4", "203.0.113.20"), ("gue6", "2001:db8:f::20"))
+
+
+def say(text):
+    print(f"\n== {text}", flush=True)
+
+
+def url(address, path="/"):
+    return f"http://[{address}]{path}" if ":" in address else f"http://{address}{path}"
+
+
+def start(lab):
+    """Backends' web servers, and Penstock over AF_XDP; over AF_PACKET where the kernel refuses that."""
+    for number in lab.backends:
+        lab.nginx(number)
+    try:
+        lab.penstock(PENSTOCKD, configs.demo(lab.backends))
+        return "af_xdp"
+    except RuntimeError as error:
+        print(f"AF_XDP is refused, going on with AF_PACKET ({str(error).splitlines()[-1]})")
+        lab.penstock(PENSTOCKD, configs.demo(lab.backends, "af_packet"))
+        return "af_packet"
+
+
+def penstock(lab, *words, check=True):
+    return lab.run(lab.edge, PENSTOCK, "--socket", lab.socket(), *words, check=check)
+
+
+def wait_for_backends(lab):
+    """Until Linux has told Penstock every backend's Ethernet address, and every service has answered once."""
+    for _, address in SERVICES:
+        end = time.monotonic() + 15
+        while lab.run(lab.client, "curl", "-s", "-m", "1", url(address), check=False).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError(f"no answer from {address}:\n" + penstock(lab, "show", "drops").stdout)
+
+
+def ask(lab, requests=40):
+    """Requests to every service, a new connection each: who answered how often."""
+    failed = 0
+    for name, address in SERVICES:
+        who = collections.Counter()
+        for _ in range(requests):
+            answer = lab.run(lab.client, "curl", "-s", "-m", "5", url(address), check=False)
+            who[answer.stdout.strip() if answer.returncode == 0 else f"no answer (curl {answer.returncode})"] += 1
+        failed += sum(count for server, count in who.items() if server.startswith("no answer"))
+        print(f"  {name:5} {url(address):26} " + "  ".join(f"{server}: {count}" for server, count in sorted(who.items())))
+    if failed:
+        raise RuntimeError(f"{failed} requests were not answered")
+
+
+def apply(lab, backends, driver):
+    path = f"{lab.where}/next.conf"
+    with open(path, "w", encoding="ascii") as out:
+        out.write(configs.demo(backends, driver))
+    print(penstock(lab, "apply", path).stdout, end="")
+
+
+def serving(lab, service):
+    """The number of the backend that has the newest connection of a service."""
+    views = json.loads(penstock(lab, "show", "connections", "--service", service, "--json").stdout)
+    busiest = max(views, key=lambda view: view["packets_out"])
+    return next(n for n in lab.backends if topology.backend_address(n)[0] + ":" in busiest["backend"])
+
+
+def download_through_changes(lab, driver):
+    """A download, while one backend dies and another takes its place."""
+    got = f"{lab.where}/download"
+    curl = lab.start(lab.client, "curl", "-s", "-f", "--limit-rate", "12M", "-o", got, url("203.0.113.10", "/big"))
+    time.sleep(1)
+    server = serving(lab, "nat4")
+    victim = next(n for n in lab.backends if n != server)
+    print(f"  the download comes from b{server}; b{victim} loses its power; b4 takes its place:")
+    lab.stop_backend(victim)
+    lab.backend(4)
+    lab.nginx(4)
+    apply(lab, lab.backends, driver)
+    if curl.poll() is not None:
+        raise RuntimeError("the download ended before the change")
+    if curl.wait(60):
+        raise RuntimeError(f"the download failed: curl {curl.returncode}")
+    sums = []
+    for path in (got, f"{lab.where}/www/big"):
+        with open(path, "rb") as data:
+            sums.append(hashlib.sha256(data.read()).hexdigest())
+    print(f"  downloaded {os.path.getsize(got)} bytes, sha256 {sums[0][:16]}..., original {sums[1][:16]}...")
+    if sums[0] != sums[1]:
+        raise RuntimeError("the download is not what the server has")
+
+
+def demo():
+    say("A client, Penstock, three web servers: network namespaces on this machine")
+    with topology.Lab(NAME) as lab:
+        driver = start(lab)
+        print(f"  penstockd forwards between two {driver} ports")
+        wait_for_backends(lab)
+        say("Requests through nat and dsr-gue, IPv4 and IPv6: who answered how often")
+        ask(lab)
+        say("A 64 MB download, while one server dies and another is added by `penstock apply`")
+        download_through_changes(lab, driver)
+        wait_for_backends(lab)
+        say("Requests again")
+        ask(lab)
+        say("penstock show services")
+        print(penstock(lab, "show", "services").stdout, end="")
+        say("penstock show backends")
+        print(penstock(lab, "show", "backends").stdout, end="")
+    say("Done; everything is taken down. `sudo make lab` leaves the lab standing to try commands in.")
+
+
+def up():
+    lab = topology.Lab(NAME)
+    lab.down()
+    try:
+        lab.up()
+        start(lab)
+        wait_for_backends(lab)
+    except BaseException:
+        lab.down()
+        raise
+    print(f"""
+The lab stands. Penstock's configuration is {lab.where}/penstock.conf, its log {lab.where}/penstockd.log.
+Try, as root:
+  ip netns exec {lab.client} curl {url(SERVICES[0][1])}          # nat;     also {url(SERVICES[1][1])}
+  ip netns exec {lab.client} curl {url(SERVICES[2][1])}          # dsr-gue; also {url(SERVICES[3][1])}
+  {PENSTOCK} --socket {lab.socket()} show services
+  {PENSTOCK} --socket {lab.socket()} show connections
+  {PENSTOCK} --socket {lab.socket()} apply FILE                # a changed copy of the configuration
+`sudo make lab-down` removes it.""")
+
+
+def down():
+    topology.Lab(NAME).down()
+
+
+def main():
+    actions = {"up": up, "down": down, "demo": demo}
+    if len(sys.argv) != 2 or sys.argv[1] not in actions:
+        print("usage: lab.py up | down | demo", file=sys.stderr)
+        return 2
+    if os.geteuid():
+        print("lab.py: network namespaces need root: sudo make " + sys.argv[1], file=sys.stderr)
+        return 1
+    missing = [tool for tool in ("ip", "ethtool", "nginx", "curl", "clang") if not shutil.which(tool)]
+    if missing:
+        print(f"lab.py: not installed: {', '.join(missing)}; sudo make deps", file=sys.stderr)
+        return 1
+    try:
+        actions[sys.argv[1]]()
+    except (RuntimeError, subprocess.SubprocessError, OSError) as error:
+        print(f"lab.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
