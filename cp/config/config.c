@@ -141,8 +141,8 @@ build(struct load *load, const char *text, size_t len)
 		else
 			validate(load);
 	} else {
-		message_add(load->messages, load->file, config_error_line(&load->tree), false, "%s",
-			    config_error_text(&load->tree));
+		message_add(load->messages, load->file, config_error_line(&load->tree), false,
+			    "libconfig: %s", config_error_text(&load->tree));
 	}
 	free(load->meant_pools);
 	free(plain);
