@@ -23,15 +23,16 @@ static const char *
 describe(const config_setting_t *setting, char buf[QUOTED_LEN + 2])
 {
 	char text[QUOTED_LEN];
+	size_t n;
 
 	switch (config_setting_type(setting)) {
 	case CONFIG_TYPE_INT64:
 		snprintf(buf, QUOTED_LEN, "%lld", config_setting_get_int64(setting));
 		break;
 	case CONFIG_TYPE_FLOAT:
-		snprintf(buf, QUOTED_LEN, "%g", config_setting_get_float(setting));
+		n = (size_t)snprintf(buf, QUOTED_LEN, "%g", config_setting_get_float(setting));
 		if (buf[strspn(buf, "0123456789")] == '\0')
-			strcat(buf, ".0");
+			snprintf(buf + n, QUOTED_LEN - n, ".0");
 		break;
 	case CONFIG_TYPE_BOOL:
 		snprintf(buf, QUOTED_LEN, "%s",

@@ -123,13 +123,12 @@ check_backend(struct load *load, const struct network *network, const config_set
 
 /* True if a pool of this name is used, so that another one is the matter of validate_names. */
 static bool
-name_is_used(const struct config *config, const bool *used, size_t pool)
+name_is_used(const struct config *config, const bool *used, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < config->n_pools; i++) {
-		if (used[i] && config->pools[i].name &&
-		    strcmp(config->pools[i].name, config->pools[pool].name) == 0)
+		if (used[i] && config->pools[i].name && strcmp(config->pools[i].name, name) == 0)
 			return true;
 	}
 	return false;
@@ -159,7 +158,7 @@ check_used(struct load *load, bool *used)
 		const config_setting_t *setting = element(load, "pools", i);
 
 		if (usable(setting, "name") && !load->meant_pools[i] &&
-		    !name_is_used(config, used, i))
+		    !name_is_used(config, used, shown_name(config->pools[i].name)))
 			report(load, setting, NULL, "no service uses this pool");
 	}
 }
