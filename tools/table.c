@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,7 @@ table_print(const struct table *t, FILE *out)
 {
 	size_t i, column = 0;
 
+	assert(t->n_columns > 0);
 	for (i = 0; i < t->n_columns; i++)
 		print_cell(t, i, &t->columns[i].title, out);
 	for (i = 0; i < t->n_cells; i++) {

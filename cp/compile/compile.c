@@ -3,6 +3,7 @@
  * Compiling a snapshot, step by step: see compile().
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -201,6 +202,7 @@ backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build
 	if (!p->backends)
 		return -ENOMEM;
 	for (i = 0; i < config->n_pools; i++) {
+		assert(slots[i]); /* a row for each pool */
 		for (j = 0; j < config->pools[i].n_backends; j++) {
 			const struct backend_config *bc = &config->pools[i].backends[j];
 			struct backend *b = &p->backends[slots[i][j]];
@@ -246,6 +248,7 @@ pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_in
 		if (!members)
 			return -ENOMEM;
 		memset(members, 0xff, (state->n_members + 1) * sizeof(*members));
+		assert(slots[i]); /* a row for each pool */
 		for (j = 0; j < pc->n_backends; j++)
 			members[pool_member_slot(state, &pc->backends[j])] = slots[i][j];
 		p->pool_members[i] = members;

@@ -100,20 +100,18 @@ ports_insert(struct destination_port *table, uint32_t mask, const struct service
 	    (struct destination_port){ .port = port, .protocol = s->protocol, .service = slot };
 }
 
-/* Fill destination d, and its table of ports at the end of set->ports, from the wanted entries of
- * one prefix. */
-static void
+/* Fill destination d, and its table of ports from d->ports_first on, from the wanted entries of one
+ * prefix. Returns the size of the table. */
+static uint32_t
 destination_fill(struct destination_set *set, struct destination *d, const struct wanted *w,
-		 size_t n, const struct compile_services *services, uint32_t *ports_used)
+		 size_t n, const struct compile_services *services)
 {
 	uint32_t size = 2;
 	size_t i;
 
 	while (size < 2 * n)
 		size *= 2;
-	d->ports_first = *ports_used;
 	d->ports_mask = size - 1;
-	*ports_used += size;
 	d->all_tcp = d->all_udp = d->source = UINT32_MAX;
 	d->prefix_len = w[0].prefix.len;
 	for (i = 0; i < n; i++) {
@@ -133,6 +131,7 @@ destination_fill(struct destination_set *set, struct destination *d, const struc
 		else
 			d->all_udp = services->slots[w[i].service];
 	}
+	return size;
 }
 
 /* One destination for each prefix; parents by a walk over the sorted list, since prefixes nest or
@@ -165,8 +164,9 @@ destinations_build(struct destination_set *set, const struct wanted *list, size_
 			parent = set->destinations[parent].parent;
 		set->destinations[index].parent = parent;
 		entries[index] = (struct lpm_entry){ list[i].prefix, index };
-		destination_fill(set, &set->destinations[index], &list[i], end - i, services,
-				 &ports_used);
+		set->destinations[index].ports_first = ports_used;
+		ports_used +=
+		    destination_fill(set, &set->destinations[index], &list[i], end - i, services);
 	}
 	rc = lpm_build(&set->lpm, entries, set->n_destinations);
 	free(entries);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/compile/identity.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,7 @@ identity_get(struct identity *t, const void *key, size_t len, uint32_t *epoch)
 	slot = take_slot(t);
 	if (slot == UINT32_MAX)
 		return UINT32_MAX;
+	assert(t->index); /* who gives slots has grown */
 	e = &t->entries[slot];
 	memcpy(e->key, key, len);
 	e->len = len;
