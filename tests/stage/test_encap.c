@@ -39,7 +39,7 @@ test_sources(void)
 		f->sources[f->snapshot.n_sources++].addr = addr_from_v4(i);
 	for (i = 0; i < 8000; i++) {
 		struct packet *p = vector_receive(f, v, &b);
-		uint32_t src, again;
+		uint32_t src, again = 0;
 
 		p->flow_hash = i / 2;
 		stage_rewrite(f->worker, &b);
