@@ -213,6 +213,10 @@ scan_name(struct scan *s)
 	if (name.len > 64)
 		return fail(s, "\"%s\" is too long for a setting's name",
 			    shown(name.at, name.len, buf));
+	if ((name.len == 4 && strncasecmp(name.at, "true", 4) == 0) ||
+	    (name.len == 5 && strncasecmp(name.at, "false", 5) == 0))
+		return fail(s, "\"%.*s\" is a value, not the name of a setting", (int)name.len,
+			    name.at);
 	s->state = EQUALS;
 	return put_name(s, name);
 }
