@@ -146,8 +146,8 @@ distance_to_used(const uint64_t used[SLOTS / 64], uint32_t from)
 	return SLOTS;
 }
 
-/* The tick at which something is to be done next, and on which level: of two levels at the same
- * tick the higher, since its objects may be due at once. UINT64_MAX: nothing. */
+/* The tick at which something is to be done next, and on which level. UINT64_MAX: nothing. A slot
+ * that is being emptied is cur's own, and cur stands at its start: distance 0. */
 static uint64_t
 next_event(const struct wheel *w, uint32_t *level)
 {
@@ -159,8 +159,8 @@ next_event(const struct wheel *w, uint32_t *level)
 		distance = distance_to_used(w->used[l], (uint32_t)(digit % SLOTS));
 		if (distance == SLOTS)
 			continue;
-		tick = distance ? (digit + distance) << 8 * l : w->cur;
-		if (tick <= best) {
+		tick = (digit + distance) << 8 * l;
+		if (tick < best) {
 			best = tick;
 			*level = l;
 		}
