@@ -44,6 +44,8 @@ void snapshot_free(const struct snapshot *s);
 /* When a pool's moving rows become settled: compile again at this time (ns; UINT64_MAX: nothing
  * moves). */
 uint64_t compiler_next_settle(const struct compiler *c);
+/* The same for one pool; UINT64_MAX also for a pool that is not known. */
+uint64_t compiler_pool_settle(const struct compiler *c, const char *pool);
 
 /* Which addresses must stay resolved for this configuration: backends, or the gateways towards
  * them; gateways of configured routes. Valid until the next compile. */

@@ -121,8 +121,10 @@ follow_services(struct counters *c, const struct snapshot *s)
 		 * belongs to the owner that went. */
 		if (!epoch || epoch == base->epoch)
 			continue;
-		if (base->epoch)
+		if (base->epoch) {
 			service_total(c, slot, &base->sums);
+			base->sums.stats.connections_ended = base->sums.stats.connections_total;
+		}
 		base->epoch = epoch;
 	}
 }
@@ -141,8 +143,10 @@ follow_backends(struct counters *c, const struct snapshot *s)
 		if (!b->epoch)
 			continue;
 		if (b->epoch != base->epoch) {
-			if (base->epoch)
+			if (base->epoch) {
 				backend_total(c, slot, &base->stats);
+				base->stats.connections_ended = base->stats.connections_total;
+			}
 			base->epoch = b->epoch;
 			base->flags = b->flags;
 			base->since = now;
@@ -192,6 +196,14 @@ counters_sample(struct counters *c)
 	}
 }
 
+/* Connections of a slot's earlier owner still end, and are counted there: the base has them all as
+ * ended, and until they have, nothing of the new owner's counts as ended. */
+static uint64_t
+ended_since(uint64_t ended, uint64_t base)
+{
+	return ended > base ? ended - base : 0;
+}
+
 void
 counters_service(const struct counters *c, uint32_t slot, struct service_sums *out)
 {
@@ -207,7 +219,8 @@ counters_service(const struct counters *c, uint32_t slot, struct service_sums *o
 	out->stats.packets_out -= base->sums.stats.packets_out;
 	out->stats.bytes_out -= base->sums.stats.bytes_out;
 	out->stats.connections_total -= base->sums.stats.connections_total;
-	out->stats.connections_ended -= base->sums.stats.connections_ended;
+	out->stats.connections_ended =
+	    ended_since(out->stats.connections_ended, base->sums.stats.connections_ended);
 	out->stats.drops[0] -= base->sums.stats.drops[0];
 	for (reason = 0; reason < DROP_REASON_COUNT; reason++)
 		out->drops[reason] -= base->sums.drops[reason];
@@ -225,7 +238,7 @@ counters_backend(const struct counters *c, uint32_t slot, struct backend_stats *
 	out->packets -= base->stats.packets;
 	out->bytes -= base->stats.bytes;
 	out->connections_total -= base->stats.connections_total;
-	out->connections_ended -= base->stats.connections_ended;
+	out->connections_ended = ended_since(out->connections_ended, base->stats.connections_ended);
 }
 
 time_t

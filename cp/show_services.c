@@ -129,10 +129,12 @@ show_backends(struct show *show)
 static uint32_t
 rows_moving(const struct pool *pool)
 {
-	uint32_t words = (pool->rows + 63) / 64, i, n = 0;
+	uint32_t row, n = 0;
 
-	for (i = 0; pool->moving && i < words; i++)
-		n += (uint32_t)__builtin_popcountll(pool->moving[i]);
+	if (pool->rows != pool->settled_rows)
+		return pool->rows;
+	for (row = 0; pool->moving && row < pool->rows; row++)
+		n += pool->moving[row >> 6] >> (row & 63) & 1;
 	return n;
 }
 
@@ -158,7 +160,7 @@ show_pool(const struct control *control, size_t index)
 			   (json_int_t)c->n_backends, "up", (json_int_t)up, "rows",
 			   (json_int_t)rows, "moving_rows", (json_int_t)moving);
 	if (moving > 0) {
-		uint64_t at = compiler_next_settle(control->compiler),
+		uint64_t at = compiler_pool_settle(control->compiler, c->name),
 			 now = dp_clock_now(&control->dp->clock);
 
 		show_add(

@@ -186,6 +186,7 @@ show_drops(struct show *show)
 			for (reason = 0; reason < DROP_REASON_COUNT; reason++)
 				sums.drops[reason] += dp->workers[i]->stats.drops[reason];
 		}
+		twins_drops(show->control->twins, sums.drops);
 	}
 	list = json_array();
 	for (reason = 0; reason < DROP_REASON_COUNT; reason++)

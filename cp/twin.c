@@ -43,6 +43,7 @@ struct twin {
 };
 
 struct twins {
+	uint64_t drops[DROP_REASON_COUNT]; /* what got lost here, between worker and kernel */
 	struct loop *loop;
 	struct dataplane *dp;
 	struct network *network;
@@ -77,6 +78,13 @@ twin_find(const struct twins *t, uint8_t port, uint16_t vlan)
 	return found ? *found : NULL;
 }
 
+static void
+drop(struct twin *twin, enum drop_reason reason)
+{
+	twin->stats.errors++;
+	twin->twins->drops[reason]++;
+}
+
 /* ---- to the kernel ---- */
 
 /* Write a frame without its VLAN tag, if it has one: the twin is one network. */
@@ -101,7 +109,7 @@ carry_to_kernel(struct twin *twin, struct rte_mbuf *m, bool tagged)
 	if (!segment && tap_write(twin->fd, parts, n) >= 0)
 		twin->stats.to_kernel++;
 	else
-		twin->stats.errors++;
+		drop(twin, DROP_HOST_INTERFACE_DOWN);
 }
 
 static bool
@@ -122,6 +130,8 @@ carry_port(struct twins *t, uint8_t port)
 			/* A VLAN of no interest: Linux would drop it too. */
 			if (twin)
 				carry_to_kernel(twin, mbufs[i], p->flags & PACKET_TAGGED);
+			else
+				t->drops[DROP_NO_SERVICE]++;
 			rte_pktmbuf_free(mbufs[i]);
 		}
 		total += n;
@@ -216,8 +226,8 @@ on_frames(int fd, uint32_t events, void *arg)
 			twin->stats.from_kernel++;
 			continue;
 		}
+		drop(twin, m ? DROP_HOST_RING_FULL : DROP_MBUF_EXHAUSTED);
 		rte_pktmbuf_free(m);
-		twin->stats.errors++;
 	}
 }
 
@@ -397,4 +407,13 @@ twins_stats(const struct twins *t, uint8_t port, uint16_t vlan, struct twin_stat
 	const struct twin *twin = twin_find(t, port, vlan);
 
 	*out = twin ? twin->stats : (struct twin_stats){ 0 };
+}
+
+void
+twins_drops(const struct twins *t, uint64_t sums[DROP_REASON_COUNT])
+{
+	enum drop_reason reason;
+
+	for (reason = 0; reason < DROP_REASON_COUNT; reason++)
+		sums[reason] += t->drops[reason];
 }

@@ -33,5 +33,7 @@ struct twin_stats {
 	uint64_t to_kernel, from_kernel, errors;
 };
 void twins_stats(const struct twins *t, uint8_t port, uint16_t vlan, struct twin_stats *out);
+/* Add the frames dropped between workers and kernel, by reason. */
+void twins_drops(const struct twins *t, uint64_t sums[DROP_REASON_COUNT]);
 
 #endif

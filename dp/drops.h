@@ -36,7 +36,7 @@
 	/* classify, steer, fragments */                                                           \
 	X(NO_SERVICE, "no-service", "claimed by no service, and the interface has no twin")        \
 	X(STEER_RING_FULL, "steer-ring-full", "the owner worker's inbox was full")                 \
-	X(HOST_RING_FULL, "host-ring-full", "the queue to the twin was full")                      \
+	X(HOST_RING_FULL, "host-ring-full", "the queue to or from the twin was full")              \
 	X(HOST_INTERFACE_DOWN, "host-interface-down", "the twin did not take the packet")          \
 	X(FRAGMENT_TABLE_FULL, "fragment-table-full", "no room to remember or hold a fragment")    \
 	X(FRAGMENT_NO_FIRST, "fragment-no-first", "held fragment whose first fragment never came") \

@@ -482,6 +482,18 @@ compiler_next_settle(const struct compiler *c)
 	return next;
 }
 
+uint64_t
+compiler_pool_settle(const struct compiler *c, const char *pool)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_pools; i++) {
+		if (strcmp(c->pools[i]->name, pool) == 0)
+			return pool_settles_at(c->pools[i]);
+	}
+	return UINT64_MAX;
+}
+
 const struct network_target *
 compiler_targets(struct compiler *c, size_t *count)
 {
