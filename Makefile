@@ -49,6 +49,7 @@ CP_MAIN   := $(wildcard cp/main.c)
 TOOL_SRC  := $(sort $(wildcard tools/*.c))
 UNIT_SRC  := $(sort $(wildcard tests/unit/*.c))
 STAGE_SRC := $(sort $(wildcard tests/stage/*.c))
+CONTROL_SRC := $(sort $(wildcard tests/control/*.c))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -60,7 +61,7 @@ OBJS  := $(call obj,$(LIB_SRC) $(DP_SRC) $(CP_SRC) $(CP_MAIN) $(TOOL_SRC))
 PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: all test-programs print-cflags have-packages deps unit stage conf admin packets e2e fuzz fuzzers san lint check demo lab \
+.PHONY: all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san lint check demo lab \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -119,6 +120,9 @@ $(B)/unit-tests: $(call obj,$(UNIT_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 $(B)/stage-tests: $(call obj,$(STAGE_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
 
+$(B)/control-tests: $(call obj,$(CONTROL_SRC)) $(CP_A) $(DP_A) $(LIB_A)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
+
 SUITE_ENV = PENSTOCKD=$(abspath $(B)/penstockd) PENSTOCK=$(abspath $(B)/penstock) \
             BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
             ASAN_OPTIONS=$${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=1} \
@@ -129,10 +133,13 @@ unit: $(B)/unit-tests
 	@$(SUITE_ENV) $(B)/unit-tests
 stage: $(B)/stage-tests
 	@$(SUITE_ENV) $(B)/stage-tests
+control: $(B)/control-tests
+	@$(SUITE_ENV) $(B)/control-tests
 conf admin packets e2e: all
 	@$(SUITE_ENV) /usr/bin/python3 tests/$@/run.py
 
-test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-tests)
+test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-tests) \
+               $(if $(CONTROL_SRC),$(B)/control-tests)
 
 # libFuzzer needs clang. What a target found interesting is kept in tests/fuzz/corpus/NAME.
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)
@@ -188,7 +195,7 @@ help:
 	@echo 'sudo make check set up the machine, build, run every test; ends with N passed, N failed'
 	@echo 'sudo make lab   the lab of the demo, left standing; sudo make lab-down removes it'
 	@echo 'sudo make deps  install missing Debian packages, set hugepages'
-	@echo 'make unit stage conf admin packets e2e    one suite'
+	@echo 'make unit stage control conf admin packets e2e    one suite'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'
 	@echo 'make san        the suites under AddressSanitizer and UndefinedBehaviourSanitizer'
 	@echo 'make lint       the bounds on the code'

@@ -208,6 +208,7 @@ notify(struct network *n)
 	if (!n->important)
 		return;
 	n->important = false;
+	resolver_look(n->resolver);
 	n->changed(n->changed_arg);
 }
 

@@ -84,7 +84,7 @@ device_is(const struct interface_config *interface, const char *driver)
 static uint16_t
 mbuf_data_room(const struct config *config)
 {
-	uint32_t room = RTE_MBUF_DEFAULT_DATAROOM;
+	uint32_t room = RTE_MBUF_DEFAULT_DATAROOM, frame = 0;
 	bool xdp = false;
 	size_t i;
 
@@ -92,10 +92,11 @@ mbuf_data_room(const struct config *config)
 		const struct interface_config *interface = &config->interfaces[i];
 
 		xdp |= device_is(interface, "net_af_xdp");
-		room = RTE_MAX(room, interface->mtu + FRAME_OVERHEAD);
+		frame = RTE_MAX(frame, interface->mtu + FRAME_OVERHEAD);
 	}
-	if (xdp && room + XDP_HEADROOM > RTE_MBUF_DEFAULT_DATAROOM)
-		room = RTE_MIN(room + XDP_HEADROOM, XDP_ROOM_MAX);
+	room = RTE_MAX(room, frame + (xdp ? XDP_HEADROOM : 0));
+	if (xdp)
+		room = RTE_MIN(room, XDP_ROOM_MAX);
 	room = RTE_ALIGN_CEIL(room, 64) + RTE_PKTMBUF_HEADROOM;
 	return (uint16_t)RTE_MIN(room, (uint32_t)UINT16_MAX & ~63u);
 }
@@ -222,7 +223,7 @@ find_new_port(const struct dataplane *dp, uint16_t *port_id)
 }
 
 static int
-opening_probe(struct opening *o, const struct dataplane *dp)
+opening_probe(struct opening *o, struct dataplane *dp)
 {
 	int ret = opening_check(o);
 
@@ -237,6 +238,7 @@ opening_probe(struct opening *o, const struct dataplane *dp)
 				      "device \"%s\" is no network device, or its DPDK driver is "
 				      "not installed",
 				      o->interface->device);
+	dp->n_ports++; /* from here on ports_close has something to close */
 	ret = rte_eth_dev_info_get(o->port->port_id, &o->info);
 	if (ret)
 		return device_failed(o, ret, "ask");
@@ -457,7 +459,6 @@ open_port(struct opening *o, struct dataplane *dp)
 	ret = opening_probe(o, dp);
 	if (ret)
 		return ret;
-	dp->n_ports++; /* from here on ports_close has something to close */
 	numa = rte_eth_dev_socket_id(port->port_id);
 	port->numa = numa < 0 ? 0 : (uint16_t)numa;
 	ret = opening_configure(o);
@@ -556,10 +557,14 @@ ports_close(struct dataplane *dp)
 	eal_quiet_begin();
 	for (i = 0; i < dp->n_ports; i++) {
 		struct port *port = &dp->ports[i];
+		struct rte_eth_dev_info info = { 0 };
 
+		rte_eth_dev_info_get(port->port_id, &info);
 		rte_eth_promiscuous_disable(port->port_id);
 		rte_eth_dev_stop(port->port_id);
 		rte_eth_dev_close(port->port_id);
+		if (info.device)
+			rte_dev_remove(info.device);
 		drain(port->tx_shared);
 		drain(port->to_host);
 		port->tx_shared = port->to_host = NULL;

@@ -37,6 +37,7 @@ struct resolver {
 	struct kept *kept; /* sorted by target */
 	size_t n_kept;
 	size_t position; /* where the next tick goes on */
+	bool look;       /* at all of them, at the next tick */
 	unsigned int budget;
 	uint64_t warned;
 	struct recent recent[RECENT];
@@ -81,6 +82,26 @@ keep_one(struct resolver *r, struct kept *k, uint64_t now)
 		k->next = now + REFRESH + (uint64_t)rand() % SECOND;
 }
 
+/* One that was known at the last look may have to wait long for the next. */
+static void
+bring_forward(struct resolver *r, struct kept *k, uint64_t now)
+{
+	const struct network_target *t = &k->target;
+	const struct neighbour_entry *e;
+
+	if (k->next <= now + AGAIN)
+		return;
+	e = neighbours_find(r->neighbours, t->port, t->vlan, &t->addr);
+	if (!e || !neighbour_usable(e))
+		k->next = now;
+}
+
+void
+resolver_look(struct resolver *r)
+{
+	r->look = true;
+}
+
 static void
 on_tick(void *arg)
 {
@@ -89,6 +110,9 @@ on_tick(void *arg)
 	size_t looked, asked = 0;
 
 	r->budget = ASK_BUDGET;
+	for (looked = 0; r->look && looked < r->n_kept; looked++)
+		bring_forward(r, &r->kept[looked], now);
+	r->look = false;
 	for (looked = 0; looked < r->n_kept && asked < KEEP_BUDGET; looked++) {
 		struct kept *k = &r->kept[r->position];
 

@@ -25,5 +25,7 @@ void resolver_destroy(struct resolver *r);
 void resolver_ask(struct resolver *r, const struct network_target *target);
 /* Keep these resolved; the list is copied and replaces the earlier one. */
 void resolver_keep(struct resolver *r, const struct network_target *targets, size_t count);
+/* Neighbours have changed: ask soon for the kept ones that are no longer known. */
+void resolver_look(struct resolver *r);
 
 #endif

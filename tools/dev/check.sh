@@ -4,7 +4,7 @@
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
 #   check.sh              all steps
-#   check.sh STEP...      only these: build clang lint unit stage conf admin packets e2e san fuzz
+#   check.sh STEP...      only these: build clang lint unit stage control conf admin packets e2e san fuzz
 #
 # Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
 # line of this program is the sum. A suite that is missing, crashes, hangs or prints no such line
@@ -16,7 +16,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 
 logs=build/logs
 jobs=$(nproc)
-suites=(unit stage conf admin packets e2e)
+suites=(unit stage control conf admin packets e2e)
 passed=0
 failed=0
 table=()
@@ -81,7 +81,7 @@ show() {
 
 exists() {
 	case $1 in
-	unit | stage) compgen -G "tests/$1/*.c" >/dev/null ;;
+	unit | stage | control) compgen -G "tests/$1/*.c" >/dev/null ;;
 	*) [ -f "tests/$1/run.py" ] ;;
 	esac
 }
@@ -120,7 +120,7 @@ do_fuzz() {
 do_step() {
 	case $1 in
 	build | clang | lint | san | fuzz) "do_$1" ;;
-	unit | stage | conf | admin | packets | e2e) run_suite "" "$1" ;;
+	unit | stage | control | conf | admin | packets | e2e) run_suite "" "$1" ;;
 	*)
 		echo "check: there is no step '$1'" >&2
 		exit 2
@@ -129,7 +129,7 @@ do_step() {
 }
 
 steps=("$@")
-[ $# -gt 0 ] || steps=(build clang lint unit stage conf admin packets e2e san fuzz)
+[ $# -gt 0 ] || steps=(build clang lint unit stage control conf admin packets e2e san fuzz)
 for name in "${steps[@]}"; do
 	do_step "$name"
 	# Without programs nothing below can say anything new.
