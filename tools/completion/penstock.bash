@@ -11,6 +11,7 @@ _penstock()
 		_filedir
 		return
 		;;
+	--service | --limit) return ;;
 	esac
 
 	for ((i = 1; i < cword; i++)); do
@@ -30,7 +31,10 @@ _penstock()
 	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --socket" -- "$cur")) || _filedir ;;
 	show)
 		if [[ $cur == -* ]]; then
-			COMPREPLY=($(compgen -W "--json --watch --socket" -- "$cur"))
+			local options="--json --watch --socket"
+			[[ ${words[*]} == *" connections"* ]] && options+=" --service --limit"
+			[[ ${words[*]} == *" drops"* ]] && options+=" --service --all"
+			COMPREPLY=($(compgen -W "$options" -- "$cur"))
 		else
 			COMPREPLY=($(compgen -W "services pools backends connections interfaces
 				workers drops neighbours config" -- "$cur"))
@@ -46,7 +50,7 @@ _penstockd()
 	_init_completion || return
 
 	case $prev in
-	--config | --socket) _filedir ;;
-	*) COMPREPLY=($(compgen -W "--config --socket --foreground --help --version" -- "$cur")) ;;
+	--config | --socket | --check) _filedir ;;
+	*) COMPREPLY=($(compgen -W "--config --socket --foreground --check --help --version" -- "$cur")) ;;
 	esac
 } && complete -F _penstockd penstockd
