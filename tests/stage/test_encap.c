@@ -32,6 +32,7 @@ test_sources(void)
 	struct fixture *f = vector_fixture(v);
 	unsigned int hits[SOURCES] = { 0 }, i;
 	struct burst b = { 0 };
+	uint32_t again = 0;
 
 	f->backends[0].sources_first = (uint16_t)f->snapshot.n_sources;
 	f->backends[0].sources_count = SOURCES;
@@ -39,7 +40,7 @@ test_sources(void)
 		f->sources[f->snapshot.n_sources++].addr = addr_from_v4(i);
 	for (i = 0; i < 8000; i++) {
 		struct packet *p = vector_receive(f, v, &b);
-		uint32_t src, again = 0;
+		uint32_t src;
 
 		p->flow_hash = i / 2;
 		stage_rewrite(f->worker, &b);
