@@ -2,14 +2,14 @@
 /*
  * Stage parse: from mbuf to struct packet, trusting nothing.
  *
- *     frame:  | Ethernet | 802.1Q | IP, options, extension headers | transport | payload | padding
- * | 0                   l3                               l4          l3 + ip_len
+ *     | Ethernet | 802.1Q | IP, options, extensions | transport | payload | padding |
+ *     0                   l3                        l4                    l3 + ip_len
  *
  * Every read is preceded by a check against head.len: the bytes that are both in the first segment
  * and in the IP packet. What is malformed is dropped by name; what is sound but no service's
  * business goes to the host.
  */
-#include <netinet/in.h>
+#include "dp/l4/parse.h"
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -24,71 +24,9 @@
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_IPV6 0x86dd
 
-#define IPV4_HEADER       20
-#define IPV6_HEADER       40
-#define FRAGMENT_HEADER   8
-#define TCP_HEADER        20
-#define UDP_HEADER        8
-#define ICMP_HEADER       8
-#define INNER_L4          8 /* what an ICMP error must carry of the transport header (RFC 792) */
-#define IP_MAX            65535
-#define CHAIN_MAX_HEADERS 8
-#define CHAIN_MAX_BYTES   512
-
-#define IPV4_DF          0x4000
-#define IPV4_MF          0x2000
-#define IPV4_OFFSET      0x1fff
-#define IPV6_MF          0x0001
-#define IPV6_OFFSET      0xfff8
-#define ICMP4_ECHO       8
-#define ICMP6_ECHO       128
-#define ICMP6_ERROR_LAST 4
-
-/* The readable part of a frame. */
-struct head {
-	const uint8_t *data;
-	uint32_t len; /* bytes that may be read: of the first segment, and of the IP packet once its
-			 length is known */
-	uint32_t frame; /* bytes of the whole frame */
-};
-
-static inline bool
-readable(const struct head *h, uint32_t off, uint32_t n)
-{
-	return off + n <= h->len;
-}
-
-static inline uint16_t
-get16(const struct head *h, uint32_t off)
-{
-	return (uint16_t)(h->data[off] << 8 | h->data[off + 1]);
-}
-
-/* As on the wire. */
-static inline uint16_t
-raw16(const struct head *h, uint32_t off)
-{
-	uint16_t v;
-
-	memcpy(&v, h->data + off, sizeof(v));
-	return v;
-}
-
-static inline uint32_t
-raw32(const struct head *h, uint32_t off)
-{
-	uint32_t v;
-
-	memcpy(&v, h->data + off, sizeof(v));
-	return v;
-}
-
-static void
-to_host(struct packet *p)
-{
-	p->flags |= PACKET_HOST_ONLY;
-	p->verdict = VERDICT_HOST;
-}
+#define TCP_HEADER 20
+#define UDP_HEADER 8
+#define IP_MAX     65535
 
 static inline bool
 is_group(const struct addr *a)
@@ -143,7 +81,7 @@ parse_ethernet(const struct snapshot_port *port, struct packet *p, const struct 
 		p->l3 += RTE_VLAN_HLEN;
 	}
 	if (h->data[0] & 1) {
-		to_host(p);
+		parse_to_host(p);
 		return 0;
 	}
 	if (!mac_is_ours(port, h->data)) {
@@ -152,196 +90,13 @@ parse_ethernet(const struct snapshot_port *port, struct packet *p, const struct 
 	}
 	if ((type != ETHERTYPE_IPV4 && type != ETHERTYPE_IPV6) ||
 	    !(port->vlans[p->vlan >> 6] >> (p->vlan & 63) & 1)) {
-		to_host(p);
+		parse_to_host(p);
 		return 0;
 	}
 	return type;
 }
 
-/* ---- IPv6 extension headers ---- */
-
-enum chain_end {
-	CHAIN_UPPER,   /* off is at an upper-layer header, proto says which */
-	CHAIN_LATER,   /* off is at a later fragment's payload */
-	CHAIN_FOREIGN, /* nothing that we look into: the host's */
-	CHAIN_SHORT,   /* ends before its end */
-	CHAIN_BAD,     /* against RFC 8200, or more than we walk */
-};
-
-struct chain {
-	uint32_t off;
-	uint32_t frag_off; /* 0: no fragment header */
-	uint8_t proto;
-};
-
-/* Bytes of the extension header at off, or 0 if that is not one of those with a length. */
-static uint32_t
-extension_length(const struct head *h, uint8_t proto, uint32_t off)
-{
-	switch (proto) {
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_DSTOPTS:
-		return ((uint32_t)h->data[off + 1] + 1) * 8;
-	case IPPROTO_AH:
-		return ((uint32_t)h->data[off + 1] + 2) * 4;
-	case IPPROTO_FRAGMENT:
-		return FRAGMENT_HEADER;
-	default:
-		return 0;
-	}
-}
-
-static bool
-is_extension(uint8_t proto)
-{
-	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS ||
-	       proto == IPPROTO_AH || proto == IPPROTO_FRAGMENT;
-}
-
-/* Walk from the header `proto` at c->off. Bounded in headers and bytes. */
-static enum chain_end
-walk_chain(const struct head *h, struct chain *c)
-{
-	uint32_t start = c->off;
-	unsigned int headers = 0;
-
-	while (is_extension(c->proto)) {
-		uint32_t len;
-
-		if (headers++ == CHAIN_MAX_HEADERS)
-			return CHAIN_BAD;
-		/* Hop-by-hop options stand first or nowhere (RFC 8200 4.1). */
-		if (c->proto == IPPROTO_HOPOPTS && c->off != start)
-			return CHAIN_BAD;
-		if (!readable(h, c->off, 8))
-			return CHAIN_SHORT;
-		len = extension_length(h, c->proto, c->off);
-		if (c->off + len - start > CHAIN_MAX_BYTES)
-			return CHAIN_BAD;
-		if (!readable(h, c->off, len))
-			return CHAIN_SHORT;
-		/* With segments left the destination is not the one that the header names. */
-		if (c->proto == IPPROTO_ROUTING && h->data[c->off + 3] != 0)
-			return CHAIN_FOREIGN;
-		if (c->proto == IPPROTO_FRAGMENT) {
-			if (c->frag_off)
-				return CHAIN_BAD;
-			c->frag_off = c->off;
-		}
-		c->proto = h->data[c->off];
-		c->off += len;
-		if (c->frag_off && c->frag_off + FRAGMENT_HEADER == c->off &&
-		    (get16(h, c->frag_off + 2) & IPV6_OFFSET))
-			return CHAIN_LATER;
-	}
-	return CHAIN_UPPER;
-}
-
-/* ---- inside an ICMP error ---- */
-
-/* What the embedded packet says of itself. */
-struct inner {
-	struct addr src, dst;
-	uint32_t l4;
-	uint8_t proto;
-	bool fragment;
-	bool foreign; /* sound, but not of a flow that we could know */
-};
-
-static bool
-parse_inner_v4(const struct head *h, uint32_t off, struct inner *in)
-{
-	uint32_t header;
-	uint16_t frag;
-
-	if (!readable(h, off, IPV4_HEADER))
-		return false;
-	header = (h->data[off] & 0x0fu) * 4;
-	if (h->data[off] >> 4 != 4 || header < IPV4_HEADER || get16(h, off + 2) < header)
-		return false;
-	frag = get16(h, off + 6);
-	in->src = addr_from_v4(raw32(h, off + 12));
-	in->dst = addr_from_v4(raw32(h, off + 16));
-	in->proto = h->data[off + 9];
-	in->l4 = off + header;
-	in->fragment = (frag & (IPV4_MF | IPV4_OFFSET)) != 0;
-	in->foreign = (frag & IPV4_OFFSET) != 0;
-	return readable(h, off, header);
-}
-
-static bool
-parse_inner_v6(const struct head *h, uint32_t off, struct inner *in)
-{
-	struct chain c = { .off = off + IPV6_HEADER };
-	enum chain_end end;
-
-	if (!readable(h, off, IPV6_HEADER) || h->data[off] >> 4 != 6)
-		return false;
-	in->src = addr_from_v6(h->data + off + 8);
-	in->dst = addr_from_v6(h->data + off + 24);
-	c.proto = h->data[off + 6];
-	end = walk_chain(h, &c);
-	if (end == CHAIN_SHORT || end == CHAIN_BAD)
-		return false;
-	in->l4 = c.off;
-	in->proto = c.proto;
-	in->fragment = c.frag_off && (get16(h, c.frag_off + 2) & (IPV6_MF | IPV6_OFFSET));
-	/* A mapped address would be taken for IPv4. */
-	in->foreign = end != CHAIN_UPPER || addr_is_v4(&in->src) || addr_is_v4(&in->dst);
-	return true;
-}
-
-/* The tuple becomes that of the embedded packet, turned round. */
-static void
-parse_icmp_error(struct packet *p, const struct head *h)
-{
-	uint32_t off = (uint32_t)p->l4 + ICMP_HEADER;
-	struct inner in = { 0 };
-	bool sound;
-
-	sound = p->flags & PACKET_V4 ? parse_inner_v4(h, off, &in) : parse_inner_v6(h, off, &in);
-	if (!sound) {
-		packet_drop(p, DROP_ICMP_INNER);
-		return;
-	}
-	if (in.foreign || (in.proto != IPPROTO_TCP && in.proto != IPPROTO_UDP) ||
-	    addr_is_martian(&in.src) || addr_is_martian(&in.dst)) {
-		to_host(p);
-		return;
-	}
-	if (!readable(h, in.l4, INNER_L4)) {
-		packet_drop(p, DROP_ICMP_INNER);
-		return;
-	}
-	p->flags |= PACKET_ICMP_ERROR | (in.fragment ? PACKET_INNER_FRAGMENT : 0);
-	p->inner_l3 = (uint16_t)off;
-	p->inner_l4 = (uint16_t)in.l4;
-	p->tuple.src = in.dst;
-	p->tuple.dst = in.src;
-	p->tuple.sport = raw16(h, in.l4 + 2);
-	p->tuple.dport = raw16(h, in.l4);
-	p->tuple.proto = in.proto;
-}
-
-static bool
-is_icmp_error(const struct packet *p, uint8_t type)
-{
-	/* Redirects (5) concern the host's routes. */
-	if (p->flags & PACKET_V4)
-		return type == 3 || type == 4 || type == 11 || type == 12;
-	return type >= 1 && type <= ICMP6_ERROR_LAST;
-}
-
 /* ---- transport ---- */
-
-/* A first fragment carries its whole transport header, or it is made to slip through (RFC 1858,
- * RFC 7112). */
-static void
-drop_short(struct packet *p, enum drop_reason whole)
-{
-	packet_drop(p, p->flags & PACKET_FRAGMENT ? DROP_FRAGMENT_MALFORMED : whole);
-}
 
 static void
 parse_tcp(struct packet *p, const struct head *h)
@@ -349,7 +104,7 @@ parse_tcp(struct packet *p, const struct head *h)
 	uint32_t header;
 
 	if (!readable(h, p->l4, TCP_HEADER)) {
-		drop_short(p, DROP_L4_TRUNCATED);
+		parse_drop_short(p, DROP_L4_TRUNCATED);
 		return;
 	}
 	header = (h->data[p->l4 + 12] >> 4) * 4u;
@@ -358,7 +113,7 @@ parse_tcp(struct packet *p, const struct head *h)
 		return;
 	}
 	if (!readable(h, p->l4, header)) {
-		drop_short(p, DROP_TCP_OFFSET);
+		parse_drop_short(p, DROP_TCP_OFFSET);
 		return;
 	}
 	p->tuple.sport = raw16(h, p->l4);
@@ -373,7 +128,7 @@ parse_udp(struct packet *p, const struct head *h)
 	uint16_t len;
 
 	if (!readable(h, p->l4, UDP_HEADER)) {
-		drop_short(p, DROP_L4_TRUNCATED);
+		parse_drop_short(p, DROP_L4_TRUNCATED);
 		return;
 	}
 	len = get16(h, p->l4 + 4u);
@@ -383,23 +138,6 @@ parse_udp(struct packet *p, const struct head *h)
 	}
 	p->tuple.sport = raw16(h, p->l4);
 	p->tuple.dport = raw16(h, p->l4 + 2u);
-}
-
-static void
-parse_icmp(struct packet *p, const struct head *h)
-{
-	uint8_t echo = p->flags & PACKET_V4 ? ICMP4_ECHO : ICMP6_ECHO;
-
-	if (!readable(h, p->l4, ICMP_HEADER)) {
-		drop_short(p, DROP_L4_TRUNCATED);
-		return;
-	}
-	if (p->flags & PACKET_FRAGMENT)
-		to_host(p);
-	else if (is_icmp_error(p, h->data[p->l4]))
-		parse_icmp_error(p, h);
-	else
-		p->flags |= h->data[p->l4] == echo ? PACKET_ECHO_REQUEST : PACKET_ICMP_OTHER;
 }
 
 static void
@@ -413,7 +151,7 @@ parse_transport(struct packet *p, const struct head *h)
 	else if (p->ip_proto == (p->flags & PACKET_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
 		parse_icmp(p, h);
 	else
-		to_host(p);
+		parse_to_host(p);
 }
 
 /* ---- IP ---- */
@@ -429,7 +167,7 @@ check_addresses(struct packet *p, bool solicits)
 	bool group = is_group(dst);
 
 	if (is_unspecified(src) && (group || solicits)) {
-		to_host(p);
+		parse_to_host(p);
 		return false;
 	}
 	if (addr_is_martian(src) || (!v4 && addr_is_v4(src))) {
@@ -441,7 +179,7 @@ check_addresses(struct packet *p, bool solicits)
 		return false;
 	}
 	if (group) {
-		to_host(p);
+		parse_to_host(p);
 		return false;
 	}
 	if (addr_is_martian(dst)) {
@@ -546,7 +284,7 @@ parse_ipv4(struct packet *p, struct head *h)
 	if (offset == 8 && p->ip_proto == IPPROTO_TCP)
 		packet_drop(p, DROP_FRAGMENT_MALFORMED);
 	else if (p->ip_proto != IPPROTO_TCP && p->ip_proto != IPPROTO_UDP)
-		to_host(p);
+		parse_to_host(p);
 }
 
 /* The fragment header that the walk found. False: dropped. */
@@ -568,7 +306,7 @@ static void
 parse_ipv6_chain(struct packet *p, const struct head *h)
 {
 	struct chain c = { .off = p->l3 + IPV6_HEADER, .proto = h->data[p->l3 + 6] };
-	enum chain_end end = walk_chain(h, &c);
+	enum chain_end end = is_extension(c.proto) ? parse_chain(h, &c) : CHAIN_UPPER;
 
 	p->l4 = (uint16_t)c.off;
 	p->ip_proto = c.proto;
@@ -582,13 +320,13 @@ parse_ipv6_chain(struct packet *p, const struct head *h)
 	case CHAIN_LATER:
 		/* Behind an extension header may be anything; the first fragment knows. */
 		if (c.proto != IPPROTO_TCP && c.proto != IPPROTO_UDP && !is_extension(c.proto))
-			to_host(p);
+			parse_to_host(p);
 		break;
 	case CHAIN_FOREIGN:
-		to_host(p);
+		parse_to_host(p);
 		break;
 	case CHAIN_SHORT:
-		drop_short(p, DROP_IP6_EXTENSION);
+		parse_drop_short(p, DROP_IP6_EXTENSION);
 		break;
 	case CHAIN_BAD:
 		packet_drop(p, DROP_IP6_EXTENSION);
