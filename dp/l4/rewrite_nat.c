@@ -6,6 +6,9 @@
  *   forward       keep | local      backend           nat | full-nat
  *   reply         service           keep | client
  *
+ * With full-nat even an error by a router comes from our local address: the backend's network knows
+ * no other.
+ *
  * An ICMP error travels in one direction and quotes a packet that travelled in the other, as it
  * looked beyond us. The receiver knows that packet as it looked before us, so inside the quote the
  * same change applies MIRRORED: what becomes the error's destination becomes the quoted packet's

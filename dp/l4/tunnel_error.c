@@ -17,6 +17,7 @@
 #include <rte_ip.h>
 
 #include "dp/l4/bytes.h"
+#include "dp/l4/classify.h"
 #include "dp/l4/icmp.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/rewrite.h"
@@ -113,14 +114,6 @@ client_packet(const struct packet *p, const struct quoted *outer, uint16_t end,
 	return v4 == (protocol == IPPROTO_IPIP) && client->behind + QUOTED_L4_MIN <= end;
 }
 
-static bool
-destination_is(const struct snapshot *s, const struct addr *a, uint32_t flags)
-{
-	uint32_t i = lpm_lookup(s->destination_lpm, a);
-
-	return i < s->n_destinations && s->destinations[i].flags & flags;
-}
-
 /* Where the ICMP message ends, or 0 if its headers are not all there. */
 static uint16_t
 message_end(const struct packet *p)
@@ -151,9 +144,9 @@ tunnel_error_translate(struct worker *w, struct packet *p)
 	    !read_quoted(p, (uint16_t)(p->l4 + ICMP_HEADER), end, &outer) ||
 	    !addr_equal(&message.dst, &outer.src) || !client_packet(p, &outer, end, &client))
 		return false;
-	if (!destination_is(s, &outer.src, DESTINATION_LOCAL | DESTINATION_OWN) ||
-	    !destination_is(s, &client.dst, DESTINATION_SERVICE) || addr_is_martian(&client.src) ||
-	    !checksum_right(p))
+	if (!(classify_destination_flags(s, &outer.src) & (DESTINATION_LOCAL | DESTINATION_OWN)) ||
+	    !(classify_destination_flags(s, &client.dst) & DESTINATION_SERVICE) ||
+	    addr_is_martian(&client.src) || !checksum_right(p))
 		return false;
 
 	v4 = addr_is_v4(&client.dst);
