@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What runs inside the lab's namespaces: a server that says who it is and whom it sees, and clients that count.
+
+  peer.py serve NAME              TCP and UDP on port 9000: answers `NAME ADDRESS PORT LENGTH SHA256`, for each line or datagram
+  peer.py udp ADDRESS SIZE        one datagram of SIZE bytes; prints the answer
+  peer.py hold ADDRESS COUNT SECONDS FROM...   COUNT connections (from these source addresses in turn) that exchange a line each half second;
+                                  prints `ready` when all are open, then one JSON line: for each connection who served it and how it ended
+  peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts
+"""
+import hashlib
+import http.client
+import json
+import selectors
+import socket
+import sys
+import threading
+import time
+
+PORT = 9000
+
+
+def answer(name, peer, data):
+    host = peer[0][7:] if peer[0].startswith("::ffff:") else peer[0]
+    return f"{name} {host} {peer[1]} {len(data)} {hashlib.sha256(data).hexdigest()[:16]}\n".encode()
+
+
+def serve(name):
+    tcp = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    tcp.bind(("::", PORT))
+    tcp.listen(1024)
+    # One socket for each family: an answer must leave from the address that was asked, which UDP sockets bound to "any" do only with
+    # packet information switched on.
+    selector = selectors.DefaultSelector()
+    selector.register(tcp, selectors.EVENT_READ, ("accept", tcp))
+    for family, option in ((socket.AF_INET, (socket.IPPROTO_IP, 8)), (socket.AF_INET6, (socket.IPPROTO_IPV6, 49))):
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        udp.setsockopt(*option, 1)
+        udp.setsockopt(*((socket.IPPROTO_IP, 15) if family == socket.AF_INET else (socket.IPPROTO_IPV6, 78)), 1)  # FREEBIND: service prefixes
+        udp.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", PORT))
+        selector.register(udp, selectors.EVENT_READ, ("udp", udp))
+    while True:
+        for key, _ in selector.select():
+            kind, sock = key.data
+            if kind == "accept":
+                connection, _ = sock.accept()
+                selector.register(connection, selectors.EVENT_READ, ("tcp", connection))
+            elif kind == "udp":
+                data, control, _, peer = sock.recvmsg(65536, 1024)
+                sock.sendmsg([answer(name, peer, data)], reply_info(control), 0, peer)
+            else:
+                try:
+                    data = sock.recv(65536)
+                    if data:
+                        sock.sendall(answer(name, sock.getpeername(), data))
+                except OSError:
+                    data = b""
+                if not data:
+                    selector.unregister(sock)
+                    sock.close()
+
+
+def reply_info(control):
+    """The control message that makes the answer come from the address that was asked (IP_PKTINFO, IPV6_PKTINFO)."""
+    for level, kind, data in control:
+        if (level, kind) == (socket.IPPROTO_IP, 8):  # ifindex, spec_dst, addr
+            return [(level, kind, b"\0\0\0\0" + data[8:12] + b"\0\0\0\0")]
+        if (level, kind) == (socket.IPPROTO_IPV6, 50):  # addr, ifindex
+            return [(level, kind, data[:16] + b"\0\0\0\0")]
+    return []
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def udp(address, size):
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.settimeout(1)
+    data = bytes(i % 251 for i in range(size))
+    for _ in range(5):
+        sock.sendto(data, (address, PORT))
+        try:
+            reply, peer = sock.recvfrom(65536)
+        except TimeoutError:
+            continue
+        print(peer[0], reply.decode().strip(), hashlib.sha256(data).hexdigest()[:16])
+        return 0
+    return 1
+
+
+def exchange(connection, results, index, end):
+    """Lines to and fro until the end; results[index] = [server, source port that it saw, error]."""
+    server = None
+    try:
+        while time.monotonic() < end:
+            connection.sendall(b"x\n")
+            words = connection.recv(4096).decode().split()
+            if not words:
+                results[index] = [server, None, "closed"]
+                return
+            if server and words[0] != server:
+                results[index] = [server, None, f"moved to {words[0]}"]
+                return
+            server = words[0]
+            results[index] = [server, int(words[2]), None]
+            time.sleep(0.5)
+    except OSError as error:
+        results[index] = [server, None, str(error)]
+
+
+def hold(address, count, seconds, sources):
+    end = time.monotonic() + seconds
+    connections, results = [], [[None, None, "never answered"] for _ in range(count)]
+    for i in range(count):
+        source = (sources[i % len(sources)], 0) if sources else None
+        connection = socket.create_connection((address, PORT), 10, source)
+        connection.settimeout(10)
+        connections.append(connection)
+    threads = [threading.Thread(target=exchange, args=(c, results, i, end)) for i, c in enumerate(connections)]
+    for thread in threads:
+        thread.start()
+    while any(result[0] is None and result[2] == "never answered" for result in results) and time.monotonic() < end:
+        time.sleep(0.05)
+    print("ready", flush=True)
+    for thread in threads:
+        thread.join()
+    print(json.dumps([[c.getsockname()[0]] + r for c, r in zip(connections, results)]))
+    return 0
+
+
+def load(address, seconds):
+    counts = {"ok": 0, "failed": 0}
+    errors, lock = [], threading.Lock()
+    end = time.monotonic() + seconds
+
+    def work():
+        while time.monotonic() < end:
+            try:
+                connection = http.client.HTTPConnection(address, 80, timeout=8)
+                connection.request("GET", "/")
+                body = connection.getresponse().read()
+                connection.close()
+                good = body.startswith(b"b")
+                text = body.decode()
+            except OSError as error:
+                good, text = False, str(error)
+            with lock:
+                counts["ok" if good else "failed"] += 1
+                if not good:
+                    errors.append(text)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    print("ready", flush=True)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(json.dumps({**counts, "errors": errors[:5]}))
+    return 0
+
+
+def main():
+    words = sys.argv[1:]
+    if words[0] == "serve":
+        return serve(words[1])
+    if words[0] == "udp":
+        return udp(words[1], int(words[2]))
+    if words[0] == "hold":
+        return hold(words[1], int(words[2]), float(words[3]), words[4:])
+    return load(words[1], float(words[2]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every mode, both families, TCP and UDP: content, who serves, whom the server sees, large datagrams, uploads."""
+import hashlib
+
+from bed import MODES, Bed, expect, group, vip
+from topology import CLIENT4, CLIENT6
+
+SOURCES = {4: "10.2.0.", 6: "2001:db8:2::1"}
+
+
+def check_seen(mode, family, seen):
+    """The server sees the client itself; with full-nat one of Penstock's source addresses."""
+    client = CLIENT4 if family == 4 else CLIENT6
+    if mode == "full-nat":
+        expect(seen.startswith(SOURCES[family]), f"the server sees {seen}, which is no source address of ours")
+    else:
+        expect(seen == client, f"the server sees {seen}, not the client {client}")
+
+
+def http(mode, family):
+    def test(bed):
+        before = bed.service(f"{mode}-{family}-web")
+        names = {bed.curl(vip(mode, family)).strip() for _ in range(12)}
+        expect(names <= {"b1", "b2", "b3"} and len(names) > 1, f"answers of {names}")
+        after = bed.service(f"{mode}-{family}-web")
+        expect(after["packets_in"] >= before["packets_in"] + 12 * 4, "the service's counter did not see the requests")
+        replies = after["packets_out"] - before["packets_out"]
+        expect((replies >= 12 * 3) == (mode in ("nat", "full-nat")), f"{replies} packets went back through Penstock")
+    return test
+
+
+def download(mode, family):
+    def test(bed):
+        got = bed.lab.where + "/got"
+        bed.curl(vip(mode, family), "/big", "-o", got)
+        sums = [hashlib.sha256(open(path, "rb").read()).hexdigest() for path in (got, bed.lab.where + "/www/big")]
+        expect(sums[0] == sums[1], "the download differs from the original")
+    return test
+
+
+def line(mode, family):
+    def test(bed):
+        text = bed.peer("hold", vip(mode, family), 1, 1)
+        expect('null]]' in text, f"the connection broke: {text}")
+    return test
+
+
+def udp(mode, family, size):
+    def test(bed):
+        source, server, seen, _, length, got, sent = bed.peer("udp", vip(mode, family), size).split()
+        expect(source == vip(mode, family), f"the answer came from {source}")
+        expect(server in ("b1", "b2", "b3"), f"{server} answered")
+        expect(int(length) == size and got == sent, f"{length} of {size} bytes arrived, or other ones")
+        check_seen(mode, family, seen)
+    return test
+
+
+def upload(mode, family):
+    """Full-sized segments towards the backend: where a tunnel adds to them, the client must learn a smaller path MTU."""
+    def test(bed):
+        address = vip(mode, family)
+        bed.client("sh", "-c", "printf 'x%.0s' $(seq 1 200000) > /tmp/upload." + bed.lab.name)
+        host = f"[{address}]" if ":" in address else address
+        # nginx refuses the body (405), but reads it first
+        code = bed.client("curl", "-s", "-m", "20", "-o", "/dev/null", "-w", "%{http_code} %{size_upload}", "--data-binary",
+                          "@/tmp/upload." + bed.lab.name, f"http://{host}/big")
+        bed.client("rm", "-f", "/tmp/upload." + bed.lab.name)
+        expect(code.split() == ["405", "200000"], f"upload: {code}")
+    return test
+
+
+def add_all(register, modes, kinds):
+    for mode in modes:
+        for family in (4, 6):
+            for kind, make in kinds.items():
+                test = make(mode, family)
+                test.__name__ = f"{mode}, IPv{family}, {kind}"
+                register(test)
+
+
+KINDS = {
+    "http": http,
+    "download": download,
+    "kept connection": line,
+    "udp": lambda mode, family: udp(mode, family, 100),
+    "udp in fragments": lambda mode, family: udp(mode, family, 5000),
+    "upload": upload,
+}
+
+add_all(group("modes, one worker", Bed), MODES, KINDS)
+add_all(group("modes, two workers", lambda: Bed(workers="0, 1")), ("nat", "full-nat", "gue", "l2"),
+        {"http": http, "udp": KINDS["udp"], "udp in fragments": KINDS["udp in fragments"]})
+add_all(group("modes, AF_PACKET", lambda: Bed(driver="af_packet")), ("nat", "gue"), {"http": http, "download": download})
