@@ -147,10 +147,10 @@ on_look(void *arg)
 	struct twins *t = arg;
 	uint64_t now = loop_now();
 	bool carried = false;
-	uint8_t port;
+	uint32_t port;
 
 	for (port = 0; port < t->dp->n_ports; port++)
-		carried |= carry_port(t, port);
+		carried |= carry_port(t, (uint8_t)port);
 	if (carried)
 		t->busy_until = now + BUSY_LASTS;
 	loop_timer_arm(t->timer, now + (now < t->busy_until ? LOOK_BUSY : LOOK_IDLE));
