@@ -86,11 +86,9 @@ connection_begin(struct worker *w, uint32_t index, const struct packet *p)
 {
 	struct connection *c = connection_at(w->connections, index);
 
-	/* What is not a SYN belongs to a connection that began elsewhere: before a restart, or
-	 * before its row moved. */
-	c->state = CONNECTION_ESTABLISHED;
-	if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
-		c->state = CONNECTION_OPENING;
+	/* An ACK shows at once that the handshake was before: before a restart of ours, or before
+	 * the row moved. */
+	c->state = CONNECTION_OPENING;
 	c->state = next_state(c, p);
 	c->deadline = w->now + state_timeout(&w->snapshot->services[c->service], c->state);
 }

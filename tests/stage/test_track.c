@@ -206,8 +206,28 @@ test_fins(void)
 	CU_ASSERT_EQUAL(flow_send(f, TCP, t, TCP_ACK)->verdict, VERDICT_CONTINUE);
 	CU_ASSERT_EQUAL(state_of(f, &t), CONNECTION_CLOSING);
 	CU_ASSERT_EQUAL(left(f, &t), 30 * SECOND);
-	/* The timer has come nearer with the deadline. */
 	f->worker->now += 31 * SECOND;
+	connections_expire(f->worker);
+	CU_ASSERT_EQUAL(connections_live(f->worker->connections), 0);
+	flow_fixture_destroy(f);
+}
+
+/* The timer stands at the end of the established timeout, and comes nearer with the deadline. */
+static void
+test_timer_comes_nearer(void)
+{
+	struct fixture *f = three_services();
+	struct tuple t = client(IPPROTO_TCP);
+
+	flow_send(f, TCP, t, TCP_SYN);
+	flow_send(f, TCP, t, TCP_ACK);
+	f->worker->now += 40 * SECOND;
+	connections_expire(f->worker); /* the timer of the handshake goes off and is set anew */
+	flow_send(f, TCP, t, TCP_RST);
+	f->worker->now += 30 * SECOND - 1;
+	connections_expire(f->worker);
+	CU_ASSERT_EQUAL(connections_live(f->worker->connections), 1);
+	f->worker->now += SECOND / 5;
 	connections_expire(f->worker);
 	CU_ASSERT_EQUAL(connections_live(f->worker->connections), 0);
 	flow_fixture_destroy(f);
@@ -519,6 +539,10 @@ test_service_changes(void)
 	CU_ASSERT_EQUAL(flow_connection(f, &t)->service, DSR);
 	CU_ASSERT_EQUAL(f->worker->service_stats[TCP].connections_ended, 1);
 	CU_ASSERT_EQUAL(connections_live(f->worker->connections), 1);
+	establish(f, TCP, t);
+	CU_ASSERT_EQUAL(flow_send(f, UDP, t, TCP_ACK)->backend, 1);
+	CU_ASSERT_EQUAL(flow_connection(f, &t)->service, UDP);
+	CU_ASSERT_EQUAL(connections_live(f->worker->connections), 1);
 	CU_ASSERT_TRUE(flow_invariant(f));
 	flow_fixture_destroy(f);
 }
@@ -547,6 +571,7 @@ test_track_register(void)
 		{ "handshake", test_handshake },
 		{ "half open no longer than established", test_short_established },
 		{ "FIN of both sides", test_fins },
+		{ "a deadline that comes nearer", test_timer_comes_nearer },
 		{ "FIN of the backend first", test_fins_other_order },
 		{ "DSR: FIN of the client", test_fin_dsr },
 		{ "RST", test_rst },
