@@ -11,11 +11,10 @@
  */
 #include <netinet/in.h>
 
-#include <rte_ip.h>
-
 #include "dp/l4/bytes.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/rewrite.h"
+#include "dp/l4/segments.h"
 
 #define OUTER_HOPS     64
 #define GUE_PORT       6080
@@ -168,13 +167,10 @@ carried_sum(const struct packet *p)
 {
 	const uint8_t *ip = packet_at(p, p->l3);
 	bool v4 = p->flags & PACKET_V4;
-	uint16_t sum = 0;
 	uint64_t pseudo;
 
-	if (!transport_covers_all(p, packet_at(p, p->l4), v4)) {
-		(void)rte_raw_cksum_mbuf(p->mbuf, p->l3, p->ip_len, &sum);
-		return sum;
-	}
+	if (!transport_covers_all(p, packet_at(p, p->l4), v4))
+		return csum_mbuf(p->mbuf, p->l3, p->ip_len);
 	pseudo = htons(p->ip_proto);
 	if (v4) { /* a valid header sums up to zero */
 		pseudo += csum_add_bytes(htons((uint16_t)(p->ip_len - IP4_HEADER)), ip + 12, 8);

@@ -3,13 +3,12 @@
 
 #include <netinet/in.h>
 
-#include <rte_ip.h>
-
 #include "dp/l4/bytes.h"
 #include "dp/l4/connection.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/rate.h"
 #include "dp/l4/rewrite.h"
+#include "dp/l4/segments.h"
 #include "dp/l4/stages.h"
 
 /* Per worker: a thousand a second, a hundred at once. */
@@ -60,16 +59,15 @@ static void
 write_icmp(struct packet *p, const struct icmp_error *e, bool v4, uint16_t len)
 {
 	uint8_t *icmp = packet_at(p, p->l4);
-	uint64_t pseudo = v4 ? 0 : csum_pseudo(&e->src, &e->dst, IPPROTO_ICMPV6, len);
-	uint16_t sum = 0;
+	uint64_t sum = v4 ? 0 : csum_pseudo(&e->src, &e->dst, IPPROTO_ICMPV6, len);
 
 	icmp[0] = e->type;
 	icmp[1] = e->code;
 	put16(icmp + 2, 0);
 	put16(icmp + 4, 0); /* ICMPv6 has the MTU in 32 bits, ICMP in the lower 16 of them */
 	put16(icmp + 6, htons(e->mtu));
-	(void)rte_raw_cksum_mbuf(p->mbuf, p->l4, len, &sum);
-	put16(icmp + 2, (uint16_t)~csum_fold(pseudo + sum));
+	sum += csum_mbuf(p->mbuf, p->l4, len);
+	put16(icmp + 2, (uint16_t)~csum_fold(sum));
 }
 
 bool

@@ -142,23 +142,3 @@ nexthop_frame(struct worker *w, struct packet *p, const struct nexthop *hop, uns
 	p->verdict = VERDICT_TRANSMIT;
 	return frame + hop->header_len + 2;
 }
-
-void
-mbuf_cut(struct rte_mbuf *m, uint32_t len)
-{
-	struct rte_mbuf *seg = m;
-	uint32_t left = len;
-
-	if (len >= m->pkt_len)
-		return;
-	m->pkt_len = len;
-	m->nb_segs = 1;
-	while (left > seg->data_len) {
-		left -= seg->data_len;
-		seg = seg->next;
-		m->nb_segs++;
-	}
-	seg->data_len = (uint16_t)left;
-	rte_pktmbuf_free(seg->next);
-	seg->next = NULL;
-}

@@ -34,7 +34,4 @@ void nexthop_back(struct worker *w, const struct packet *p, struct nexthop *back
 uint8_t *nexthop_frame(struct worker *w, struct packet *p, const struct nexthop *hop,
 		       unsigned int outer, bool v4);
 
-/* Cut the frame to `len` bytes, freeing segments that are no longer needed. */
-void mbuf_cut(struct rte_mbuf *m, uint32_t len);
-
 #endif

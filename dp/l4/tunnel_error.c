@@ -14,13 +14,12 @@
 
 #include <netinet/in.h>
 
-#include <rte_ip.h>
-
 #include "dp/l4/bytes.h"
 #include "dp/l4/classify.h"
 #include "dp/l4/icmp.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/rewrite.h"
+#include "dp/l4/segments.h"
 
 #define GUE_PORT      6080
 #define QUOTED_L4_MIN 8 /* what a sender needs to recognise its packet (RFC 792) */
@@ -81,14 +80,11 @@ checksum_right(const struct packet *p)
 {
 	const uint8_t *ip = packet_at(p, p->l3);
 	uint16_t len = (uint16_t)(p->l3 + p->ip_len - p->l4);
-	uint64_t sum = 0;
-	uint16_t message;
+	uint64_t sum = csum_mbuf(p->mbuf, p->l4, len);
 
-	if (rte_raw_cksum_mbuf(p->mbuf, p->l4, len, &message))
-		return false;
 	if (!(p->flags & PACKET_V4))
-		sum = csum_add_bytes(htons(IPPROTO_ICMPV6) + htons(len), ip + 8, 32);
-	return csum_fold(sum + message) == 0xffff;
+		sum += csum_add_bytes(htons(IPPROTO_ICMPV6) + htons(len), ip + 8, 32);
+	return csum_fold(sum) == 0xffff;
 }
 
 /* From the outer quoted packet to the client's inside it. */

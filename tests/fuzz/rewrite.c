@@ -14,10 +14,10 @@
 #include <sys/mman.h>
 
 #include <rte_eal.h>
-#include <rte_ip.h>
 #include <rte_mbuf.h>
 
 #include "dp/l4/connection.h"
+#include "dp/l4/segments.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
 #include "lib/checksum.h"
@@ -233,7 +233,7 @@ residue(const struct packet *p)
 	const uint8_t *ip = packet_at(p, p->l3);
 	uint64_t total = 0;
 
-	assert(rte_raw_cksum_mbuf(p->mbuf, p->l4, len, &sum) == 0);
+	sum = csum_fold(csum_mbuf(p->mbuf, p->l4, len));
 	if (p->flags & PACKET_V4) {
 		if (p->ip_proto != IPPROTO_ICMP)
 			total = csum_add_bytes(0, ip + 12, 8);

@@ -73,40 +73,6 @@ test_no_source(void)
 	vector_fixture_free(f);
 }
 
-/* The same bytes in several segments give the same frame. */
-static void
-test_segments(void)
-{
-	const struct vector *v = vector_find("gue", "IPv4 in IPv6, udp without checksum");
-	struct fixture *f = vector_fixture(v);
-	struct burst b = { 0 };
-	struct rte_mbuf *tail;
-	struct packet *p;
-	uint8_t whole[256], split[256];
-	const uint8_t *bytes;
-	uint32_t len;
-
-	p = vector_receive(f, v, &b);
-	stage_rewrite(f->worker, &b);
-	len = p->mbuf->pkt_len;
-	CU_ASSERT_FATAL(len <= sizeof(whole));
-	memcpy(whole, rte_pktmbuf_mtod(p->mbuf, void *), len);
-	fixture_free(&b);
-
-	p = vector_receive(f, v, &b);
-	tail = rte_pktmbuf_copy(p->mbuf, p->mbuf->pool, 51, UINT32_MAX);
-	rte_pktmbuf_trim(p->mbuf, (uint16_t)tail->pkt_len);
-	CU_ASSERT_EQUAL(rte_pktmbuf_chain(p->mbuf, tail), 0);
-	stage_rewrite(f->worker, &b);
-	CU_ASSERT_EQUAL(p->mbuf->nb_segs, 2);
-	CU_ASSERT_EQUAL_FATAL(p->mbuf->pkt_len, len);
-	bytes = rte_pktmbuf_read(p->mbuf, 0, len, split);
-	CU_ASSERT(memcmp(bytes, whole, len) == 0);
-	fixture_free(&b);
-	vector_fixture_free(f);
-	CU_ASSERT_EQUAL(fixture_mbufs_in_use(), 0);
-}
-
 int
 test_encap_register(void)
 {
@@ -116,7 +82,6 @@ test_encap_register(void)
 		{ "errors about tunnels", test_tunnel_errors },
 		{ "source addresses", test_sources },
 		{ "no source address", test_no_source },
-		{ "segments", test_segments },
 		CU_TEST_INFO_NULL,
 	};
 

@@ -36,7 +36,8 @@ void vector_fixture_free(struct fixture *f);
 struct packet *vector_receive(struct fixture *f, const struct vector *v, struct burst *b);
 /* The vector with this group and name. */
 const struct vector *vector_find(const char *group, const char *name);
-/* Run all vectors of a group, by the stage that it belongs to; CUnit assertions. */
+/* Run all vectors of a group, by the stage that it belongs to, in one segment and with the payload
+ * in a second one; CUnit assertions. */
 void vectors_run(const char *group);
 
 #endif
