@@ -17,6 +17,7 @@ enum flaw {
 	FLAW_SUBNET = 4,
 	FLAW_HEALTH = 8,
 	FLAW_VIP = 16,
+	FLAW_ADDRESS = 32, /* there is no good one */
 };
 
 /* One service and one backend of its pool. */
@@ -26,10 +27,17 @@ struct pair {
 	const struct service_config *service;
 	const config_setting_t *service_setting;
 	const struct backend_config *backend;
-	const config_setting_t *setting;
-	uint8_t *flaws; /* of the backend, reported so far */
+	const config_setting_t *list; /* of backends */
+	size_t index;                 /* in it */
+	uint8_t *flaws;               /* of the backend, reported so far */
 	const char *forward;
 };
+
+static const config_setting_t *
+backend_setting(const struct pair *p)
+{
+	return config_setting_get_elem(p->list, (unsigned int)p->index);
+}
 
 static bool
 is_dsr(enum forward_mode mode)
@@ -65,7 +73,7 @@ check_family(struct pair *p)
 	if (service_v4 == backend_v4 || is_tunnel(p->service->forward) || (*p->flaws & FLAW_FAMILY))
 		return;
 	*p->flaws |= FLAW_FAMILY;
-	report(p->load, p->setting, "address",
+	report(p->load, backend_setting(p), "address",
 	       "%s is %s, but service %s is %s, and \"%s\" does not cross families",
 	       addr_format(&p->backend->address, text), family(backend_v4),
 	       shown_name(p->service->name), family(service_v4), p->forward);
@@ -76,18 +84,18 @@ check_port(struct pair *p)
 {
 	uint16_t backend = p->backend->port, service = p->service->port;
 
-	if ((*p->flaws & FLAW_PORT) || !usable(p->setting, "port"))
+	if (*p->flaws & FLAW_PORT)
 		return;
 	if (is_dsr(p->service->forward) && backend != 0 && backend != service) {
 		*p->flaws |= FLAW_PORT;
-		report(p->load, p->setting, "port",
+		report(p->load, backend_setting(p), "port",
 		       "\"%s\" does not change the port, and service %s is on port %u: leave "
 		       "this out, or 0",
 		       p->forward, shown_name(p->service->name), service);
 	}
 	if (!is_dsr(p->service->forward) && backend == 0 && service != 0) {
 		*p->flaws |= FLAW_PORT;
-		report(p->load, p->setting, "port",
+		report(p->load, backend_setting(p), "port",
 		       "missing: service %s on port %u (\"%s\") needs to know the backend's port",
 		       shown_name(p->service->name), service, p->forward);
 	}
@@ -104,7 +112,7 @@ check_subnet(struct pair *p)
 	    !network_find(p->network, &p->backend->address, false))
 		return;
 	*p->flaws |= FLAW_SUBNET;
-	report(p->load, p->setting, "address",
+	report(p->load, backend_setting(p), "address",
 	       "%s is behind a gateway, but \"dsr-l2\" of service %s needs it in a subnet of an "
 	       "interface",
 	       addr_format(&p->backend->address, text), shown_name(p->service->name));
@@ -120,7 +128,7 @@ check_vip(struct pair *p)
 	    !addr_equal(&p->service->address.addr, &p->backend->address))
 		return;
 	*p->flaws |= FLAW_VIP;
-	report(p->load, p->setting, "address", "%s is the address of service %s itself",
+	report(p->load, backend_setting(p), "address", "%s is the address of service %s itself",
 	       addr_format(&p->backend->address, text), shown_name(p->service->name));
 }
 
@@ -132,10 +140,8 @@ check_health_port(struct pair *p)
 	if (health->check == HEALTH_NONE || health->check == HEALTH_ICMP || health->port ||
 	    p->backend->port || p->service->port || (*p->flaws & FLAW_HEALTH))
 		return;
-	if (!usable(p->setting, "port"))
-		return;
 	*p->flaws |= FLAW_HEALTH;
-	report(p->load, p->setting, "port",
+	report(p->load, backend_setting(p), "port",
 	       "missing: the pool's health check needs a port, here or in health");
 }
 
@@ -171,32 +177,48 @@ check_service(struct load *load, const struct network *network, size_t i, uint8_
 {
 	const struct service_config *service = &load->config->services[i];
 	const struct pool_config *pool = &load->config->pools[service->pool];
-	const config_setting_t *pool_setting = element(load, "pools", service->pool);
+	const config_setting_t *setting = element(load, "services", i);
+	bool port = usable(setting, "port"), address = usable(setting, "address");
 	bool sources = true;
-	size_t j;
+	struct pair p = { .load = load,
+			  .network = network,
+			  .service = service,
+			  .service_setting = setting,
+			  .list = config_setting_get_member(element(load, "pools", service->pool),
+							    "backends"),
+			  .forward = forward_mode_name(service->forward) };
 
-	for (j = 0; j < pool->n_backends; j++) {
-		struct pair p = { .load = load,
-				  .network = network,
-				  .service = service,
-				  .service_setting = element(load, "services", i),
-				  .backend = &pool->backends[j],
-				  .setting = inner_element(pool_setting, "backends", j),
-				  .flaws = &flaws[j],
-				  .forward = forward_mode_name(service->forward) };
-
-		if (!usable(p.setting, NULL))
-			continue;
-		if (usable(p.service_setting, "port")) {
+	for (p.index = 0; p.index < pool->n_backends; p.index++) {
+		p.backend = &pool->backends[p.index];
+		p.flaws = &flaws[p.index];
+		if (port) {
 			check_port(&p);
 			check_health_port(&p);
 		}
-		if (!usable(p.setting, "address") || !usable(p.service_setting, "address"))
+		if (!address || (*p.flaws & FLAW_ADDRESS))
 			continue;
 		check_vip(&p);
 		check_family(&p);
 		check_subnet(&p);
 		sources = sources && check_source(&p);
+	}
+}
+
+/* What is wrong with a backend by itself has been reported and is not to be looked at again.
+ * Looking it up once and not for each service keeps large files quick. */
+static void
+known_flaws(const struct load *load, size_t pool, uint8_t *flaws)
+{
+	size_t i;
+
+	for (i = 0; i < load->config->pools[pool].n_backends; i++) {
+		const config_setting_t *setting =
+		    inner_element(element(load, "pools", pool), "backends", i);
+
+		if (!usable(setting, "port"))
+			flaws[i] |= FLAW_PORT | FLAW_HEALTH;
+		if (!usable(setting, "address"))
+			flaws[i] |= FLAW_ADDRESS;
 	}
 }
 
@@ -213,6 +235,8 @@ validate_forwarding(struct load *load, const struct network *network)
 	for (i = 0; i < config->n_pools; i++)
 		first[i + 1] = first[i] + config->pools[i].n_backends;
 	flaws = calloc(first[config->n_pools] + 1, 1);
+	for (i = 0; flaws && i < config->n_pools; i++)
+		known_flaws(load, i, flaws + first[i]);
 	for (i = 0; flaws && i < config->n_services; i++) {
 		const struct service_config *service = &config->services[i];
 
