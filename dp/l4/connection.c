@@ -27,7 +27,7 @@
  * lookups go by the deadline itself. */
 #define TICK_NS 100000000ull
 /* So many timers a call, and so many slots a query: some microseconds each. */
-#define EXPIRE_BATCH 128
+#define EXPIRE_BATCH 64
 #define ANSWER_SLOTS 512
 
 struct connections {
