@@ -230,8 +230,9 @@ test_maglev_order(void)
 	for (i = 0; i < 16; i++) {
 		p->keys[i] = i < 9 ? 0x0101010101010101ULL : p->keys[i];
 		p->members[i].key_len = i % 9;
+		p->members[i].weight = 50 + i;
 	}
-	for (round = 0; round < 5; round++) {
+	for (round = 0; round < 12; round++) {
 		CU_ASSERT_EQUAL(maglev_build(p->after, MAGLEV_ROWS_SMALL, p->members, MEMBERS), 0);
 		if (round == 0)
 			memcpy(p->before, p->after, sizeof(p->before));
@@ -244,6 +245,50 @@ test_maglev_order(void)
 		}
 	}
 	free(p);
+}
+
+/* One figure for a whole table (FNV-1a). */
+static uint32_t
+digest(const uint16_t *rows, uint32_t m)
+{
+	uint32_t h = 2166136261u, row;
+
+	for (row = 0; row < m; row++)
+		h = (h ^ rows[row]) * 16777619u;
+	return h;
+}
+
+/* The table is the same on every node and in every version. (The figure is from another
+ * implementation, of the hash too.) */
+static void
+test_maglev_pinned(void)
+{
+	static const char *const keys[] = { "alpha", "beta", "gamma", "delta", "epsilon" };
+	struct pool *p = make_pool(25);
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		p->members[i].key = keys[i];
+		p->members[i].key_len = strlen(keys[i]);
+	}
+	CU_ASSERT_EQUAL(maglev_build(p->after, MAGLEV_ROWS_SMALL, p->members, 5), 0);
+	CU_ASSERT_EQUAL(digest(p->after, MAGLEV_ROWS_SMALL), 0x74a734d4);
+	free(p);
+}
+
+/* Members that all want row 0, then 1, then 2, ... leave the order of their turns in the table. */
+static void
+test_maglev_turns(void)
+{
+	static const struct maglev_permutation perm[] = { { 0, 1, 9, 0 },
+							  { 0, 1, 6, 1 },
+							  { 0, 1, 2, 2 } };
+	/* Rounds 0 to 8; in a round, who has waited longer comes first. */
+	static const uint16_t want[17] = { 0, 1, 2, 0, 1, 0, 1, 0, 2, 1, 0, 0, 1, 0, 1, 0, 0 };
+	uint16_t rows[17];
+
+	CU_ASSERT_EQUAL(maglev_fill(rows, 17, perm, 3), 0);
+	CU_ASSERT_EQUAL(memcmp(rows, want, sizeof(want)), 0);
 }
 
 /* A weight of 0 is the same as not being there. */
@@ -366,6 +411,8 @@ test_maglev_register(void)
 		{ "weights are exact", test_maglev_weights },
 		{ "weights are ratios", test_maglev_scale },
 		{ "order does not matter", test_maglev_order },
+		{ "the same everywhere", test_maglev_pinned },
+		{ "order of turns", test_maglev_turns },
 		{ "weight 0", test_maglev_zero },
 		{ "bad arguments", test_maglev_bad },
 		{ "disruption", test_maglev_disruption },
