@@ -204,6 +204,30 @@ test_identification_comes_round(void)
 	end_fixture(f);
 }
 
+/* ... also when its first fragment came last; and the same first fragment twice is not two parts.
+ */
+static void
+test_bytes_are_counted_once(void)
+{
+	struct fixture *f = make_fixture();
+	struct burst released = { 0 };
+	struct packet p;
+
+	send_piece(f, &(struct piece){ .id = 5, .at = 3, .last = true }, &released);
+	send_piece(f, &(struct piece){ .id = 5 }, &released);
+	CU_ASSERT_EQUAL(released.count, 1);
+	p = send_piece(f, &(struct piece){ .id = 5, .at = 3, .last = true }, &released);
+	CU_ASSERT_EQUAL(p.verdict, VERDICT_TAKEN);
+	fixture_free(&released);
+	send_piece(f, &(struct piece){ .id = 6 }, &released);
+	send_piece(f, &(struct piece){ .id = 6 }, &released);
+	p = send_piece(f, &(struct piece){ .id = 6, .at = 6, .last = true }, &released);
+	check_resolved(&p, 0);
+	p = send_piece(f, &(struct piece){ .id = 6, .at = 3 }, &released);
+	check_resolved(&p, 0);
+	end_fixture(f);
+}
+
 /* A datagram that no service takes is the host's, each fragment of it. */
 static void
 test_host(void)
@@ -359,6 +383,25 @@ test_bounds_of_holding(void)
 	end_fixture(f);
 }
 
+/* A group holds 128, of however many datagrams. */
+static void
+test_bounds_of_a_group(void)
+{
+	struct fixture *f = make_fixture();
+	struct burst released = { 0 };
+	struct packet p;
+	uint16_t i, taken = 0;
+
+	for (i = 0; i < 12 * 16; i++) {
+		p = send_piece(f, &(struct piece){ .id = i / 16, .at = 3 * (i % 16 + 1) },
+			       &released);
+		taken += p.verdict == VERDICT_TAKEN;
+	}
+	CU_ASSERT_EQUAL(taken, 128);
+	CU_ASSERT_EQUAL(f->worker->stats.fragments_held, 128);
+	end_fixture(f);
+}
+
 /* What one burst cannot release is dropped and counted. */
 static void
 test_bounds_of_release(void)
@@ -425,11 +468,13 @@ test_fragment_register(void)
 		{ "whole packets pass", test_untouched },
 		{ "out of order", test_out_of_order },
 		{ "an identification comes round", test_identification_comes_round },
+		{ "bytes are counted once", test_bytes_are_counted_once },
 		{ "the host's datagrams", test_host },
 		{ "full-nat answers and requests", test_full_nat },
 		{ "the first fragment knows the protocol", test_protocol_of_the_first },
 		{ "time", test_expiry },
 		{ "bounds of holding", test_bounds_of_holding },
+		{ "bounds of a group", test_bounds_of_a_group },
 		{ "bounds of release", test_bounds_of_release },
 		{ "a flood", test_flood },
 		CU_TEST_INFO_NULL,

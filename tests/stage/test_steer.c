@@ -162,6 +162,28 @@ test_proof(void)
 	fixture_destroy(f);
 }
 
+/* Towards backends the destination is the client; a port may do the one and not the other. */
+static void
+test_proof_of_replies(void)
+{
+	struct fixture *f = make_fixture();
+	struct burst b = { 0 };
+	struct packet *p = add(&b, DIR_REPLY, "10.0.0.1", CLIENT);
+
+	p->mbuf->hash.rss = CLIENT_HASH;
+	p->mbuf->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
+	f->dataplane.ports[0].rss_source = true;
+	stage_steer(f->worker, &b);
+	CU_ASSERT_EQUAL(f->worker->hash_proof[0], 0);
+	f->dataplane.ports[0].rss_destination = true;
+	p->verdict = VERDICT_CONTINUE;
+	stage_steer(f->worker, &b);
+	CU_ASSERT_EQUAL(f->worker->hash_proof[0], 1);
+	CU_ASSERT_EQUAL(p->owner, 2);
+	fixture_free(&b);
+	fixture_destroy(f);
+}
+
 static void
 test_disproof(void)
 {
@@ -190,6 +212,7 @@ test_steer_register(void)
 		{ "by client network, IPv6", test_client6 },
 		{ "full-nat answers", test_full_nat },
 		{ "the device's hash is proven first", test_proof },
+		{ "... for replies too", test_proof_of_replies },
 		{ "a wrong hash is never believed", test_disproof },
 		CU_TEST_INFO_NULL,
 	};
