@@ -84,7 +84,9 @@ table_grow(struct table *t)
 	}
 	free(t->entries);
 	free(t->used);
-	*t = larger;
+	t->size = larger.size;
+	t->entries = larger.entries;
+	t->used = larger.used;
 	return true;
 }
 

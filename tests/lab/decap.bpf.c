@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a backend of the modes dsr-ipip and dsr-gue needs where the kernel has no tunnel devices: an XDP program that takes the outer
- * headers off (IPIP, 6-in-4, 4-in-6, IP6IP6, GUE on UDP port 6080) and lets the kernel see the client's packet. For the lab and the tests.
+ * What a backend of the modes dsr-ipip and dsr-gue needs where the kernel has no tunnel devices: an
+ * XDP program that takes the outer headers off (IPIP, 6-in-4, 4-in-6, IP6IP6, GUE on UDP port 6080)
+ * and lets the kernel see the client's packet. For the lab and the tests.
  *
  *     Ethernet | outer IP [| UDP | GUE] | client's packet   ->   Ethernet | client's packet
  */
@@ -16,7 +17,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define GUE_PORT 6080
-#define GUE_LEN	 4
+#define GUE_LEN  4
 
 /* The EtherType of what protocol `next` carries, 0 if it is no IP. */
 static __always_inline __u16
@@ -60,7 +61,8 @@ decapsulate(struct xdp_md *ctx)
 	if (next == IPPROTO_UDP) {
 		udp = data + outer;
 		gue = data + outer + sizeof(*udp);
-		if ((void *)(gue + GUE_LEN) > end || udp->dest != bpf_htons(GUE_PORT) || gue[0] != 0)
+		if ((void *)(gue + GUE_LEN) > end || udp->dest != bpf_htons(GUE_PORT) ||
+		    gue[0] != 0)
 			return XDP_PASS;
 		next = gue[1];
 		outer += sizeof(*udp) + GUE_LEN;
