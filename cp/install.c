@@ -178,6 +178,28 @@ want_services(struct install *wanted, const struct config *config,
 	return 0;
 }
 
+/* Source addresses: the kernel shall answer ARP for them, and refuse what no connection of ours
+ * knows. (Solicitations for those of IPv6 are answered by the twin.) */
+static int
+want_sources(struct install *wanted, const struct config *config,
+	     const struct configured_link *link)
+{
+	const struct interface_config *interface = &config->interfaces[link->port];
+	size_t i;
+
+	for (i = 0; i < interface->n_source_addresses; i++) {
+		struct install_item item = item_of(INSTALL_SERVICE_PREFIX, link);
+
+		item.addr = interface->source_addresses[i].addr;
+		item.len = interface->source_addresses[i].len;
+		if (item.len == 128 && is_own_address(link, &item.addr))
+			continue;
+		if (!install_append(wanted, &item))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int
 want_link(struct install *wanted, const struct config *config, const struct configured_link *link)
 {
@@ -194,6 +216,8 @@ want_link(struct install *wanted, const struct config *config, const struct conf
 		if (!install_append(wanted, &item))
 			return -ENOMEM;
 	}
+	if (link->vlan == 0 && want_sources(wanted, config, link) < 0)
+		return -ENOMEM;
 	return serves_clients(config, link) ? want_services(wanted, config, link) : 0;
 }
 
@@ -381,7 +405,7 @@ item_describe(const struct install_item *item, char *text, size_t size)
 		break;
 	case INSTALL_SERVICE_ADDRESS:
 	case INSTALL_SERVICE_PREFIX:
-		snprintf(text, size, "service address %s", prefix_format(&prefix, a));
+		snprintf(text, size, "service or source address %s", prefix_format(&prefix, a));
 		break;
 	case INSTALL_NEIGHBOUR:
 		snprintf(text, size, "neighbour %s", addr_format(&item->addr, b));

@@ -24,7 +24,8 @@ enum install_kind {
 	INSTALL_ADDRESS,         /* an interface's own */
 	INSTALL_SERVICE_ADDRESS, /* a single service address: the kernel answers ARP and NDP for it
 				  */
-	INSTALL_SERVICE_PREFIX,  /* a local route, so that ARP is answered for all of it */
+	INSTALL_SERVICE_PREFIX,  /* a local route, so that ARP is answered for all of it; also for
+				    source addresses */
 	INSTALL_NEIGHBOUR,
 	INSTALL_ROUTE,
 };

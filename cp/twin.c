@@ -19,6 +19,7 @@
 
 #include "cp/netdev.h"
 #include "cp/tap.h"
+#include "lib/ndp.h"
 
 #define US           1000ull
 #define LOOK_BUSY    (250 * US)
@@ -43,6 +44,9 @@ struct twin {
 };
 
 struct twins {
+	struct prefix
+	    *solicited[SNAPSHOT_MAX_PORTS]; /* prefixes that we answer solicitations for */
+	size_t n_solicited[SNAPSHOT_MAX_PORTS];
 	uint64_t drops[DROP_REASON_COUNT]; /* what got lost here, between worker and kernel */
 	struct loop *loop;
 	struct dataplane *dp;
@@ -85,7 +89,38 @@ drop(struct twin *twin, enum drop_reason reason)
 	twin->twins->drops[reason]++;
 }
 
+static struct rte_mbuf *frame_to_mbuf(const struct twin *twin, const uint8_t *frame, size_t len);
+
 /* ---- to the kernel ---- */
+
+/* True if the frame was a solicitation for one of our prefixes, of which the kernel knows no single
+ * address, and the answer is on its way. */
+static bool
+answer_solicitation(struct twin *twin, const struct rte_mbuf *m, bool tagged)
+{
+	struct twins *t = twin->twins;
+	struct ndp_targets targets = { t->solicited[twin->port],
+				       t->n_solicited[twin->port],
+				       { { 0 } } };
+	uint8_t question[256], answer[NDP_ANSWER_LEN];
+	uint32_t skip = tagged ? TAG_BYTES : 0, len = rte_pktmbuf_pkt_len(m);
+	struct rte_mbuf *out;
+
+	if (targets.count == 0 || len > sizeof(question) || len < MAC_BYTES + skip ||
+	    m->nb_segs > 1)
+		return false;
+	memcpy(question, rte_pktmbuf_mtod(m, const void *), MAC_BYTES);
+	memcpy(question + MAC_BYTES, rte_pktmbuf_mtod_offset(m, const void *, MAC_BYTES + skip),
+	       len - MAC_BYTES - skip);
+	memcpy(targets.mac.b, t->dp->ports[twin->port].mac, 6);
+	if (!ndp_answer(question, len - skip, &targets, answer))
+		return false;
+	out = frame_to_mbuf(twin, answer, sizeof(answer));
+	if (out && rte_ring_enqueue(t->dp->workers[0]->from_host, out) == 0)
+		return true;
+	rte_pktmbuf_free(out);
+	return false;
+}
 
 /* Write a frame without its VLAN tag, if it has one: the twin is one network. */
 static void
@@ -128,10 +163,10 @@ carry_port(struct twins *t, uint8_t port)
 			struct twin *twin = twin_find(t, port, p->vlan);
 
 			/* A VLAN of no interest: Linux would drop it too. */
-			if (twin)
-				carry_to_kernel(twin, mbufs[i], p->flags & PACKET_TAGGED);
-			else
+			if (!twin)
 				t->drops[DROP_NO_SERVICE]++;
+			else if (!answer_solicitation(twin, mbufs[i], p->flags & PACKET_TAGGED))
+				carry_to_kernel(twin, mbufs[i], p->flags & PACKET_TAGGED);
 			rte_pktmbuf_free(mbufs[i]);
 		}
 		total += n;
@@ -333,6 +368,28 @@ remove_unwanted(struct twins *t)
 	t->count = n;
 }
 
+/* The IPv6 prefixes that a port answers solicitations for: services' (where clients are) and source
+ * addresses. */
+static int
+solicited_collect(struct twins *t, const struct config *config, size_t port)
+{
+	const struct interface_config *interface = &config->interfaces[port];
+	size_t max = config->n_services + interface->n_source_addresses, n = 0, i;
+	struct prefix *list = calloc(max + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (i = 0; i < config->n_services && interface->side != SIDE_BACKEND; i++)
+		if (config->services[i].address.len < 128)
+			list[n++] = config->services[i].address;
+	for (i = 0; i < interface->n_source_addresses; i++)
+		list[n++] = interface->source_addresses[i];
+	free(t->solicited[port]);
+	t->solicited[port] = list;
+	t->n_solicited[port] = n;
+	return 0;
+}
+
 int
 twins_configure(struct twins *t, const struct config *config, const char **error)
 {
@@ -348,7 +405,9 @@ twins_configure(struct twins *t, const struct config *config, const char **error
 
 		if (!interface->twin)
 			continue;
-		ret = twin_want(t, config, (uint8_t)p, 0);
+		ret = solicited_collect(t, config, p);
+		if (ret == 0)
+			ret = twin_want(t, config, (uint8_t)p, 0);
 		for (v = 0; ret == 0 && v < interface->n_vlans; v++)
 			ret = twin_want(t, config, (uint8_t)p, interface->vlans[v].id);
 	}
@@ -395,6 +454,8 @@ twins_destroy(struct twins *t)
 		return;
 	for (i = 0; i < t->count; i++)
 		twin_free(t->list[i]);
+	for (i = 0; i < SNAPSHOT_MAX_PORTS; i++)
+		free(t->solicited[i]);
 	loop_timer_free(t->timer);
 	free(t->list);
 	free(t->frame);

@@ -248,6 +248,43 @@ prefix_size(const struct prefix *p)
 	return 128 - p->len >= 10 ? SOURCES_MAX : 1u << (128 - p->len);
 }
 
+/* True for the first and the last address of an IPv4 network of the interface: they are nobody's
+ * (RFC 1122, 3.2.1.3). */
+static bool
+is_network_or_broadcast(const struct interface_config *f, const struct addr *a)
+{
+	size_t i;
+
+	if (!addr_is_v4(a))
+		return false;
+	for (i = 0; i < f->n_addresses; i++) {
+		const struct prefix *net = &f->addresses[i].net;
+		uint32_t host = net->len >= 127 ? 0 : UINT32_MAX >> (net->len - 96);
+
+		if (host && prefix_contains(net, a) &&
+		    ((ntohl(a->w[3]) & host) == 0 || (ntohl(a->w[3]) & host) == host))
+			return true;
+	}
+	return false;
+}
+
+/* Append the addresses of one configured prefix. */
+static void
+sources_of_prefix(struct network_build *b, const struct interface_config *f, const struct prefix *p,
+		  struct source_range *range)
+{
+	uint32_t n = prefix_size(p), i;
+
+	for (i = 0; i < n && range->count < SOURCES_MAX; i++) {
+		struct addr a = prefix_address(p, i);
+
+		if (is_network_or_broadcast(f, &a))
+			continue;
+		b->sources[b->n_sources++].addr = a;
+		range->count++;
+	}
+}
+
 /* Append the source addresses of one port and family. */
 static void
 sources_of_port(struct network_build *b, size_t port, bool v6)
@@ -255,16 +292,12 @@ sources_of_port(struct network_build *b, size_t port, bool v6)
 	const struct interface_config *f = &b->input->config->interfaces[port];
 	struct source_range *range = &b->source_ranges[port][v6];
 	size_t i, j;
-	uint32_t k;
 
 	range->first = (uint16_t)b->n_sources;
 	for (i = 0; i < f->n_source_addresses; i++) {
 		if (addr_is_v4(&f->source_addresses[i].addr) == v6)
 			continue;
-		for (k = 0; k < prefix_size(&f->source_addresses[i]) && range->count < SOURCES_MAX;
-		     k++, range->count++)
-			b->sources[b->n_sources++].addr =
-			    prefix_address(&f->source_addresses[i], k);
+		sources_of_prefix(b, f, &f->source_addresses[i], range);
 	}
 	if (range->count)
 		return;

@@ -57,7 +57,7 @@ def vip(mode, family):
 
 
 def every_mode(backends, weights=None):
-    """Pools and services of all modes, both families: HTTP on 80, and the line server on 9000 over TCP and UDP."""
+    """Pools and services of all modes, both families: HTTP on 80, the line server on 9000 over TCP and UDP, uploads on 9001."""
     pools, services = [], []
     for mode, (_, forward, across) in MODES.items():
         for family in (4, 6):
@@ -66,8 +66,10 @@ def every_mode(backends, weights=None):
             tag = f"{mode}-{family}"
             pools.append(configs.pool(f"{tag}-web", backends, 8080 if translated else 80, inner, weights))
             pools.append(configs.pool(f"{tag}-line", backends, 9000, inner, weights))
+            pools.append(configs.pool(f"{tag}-upload", backends, 9001, inner, weights))
             services.append(configs.service(f"{tag}-web", vip(mode, family), 80, "tcp", forward, f"{tag}-web"))
             services.append(configs.service(f"{tag}-tcp", vip(mode, family), 9000, "tcp", forward, f"{tag}-line"))
+            services.append(configs.service(f"{tag}-upload", vip(mode, family), 9001, "tcp", forward, f"{tag}-upload"))
             services.append(configs.service(f"{tag}-udp", vip(mode, family), 9000, "udp", forward, f"{tag}-line"))
     return configs.objects(pools, services)
 

@@ -3,6 +3,8 @@
 """What runs inside the lab's namespaces: a server that says who it is and whom it sees, and clients that count.
 
   peer.py serve NAME              TCP and UDP on port 9000: answers `NAME ADDRESS PORT LENGTH SHA256`, for each line or datagram
+                                  TCP on port 9001: takes everything until the client's half-close, then answers the same
+  peer.py upload ADDRESS SIZE     SIZE bytes to port 9001; prints the answer and the hash of what was sent
   peer.py udp ADDRESS SIZE        one datagram of SIZE bytes; prints the answer
   peer.py hold ADDRESS COUNT SECONDS FROM...   COUNT connections (from these source addresses in turn) that exchange a line each half second;
                                   prints `ready` when all are open, then one JSON line: for each connection who served it and how it ended
@@ -17,7 +19,7 @@ import sys
 import threading
 import time
 
-PORT = 9000
+PORT, UPLOAD_PORT = 9000, 9001
 
 
 def answer(name, peer, data):
@@ -26,14 +28,13 @@ def answer(name, peer, data):
 
 
 def serve(name):
-    tcp = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    tcp.bind(("::", PORT))
-    tcp.listen(1024)
     # One socket for each family: an answer must leave from the address that was asked, which UDP sockets bound to "any" do only with
     # packet information switched on.
     selector = selectors.DefaultSelector()
-    selector.register(tcp, selectors.EVENT_READ, ("accept", tcp))
+    uploads = {}
+    for port, kind in ((PORT, "tcp"), (UPLOAD_PORT, "upload")):
+        tcp = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024)
+        selector.register(tcp, selectors.EVENT_READ, ("accept " + kind, tcp))
     for family, option in ((socket.AF_INET, (socket.IPPROTO_IP, 8)), (socket.AF_INET6, (socket.IPPROTO_IPV6, 49))):
         udp = socket.socket(family, socket.SOCK_DGRAM)
         if family == socket.AF_INET6:
@@ -45,16 +46,20 @@ def serve(name):
     while True:
         for key, _ in selector.select():
             kind, sock = key.data
-            if kind == "accept":
+            if kind.startswith("accept"):
                 connection, _ = sock.accept()
-                selector.register(connection, selectors.EVENT_READ, ("tcp", connection))
+                selector.register(connection, selectors.EVENT_READ, (kind.split()[1], connection))
             elif kind == "udp":
                 data, control, _, peer = sock.recvmsg(65536, 1024)
                 sock.sendmsg([answer(name, peer, data)], reply_info(control), 0, peer)
             else:
                 try:
                     data = sock.recv(65536)
-                    if data:
+                    if kind == "upload":
+                        uploads[sock] = uploads.get(sock, b"") + data
+                        if not data:
+                            sock.sendall(answer(name, sock.getpeername(), uploads.pop(sock)))
+                    elif data:
                         sock.sendall(answer(name, sock.getpeername(), data))
                 except OSError:
                     data = b""
@@ -90,6 +95,16 @@ def udp(address, size):
         print(peer[0], reply.decode().strip(), hashlib.sha256(data).hexdigest()[:16])
         return 0
     return 1
+
+
+def upload(address, size):
+    data = bytes(i % 253 for i in range(size))
+    with socket.create_connection((address, UPLOAD_PORT), 10) as connection:
+        connection.settimeout(15)
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        print(connection.recv(4096).decode().strip(), hashlib.sha256(data).hexdigest()[:16])
+    return 0
 
 
 def exchange(connection, results, index, end):
@@ -169,6 +184,8 @@ def main():
         return serve(words[1])
     if words[0] == "udp":
         return udp(words[1], int(words[2]))
+    if words[0] == "upload":
+        return upload(words[1], int(words[2]))
     if words[0] == "hold":
         return hold(words[1], int(words[2]), float(words[3]), words[4:])
     return load(words[1], float(words[2]))

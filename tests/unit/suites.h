@@ -16,6 +16,7 @@ int test_config_register(void);
 int test_loop_register(void);
 int test_lpm_register(void);
 int test_maglev_register(void);
+int test_ndp_register(void);
 int test_siphash_register(void);
 int test_table_register(void);
 int test_toeplitz_register(void);
