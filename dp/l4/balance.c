@@ -7,7 +7,8 @@
  *
  *     row is        packet                    goes by      leaves an entry
  *     stable        any                       either       nat, full-nat
- *     moving        TCP SYN                   candidate    yes
+ *     moving        TCP SYN; UDP in nat       candidate    yes
+ *                   and full-nat
  *     moving        else, while what began    settled      yes
  *                   before the change may live
  *     moving        else, later               candidate    yes
@@ -84,6 +85,9 @@ goes_by_settled(const struct worker *w, const struct packet *p, const struct poo
 	const struct service *service = &w->snapshot->services[p->service];
 
 	if (is_syn(p))
+		return false;
+	/* Where every flow has an entry, a datagram without one begins a flow. */
+	if (p->tuple.proto == IPPROTO_UDP && forward_tracks(service->mode))
 		return false;
 	if (p->tuple.proto == IPPROTO_TCP)
 		return w->now < pool->changed_at + service->timeout_established;

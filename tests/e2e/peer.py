@@ -33,7 +33,7 @@ def serve(name):
     selector = selectors.DefaultSelector()
     uploads = {}
     for port, kind in ((PORT, "tcp"), (UPLOAD_PORT, "upload")):
-        tcp = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024)
+        tcp = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
         selector.register(tcp, selectors.EVENT_READ, ("accept " + kind, tcp))
     for family, option in ((socket.AF_INET, (socket.IPPROTO_IP, 8)), (socket.AF_INET6, (socket.IPPROTO_IPV6, 49))):
         udp = socket.socket(family, socket.SOCK_DGRAM)
