@@ -206,9 +206,14 @@ check_fragment(struct packet *p, uint32_t offset, uint32_t payload, uint32_t hea
 static bool
 ipv4_checksum_good(const struct packet *p, const struct head *h, uint32_t header)
 {
+	uint64_t sum = 0;
+	uint32_t i;
+
 	if ((p->mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 		return true;
-	return csum_fold(csum_add_bytes(0, h->data + p->l3, header)) == 0xffff;
+	for (i = 0; i < header; i += 4)
+		sum += raw32(h, p->l3 + i);
+	return csum_fold(sum) == 0xffff;
 }
 
 /* Length fields of the IPv4 header; returns its length, or 0: dropped. */
