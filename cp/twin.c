@@ -23,7 +23,7 @@
 
 #define US           1000ull
 #define LOOK_BUSY    (250 * US)
-#define LOOK_IDLE    (2000 * US)
+#define LOOK_IDLE    (4000 * US)
 #define BUSY_LASTS   (100000 * US) /* after the last frame */
 #define BATCH        32
 #define TICK_FRAMES  512 /* carried for a port in one go */

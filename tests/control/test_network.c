@@ -7,12 +7,26 @@
 
 #define WAN "addresses = [ \"10.1.0.1/24\", \"2001:db8:1::1/64\" ];"
 #define LAN "addresses = [ \"10.2.0.1/24\", \"2001:db8:2::1/64\" ];"
-#define POOL                                                                                    \
-	"pools = ( { name = \"web\"; backends = ( { address = \"10.2.0.2\"; port = 80; } ); } " \
-	");\n"
-#define SERVICE(name, address)                        \
+#define SERVICE(name, address, pool)                  \
 	"{ name = \"" name "\"; address = \"" address \
-	"\"; port = 80; protocol = \"tcp\"; forward = \"nat\"; pool = \"web\"; }"
+	"\"; port = 80; protocol = \"tcp\"; forward = \"nat\"; pool = \"" pool "\"; }"
+
+/* clang-format off */
+#define POOL                                                                                       \
+	"pools = ( { name = \"web\"; backends = ( { address = \"10.2.0.2\"; port = 80; } ); },\n"      \
+	"          { name = \"six\"; backends = ( { address = \"2001:db8:2::2\"; port = 80; } ); } );\n"
+#define SERVICES                                                                                   \
+	POOL "services = (\n"                                                                      \
+	SERVICE("a", "10.1.0.10", "web") ",\n"                                                     \
+	SERVICE("b", "10.1.0.64/28", "web") ",\n"                                                  \
+	SERVICE("c", "10.1.0.1", "web") ",\n"                                                      \
+	SERVICE("d", "2001:db8:1::10", "six") ",\n"                                                \
+	SERVICE("e", "2001:db8:1::f00/120", "six") " );"
+#define FEWER                                                                                      \
+	POOL "services = (\n"                                                                      \
+	SERVICE("c", "10.1.0.1", "web") ",\n"                                                      \
+	SERVICE("f", "2001:db8:1::1", "six") " );"
+/* clang-format on */
 
 static bool
 usable(void *arg)
@@ -198,20 +212,22 @@ an_apply_changes_only_what_is_ours(void)
 static void
 service_addresses_answer(void)
 {
-	CU_ASSERT_TRUE_FATAL(fixture_start(
-	    config_text(WAN, LAN,
-			POOL "services = ( " SERVICE("a", "10.1.0.10") ", " SERVICE(
-			    "b", "10.1.0.64/28") ", " SERVICE("d", "10.1.0.1") " );")));
-	CU_ASSERT_TRUE(peer("arping -c 1 -w 3 -I peer-wan 10.1.0.10 || ping -c 1 -W 3 10.1.0.10"));
+	CU_ASSERT_TRUE_FATAL(fixture_start(config_text(WAN, LAN, SERVICES)));
+	CU_ASSERT_TRUE(peer("ping -c 1 -W 3 10.1.0.10"));
 	CU_ASSERT_TRUE(peer("ping -c 1 -W 3 10.1.0.70"));
+	CU_ASSERT_TRUE(peer("ping -c 1 -W 3 2001:db8:1::10"));
+	CU_ASSERT_TRUE(peer("ping -c 1 -W 3 2001:db8:1::f05"));
+	CU_ASSERT_FALSE(peer("ping -c 1 -W 1 2001:db8:1::e05"));
 	CU_ASSERT_FALSE(here("ip addr show lan | grep -q 10.1.0.10"));
 	/* not chosen as source by the kernel */
 	CU_ASSERT_TRUE(here("ip route get 10.1.0.2 | grep -q 'src 10.1.0.1 '"));
-	CU_ASSERT_TRUE(fixture_apply(
-	    config_text(WAN, LAN, POOL "services = ( " SERVICE("d", "10.1.0.1") " );")));
+	CU_ASSERT_TRUE(here("ip route get 2001:db8:1::2 | grep -q 'src 2001:db8:1::1 '"));
+	CU_ASSERT_TRUE(fixture_apply(config_text(WAN, LAN, FEWER)));
 	CU_ASSERT_FALSE(here("ip addr show wan | grep -q 10.1.0.10"));
+	CU_ASSERT_FALSE(here("ip addr show wan | grep -q 2001:db8:1::10"));
 	CU_ASSERT_FALSE(here("ip route show table local | grep -q 10.1.0.64/28"));
 	CU_ASSERT_TRUE(here("ip addr show wan | grep -q 10.1.0.1/24"));
+	CU_ASSERT_TRUE(here("ip addr show wan | grep -q 2001:db8:1::1/64"));
 	fixture_stop();
 }
 
