@@ -8,11 +8,12 @@ Expected frames are made by Scapy, with every checksum computed anew, so they do
 import json
 import os
 import signal
+import struct
 import subprocess
 import tempfile
 import time
 
-from scapy.all import Ether, raw, rdpcap, wrpcap  # pylint: disable=no-name-in-module
+from scapy.all import Ether, raw  # pylint: disable=no-name-in-module
 
 PENSTOCKD = os.environ.get("PENSTOCKD", "build/penstockd")
 PENSTOCK = os.environ.get("PENSTOCK", "build/penstock")
@@ -71,16 +72,24 @@ def config(pools, services, workers="0", connections=4096, wan_mtu=1500, lan_mtu
 
 class Case:
     """wan_in and lan_in: frames (bytes or Scapy) in order of arrival, at most 64 on wan if lan has any: those of the wan are then all
-    received first. wan_out and lan_out: exactly what must leave, in order; None: not looked at. drops: {reason: count}, exactly.
-    check: a function (wan frames, lan frames) that returns an error text or None, for what cannot be known beforehand."""
+    received first. wan_out and lan_out: exactly what must leave, in order (ordered=False: in any order); None: not looked at.
+    drops: {reason: count}, exactly (with all_counted, None: not looked at). all_counted: every frame in has left or was dropped.
+    check: a function (wan frames, lan frames) that returns an error text or None, for what cannot be known beforehand.
+    known: a function of a frame that left, applied before it is compared: checks it and fixes what cannot be known.
+    reply: a function (lan frames that left) that returns the lan's answers; called once as many frames as wan_in has have left.
+    steered: packets must have changed worker."""
 
-    def __init__(self, config, wan_in=(), lan_in=(), wan_out=(), lan_out=(), drops=None, check=None, ordered=True):
+    def __init__(self, config, wan_in=(), lan_in=(), wan_out=(), lan_out=(), drops=None, **more):
         self.config = config
         self.inputs = [[raw(f) for f in wan_in], [raw(f) for f in lan_in]]
         self.outputs = [wan_out, lan_out]
-        self.drops = drops or {}
-        self.check = check
-        self.ordered = ordered
+        self.drops = drops
+        self.check = self.reply = self.known = None
+        self.ordered, self.steered, self.all_counted = True, False, False
+        for name, value in more.items():
+            if name not in self.__dict__:
+                raise TypeError(name)
+            setattr(self, name, value)
 
 
 CASES = []
@@ -93,24 +102,88 @@ def case(name):
     return register
 
 
+def read_pcap(path):
+    """The whole frames in a file that may still grow."""
+    with open(path, "rb") as file:
+        data = file.read()
+    frames, at = [], 24
+    while at + 16 <= len(data):
+        length = struct.unpack_from("<I", data, at + 8)[0]
+        if at + 16 + length > len(data):
+            break
+        frames.append(data[at + 16:at + 16 + length])
+        at += 16 + length
+    return frames
+
+
+def pcap_bytes(frames, header=True):
+    out = [struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)] if header else []
+    for frame in frames:
+        out += [struct.pack("<IIII", 0, 0, len(frame), len(frame)), frame]
+    return b"".join(out)
+
+
+class Feed:
+    """The lan's input as a pipe, for answers to what has left. The driver reads until it has 64 frames, so the worker goes on only
+    when as many are there: frames to somebody else's Ethernet address fill up."""
+
+    BURST = 64
+    FILLER = b"\x02\xff\xff\xff\xff\xff" + b"\x02\xff\xff\xff\xff\xfe\x08\x00" + b"\0" * 46
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.fd = os.open(path, os.O_RDWR)     # a reader of its own, so that opening it blocks nobody
+        self.fillers = 0
+        os.write(self.fd, pcap_bytes([]))
+
+    def fill(self):
+        os.write(self.fd, pcap_bytes([self.FILLER] * self.BURST, header=False))
+        self.fillers += self.BURST
+
+    def finish(self, frames=()):
+        if self.fd >= 0:
+            os.write(self.fd, pcap_bytes(frames, header=False))
+            os.close(self.fd)
+        self.fd = -1
+
+
+def answer(case_, feed, where):
+    """Let the worker run until the requests have left, then feed the answers to them."""
+    end = time.monotonic() + DEADLINE
+    left = []
+    while len(left) < len(case_.inputs[0]) and time.monotonic() < end:
+        feed.fill()
+        time.sleep(0.03)
+        left = read_pcap(f"{where}/out1.pcap")
+    answers = [raw(f) for f in case_.reply(left)] if len(left) == len(case_.inputs[0]) else []
+    feed.finish(answers)
+    case_.inputs[1] = [feed.FILLER] * feed.fillers + answers
+
+
 def show(socket, what):
-    done = subprocess.run([PENSTOCK, "--socket", socket, "show", what, "--json"], capture_output=True, timeout=10,
+    done = subprocess.run([PENSTOCK, "--socket", socket, "show", what, "--json"], capture_output=True, timeout=DEADLINE,
                           check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
-def settled(socket, case_):
-    """True when every input frame was received and nothing changes any more."""
-    last = None
-    end = time.monotonic() + DEADLINE
+def reasons(drops):
+    return {d["reason"]: d["count"] for d in drops or [] if d["count"]}
+
+
+def settled(socket, case_, want):
+    """Wait until every input frame was received, the drops are those wanted and nothing changes any more. Counters that stay wrong
+    get a second and a half (what waits for something waits no longer). Returns what was shown last."""
+    last, same_since = None, time.monotonic()
+    end = same_since + DEADLINE
     while time.monotonic() < end:
-        now = show(socket, "interfaces"), show(socket, "drops"), show(socket, "workers")
-        rx = [i["rx_packets"] for i in now[0]] if now[0] else None
-        if rx == [len(f) for f in case_.inputs] and now == last:
-            return True
-        last = now
+        now = {what: show(socket, what) for what in ("interfaces", "drops", "workers")}
+        if now != last:
+            last, same_since = now, time.monotonic()
+        elif [i["rx_packets"] for i in now["interfaces"] or []] == [len(f) for f in case_.inputs]:
+            if want in (None, reasons(now["drops"])) or time.monotonic() > same_since + 1.5:
+                return now
         time.sleep(0.02)
-    return False
+    return None
 
 
 def describe(frame):
@@ -118,9 +191,13 @@ def describe(frame):
     return f"{packet.summary()}\n      {frame.hex()}"
 
 
-def compare(port, got, want, ordered):
+def compare(port, got, want, case_):
     want = [raw(f) for f in want]
-    if not ordered:
+    try:
+        got = [case_.known(f) for f in got] if case_.known else got
+    except Exception as wrong:  # pylint: disable=broad-except
+        return f"port {port}: {wrong!r}"
+    if not case_.ordered:
         got, want = sorted(got), sorted(want)
     if got == want:
         return None
@@ -131,27 +208,32 @@ def compare(port, got, want, ordered):
         if a != b:
             lines.append(f"    [{i}] got  {describe(a) if a is not None else 'nothing'}")
             lines.append(f"    [{i}] want {describe(b) if b is not None else 'nothing'}")
-    return "\n".join(lines)
+    return "\n".join(lines[:21])
 
 
-def judge(case_, outputs, drops):
+def judge(case_, outputs, drops, want):
     """All that is wrong with what came out."""
     errors = []
     for port in (0, 1):
         if case_.outputs[port] is not None:
-            errors.append(compare(port, outputs[port], case_.outputs[port], case_.ordered))
+            errors.append(compare(port, outputs[port], case_.outputs[port], case_))
     if case_.check:
         errors.append(case_.check(outputs[0], outputs[1]))
-    if drops != case_.drops:
-        errors.append(f"drops: got {drops}, want {case_.drops}")
+    if want is not None and drops != want:
+        errors.append(f"drops: got {drops}, want {want}")
+    received, left, dropped = sum(map(len, case_.inputs)), sum(map(len, outputs)), sum(drops.values())
+    if case_.all_counted and received != left + dropped:
+        errors.append(f"{received} frames came in, but {left} left and {dropped} were dropped: {drops}")
     return [e for e in errors if e]
 
 
 def run(case_):
     """Run one case; returns a list of errors."""
     with tempfile.TemporaryDirectory(prefix="penstock-packets-") as where:
-        for port in (0, 1):
-            wrpcap(f"{where}/in{port}.pcap", case_.inputs[port], linktype=1)
+        feed = Feed(f"{where}/in1.pcap") if case_.reply else None
+        for port in (0,) if feed else (0, 1):
+            with open(f"{where}/in{port}.pcap", "wb") as out:
+                out.write(pcap_bytes(case_.inputs[port]))
         with open(f"{where}/penstock.conf", "w", encoding="utf-8") as out:
             out.write(case_.config.replace("{dir}", where))
         socket = f"{where}/socket"
@@ -159,15 +241,17 @@ def run(case_):
             daemon = subprocess.Popen([PENSTOCKD, "--config", f"{where}/penstock.conf", "--socket", socket, "--foreground"],
                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            errors = observe(case_, daemon, socket, where)
+            errors = observe(case_, daemon, where, feed)
         finally:
+            if feed:
+                feed.finish()
             if daemon.poll() is None:
                 daemon.kill()
             daemon.wait()
         return errors
 
 
-def observe(case_, daemon, socket, where):
+def observe(case_, daemon, where, feed):
     def log_text():
         with open(f"{where}/log", encoding="utf-8", errors="replace") as text:
             return text.read()[-4000:]
@@ -177,17 +261,21 @@ def observe(case_, daemon, socket, where):
         if daemon.poll() is not None or time.monotonic() > end:
             return ["penstockd did not become ready:\n" + log_text()]
         time.sleep(0.02)
-    quiet = settled(socket, case_)
-    drops = {d["reason"]: d["count"] for d in show(socket, "drops") or [] if d["count"]}
+    want = None if case_.drops is None and case_.all_counted else dict(case_.drops or {})
+    if feed:
+        answer(case_, feed, where)
+        want["not-our-mac"] = want.get("not-our-mac", 0) + feed.fillers
+    seen = settled(f"{where}/socket", case_, want)
     daemon.send_signal(signal.SIGTERM)
     try:
         code = daemon.wait(DEADLINE)
     except subprocess.TimeoutExpired:
         return ["penstockd did not stop on SIGTERM:\n" + log_text()]
-    outputs = [[raw(p) for p in rdpcap(f"{where}/out{port}.pcap")] for port in (0, 1)]
-    errors = judge(case_, outputs, drops)
-    if not quiet:
+    errors = judge(case_, [read_pcap(f"{where}/out{port}.pcap") for port in (0, 1)], reasons(seen and seen["drops"]), want)
+    if not seen:
         errors.append("not all frames were received in time")
+    elif case_.steered and not sum(w["steered_in"] for w in seen["workers"]):
+        errors.append("no packet changed its worker")
     if code != 0:
         errors.append(f"penstockd ended with {code}")
     if errors:

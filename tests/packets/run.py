@@ -1,32 +1,40 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs the whole-program cases (or those whose names contain an argument); ends with `N passed, N failed`."""
+import concurrent.futures
 import glob
 import importlib
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 import harness  # noqa: E402
+
+PARALLEL = int(os.environ.get("CASES_AT_ONCE", "2"))
+
+
+def attempt(function):
+    try:
+        return harness.run(function())
+    except Exception as error:  # pylint: disable=broad-except
+        return [f"the case itself went wrong: {error!r}"]
 
 
 def main():
-    for path in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "cases_*.py"))):
+    for path in sorted(glob.glob(os.path.join(HERE, "cases_*.py"))):
         importlib.import_module(os.path.basename(path)[:-3])
+    chosen = [(name, function) for name, function in harness.CASES
+              if not sys.argv[1:] or any(word in name for word in sys.argv[1:])]
     passed = failed = 0
-    for name, function in harness.CASES:
-        if sys.argv[1:] and not any(word in name for word in sys.argv[1:]):
-            continue
-        errors = harness.run(function())
-        if errors:
-            failed += 1
-            print(f"FAIL {name}")
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        for (name, _), errors in zip(chosen, pool.map(attempt, [function for _, function in chosen])):
+            failed += bool(errors)
+            passed += not errors
+            print(f"FAIL {name}" if errors else f"ok   {name}")
             for error in errors:
                 print("  " + error)
-        else:
-            passed += 1
-            print(f"ok   {name}")
-        sys.stdout.flush()
+            sys.stdout.flush()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
