@@ -51,6 +51,13 @@ struct install {
 	char error[320];
 };
 
+/* Add a copy to the list; NULL: no memory. */
+struct install_item *install_append(struct install *list, const struct install_item *item);
+/* In order, each item once. */
+void install_sort(struct install *list);
+/* All that the configuration wants (cp/wanted.c), sorted. 0 or -ENOMEM. */
+int install_wanted(struct install *wanted, const struct links *links, const struct config *config);
+
 void install_free(struct install *have);
 /* Bring the kernel in line. 0, or -errno with have->error a sentence; what was done until then
  * stays, and the next call starts from there. */

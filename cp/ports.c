@@ -9,38 +9,24 @@
 #include "cp/ports.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
-#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
 #include "cp/eal.h"
+#include "cp/mbufs.h"
 #include "cp/netdev.h"
 #include "dp/packet.h"
 #include "lib/toeplitz.h"
 
-#define RX_DESCRIPTORS 1024
-#define TX_DESCRIPTORS 1024
 #define TO_HOST_SIZE   1024
 #define TX_SHARED_SIZE 1024
-#define KEY_MAX        64   /* longest RSS key of a device that we know how to fill */
-#define MBUF_CACHE     256  /* mbufs a core keeps of its own */
-#define MBUFS_RINGS    8192 /* in rings between threads, and in workers' hands */
-#define MBUFS_XDP      4096 /* AF_XDP keeps so many in its kernel rings, whatever is asked */
-#define FRAME_OVERHEAD 18u  /* Ethernet header and a VLAN tag */
-
-#define XDP_HEADROOM 256u /* what the kernel keeps for XDP programs */
-/* A page less mempool's, mbuf's and our own headers and the headroom. */
-#define XDP_ROOM_MAX                                                                         \
-	(4096u - 64u - (uint32_t)sizeof(struct rte_mbuf) - (uint32_t)sizeof(struct packet) - \
-	 RTE_PKTMBUF_HEADROOM - 64u)
+#define KEY_MAX        64 /* longest RSS key of a device that we know how to fill */
 
 /* One interface on its way to being a port. */
 struct opening {
@@ -68,71 +54,6 @@ opening_failed(struct opening *o, int err, const char *format, ...)
 		vsnprintf(o->error + len, o->error_size - (size_t)len, format, list);
 	va_end(list);
 	return err;
-}
-
-/* ---- memory ---- */
-
-static bool
-device_is(const struct interface_config *interface, const char *driver)
-{
-	return strncmp(interface->device, driver, strlen(driver)) == 0;
-}
-
-/* Bytes of a packet that an mbuf can hold: a whole frame of the largest MTU, so that frames are in
- * one piece. AF_XDP keeps XDP_HEADROOM more before a frame and wants every mbuf within a page; then
- * other devices chain what is longer. */
-static uint16_t
-mbuf_data_room(const struct config *config)
-{
-	uint32_t room = RTE_MBUF_DEFAULT_DATAROOM, frame = 0;
-	bool xdp = false;
-	size_t i;
-
-	for (i = 0; i < config->n_interfaces; i++) {
-		const struct interface_config *interface = &config->interfaces[i];
-
-		xdp |= device_is(interface, "net_af_xdp");
-		frame = RTE_MAX(frame, interface->mtu + FRAME_OVERHEAD);
-	}
-	room = RTE_MAX(room, frame + (xdp ? XDP_HEADROOM : 0));
-	if (xdp)
-		room = RTE_MIN(room, XDP_ROOM_MAX);
-	room = RTE_ALIGN_CEIL(room, 64) + RTE_PKTMBUF_HEADROOM;
-	return (uint16_t)RTE_MIN(room, (uint32_t)UINT16_MAX & ~63u);
-}
-
-static unsigned int
-mbufs_wanted(const struct config *config)
-{
-	size_t workers = config->dataplane.n_workers, n = MBUFS_RINGS, i;
-
-	n += workers * (MBUF_CACHE * 2 + BURST_MAX * 8);
-	for (i = 0; i < config->n_interfaces; i++) {
-		n += workers * (RX_DESCRIPTORS + TX_DESCRIPTORS);
-		if (device_is(&config->interfaces[i], "net_af_xdp"))
-			n += MBUFS_XDP;
-	}
-	return (unsigned int)RTE_MAX(n, (size_t)16384);
-}
-
-static int
-create_mbufs(struct dataplane *dp, const struct config *config, char *error, size_t error_size)
-{
-	unsigned int n = mbufs_wanted(config);
-	uint16_t room = mbuf_data_room(config);
-	char size[UNITS_STRLEN];
-
-	dp->mbufs = rte_pktmbuf_pool_create("mbufs", n, MBUF_CACHE,
-					    RTE_ALIGN(sizeof(struct packet), RTE_MBUF_PRIV_ALIGN),
-					    room, SOCKET_ID_ANY);
-	if (dp->mbufs)
-		return 0;
-	snprintf(error, error_size,
-		 "no memory for %u packet buffers of %u bytes: dataplane.memory = \"%s\" is too "
-		 "little for %zu interfaces and %zu workers",
-		 n, room, size_format(config->dataplane.memory, size), config->n_interfaces,
-		 config->dataplane.n_workers);
-	return -ENOMEM;
 }
 
 /* ---- probing ---- */
@@ -242,7 +163,7 @@ opening_probe(struct opening *o, struct dataplane *dp)
 	ret = rte_eth_dev_info_get(o->port->port_id, &o->info);
 	if (ret)
 		return device_failed(o, ret, "ask");
-	if (device_is(o->interface, "net_af_xdp")) {
+	if (strcmp(o->info.driver_name, "net_af_xdp") == 0) {
 		o->info.max_mtu =
 		    RTE_MIN(o->info.max_mtu,
 			    (uint16_t)(XDP_ROOM_MAX / 64 * 64 - XDP_HEADROOM - FRAME_OVERHEAD));
@@ -480,7 +401,7 @@ ports_open(struct dataplane *dp, const struct config *config, char *error, size_
 	int ret;
 
 	dp->n_ports = 0;
-	ret = create_mbufs(dp, config, error, error_size);
+	ret = mbufs_create(dp, config, error, error_size);
 	for (i = 0; ret == 0 && i < config->n_interfaces; i++) {
 		struct opening o = {
 			.config = config,
