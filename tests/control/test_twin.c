@@ -29,24 +29,32 @@ ping_both_families_on_both_drivers(void)
 	CU_ASSERT_FALSE(here("ip link show wan"));
 }
 
+/* Ask for an address in VLAN 100 from a peer that tags by itself: no VLAN device needed there. */
+static bool
+arp_in_vlan(const char *device, int net)
+{
+	return peer("/usr/bin/python3 -c '\n"
+		    "from scapy.all import *\n"
+		    "r = srp1(Ether(dst=\"ff:ff:ff:ff:ff:ff\", src=\"02:00:00:00:0%d:02\") / "
+		    "Dot1Q(vlan=100) / ARP(pdst=\"10.%d.100.1\", psrc=\"10.%d.100.2\", "
+		    "hwsrc=\"02:00:00:00:0%d:02\"), iface=\"%s\", timeout=3, verbose=0)\n"
+		    "exit(not (r and r[Dot1Q].vlan == 100 and r[ARP].hwsrc == "
+		    "\"02:00:00:00:0%d:01\"))'",
+		    net, net, net, net, device, net);
+}
+
 static void
 vlans_are_twins_of_their_own(void)
 {
 	CU_ASSERT_TRUE_FATAL(fixture_start(
 	    config_text("addresses = [ \"10.1.0.1/24\" ]; vlans = ( { id = 100; addresses = [ "
 			"\"10.1.100.1/24\", \"2001:db8:100::1/64\" ]; } );",
-			"addresses = [ \"10.2.0.1/24\" ];", "")));
+			"addresses = [ \"10.2.0.1/24\" ]; vlans = ( { id = 100; addresses = [ "
+			"\"10.2.100.1/24\" ]; } );",
+			"")));
 	CU_ASSERT_TRUE(here("ip link show wan.100"));
-	/* a peer that tags by itself: no VLAN device needed in its kernel */
-	CU_ASSERT_TRUE(
-	    peer("/usr/bin/python3 -c '\n"
-		 "from scapy.all import *\n"
-		 "r = srp1(Ether(dst=\"ff:ff:ff:ff:ff:ff\", src=\"02:00:00:00:01:02\") / "
-		 "Dot1Q(vlan=100) / ARP(pdst=\"10.1.100.1\", psrc=\"10.1.100.2\", "
-		 "hwsrc=\"02:00:00:00:01:02\"), iface=\"peer-wan\", timeout=3, "
-		 "verbose=0)\n"
-		 "exit(not (r and r[Dot1Q].vlan == 100 and r[ARP].hwsrc == "
-		 "\"02:00:00:00:01:01\"))'"));
+	CU_ASSERT_TRUE(arp_in_vlan("peer-wan", 1));
+	CU_ASSERT_TRUE(arp_in_vlan("peer-lan", 2));
 	CU_ASSERT_TRUE(fixture_apply(
 	    config_text("addresses = [ \"10.1.0.1/24\" ]; vlans = ( { id = 200; addresses = [ "
 			"\"10.1.200.1/24\" ]; } );",
