@@ -2,7 +2,7 @@
 """Each mode for IPv4 and IPv6, TCP and UDP: with one worker, and with three that steer by software. The same must come out."""
 from scapy.all import TCP, Ether, raw  # pylint: disable=no-name-in-module
 
-from frames import (PAYLOAD, PROTO, SIDES, Wrong, from_backend, from_router, gue, ipip, known, older, rebuilt, sound,
+from frames import (PAYLOAD, PROTO, SIDES, Wrong, changed, from_backend, from_router, gue, ipip, known, sound,
                     to_backend, to_router)
 from harness import Case, case, config, pool, service
 
@@ -49,18 +49,6 @@ def dsr(forward, family, backend_family, protocol, many):
     return Case(setup(side, backend, protocol, forward, many), wan_in=[from_router(p) for p in packets],
                 lan_out=[to_backend(what(p)) for p in packets], known=None if forward == "dsr-l2" else known,
                 ordered=not many, steered=many)
-
-
-def changed(packet, hops=1, **fields):
-    """A packet with other addresses and ports, one hop older, all checksums new."""
-    packet = rebuilt(packet)
-    for name in ("src", "dst"):
-        if name in fields:
-            setattr(packet, name, fields[name])
-    for name in ("sport", "dport"):
-        if name in fields:
-            setattr(packet.payload, name, fields[name])
-    return type(packet)(older(packet, hops))
 
 
 def answers_to(side, packets):

@@ -16,7 +16,6 @@ PAYLOAD = b"hello, penstock"
 GUE_PORT = 6080
 GUE_SPORT = 0xc000          # what `known` puts in the place of GUE's source port
 PROTO = {"tcp": TCP, "udp": UDP}
-NUMBER = {"tcp": 6, "udp": 17}
 
 
 class Side:
@@ -61,15 +60,10 @@ def to_backend(packet):
     return Ether(dst=BACKEND_MAC, src=LAN_MAC) / packet
 
 
-def with_ip(kind, data):
-    """An Ethernet header's payload of which only the bytes matter."""
-    return Raw(bytes(data)) if kind is None else kind(bytes(data))
-
-
 def frame_of(header, family, data):
     """Bytes of an IP packet behind an Ethernet header."""
     header = header.copy()
-    header.type = 0x0800 if family == 4 else 0x86dd
+    header.lastlayer().type = 0x0800 if family == 4 else 0x86dd
     return header / Raw(bytes(data))
 
 
@@ -137,6 +131,18 @@ def rebuilt(packet):
                 del layer.fields[field]
         layer = layer.payload
     return copy
+
+
+def changed(packet, hops=1, **fields):
+    """A packet with other addresses and ports, one hop older, all checksums new."""
+    packet = rebuilt(packet)
+    for name in ("src", "dst"):
+        if name in fields:
+            setattr(packet, name, fields[name])
+    for name in ("sport", "dport"):
+        if name in fields:
+            setattr(packet.payload, name, fields[name])
+    return type(packet)(older(packet, hops))
 
 
 def sound(frame):

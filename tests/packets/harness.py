@@ -77,14 +77,14 @@ class Case:
     check: a function (wan frames, lan frames) that returns an error text or None, for what cannot be known beforehand.
     known: a function of a frame that left, applied before it is compared: checks it and fixes what cannot be known.
     reply: a function (lan frames that left) that returns the lan's answers; called once as many frames as wan_in has have left.
-    steered: packets must have changed worker."""
+    reasons: the only ones for which drops may be counted. steered: packets must have changed worker."""
 
     def __init__(self, config, wan_in=(), lan_in=(), wan_out=(), lan_out=(), drops=None, **more):
         self.config = config
         self.inputs = [[raw(f) for f in wan_in], [raw(f) for f in lan_in]]
         self.outputs = [wan_out, lan_out]
         self.drops = drops
-        self.check = self.reply = self.known = None
+        self.check = self.reply = self.known = self.reasons = None
         self.ordered, self.steered, self.all_counted = True, False, False
         for name, value in more.items():
             if name not in self.__dict__:
@@ -224,6 +224,8 @@ def judge(case_, outputs, drops, want):
     received, left, dropped = sum(map(len, case_.inputs)), sum(map(len, outputs)), sum(drops.values())
     if case_.all_counted and received != left + dropped:
         errors.append(f"{received} frames came in, but {left} left and {dropped} were dropped: {drops}")
+    if case_.reasons is not None and set(drops) - set(case_.reasons):
+        errors.append(f"drops: got {drops}, but only {case_.reasons} may be")
     return [e for e in errors if e]
 
 
