@@ -6,6 +6,7 @@
                                   TCP on port 9001: takes everything until the client's half-close, then answers the same
   peer.py upload ADDRESS SIZE     SIZE bytes to port 9001; prints the answer and the hash of what was sent
   peer.py udp ADDRESS SIZE        one datagram of SIZE bytes; prints the answer
+  peer.py refused KIND ADDRESS PORT   a tcp connection or udp datagram that nobody shall want; prints `refused`, or what came instead
   peer.py hold ADDRESS COUNT SECONDS FROM...   COUNT connections (from these source addresses in turn) that exchange a line each half second;
                                   prints `ready` when all are open, then one JSON line: for each connection who served it and how it ended
   peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts
@@ -27,22 +28,26 @@ def answer(name, peer, data):
     return f"{name} {host} {peer[1]} {len(data)} {hashlib.sha256(data).hexdigest()[:16]}\n".encode()
 
 
+def udp_socket(family, port):
+    """One socket for each family: an answer must leave from the address that was asked, which UDP sockets bound to "any" do only with
+    packet information switched on (IP_PKTINFO, IPV6_RECVPKTINFO)."""
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    udp.setsockopt(*((socket.IPPROTO_IP, 8) if family == socket.AF_INET else (socket.IPPROTO_IPV6, 49)), 1)
+    udp.setsockopt(*((socket.IPPROTO_IP, 15) if family == socket.AF_INET else (socket.IPPROTO_IPV6, 78)), 1)  # FREEBIND: service prefixes
+    udp.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+    return udp
+
+
 def serve(name):
-    # One socket for each family: an answer must leave from the address that was asked, which UDP sockets bound to "any" do only with
-    # packet information switched on.
     selector = selectors.DefaultSelector()
     uploads = {}
     for port, kind in ((PORT, "tcp"), (UPLOAD_PORT, "upload")):
         tcp = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
         selector.register(tcp, selectors.EVENT_READ, ("accept " + kind, tcp))
-    for family, option in ((socket.AF_INET, (socket.IPPROTO_IP, 8)), (socket.AF_INET6, (socket.IPPROTO_IPV6, 49))):
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        if family == socket.AF_INET6:
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        udp.setsockopt(*option, 1)
-        udp.setsockopt(*((socket.IPPROTO_IP, 15) if family == socket.AF_INET else (socket.IPPROTO_IPV6, 78)), 1)  # FREEBIND: service prefixes
-        udp.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", PORT))
-        selector.register(udp, selectors.EVENT_READ, ("udp", udp))
+    for family in (socket.AF_INET, socket.AF_INET6):
+        selector.register(udp_socket(family, PORT), selectors.EVENT_READ, ("udp", None))
     while True:
         for key, _ in selector.select():
             kind, sock = key.data
@@ -50,6 +55,7 @@ def serve(name):
                 connection, _ = sock.accept()
                 selector.register(connection, selectors.EVENT_READ, (kind.split()[1], connection))
             elif kind == "udp":
+                sock = key.fileobj
                 data, control, _, peer = sock.recvmsg(65536, 1024)
                 sock.sendmsg([answer(name, peer, data)], reply_info(control), 0, peer)
             else:
@@ -95,6 +101,22 @@ def udp(address, size):
         print(peer[0], reply.decode().strip(), hashlib.sha256(data).hexdigest()[:16])
         return 0
     return 1
+
+
+def refused(kind, address, port):
+    with socket.socket(family_of(address), socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as sock:
+        sock.settimeout(2)
+        try:
+            sock.connect((address, port))
+            if kind == "udp":
+                sock.send(b"x")
+                sock.recv(100)
+            print("accepted")
+        except ConnectionRefusedError:
+            print("refused")
+        except OSError as error:
+            print(error)
+    return 0
 
 
 def upload(address, size):
@@ -184,6 +206,8 @@ def main():
         return serve(words[1])
     if words[0] == "udp":
         return udp(words[1], int(words[2]))
+    if words[0] == "refused":
+        return refused(words[1], words[2], int(words[3]))
     if words[0] == "upload":
         return upload(words[1], int(words[2]))
     if words[0] == "hold":
