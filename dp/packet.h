@@ -65,7 +65,8 @@ enum packet_flags {
 	PACKET_DF = 1 << 8,   /* IPv4: don't fragment; set for IPv6 too */
 	PACKET_MORE = 1 << 9, /* fragment with more to follow */
 	PACKET_INNER_FRAGMENT =
-	    1 << 10, /* the packet inside an ICMP error was itself a first fragment */
+	    1 << 10,             /* the packet inside an ICMP error was itself a first fragment */
+	PACKET_WAITED = 1 << 11, /* has waited for its next hop's address already */
 };
 
 enum direction {

@@ -19,11 +19,14 @@
 #include "dp/l4/fragment.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
+#include "dp/l4/waiting.h"
 #include "dp/transmit.h"
 
 static void
 drop(struct worker *w, struct packet *p)
 {
+	if (p->reason == DROP_NEIGHBOUR_UNRESOLVED && waiting_hold(w, p))
+		return;
 	worker_count_drop(w, p->service, (enum drop_reason)p->reason);
 	rte_pktmbuf_free(p->mbuf);
 }
@@ -118,6 +121,19 @@ forward(struct worker *w, struct burst *b)
 	/* 7. make it what leaves */
 	stage_rewrite(w, b);
 	/* 8. hand it to the port */
+	dispatch(w, b);
+}
+
+/* Packets that have waited for their next hop's address. */
+static void
+retry(struct worker *w)
+{
+	struct burst *b = &w->burst;
+
+	if (!waiting_take(w, b))
+		return;
+	stage_rewrite(w, b);
+	waiting_return(w, b);
 	dispatch(w, b);
 }
 
@@ -236,6 +252,7 @@ pipeline_iterate(struct worker *w)
 		work += receive(w, port);
 	work += receive_steered(w);
 	work += receive_from_host(w);
+	retry(w);
 	connections_expire(w);
 	fragments_expire(w);
 	connections_answer(w, &w->query);

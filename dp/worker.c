@@ -11,6 +11,7 @@
 
 #include "dp/l4/connection.h"
 #include "dp/l4/fragment.h"
+#include "dp/l4/waiting.h"
 #include "dp/pipeline.h"
 
 #define INBOX_SIZE       4096
@@ -60,7 +61,8 @@ allocate(struct worker *w, int socket)
 	w->backend_stats = map_lazily(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
 	w->connections = connections_create(w->dataplane->connections, w->index, socket);
 	w->fragments = fragment_table_create(FRAGMENT_ENTRIES, socket);
-	return w->inbox && w->from_host && w->service_stats && w->service_drops &&
+	w->waiting = waiting_create(socket);
+	return w->waiting && w->inbox && w->from_host && w->service_stats && w->service_drops &&
 	       w->backend_stats && w->connections && w->fragments;
 }
 
@@ -103,6 +105,7 @@ worker_destroy(struct worker *w)
 		return;
 	ring_destroy(w->inbox);
 	ring_destroy(w->from_host);
+	waiting_destroy(w->waiting);
 	fragment_table_destroy(w->fragments);
 	connections_destroy(w->connections);
 	unmap(w->service_stats, sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);

@@ -25,6 +25,7 @@
 
 struct connections;    /* dp/l4/connection.c */
 struct fragment_table; /* dp/l4/fragment.c */
+struct waiting;        /* dp/l4/waiting.c */
 
 /* What all workers share; fixed when they start. */
 struct dataplane {
@@ -66,6 +67,7 @@ struct worker {
 	uint64_t now;                    /* ns, read once per iteration; monotonic */
 	struct connections *connections;
 	struct fragment_table *fragments;
+	struct waiting *waiting;
 	uint64_t icmp_next;                      /* GCRA state of ICMP answers */
 	uint64_t resolve_next;                   /* GCRA state of requests for neighbours */
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;

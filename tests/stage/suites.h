@@ -27,6 +27,7 @@ int test_classify_register(void);
 int test_connection_register(void);
 int test_track_register(void);
 int test_rewrite_register(void);
+int test_waiting_register(void);
 int test_encap_register(void);
 int test_icmp_register(void);
 int test_balance_register(void);
