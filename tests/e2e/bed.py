@@ -106,6 +106,10 @@ class Bed:
     def config(self, backends, **options):
         return configs.head(self.driver, self.workers, mtu=self.mtu) + self.objects(backends, **options)
 
+    def running(self):
+        """The generation in force."""
+        return self.show("config")["generation"]
+
     # ---- what tests ask ------------------------------------------------------------------------
     def client(self, *words, seconds=30):
         """Run a command as the client; its standard output. A failure is a finding."""
@@ -125,7 +129,7 @@ class Bed:
 
     def start_peer(self, *words):
         """A counting client that goes on; returns when it says that it is ready."""
-        process = subprocess.Popen(["ip", "netns", "exec", self.lab.client, *PEER, *map(str, words)], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(["ip", "netns", "exec", self.lab.client, *PEER, *map(str, words)], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, text=True)
         self.lab.processes.append(process)
         expect(process.stdout.readline() == "ready\n", "the client did not become ready")

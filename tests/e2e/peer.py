@@ -9,7 +9,8 @@
   peer.py refused KIND ADDRESS PORT   a tcp connection or udp datagram that nobody shall want; prints `refused`, or what came instead
   peer.py hold ADDRESS COUNT SECONDS FROM...   COUNT connections (from these source addresses in turn) that exchange a line each half second;
                                   prints `ready` when all are open, then one JSON line: for each connection who served it and how it ended
-  peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts
+  peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts.
+                                  Ends sooner when standard input is closed
 """
 import hashlib
 import http.client
@@ -173,9 +174,14 @@ def load(address, seconds):
     counts = {"ok": 0, "failed": 0}
     errors, lock = [], threading.Lock()
     end = time.monotonic() + seconds
+    asked_to_end = threading.Event()
+
+    def watch():
+        sys.stdin.read()
+        asked_to_end.set()
 
     def work():
-        while time.monotonic() < end:
+        while time.monotonic() < end and not asked_to_end.is_set():
             try:
                 connection = http.client.HTTPConnection(address, 80, timeout=8)
                 connection.request("GET", "/")
@@ -190,6 +196,7 @@ def load(address, seconds):
                 if not good:
                     errors.append(text)
 
+    threading.Thread(target=watch, daemon=True).start()
     threads = [threading.Thread(target=work) for _ in range(8)]
     print("ready", flush=True)
     for thread in threads:

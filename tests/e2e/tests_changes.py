@@ -2,36 +2,49 @@
 """Changes under load: applying configurations, backends that come and go, two workers and the clients that they own."""
 import json
 
-from bed import Bed, expect, group, vip
+from bed import Bed, every_mode, expect, group, vip
+from topology import CLIENT6
 
 
 # Client addresses enough for both workers to own some, whatever the hash.
 MANY4 = [f"198.51.100.{n}" for n in range(20, 36)]
-MANY6 = [f"2001:db8:1::{n:x}" for n in range(0x20, 0x30)]
+# A client of IPv6 is a /64, so each has one of its own, behind the client's address.
+MANY6 = [f"2001:db8:c:{n:x}::1" for n in range(16)]
+ROUTES = f'routes = ( {{ to = "2001:db8:c::/48"; via = "{CLIENT6}"; }} );\n'
 
 
 def many_clients(lab):
-    lab.address(lab.client, "eth0", *[a + "/24" for a in MANY4], *[a + "/64" for a in MANY6])
+    """Client addresses, and a fourth backend that no configuration knows at first."""
+    lab.address(lab.client, "eth0", *[a + "/24" for a in MANY4], *[a + "/128" for a in MANY6])
+    lab.backend(4)
+    for number in lab.backends:
+        lab.ip(lab.backend_name(number), "-6", "route", "add", "2001:db8:c::/48", "via", CLIENT6, "dev", "eth1", "table", "100")
 
 
-changes = group("changes", lambda: Bed(prepare=many_clients))
+def with_routes(backends, **options):
+    return ROUTES + every_mode(backends, **options)
+
+
+changes = group("changes", lambda: Bed(prepare=many_clients, objects=with_routes))
 
 
 def result_of(process):
-    out, _ = process.communicate(timeout=60)
+    out = process.stdout.read()
+    expect(process.wait(60) == 0, f"the client ended with {process.returncode}: {out}")
     return json.loads(out.splitlines()[-1])
 
 
 def apply_under_load(mode, family):
     def test(bed):
         """Two configurations in turn, whose pools differ by a weight: rows move each time."""
-        load = bed.start_peer("load", vip(mode, family), 8)
+        load = bed.start_peer("load", vip(mode, family), 60)
         texts = [bed.config(bed.lab.backends), bed.config(bed.lab.backends, weights={1: 150})]
-        before = json.loads(bed.penstock("show", "config", "--json").stdout)["generation"]
+        before = bed.running()
         for i in range(50):
             bed.apply(texts[(i + 1) % 2])
         expect(load.poll() is None, "the load ended before the 50 configurations were applied")
-        after = json.loads(bed.penstock("show", "config", "--json").stdout)["generation"]
+        load.stdin.close()
+        after = bed.running()
         counts = result_of(load)
         expect(after == before + 50, f"generation {before}, then {after}")
         expect(counts["failed"] == 0, f"{counts}")
@@ -80,7 +93,7 @@ def all_at_once(bed):
     """What is wrong is refused as a whole, with file and line; the running configuration goes on."""
     good = bed.config([1, 2, 3])
     bed.apply(good)
-    generation = json.loads(bed.penstock("show", "config", "--json").stdout)["generation"]
+    generation = bed.running()
     bad = good.replace('port = 8080', 'port = 80800', 1).replace('forward = "nat"', 'forward = "gnat"', 1)
     path = f"{bed.lab.where}/bad.conf"
     with open(path, "w", encoding="ascii") as out:
@@ -89,7 +102,7 @@ def all_at_once(bed):
     expect(done.returncode == 1, f"exit code {done.returncode}")
     lines = [line for line in done.stderr.splitlines() if line.startswith(path + ":")]
     expect(len(lines) >= 2, f"both errors, with file and line: {done.stderr}")
-    expect(json.loads(bed.penstock("show", "config", "--json").stdout)["generation"] == generation, "the generation changed")
+    expect(bed.running() == generation, "the generation changed")
     bed.curl(vip("nat", 4))
 
 
@@ -105,7 +118,7 @@ for MODE in ("nat", "gue", "full-nat"):
                 changes(TEST)
 changes(all_at_once)
 
-owners = group("two workers", lambda: Bed(workers="0, 1", prepare=many_clients))
+owners = group("two workers", lambda: Bed(workers="0, 1", prepare=many_clients, objects=with_routes))
 
 
 def owned(mode, family):
