@@ -170,6 +170,12 @@ def reasons(drops):
     return {d["reason"]: d["count"] for d in drops or [] if d["count"]}
 
 
+def accounted(now):
+    """True when every frame that came in has left or was dropped."""
+    ports = now["interfaces"]
+    return sum(i["rx_packets"] - i["tx_packets"] for i in ports) == sum(reasons(now["drops"]).values())
+
+
 def settled(socket, case_, want):
     """Wait until every input frame was received, the drops are those wanted and nothing changes any more. Counters that stay wrong
     get a second and a half (what waits for something waits no longer). Returns what was shown last."""
@@ -180,7 +186,8 @@ def settled(socket, case_, want):
         if now != last:
             last, same_since = now, time.monotonic()
         elif [i["rx_packets"] for i in now["interfaces"] or []] == [len(f) for f in case_.inputs]:
-            if want in (None, reasons(now["drops"])) or time.monotonic() > same_since + 1.5:
+            done = accounted(now) if want is None else want == reasons(now["drops"])
+            if done or time.monotonic() > same_since + 1.5:
                 return now
         time.sleep(0.02)
     return None
