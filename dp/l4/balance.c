@@ -203,6 +203,25 @@ count_forward(struct worker *w, const struct packet *p)
 		connection_at(w->connections, p->connection)->packets_in++;
 }
 
+/* A connection that a packet of this burst has closed may be another client's now. Earlier packets
+ * of the old one must not leave as that client's. */
+static void
+check_connections(struct worker *w, struct burst *b)
+{
+	uint16_t i;
+
+	for (i = 0; i < b->count; i++) {
+		struct packet *p = &b->packets[i];
+
+		if (p->verdict != VERDICT_CONTINUE || p->connection == INDEX_NONE ||
+		    connection_holds(connection_at(w->connections, p->connection), p))
+			continue;
+		p->connection = INDEX_NONE; /* DSR: the backend is known, and enough */
+		if (forward_tracks(w->snapshot->services[p->service].mode))
+			packet_drop(p, DROP_CONNECTION_UNKNOWN);
+	}
+}
+
 void
 stage_balance(struct worker *w, struct burst *b)
 {
@@ -231,4 +250,7 @@ stage_balance(struct worker *w, struct burst *b)
 		if (wants_backend(p) && (p->connection != INDEX_NONE || place(w, p, &opened)))
 			count_forward(w, p);
 	}
+	/* 3. Where slots have been given, those of before. */
+	if (opened)
+		check_connections(w, b);
 }

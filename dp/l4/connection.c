@@ -232,6 +232,16 @@ reply_tuple(const struct connection *c)
 	return t;
 }
 
+bool
+connection_holds(const struct connection *c, const struct packet *p)
+{
+	struct tuple t = c->forward;
+
+	if (p->direction == DIR_REPLY)
+		t = reply_tuple(c);
+	return tuple_compare(&t, &p->tuple, sizeof(t)) == 0;
+}
+
 /* What is over or closing gives way to what begins. False: it does not. */
 static bool
 make_way(struct worker *w, uint32_t hit)

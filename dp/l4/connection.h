@@ -86,6 +86,9 @@ uint32_t connection_find(struct worker *w, const struct tuple *tuple);
  * backend are set, state and deadline follow p; an ICMP error changes neither. False: p has no
  * connection; one that is over is closed. Worker. */
 bool connection_join(struct worker *w, struct packet *p, uint32_t hit);
+/* True if the slot still holds the connection of p's tuple: one that a packet has closed may be
+ * another client's before the burst ends. Worker. */
+bool connection_holds(const struct connection *c, const struct packet *p);
 /* The first state and deadline of a connection that p opens. Worker. */
 void connection_begin(struct worker *w, uint32_t index, const struct packet *p);
 /* True if it lives and leads to what the snapshot says. Worker. */

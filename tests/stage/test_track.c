@@ -346,6 +346,35 @@ test_closed_within_burst(void)
 	flow_fixture_destroy(f);
 }
 
+/* ... and before a third opened another client's connection in its slot: what was found first must
+ * not leave as that client's. */
+static void
+test_slot_taken_within_burst(void)
+{
+	struct fixture *f = three_services();
+	struct tuple t = client(IPPROTO_TCP), other = flow_number(1, IPPROTO_TCP);
+	struct burst b = { 0 };
+
+	flow_send(f, TCP, t, TCP_SYN);
+	flow_send(f, TCP, t, TCP_RST);
+	flow_forward(&b, TCP, t, TCP_ACK);
+	flow_reply(&b, flow_answer(&t, "10.0.0.1", 8080), TCP_ACK);
+	flow_forward(&b, TCP, other, TCP_SYN);
+	flow_forward(&b, TCP, t, TCP_SYN);
+	flow_run(f, &b);
+	CU_ASSERT_EQUAL(b.packets[0].verdict, VERDICT_DROP);
+	CU_ASSERT_EQUAL(b.packets[0].reason, DROP_CONNECTION_UNKNOWN);
+	CU_ASSERT_EQUAL(b.packets[1].verdict, VERDICT_DROP);
+	CU_ASSERT_EQUAL(b.packets[1].reason, DROP_CONNECTION_UNKNOWN);
+	CU_ASSERT_EQUAL(b.packets[2].verdict, VERDICT_CONTINUE);
+	CU_ASSERT_EQUAL(b.packets[3].verdict, VERDICT_CONTINUE);
+	CU_ASSERT_NOT_EQUAL(b.packets[3].connection, b.packets[2].connection);
+	CU_ASSERT_EQUAL(state_of(f, &t), CONNECTION_OPENING);
+	CU_ASSERT_EQUAL(state_of(f, &other), CONNECTION_OPENING);
+	CU_ASSERT_TRUE(flow_invariant(f));
+	flow_fixture_destroy(f);
+}
+
 /* ---- UDP, ICMP errors, fragments ---- */
 
 static void
@@ -577,6 +606,7 @@ test_track_register(void)
 		{ "RST", test_rst },
 		{ "SYN on a closing connection", test_syn_on_closing },
 		{ "closed by an earlier packet of the burst", test_closed_within_burst },
+		{ "its slot taken by a later one", test_slot_taken_within_burst },
 		{ "UDP", test_udp },
 		{ "ICMP errors change nothing", test_icmp_error },
 		{ "later fragments", test_later_fragment },
