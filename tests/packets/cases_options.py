@@ -8,8 +8,8 @@ from scapy.all import (ICMP, TCP, UDP, ICMPv6PacketTooBig, IPOption_NOP, IPOptio
 from frames import PAYLOAD, PROTO, SIDES, from_backend, from_client, gue, ipip, known, to_backend, to_client
 from harness import Case, case, config, pool, service
 
-OPTIONS = {"router alert": [IPOption_Router_Alert()], "record route": [IPOption_RR(routers=["0.0.0.0"] * 9)],
-           "forty bytes": [IPOption_NOP()] * 40, "timestamp": [IPOption_Timestamp(flg=0, timestamp=1)]}
+OPTIONS = [[IPOption_Router_Alert()], [IPOption_RR(routers=["0.0.0.0"] * 9)], [IPOption_NOP()] * 40,
+           [IPOption_Timestamp(flg=0, timestamp=1)]]
 
 
 def segment(protocol, sport, dport):
@@ -29,32 +29,43 @@ def with_headers(side, headers, src, dst, hops, last):
     return ip / last
 
 
-def through(family, forward, protocol, what):
-    """what: options, or a list of extension headers."""
+def through(family, forward, whats):
+    """A packet for each of `whats`: options, or a list of extension headers; TCP and UDP in turn."""
     side = SIDES[family]
 
-    def packet(src, dst, sport, dport, hops=64):
-        if side.v4:
-            return side.ip(src, dst, hops, options=what) / segment(protocol, sport, dport)
-        return with_headers(side, what, src, dst, hops, segment(protocol, sport, dport))
+    def packets(src, dst, sport, dport, protocol, hops=64):
+        """One for each; the client's port counts up."""
+        out = []
+        for n, what in enumerate(whats):
+            ports = (sport + n, dport) if sport == 1234 else (sport, dport + (n if dport == 1234 else 0))
+            if side.v4:
+                out.append(side.ip(src, dst, hops, options=what) / segment(protocol, *ports))
+            else:
+                out.append(with_headers(side, what, src, dst, hops, segment(protocol, *ports)))
+        return out
 
-    request = packet(side.client, side.vip, 1234, 80)
+    def both(*args, **fields):
+        return packets(*args, "tcp", **fields) + packets(*args, "udp", **fields)
+
+    port = 8080 if forward == "nat" else 80
+    setup_ = config([pool("p", side.backend, port)], [service("s", side.vip, 80, "tcp", forward, "p"),
+                                                      service("t", side.vip, 80, "udp", forward, "p")])
+    requests = both(side.client, side.vip, 1234, 80)
     if forward != "nat":
-        made = {"dsr-l2": lambda p, b: p, "dsr-ipip": ipip, "dsr-gue": gue}[forward](request, side)
-        return Case(setup(side, forward, protocol), wan_in=[from_client(request)], lan_out=[to_backend(made)],
+        make = {"dsr-l2": lambda p, b: p, "dsr-ipip": ipip, "dsr-gue": gue}[forward]
+        return Case(setup_, wan_in=[from_client(p) for p in requests], lan_out=[to_backend(make(p, side)) for p in requests],
                     known=None if forward == "dsr-l2" else known, all_counted=True)
-    return Case(setup(side, forward, protocol), wan_in=[from_client(request)],
-                lan_out=[to_backend(packet(side.client, side.backend, 1234, 8080, 63))],
-                lan_in=[from_backend(packet(side.backend, side.client, 8080, 1234))],
-                wan_out=[to_client(packet(side.vip, side.client, 80, 1234, 63))], all_counted=True)
+    return Case(setup_, wan_in=[from_client(p) for p in requests],
+                lan_out=[to_backend(p) for p in both(side.client, side.backend, 1234, 8080, hops=63)],
+                lan_in=[from_backend(p) for p in both(side.backend, side.client, 8080, 1234)],
+                wan_out=[to_client(p) for p in both(side.vip, side.client, 80, 1234, hops=63)], all_counted=True)
 
 
 def headers():
     pad = lambda cls, n=4: cls(options=[PadN(optdata=bytes(n))])
-    return {"hop-by-hop": [pad(IPv6ExtHdrHopByHop)], "destination options": [pad(IPv6ExtHdrDestOpt)],
-            "routing, done": [IPv6ExtHdrRouting(type=0, segleft=0, addresses=["2001:db8::5"])],
-            "three": [pad(IPv6ExtHdrHopByHop), pad(IPv6ExtHdrDestOpt, 12), IPv6ExtHdrFragment(id=7), pad(IPv6ExtHdrDestOpt)],
-            "long": [pad(IPv6ExtHdrHopByHop, 244), pad(IPv6ExtHdrDestOpt, 228)]}
+    return [[pad(IPv6ExtHdrHopByHop)], [pad(IPv6ExtHdrDestOpt)], [IPv6ExtHdrRouting(type=0, segleft=0, addresses=["2001:db8::5"])],
+            [pad(IPv6ExtHdrHopByHop), pad(IPv6ExtHdrDestOpt, 12), IPv6ExtHdrFragment(id=7), pad(IPv6ExtHdrDestOpt)],
+            [pad(IPv6ExtHdrHopByHop, 244), pad(IPv6ExtHdrDestOpt, 228)]]
 
 
 def chain(numbers, last):
@@ -116,12 +127,8 @@ def quoted(family):
 
 def register():
     for forward in ("nat", "dsr-l2", "dsr-ipip", "dsr-gue"):
-        for name, options in OPTIONS.items():
-            protocol = "tcp" if name in ("router alert", "forty bytes") else "udp"
-            case(f"IPv4 options, {forward}, {name}")(lambda m=forward, o=options, p=protocol: through(4, m, p, o))
-        for name, chain_ in headers().items():
-            protocol = "udp" if name in ("hop-by-hop", "long") else "tcp"
-            case(f"IPv6 extension headers, {forward}, {name}")(lambda m=forward, h=chain_, p=protocol: through(6, m, p, h))
+        case(f"IPv4 options, {forward}")(lambda m=forward: through(4, m, OPTIONS))
+        case(f"IPv6 extension headers, {forward}")(lambda m=forward: through(6, m, headers()))
     for f in (4, 6):
         case(f"error that quotes options, IPv{f}")(lambda f=f: quoted(f))
     case("IPv6 extension headers, bad")(bad_chains)
