@@ -52,6 +52,14 @@ struct tx_queue {
 	struct rte_mbuf *mbufs[BURST_MAX];
 };
 
+/* What ICMP messages we send; each kind has its own rate. */
+enum icmp_kind {
+	ICMP_KIND_ECHO,
+	ICMP_KIND_TIME_EXCEEDED,
+	ICMP_KIND_TOO_BIG,
+	ICMP_KINDS,
+};
+
 struct worker {
 	/* fixed at start */
 	uint16_t index;
@@ -68,7 +76,7 @@ struct worker {
 	struct connections *connections;
 	struct fragment_table *fragments;
 	struct waiting *waiting;
-	uint64_t icmp_next;                      /* GCRA state of ICMP answers */
+	uint64_t icmp_next[ICMP_KINDS];          /* GCRA states of ICMP answers */
 	uint64_t resolve_next;                   /* GCRA state of requests for neighbours */
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;
 						    HASH_WRONG: never trusted again */

@@ -11,7 +11,7 @@
 #include "dp/l4/segments.h"
 #include "dp/l4/stages.h"
 
-/* Per worker: a thousand a second, a hundred at once. */
+/* Per worker and kind: a thousand a second, a hundred at once. */
 #define ICMP_INTERVAL 1000000 /* ns */
 #define ICMP_BURST    100
 
@@ -23,9 +23,9 @@
 #define ICMP6_ERROR_MAX IP6_MTU_MIN
 
 bool
-icmp_allowed(struct worker *w)
+icmp_allowed(struct worker *w, enum icmp_kind kind)
 {
-	return rate_allows(&w->icmp_next, w->now, ICMP_INTERVAL, ICMP_BURST);
+	return rate_allows(&w->icmp_next[kind], w->now, ICMP_INTERVAL, ICMP_BURST);
 }
 
 static void
@@ -74,6 +74,7 @@ bool
 icmp_error_send(struct worker *w, struct packet *p, const struct icmp_error *e)
 {
 	bool v4 = addr_is_v4(&e->dst);
+	enum icmp_kind kind = e->mtu ? ICMP_KIND_TOO_BIG : ICMP_KIND_TIME_EXCEEDED;
 	unsigned int headers = (v4 ? IP4_HEADER : IP6_HEADER) + ICMP_HEADER;
 	unsigned int room = (v4 ? ICMP4_ERROR_MAX : ICMP6_ERROR_MAX) - headers;
 	uint16_t quote_len = (uint16_t)RTE_MIN(e->quote_len, room);
@@ -81,7 +82,7 @@ icmp_error_send(struct worker *w, struct packet *p, const struct icmp_error *e)
 	struct nexthop back;
 	uint8_t *ip;
 
-	if (!icmp_allowed(w)) {
+	if (!icmp_allowed(w, kind)) {
 		packet_drop(p, DROP_ICMP_RATE);
 		return false;
 	}
@@ -223,7 +224,7 @@ stage_echo(struct worker *w, struct burst *b)
 
 		if (p->verdict != VERDICT_CONTINUE || !(p->flags & PACKET_ECHO_REQUEST))
 			continue;
-		if (icmp_allowed(w))
+		if (icmp_allowed(w, ICMP_KIND_ECHO))
 			echo_reply(w, p);
 		else
 			packet_drop(p, DROP_ICMP_RATE);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ICMP and ICMPv6 messages that we send ourselves: a packet becomes, in its own buffer, the error
- * that its sender gets. All of them together, echo replies too, keep to one rate per worker.
+ * that its sender gets. Each kind (echo replies, "time exceeded", "too big") keeps to a rate of its
+ * own per worker: whoever floods us with pings must not silence path MTU discovery.
  *
  * Never about an ICMP error, a later fragment or a link-layer multicast (RFC 1122, 3.2.2; RFC 4443,
  * 2.4). Worker only.
@@ -48,7 +49,7 @@ void icmp_too_big(struct worker *w, struct packet *p, uint16_t mtu);
 /* p has used up its hops. */
 void icmp_time_exceeded(struct worker *w, struct packet *p);
 
-/* May one more ICMP message be sent now? */
-bool icmp_allowed(struct worker *w);
+/* May one more ICMP message of this kind be sent now? */
+bool icmp_allowed(struct worker *w, enum icmp_kind kind);
 
 #endif

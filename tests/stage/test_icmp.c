@@ -43,19 +43,25 @@ answered(struct fixture *f, const struct vector *v, unsigned int n,
 	return count;
 }
 
-/* Errors and echo replies share a thousand a second, a hundred at once. */
+/* Each kind has a thousand a second, a hundred at once: one that is used up leaves the others
+ * alone.
+ */
 static void
 test_rate(void)
 {
 	const struct vector *echo = vector_find("echo", "IPv4, 33 bytes");
 	const struct vector *hops = vector_find("hops", "NAT, tcp over IPv4");
+	const struct vector *big = vector_find("too_big", "NAT, IPv4");
 	struct fixture *f = vector_fixture(echo);
 
-	CU_ASSERT_EQUAL(answered(f, echo, 60, stage_echo), 60);
-	CU_ASSERT_EQUAL(answered(f, hops, 60, stage_rewrite), 40);
+	f->nexthops[0].mtu = big->mtu;
+	CU_ASSERT_EQUAL(answered(f, echo, 160, stage_echo), 100);
+	CU_ASSERT_EQUAL(answered(f, hops, 160, stage_rewrite), 100);
+	CU_ASSERT_EQUAL(answered(f, big, 160, stage_rewrite), 100);
 	CU_ASSERT_EQUAL(answered(f, echo, 5, stage_echo), 0);
 	f->worker->now += 10000000;
 	CU_ASSERT_EQUAL(answered(f, echo, 20, stage_echo), 10);
+	CU_ASSERT_EQUAL(answered(f, big, 20, stage_rewrite), 10);
 	f->worker->now += 1000000000;
 	CU_ASSERT_EQUAL(answered(f, hops, 200, stage_rewrite), 100);
 	vector_fixture_free(f);
