@@ -97,7 +97,7 @@ def more_hugepages_than_there_are(bed):
 
 @start
 def too_little_memory(bed):
-    bed.refused(["dataplane.memory", '"16M"'], bed.config([1]).replace('"512M"', '"16M"'))
+    bed.refused(["dataplane.memory", '"64M"', "too little"], bed.config([1]).replace('"512M"', '"64M"'))
 
 
 @start
