@@ -259,10 +259,12 @@ is_network_or_broadcast(const struct interface_config *f, const struct addr *a)
 		return false;
 	for (i = 0; i < f->n_addresses; i++) {
 		const struct prefix *net = &f->addresses[i].net;
-		uint32_t host = net->len >= 127 ? 0 : UINT32_MAX >> (net->len - 96);
+		uint32_t host;
 
-		if (host && prefix_contains(net, a) &&
-		    ((ntohl(a->w[3]) & host) == 0 || (ntohl(a->w[3]) & host) == host))
+		if (net->len < 96 || net->len >= 127 || !prefix_contains(net, a))
+			continue;
+		host = UINT32_MAX >> (net->len - 96);
+		if ((ntohl(a->w[3]) & host) == 0 || (ntohl(a->w[3]) & host) == host)
 			return true;
 	}
 	return false;
