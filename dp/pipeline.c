@@ -130,11 +130,11 @@ retry(struct worker *w)
 {
 	struct burst *b = &w->burst;
 
-	if (!waiting_take(w, b))
-		return;
-	stage_rewrite(w, b);
-	waiting_return(w, b);
-	dispatch(w, b);
+	while (waiting_take(w, b)) {
+		stage_rewrite(w, b);
+		waiting_return(w, b);
+		dispatch(w, b);
+	}
 }
 
 /* The owner's part of the journey. */
@@ -248,14 +248,15 @@ pipeline_iterate(struct worker *w)
 	uint32_t work = 0;
 	uint32_t port;
 
+	/* Before what has come later. */
+	retry(w);
 	for (port = 0; port < w->dataplane->n_ports; port++)
 		work += receive(w, port);
 	work += receive_steered(w);
 	work += receive_from_host(w);
-	retry(w);
 	connections_expire(w);
 	fragments_expire(w);
 	connections_answer(w, &w->query);
-	worker_flush(w);
+	work += worker_flush(w);
 	return work != 0;
 }

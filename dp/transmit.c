@@ -59,12 +59,12 @@ worker_flush_port(struct worker *w, uint32_t port)
 	q->count = 0;
 }
 
-void
+unsigned int
 worker_flush(struct worker *w)
 {
 	struct rte_mbuf *mbufs[BURST_MAX];
 	const struct port *p;
-	unsigned int count;
+	unsigned int count, taken = 0;
 	uint32_t port;
 
 	for (port = 0; port < w->dataplane->n_ports; port++) {
@@ -75,5 +75,7 @@ worker_flush(struct worker *w)
 		count = rte_ring_sc_dequeue_burst(p->tx_shared, (void **)mbufs, BURST_MAX, NULL);
 		if (count)
 			send_frames(w, port, mbufs, (uint16_t)count);
+		taken += count;
 	}
+	return taken;
 }

@@ -13,8 +13,8 @@
 /* Send what waits for one port; what the port does not take is dropped (DROP_TRANSMIT_FULL). */
 void worker_flush_port(struct worker *w, uint32_t port);
 /* Send what waits for any port, and, if this worker sends for workers without a transmit queue,
- * theirs. */
-void worker_flush(struct worker *w);
+ * theirs: how many of theirs it took, since more may wait. */
+unsigned int worker_flush(struct worker *w);
 
 /* Take a complete frame for a port. Owns the mbuf from here on. */
 static inline void
