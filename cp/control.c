@@ -21,6 +21,8 @@
 #define REFRESH_DELAY 10000000ULL
 /* How soon to look again whether old snapshots can be freed. */
 #define RECLAIM_DELAY 5000000ULL
+/* How soon to try again to make a twin anew. */
+#define HEAL_AGAIN 5000000000ULL
 /* How often workers' requests for Ethernet addresses are read. */
 #define RESOLVE_DELAY 5000000ULL
 
@@ -100,6 +102,41 @@ publish_snapshot(struct control *c, const struct snapshot *s)
 	return 0;
 }
 
+/* MTUs, twins and addresses as `config` wants them. 0, or -errno with *error a sentence. */
+static int
+tell_linux(struct control *c, const struct config *config, const char **error)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < config->n_interfaces; i++) {
+		rc = ports_set_mtu(c->dp, (unsigned int)i, config->interfaces[i].mtu, c->error,
+				   sizeof(c->error));
+		*error = c->error;
+	}
+	if (rc == 0 && c->twins)
+		rc = twins_configure(c->twins, config, error);
+	if (rc == 0)
+		rc = network_configure(c->network, config, error);
+	return rc;
+}
+
+/* Make twins anew that somebody has deleted, with all that was on them. */
+static void
+heal_twins(struct control *c)
+{
+	const char *error = NULL;
+
+	if (!c->twins || !twins_lost(c->twins))
+		return;
+	if (tell_linux(c, c->config, &error) == 0) {
+		log_warning("made anew, with its addresses and routes");
+		return;
+	}
+	log_error("%s", error);
+	arm_earlier(c, loop_now() + HEAL_AGAIN);
+}
+
 static void
 on_publish_timer(void *arg)
 {
@@ -108,6 +145,7 @@ on_publish_timer(void *arg)
 	const struct snapshot *s;
 
 	c->publish_at = UINT64_MAX;
+	heal_twins(c);
 	s = compile_now(c, c->config, c->generation, &error);
 	if (s && publish_snapshot(c, s) < 0) {
 		snapshot_free(s);
@@ -177,25 +215,6 @@ control_stop(struct control *c)
 	free(c->config_name);
 	c->config = NULL;
 	c->snapshot = NULL;
-}
-
-/* MTUs, twins and addresses as `config` wants them. 0, or -errno with *error a sentence. */
-static int
-tell_linux(struct control *c, const struct config *config, const char **error)
-{
-	size_t i;
-	int rc = 0;
-
-	for (i = 0; rc == 0 && i < config->n_interfaces; i++) {
-		rc = ports_set_mtu(c->dp, (unsigned int)i, config->interfaces[i].mtu, c->error,
-				   sizeof(c->error));
-		*error = c->error;
-	}
-	if (rc == 0 && c->twins)
-		rc = twins_configure(c->twins, config, error);
-	if (rc == 0)
-		rc = network_configure(c->network, config, error);
-	return rc;
 }
 
 /* A configuration on its way in. */

@@ -107,6 +107,7 @@ link_message(struct network *n, const struct nlmsghdr *header)
 		return;
 	if (header->nlmsg_type == RTM_DELLINK) {
 		link_remove(n, link);
+		n->important = true;
 		return;
 	}
 	up = message->ifi_flags & IFF_UP;

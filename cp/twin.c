@@ -17,6 +17,7 @@
 
 #include <rte_mbuf.h>
 
+#include "cp/log.h"
 #include "cp/netdev.h"
 #include "cp/tap.h"
 #include "lib/ndp.h"
@@ -55,6 +56,7 @@ struct twins {
 	struct twin **list; /* sorted by port and VLAN */
 	size_t count, size;
 	uint64_t busy_until;
+	bool lost;      /* a device was taken away; twins_configure makes it anew */
 	uint8_t *frame; /* one frame on its way from the kernel */
 	char error[256];
 };
@@ -242,6 +244,25 @@ frame_to_mbuf(const struct twin *twin, const uint8_t *frame, size_t len)
 }
 
 static void
+twin_close(struct twin *twin)
+{
+	if (twin->fd < 0)
+		return;
+	loop_fd_remove(twin->twins->loop, twin->fd);
+	tap_close(twin->fd);
+	twin->fd = -1;
+}
+
+/* Somebody has deleted the device. The descriptor would say so for ever. */
+static void
+twin_lose(struct twin *twin, int err)
+{
+	log_warning("the kernel's network device %s is gone (%s)", twin->name, strerror(err));
+	twin_close(twin);
+	twin->twins->lost = true;
+}
+
+static void
 on_frames(int fd, uint32_t events, void *arg)
 {
 	struct twin *twin = arg;
@@ -254,8 +275,11 @@ on_frames(int fd, uint32_t events, void *arg)
 		ssize_t len = tap_read(fd, t->frame, FRAME_MAX);
 		struct rte_mbuf *m;
 
-		if (len < 0)
+		if (len < 0) {
+			if (len != -EAGAIN && len != -EINTR)
+				twin_lose(twin, (int)-len);
 			return;
+		}
 		m = len >= MAC_BYTES ? frame_to_mbuf(twin, t->frame, (size_t)len) : NULL;
 		if (m && rte_ring_enqueue(ring, m) == 0) {
 			twin->stats.from_kernel++;
@@ -271,10 +295,7 @@ on_frames(int fd, uint32_t events, void *arg)
 static void
 twin_free(struct twin *twin)
 {
-	if (twin->fd >= 0) {
-		loop_fd_remove(twin->twins->loop, twin->fd);
-		tap_close(twin->fd);
-	}
+	twin_close(twin);
 	free(twin);
 }
 
@@ -292,10 +313,12 @@ twin_open(struct twins *t, struct twin *twin)
 	index = netdev_index(twin->name);
 	if (!ret)
 		ret = index ? network_link_add(t->network, twin->port, twin->vlan, index) : -ENODEV;
-	if (ret)
-		snprintf(t->error, sizeof(t->error),
-			 "interface \"%s\": cannot set up its twin in the kernel: %s", twin->name,
-			 strerror(-ret));
+	if (!ret)
+		return 0;
+	snprintf(t->error, sizeof(t->error),
+		 "interface \"%s\": cannot set up its twin in the kernel: %s", twin->name,
+		 strerror(-ret));
+	twin_close(twin);
 	return ret;
 }
 
@@ -351,7 +374,7 @@ twin_want(struct twins *t, const struct config *config, uint8_t port, uint16_t v
 	if (!twin)
 		return twin_add(t, config, port, vlan);
 	twin->wanted = true;
-	return 0;
+	return twin->fd < 0 ? twin_open(t, twin) : 0;
 }
 
 static void
@@ -413,9 +436,17 @@ twins_configure(struct twins *t, const struct config *config, const char **error
 	}
 	/* After a failure the caller goes back to the earlier configuration, and needs its twins.
 	 */
-	if (ret == 0)
+	if (ret == 0) {
 		remove_unwanted(t);
+		t->lost = false;
+	}
 	return ret;
+}
+
+bool
+twins_lost(const struct twins *t)
+{
+	return t->lost;
 }
 
 struct twins *

@@ -24,8 +24,12 @@ struct twins;
  * register them with network, begin to carry frames. NULL with *error a sentence. */
 struct twins *twins_create(struct loop *loop, struct dataplane *dp, const struct config *config,
 			   struct network *network, const char **error);
-/* After an apply: twins of VLANs that came or went. 0 or -errno with *error. */
+/* After an apply: twins of VLANs that came or went, and those that were lost. 0 or -errno with
+ * *error. */
 int twins_configure(struct twins *t, const struct config *config, const char **error);
+/* True if somebody has deleted a twin since: twins_configure makes it anew, without its addresses.
+ */
+bool twins_lost(const struct twins *t);
 void twins_destroy(struct twins *t);
 
 /* For `show interfaces`. */

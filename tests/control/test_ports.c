@@ -99,7 +99,7 @@ the_mtu_of_a_running_port(void)
 	CU_ASSERT_TRUE(here("ip link show veth-wan | grep -q 'mtu 1400'"));
 	CU_ASSERT_EQUAL(ports_set_mtu(&fixture.dp, 0, 1500, fixture.error, sizeof(fixture.error)),
 			0);
-	CU_ASSERT_TRUE(ports_set_mtu(&fixture.dp, 0, 3000, fixture.error, sizeof(fixture.error)) <
+	CU_ASSERT_TRUE(ports_set_mtu(&fixture.dp, 0, 4000, fixture.error, sizeof(fixture.error)) <
 		       0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(fixture.error, "needs larger packet buffers"));
 	CU_ASSERT_TRUE(ports_set_mtu(&fixture.dp, 1, 1700, fixture.error, sizeof(fixture.error)) <

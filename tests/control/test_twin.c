@@ -110,6 +110,30 @@ without_a_twin_nothing_is_made(void)
 	fixture_stop();
 }
 
+static bool
+is_lost(void *arg)
+{
+	(void)arg;
+	return twins_lost(fixture.twins);
+}
+
+/* Somebody deletes it: noticed, and made anew with all that was on it. */
+static void
+a_deleted_twin_comes_back(void)
+{
+	CU_ASSERT_TRUE_FATAL(fixture_start(config_text(ADDRESSES, "")));
+	CU_ASSERT_FALSE(twins_lost(fixture.twins));
+	CU_ASSERT_TRUE(here("ip link del wan"));
+	CU_ASSERT_TRUE(run_until(is_lost, NULL, 2000));
+	CU_ASSERT_TRUE(fixture_apply(config_text(ADDRESSES, "")));
+	CU_ASSERT_FALSE(twins_lost(fixture.twins));
+	CU_ASSERT_TRUE(here("ip addr show wan | grep -q 10.1.0.1/24"));
+	CU_ASSERT_PTR_NOT_NULL(route("10.1.0.0/24"));
+	CU_ASSERT_TRUE(peer("ping -c 3 -i 0.05 -W 2 10.1.0.1"));
+	CU_ASSERT_TRUE(peer("ping -c 3 -i 0.05 -W 2 2001:db8:1::1"));
+	fixture_stop();
+}
+
 int
 test_twin_register(void)
 {
@@ -118,6 +142,7 @@ test_twin_register(void)
 		{ "VLANs", vlans_are_twins_of_their_own },
 		{ "a name that is taken", a_taken_name_is_a_sentence },
 		{ "a configuration that is refused", a_long_name_with_a_vlan_is_a_sentence },
+		{ "deleted by somebody", a_deleted_twin_comes_back },
 		{ "no twin", without_a_twin_nothing_is_made },
 		CU_TEST_INFO_NULL,
 	};
