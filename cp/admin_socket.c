@@ -121,19 +121,36 @@ bind_and_listen(int fd, const struct sockaddr_un *address, const char *group, ch
 	return ret;
 }
 
+static int
+address_fill(struct sockaddr_un *address, const char *path, char *error, size_t error_size)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!*path || strlen(path) >= sizeof(address->sun_path)) {
+		snprintf(error, error_size, "the admin socket's path must have 1 to %zu bytes: %s",
+			 sizeof(address->sun_path) - 1, path);
+		return -ENAMETOOLONG;
+	}
+	memcpy(address->sun_path, path, strlen(path));
+	return 0;
+}
+
+int
+admin_socket_vacant(const char *path, char *error, size_t error_size)
+{
+	struct sockaddr_un address;
+	int ret = address_fill(&address, path, error, error_size);
+
+	return ret ? ret : remove_stale(&address, error, error_size);
+}
+
 int
 admin_socket_listen(const char *path, const char *group, char *error, size_t error_size)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, ret;
+	struct sockaddr_un address;
+	int fd, ret = address_fill(&address, path, error, error_size);
 
-	if (!*path || strlen(path) >= sizeof(address.sun_path)) {
-		snprintf(error, error_size, "the admin socket's path must have 1 to %zu bytes: %s",
-			 sizeof(address.sun_path) - 1, path);
-		return -ENAMETOOLONG;
-	}
-	memcpy(address.sun_path, path, strlen(path));
-	ret = make_directory(path, error, error_size);
+	if (!ret)
+		ret = make_directory(path, error, error_size);
 	if (!ret)
 		ret = remove_stale(&address, error, error_size);
 	if (ret)

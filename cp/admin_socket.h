@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+/* 0 unless another process listens at path; -EADDRINUSE, or another -errno, with a sentence. */
+int admin_socket_vacant(const char *path, char *error, size_t error_size);
+
 /* Listen at path: mode 0660, the group named (NULL: the process's). Its directory is made if only
  * that is missing. A file that nobody listens on any more is replaced. The descriptor, or -errno.
  */

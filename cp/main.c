@@ -18,12 +18,14 @@
 #include <rte_malloc.h>
 
 #include "cp/admin.h"
+#include "cp/admin_socket.h"
 #include "cp/config/config.h"
 #include "cp/control.h"
 #include "cp/log.h"
 #include "cp/options.h"
 #include "cp/ports.h"
 #include "cp/service_manager.h"
+#include "cp/tap.h"
 
 #define RESOLVE_RING_SIZE 1024
 
@@ -215,6 +217,23 @@ start_admin(struct penstockd *d)
 	return d->control.admin ? 0 : fail("cannot open the admin socket", error);
 }
 
+/* Before a device is touched: to open one that another penstockd uses may take its packets away for
+ * good, even if it fails (the AF_XDP driver takes the XDP program off). */
+static int
+check_alone(const struct penstockd *d, const struct config *config)
+{
+	char error[512];
+	size_t i;
+
+	if (admin_socket_vacant(d->control.socket_path, error, sizeof(error)) < 0)
+		return fail("cannot open the admin socket", error);
+	for (i = 0; i < config->n_interfaces; i++)
+		if (config->interfaces[i].twin &&
+		    tap_vacant(config->interfaces[i].name, error, sizeof(error)) < 0)
+			return fail("cannot create the twins", error);
+	return 0;
+}
+
 /* Start everything; what was started is ended by stop() in any case. */
 static int
 start(struct penstockd *d, const struct config *config, const char *text, size_t len)
@@ -228,7 +247,7 @@ start(struct penstockd *d, const struct config *config, const char *text, size_t
 		return fail("cannot create the event loop", strerror(errno));
 	if (loop_fd_add(d->control.loop, d->signals, EPOLLIN, on_signal, d) < 0)
 		return fail("cannot watch for signals", strerror(errno));
-	if (start_dataplane(d, config) < 0)
+	if (check_alone(d, config) < 0 || start_dataplane(d, config) < 0)
 		return -1;
 	if (start_control(d, config) < 0)
 		return -1;

@@ -29,19 +29,27 @@ tap_failed(int err, const char *name, char *error, size_t error_size)
 }
 
 int
+tap_vacant(const char *name, char *error, size_t error_size)
+{
+	if (netdev_index(name) == 0)
+		return 0;
+	snprintf(error, error_size,
+		 "interface \"%s\": the kernel has a network device of this name already: "
+		 "choose another name, or remove it (ip link delete %s)",
+		 name, name);
+	return -EEXIST;
+}
+
+int
 tap_open(const char *name, const uint8_t mac[6], char *error, size_t error_size)
 {
 	struct ifreq request = { 0 };
 	int fd, err;
 
 	/* The kernel would attach to a TAP that somebody else has made. */
-	if (netdev_index(name) != 0) {
-		snprintf(error, error_size,
-			 "interface \"%s\": the kernel has a network device of this name already: "
-			 "choose another name, or remove it (ip link delete %s)",
-			 name, name);
-		return -EEXIST;
-	}
+	err = tap_vacant(name, error, error_size);
+	if (err)
+		return err;
 	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return tap_failed(errno, name, error, error_size);

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* 0 if the name is free, or -EEXIST with a sentence in error. */
+int tap_vacant(const char *name, char *error, size_t error_size);
 /* Create the device, down, in the process's network namespace. Its descriptor (non-blocking), or
  * -errno with a sentence in error. */
 int tap_open(const char *name, const uint8_t mac[6], char *error, size_t error_size);

@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 import configs
+import topology
 from bed import PENSTOCKD, Bed, expect, group, wait_until
 
 VIP = "203.0.113.10"
@@ -126,6 +127,20 @@ def a_socket_that_is_in_use(bed):
         expect(code == 1 and len(lines) == 1, f"{code}: {lines}")
         expect("another penstockd" in lines[0] and bed.lab.socket() in lines[0], f"{lines}")
         expect(bed.penstock("version").returncode == 0, "the first one does not answer any more")
+    finally:
+        bed.lab.stop(first)
+
+
+@start
+def a_second_one_takes_nothing_from_the_first(bed):
+    """Started by mistake, with the same devices: it must go before it has touched them."""
+    text = bed.config([1])
+    first = bed.lab.penstock(PENSTOCKD, text)
+    try:
+        code, lines = bed.start(text)
+        expect(code == 1 and "another penstockd" in lines[0], f"{code}: {lines}")
+        expect(bed.lab.run(bed.lab.client, "ping", "-c", "2", "-i", "0.2", "-W", "2", topology.EDGE_WAN4, check=False).returncode == 0,
+               "the first one's device is deaf")
     finally:
         bed.lab.stop(first)
 
