@@ -157,13 +157,15 @@ map_services(struct walks *w)
 /* Empty for a service that is gone. Names need no escape in JSON: letters, digits, '.', '_', '-'.
  */
 static const char *
-service_name(const struct walks *w, uint32_t slot)
+service_name(const struct walks *w, const struct connection_view *v)
 {
 	const struct config *config = w->control->config;
+	const struct snapshot *s = w->control->snapshot;
 
-	if (slot >= w->n_services || w->service_index[slot] >= config->n_services)
+	if (v->service >= w->n_services || w->service_index[v->service] >= config->n_services ||
+	    !s || v->service >= s->n_services || s->services[v->service].epoch != v->service_epoch)
 		return "";
-	return config->services[w->service_index[slot]].name;
+	return config->services[w->service_index[v->service]].name;
 }
 
 static const char *
@@ -172,7 +174,7 @@ backend_text(const struct walks *w, const struct connection_view *v, char buf[AD
 	const struct snapshot *s = w->control->snapshot;
 	const struct backend *b;
 
-	if (!s || v->backend >= s->n_backends || !s->backends[v->backend].epoch)
+	if (!s || v->backend >= s->n_backends || s->backends[v->backend].epoch != v->backend_epoch)
 		return "";
 	b = &s->backends[v->backend];
 	return addr_port_format(&b->addr, ntohs(b->port ? b->port : v->forward.dport), buf);
@@ -192,7 +194,7 @@ print_view(const struct walks *w, struct walk *walk, uint32_t worker,
 		"\"packets_in\":%llu,\"packets_out\":%llu,\"worker\":%u",
 		walk->found ? "," : "",
 		addr_port_format(&v->forward.src, ntohs(v->forward.sport), client),
-		service_name(w, v->service),
+		service_name(w, v),
 		addr_port_format(&v->forward.dst, ntohs(v->forward.dport), service),
 		backend_text(w, v, backend), protocol_name(v->forward.proto),
 		connection_state_name((enum connection_state)state),

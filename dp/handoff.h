@@ -39,8 +39,9 @@ struct connection_view {
 	uint16_t local_port;  /* network byte order */
 	uint8_t state;        /* enum connection_state */
 	uint8_t pad;
-	uint32_t service, backend; /* slots */
-	uint64_t expires;          /* ns from now */
+	uint32_t service, backend; /* slots, and whose they were */
+	uint32_t service_epoch, backend_epoch;
+	uint64_t expires; /* ns from now */
 	uint64_t packets_in, packets_out;
 };
 

@@ -479,6 +479,8 @@ view_fill(struct connection_view *v, const struct connection *connection, uint64
 		.state = connection->state,
 		.service = connection->service,
 		.backend = connection->backend,
+		.service_epoch = connection->service_epoch,
+		.backend_epoch = connection->backend_epoch,
 		.expires = connection->deadline - now,
 		.packets_in = connection->packets_in,
 		.packets_out = connection->packets_out,
