@@ -41,6 +41,10 @@ const struct snapshot *compile(struct compiler *c, const struct compile_input *i
 /* Free a snapshot that no worker can see any more. */
 void snapshot_free(const struct snapshot *s);
 
+/* The snapshot compiled last was not published, and its configuration will be freed: share nothing
+ * with it. */
+void compiler_forget_config(struct compiler *c);
+
 /* When a pool's moving rows become settled: compile again at this time (ns; UINT64_MAX: nothing
  * moves). */
 uint64_t compiler_next_settle(const struct compiler *c);

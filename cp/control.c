@@ -245,6 +245,8 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 	}
 	if (rc < 0) {
 		snapshot_free(s);
+		compiler_forget_config(c->compiler);
+		control_refresh(c);
 		return rc;
 	}
 	candidate_free(&(struct candidate){ c->config, c->config_text, c->config_name });

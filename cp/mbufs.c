@@ -11,8 +11,10 @@
 
 #include "dp/packet.h"
 
-#define MBUF_CACHE  256  /* mbufs a core keeps of its own */
-#define MBUFS_RINGS 8192 /* in rings between threads, and in workers' hands */
+#define MBUF_CACHE 256 /* mbufs a core keeps of its own */
+#define MBUFS_RINGS \
+	8192 /* in rings between workers and the control thread, and in workers' hands */
+#define MBUFS_INBOX 5120 /* what other workers may send to one, and what it may hold of it */
 #define MBUFS_XDP   4096 /* AF_XDP keeps so many in its kernel rings, whatever is asked */
 
 static bool
@@ -58,6 +60,7 @@ mbufs_wanted(const struct config *config)
 	size_t workers = config->dataplane.n_workers, n = MBUFS_RINGS, i;
 
 	n += workers * (MBUF_CACHE * 2 + BURST_MAX * 8);
+	n += workers > 1 ? workers * MBUFS_INBOX : 0;
 	for (i = 0; i < config->n_interfaces; i++) {
 		n += workers * (RX_DESCRIPTORS + TX_DESCRIPTORS);
 		if (is_xdp(&config->interfaces[i]))

@@ -469,6 +469,12 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 	return &p->snapshot;
 }
 
+void
+compiler_forget_config(struct compiler *c)
+{
+	c->config = NULL;
+}
+
 uint64_t
 compiler_next_settle(const struct compiler *c)
 {

@@ -250,6 +250,9 @@ candidate_replace(struct pool_state *p, uint16_t *table, uint32_t rows, uint64_t
 	p->candidate = table;
 	p->rows = rows;
 	p->changed_at = now;
+	if (!moving && rows == p->settled_rows)
+		settle(
+		    p); /* both say the same: nothing is to be remembered, not even who has left */
 	return 0;
 }
 

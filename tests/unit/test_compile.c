@@ -311,6 +311,30 @@ test_moving(void)
 	world_free(&w);
 }
 
+/* A backend of weight 0 has no row: as such backends come and go nothing moves, and slots are free
+ * again. */
+static void
+test_member_without_rows(void)
+{
+	struct world w;
+	const struct snapshot *s;
+	char text[512];
+	int i;
+
+	world_init(&w, 1);
+	for (i = 0; i < 20; i++) {
+		snprintf(
+		    text, sizeof(text),
+		    ONE_SERVICE(BACKEND(
+			"10.2.0.11") ", { address = \"10.2.0.%d\"; port = 8080; weight = 0; }"),
+		    20 + i);
+		s = apply(&w, text);
+		CU_ASSERT_PTR_NULL(s->pools[0].moving);
+		CU_ASSERT(s->pools[0].n_members <= 3);
+	}
+	world_free(&w);
+}
+
 static void
 test_same_pool_shares(void)
 {
@@ -534,6 +558,7 @@ test_compile_register(void)
 		{ "a thousand identities that come and go", test_identity_many },
 		{ "services and backends keep their slots", test_slots },
 		{ "a pool's rows move and settle", test_moving },
+		{ "backends without rows come and go", test_member_without_rows },
 		{ "an unchanged pool shares its table", test_same_pool_shares },
 		{ "a pool that grows past the smaller table", test_larger_table },
 		{ "destinations, nested prefixes, addresses of ours", test_destinations },
