@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cp/admin.h"
+#include "cp/admin/admin.h"
+#include "cp/device/ports.h"
 #include "cp/log.h"
-#include "cp/ports.h"
 #include "cp/publish.h"
 
 /* Changes of the network wait this long for more of them. */

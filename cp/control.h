@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "cp/compile.h"
+#include "cp/compile/compile.h"
 #include "cp/config/config.h"
 #include "cp/loop.h"
-#include "cp/network.h"
-#include "cp/twin.h"
+#include "cp/net/network.h"
+#include "cp/net/twin.h"
 #include "dp/worker.h"
 
 struct admin;

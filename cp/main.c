@@ -17,15 +17,15 @@
 #include <rte_launch.h>
 #include <rte_malloc.h>
 
-#include "cp/admin.h"
-#include "cp/admin_socket.h"
+#include "cp/admin/admin.h"
+#include "cp/admin/admin_socket.h"
 #include "cp/config/config.h"
 #include "cp/control.h"
+#include "cp/device/ports.h"
 #include "cp/log.h"
+#include "cp/net/tap.h"
 #include "cp/options.h"
-#include "cp/ports.h"
 #include "cp/service_manager.h"
-#include "cp/tap.h"
 
 #define RESOLVE_RING_SIZE 1024
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cp/compile.h"
+#include "cp/compile/compile.h"
 
 struct retired {
 	const struct snapshot *snapshot;

@@ -3,7 +3,7 @@
  * What workers know of the configuration and of the network: one immutable snapshot of arrays and
  * indices.
  *
- * The control thread compiles a snapshot (cp/compile.c), publishes it with one pointer store and
+ * The control thread compiles a snapshot (cp/compile/compile.c), publishes it with one pointer store and
  * frees the old one when every worker has passed a quiescent state. Workers read. Nothing in a
  * published snapshot ever changes.
  *

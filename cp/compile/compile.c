@@ -267,8 +267,8 @@ pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_in
 	return 0;
 }
 
-/* Ownership: the same rows that a port's indirection table gets (cp/ports.c). The coarsest prefix
- * of any limit decides, so that what any limit calls one client is on one worker. */
+/* Ownership: the same rows that a port's indirection table gets (cp/device/ports.c). The coarsest
+ * prefix of any limit decides, so that what any limit calls one client is on one worker. */
 static void
 ownership_fill(const struct compiler *c, struct snapshot *s, const struct config *config)
 {

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cp/compile.h"
+#include "cp/compile/compile.h"
 #include "cp/compile/identity.h"
 #include "cp/compile/shared.h"
 #include "lib/lpm.h"

@@ -3,8 +3,8 @@
  * The configuration as the user wrote it, parsed and validated: plain values, no runtime state.
  *
  * Made by config_parse (config.h), immutable afterwards, freed by config_free. What the program
- * derives from it (identities, tables, next hops) lives in other types: see cp/compile.h and
- * dp/snapshot.h. Control thread only. All strings are owned by the config. Durations are
+ * derives from it (identities, tables, next hops) lives in other types: see cp/compile/compile.h
+ * and dp/snapshot.h. Control thread only. All strings are owned by the config. Durations are
  * nanoseconds. Invariant of a config that was accepted: names are unique within their kind, every
  * reference (pool, interface) resolves.
  */

@@ -18,7 +18,7 @@
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 
-#include "cp/ports.h"
+#include "cp/device/ports.h"
 
 #define MS 1000000ull
 

@@ -12,8 +12,8 @@
 
 #include "cp/config/config.h"
 #include "cp/loop.h"
-#include "cp/network.h"
-#include "cp/twin.h"
+#include "cp/net/network.h"
+#include "cp/net/twin.h"
 #include "dp/worker.h"
 
 struct fixture {

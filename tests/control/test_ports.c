@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cp/eal.h"
-#include "cp/ports.h"
+#include "cp/device/eal.h"
+#include "cp/device/ports.h"
 #include "tests/control/fixture.h"
 
 /* Open ports for the interfaces as written; true if that fails with these words. */

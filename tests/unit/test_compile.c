@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cp/compile.h"
+#include "cp/compile/compile.h"
 #include "cp/compile/identity.h"
 #include "cp/config/config.h"
 #include "tests/unit/suites.h"

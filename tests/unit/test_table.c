@@ -3,7 +3,7 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
-#include "cp/table.h"
+#include "cp/net/table.h"
 #include "tests/unit/suites.h"
 
 #define KEYS 600

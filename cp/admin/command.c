@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/admin/command.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/admin/counters.h"
+#include "cp/admin/show.h"
+#include "cp/admin/walk.h"
+
+/* A request is a flat object with a handful of members: more structure than this is refused before
+ * a tree is built from it. */
+#define STRUCTURE_MAX 64
+#define NAME_MAX_LEN  4096
+
+struct commands {
+	struct control *control;
+	struct counters *counters;
+	struct walks *walks;
+};
+
+/* One request on its way through a command. */
+struct command {
+	struct commands *commands;
+	json_t *request;
+	command_answer_fn *answer;
+	void *arg;
+	/* out: one of */
+	json_t *result;
+	char error[512];
+	bool later; /* the command answers by itself */
+	/* out: beside an error */
+	json_t *messages;
+};
+
+typedef void command_fn(struct command *cmd);
+
+struct commands *
+commands_create(struct control *control)
+{
+	struct commands *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->control = control;
+	c->counters = counters_create(control);
+	c->walks = walks_create(control);
+	if (!c->counters || !c->walks) {
+		commands_destroy(c);
+		return NULL;
+	}
+	return c;
+}
+
+void
+commands_destroy(struct commands *c)
+{
+	if (!c)
+		return;
+	walks_destroy(c->walks);
+	counters_destroy(c->counters);
+	free(c);
+}
+
+void
+commands_tick(struct commands *c)
+{
+	counters_follow(c->counters);
+	counters_sample(c->counters);
+}
+
+void
+commands_published(struct commands *c)
+{
+	counters_follow(c->counters);
+}
+
+void
+command_cancel(struct commands *c, void *arg)
+{
+	walks_cancel(c->walks, arg);
+}
+
+/* ---- apply ---- */
+
+static json_t *
+message_texts(const struct config_messages *messages)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < messages->count; i++)
+		show_append(&list, show_text(messages->list[i].text));
+	return list;
+}
+
+static bool
+printable(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* True if the request is complete; else cmd->error says what is missing. */
+static bool
+apply_request(struct command *cmd, struct control_request *request)
+{
+	json_t *name = json_object_get(cmd->request, "name");
+	json_t *text = json_object_get(cmd->request, "text");
+	json_t *dry_run = json_object_get(cmd->request, "dry_run");
+
+	*request = (struct control_request){ .name = "configuration" };
+	if (!json_is_string(text)) {
+		snprintf(cmd->error, sizeof(cmd->error), "text: must be the configuration's text");
+		return false;
+	}
+	if (name) {
+		request->name = json_string_value(name);
+		if (!request->name || !*request->name || !printable(request->name) ||
+		    json_string_length(name) > NAME_MAX_LEN) {
+			snprintf(cmd->error, sizeof(cmd->error), "name: must be a file's name");
+			return false;
+		}
+	}
+	if (dry_run && !json_is_boolean(dry_run)) {
+		snprintf(cmd->error, sizeof(cmd->error), "dry_run: must be true or false");
+		return false;
+	}
+	request->text = json_string_value(text);
+	request->len = json_string_length(text);
+	request->dry_run = json_is_true(dry_run);
+	return true;
+}
+
+static void
+command_apply(struct command *cmd)
+{
+	struct control *control = cmd->commands->control;
+	struct config_messages messages = { 0 };
+	struct control_request request;
+	char *diff = NULL;
+	size_t diff_len = 0;
+	int ret;
+
+	if (!apply_request(cmd, &request))
+		return;
+	request.diff = open_memstream(&diff, &diff_len);
+	if (!request.diff)
+		return;
+	ret = control_apply(control, &request, &messages);
+	if (fclose(request.diff) != 0 && ret == 0)
+		snprintf(cmd->error, sizeof(cmd->error), "applied, but no memory for the diff");
+	else if (ret == 0)
+		cmd->result =
+		    json_pack("{s:I, s:o, s:b, s:o}", "generation", (json_int_t)control->generation,
+			      "diff", show_text(diff), "dry_run", (int)request.dry_run, "messages",
+			      message_texts(&messages));
+	else
+		snprintf(cmd->error, sizeof(cmd->error), "refused: %s",
+			 messages.count ? "the configuration goes on as it was" : strerror(-ret));
+	if (ret != 0)
+		cmd->messages = message_texts(&messages);
+	free(diff);
+	config_messages_free(&messages);
+}
+
+/* ---- show ---- */
+
+static const struct show_object {
+	const char *name;
+	show_fn *show;
+} show_objects[] = {
+	{ "services", show_services },     { "pools", show_pools },
+	{ "backends", show_backends },     { "interfaces", show_interfaces },
+	{ "workers", show_workers },       { "drops", show_drops },
+	{ "neighbours", show_neighbours }, { "config", show_config },
+};
+
+static void
+command_show_connections(struct command *cmd, struct show *show)
+{
+	struct commands *c = cmd->commands;
+	struct walk_request request = {
+		.service = INDEX_NONE,
+		.limit = WALK_LIMIT_DEFAULT,
+		.answer = cmd->answer,
+		.arg = cmd->arg,
+	};
+	json_t *limit = json_object_get(cmd->request, "limit");
+	json_int_t n = json_integer_value(limit);
+	size_t service;
+
+	if (limit && (n < 1 || n > WALK_LIMIT_MAX)) {
+		snprintf(cmd->error, sizeof(cmd->error), "limit: must be a number from 1 to %d",
+			 WALK_LIMIT_MAX);
+		return;
+	}
+	if (limit)
+		request.limit = (uint32_t)n;
+	if (show_service_option(show, &service) < 0) {
+		memcpy(cmd->error, show->error, sizeof(show->error));
+		return;
+	}
+	if (service != SIZE_MAX)
+		request.service = compiler_service_slot(c->control->compiler, service);
+	cmd->later = walks_start(c->walks, &request) == 0;
+}
+
+static void
+command_show(struct command *cmd)
+{
+	struct commands *c = cmd->commands;
+	const char *object = json_string_value(json_object_get(cmd->request, "object"));
+	struct show show = {
+		.control = c->control,
+		.counters = c->counters,
+		.request = cmd->request,
+	};
+	size_t i;
+
+	counters_follow(c->counters);
+	if (object && strcmp(object, "connections") == 0) {
+		command_show_connections(cmd, &show);
+		return;
+	}
+	for (i = 0; object && i < sizeof(show_objects) / sizeof(show_objects[0]); i++) {
+		if (strcmp(object, show_objects[i].name) != 0)
+			continue;
+		cmd->result = show_objects[i].show(&show);
+		memcpy(cmd->error, show.error, sizeof(show.error));
+		return;
+	}
+	snprintf(cmd->error, sizeof(cmd->error),
+		 "object: must be one of services, pools, backends, "
+		 "connections, interfaces, workers, drops, "
+		 "neighbours, config");
+}
+
+static void
+command_version(struct command *cmd)
+{
+	struct show show = { .control = cmd->commands->control };
+
+	cmd->result = show_version(&show);
+}
+
+static const struct {
+	const char *name;
+	command_fn *run;
+} command_table[] = {
+	{ "apply", command_apply },
+	{ "show", command_show },
+	{ "version", command_version },
+};
+
+/* ---- from line to line ---- */
+
+/* Takes the reference to value. */
+static char *
+to_line(json_t *value, size_t *len)
+{
+	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+	char *line;
+	size_t n;
+
+	json_decref(value);
+	if (!text)
+		return NULL;
+	n = strlen(text);
+	line = realloc(text, n + 2);
+	if (!line) {
+		free(text);
+		return NULL;
+	}
+	line[n] = '\n';
+	line[n + 1] = '\0';
+	*len = n + 1;
+	return line;
+}
+
+char *
+command_refusal(const char *reason, size_t *len)
+{
+	return to_line(json_pack("{s:b, s:o}", "ok", 0, "error", show_text(reason)), len);
+}
+
+/* Nothing but a flat object: how deep, and how many members and elements, strings left out. */
+static bool
+is_small(const char *line, size_t len)
+{
+	unsigned int structure = 0;
+	bool string = false;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (string) {
+			if (line[i] == '\\')
+				i++; /* whatever it is, it does not end the string */
+			else
+				string = line[i] != '"';
+			continue;
+		}
+		string = line[i] == '"';
+		structure += strchr("{[,:", line[i]) != NULL && line[i] != '\0';
+		if (structure > STRUCTURE_MAX)
+			return false;
+	}
+	return true;
+}
+
+static void
+dispatch(struct command *cmd)
+{
+	const char *name = json_string_value(json_object_get(cmd->request, "command"));
+	size_t i;
+
+	if (!name) {
+		snprintf(cmd->error, sizeof(cmd->error), "command: must be a command's name");
+		return;
+	}
+	for (i = 0; i < sizeof(command_table) / sizeof(command_table[0]); i++) {
+		if (strcmp(name, command_table[i].name) == 0) {
+			command_table[i].run(cmd);
+			return;
+		}
+	}
+	snprintf(cmd->error, sizeof(cmd->error), "there is no command \"%.64s\"", name);
+}
+
+static char *
+answer_line(struct command *cmd, size_t *len)
+{
+	json_t *answer;
+
+	if (cmd->result)
+		return to_line(json_pack("{s:b, s:o}", "ok", 1, "result", cmd->result), len);
+	answer = json_pack("{s:b, s:o}", "ok", 0, "error",
+			   show_text(cmd->error[0] ? cmd->error : "no memory"));
+	if (answer && cmd->messages) {
+		show_add(&answer, "messages", cmd->messages);
+		cmd->messages = NULL;
+	}
+	json_decref(cmd->messages);
+	return to_line(answer, len);
+}
+
+void
+command_run(struct commands *c, const char *line, size_t len, command_answer_fn *answer, void *arg)
+{
+	struct command cmd = { .commands = c, .answer = answer, .arg = arg };
+	json_error_t error;
+	size_t n = 0;
+	char *text;
+
+	if (!is_small(line, len)) {
+		snprintf(cmd.error, sizeof(cmd.error), "not a request: too many parts");
+	} else {
+		cmd.request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+		if (!cmd.request)
+			snprintf(cmd.error, sizeof(cmd.error), "not JSON: %s", error.text);
+		else if (!json_is_object(cmd.request))
+			snprintf(cmd.error, sizeof(cmd.error), "not a request: not an object");
+		else
+			dispatch(&cmd);
+	}
+	json_decref(cmd.request);
+	if (cmd.later)
+		return;
+	text = answer_line(&cmd, &n);
+	answer(arg, text, n);
+}

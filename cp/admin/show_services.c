@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `show` of what the configuration balances: services, pools, backends. */
+#include <arpa/inet.h>
+
+#include "cp/admin/show.h"
+
+static json_t *
+drops_by_reason(const struct service_sums *sums)
+{
+	json_t *drops = json_object();
+	enum drop_reason reason;
+
+	for (reason = 0; reason < DROP_REASON_COUNT; reason++) {
+		if (sums->drops[reason])
+			show_add(&drops, drop_reason_name(reason),
+				 json_integer((json_int_t)sums->drops[reason]));
+	}
+	return drops;
+}
+
+json_t *
+show_services(struct show *show)
+{
+	const struct config *config = show->control->config;
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < config->n_services; i++) {
+		const struct service_config *s = &config->services[i];
+		uint32_t slot = compiler_service_slot(show->control->compiler, i);
+		struct service_sums sums = { 0 };
+
+		if (slot != UINT32_MAX)
+			counters_service(show->counters, slot, &sums);
+		show_append(
+		    &list,
+		    json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			      "name", s->name, "address", show_prefix(&s->address), "port",
+			      (int)s->port, "protocol", protocol_name(s->protocol), "forward",
+			      forward_mode_name(s->forward), "pool", config->pools[s->pool].name,
+			      "packets_in", (json_int_t)sums.stats.packets_in, "bytes_in",
+			      (json_int_t)sums.stats.bytes_in, "packets_out",
+			      (json_int_t)sums.stats.packets_out, "bytes_out",
+			      (json_int_t)sums.stats.bytes_out, "connections_active",
+			      (json_int_t)counters_active(sums.stats.connections_total,
+							  sums.stats.connections_ended),
+			      "connections_total", (json_int_t)sums.stats.connections_total,
+			      "drops", drops_by_reason(&sums)));
+	}
+	return list;
+}
+
+/* The backend's entry in the snapshot, NULL if there is none (yet). */
+static const struct backend *
+backend_of(const struct control *control, uint32_t slot)
+{
+	const struct snapshot *s = control->snapshot;
+
+	if (!s || slot >= s->n_backends || !s->backends[slot].epoch)
+		return NULL;
+	return &s->backends[slot];
+}
+
+static const char *
+backend_state(const struct backend *b)
+{
+	if (!b)
+		return "down";
+	if (b->flags & BACKEND_DRAIN)
+		return "drain";
+	return b->flags & BACKEND_UP ? "up" : "down";
+}
+
+/* Why it is not up, or why it does not get packets although it is. */
+static const char *
+backend_reason(const struct snapshot *s, const struct backend *b)
+{
+	if (!b)
+		return "not published yet";
+	if (b->flags & BACKEND_DRAIN)
+		return "weight 0";
+	if (b->nexthop >= s->n_nexthops)
+		return "no route to it";
+	if (s->nexthops[b->nexthop].state != NEXTHOP_READY)
+		return "the next hop's Ethernet address is not known";
+	return "";
+}
+
+json_t *
+show_backends(struct show *show)
+{
+	const struct control *control = show->control;
+	const struct config *config = control->config;
+	json_t *list = json_array();
+	size_t i, j;
+
+	for (i = 0; i < config->n_pools; i++) {
+		const struct pool_config *pool = &config->pools[i];
+
+		for (j = 0; j < pool->n_backends; j++) {
+			const struct backend_config *c = &pool->backends[j];
+			uint32_t slot = compiler_backend_slot(control->compiler, i, j);
+			const struct backend *b = backend_of(control, slot);
+			struct backend_stats stats = { 0 };
+			char address[ADDR_STRLEN];
+
+			if (b)
+				counters_backend(show->counters, slot, &stats);
+			show_append(
+			    &list,
+			    json_pack(
+				"{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I}",
+				"pool", pool->name, "address", addr_format(&c->address, address),
+				"port", (int)c->port, "weight", (json_int_t)c->weight, "state",
+				backend_state(b), "health",
+				pool->health.check == HEALTH_NONE ? "none" : "unknown", "reason",
+				backend_reason(control->snapshot, b), "since",
+				show_time(counters_backend_since(show->counters, slot)),
+				"connections_active",
+				(json_int_t)counters_active(stats.connections_total,
+							    stats.connections_ended),
+				"connections_total", (json_int_t)stats.connections_total, "packets",
+				(json_int_t)stats.packets, "bytes", (json_int_t)stats.bytes));
+		}
+	}
+	return list;
+}
+
+static uint32_t
+rows_moving(const struct pool *pool)
+{
+	uint32_t row, n = 0;
+
+	if (pool->rows != pool->settled_rows)
+		return pool->rows;
+	for (row = 0; pool->moving && row < pool->rows; row++)
+		n += pool->moving[row >> 6] >> (row & 63) & 1;
+	return n;
+}
+
+static json_t *
+show_pool(const struct control *control, size_t index)
+{
+	const struct pool_config *c = &control->config->pools[index];
+	uint32_t up = 0, rows = 0, moving = 0;
+	json_t *object;
+	size_t j;
+
+	for (j = 0; j < c->n_backends; j++) {
+		uint32_t slot = compiler_backend_slot(control->compiler, index, j);
+		const struct backend *b = backend_of(control, slot);
+
+		if (!b || b->pool >= control->snapshot->n_pools)
+			continue;
+		up += (b->flags & (BACKEND_UP | BACKEND_DRAIN)) == BACKEND_UP;
+		rows = control->snapshot->pools[b->pool].rows;
+		moving = rows_moving(&control->snapshot->pools[b->pool]);
+	}
+	object = json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", c->name, "backends",
+			   (json_int_t)c->n_backends, "up", (json_int_t)up, "rows",
+			   (json_int_t)rows, "moving_rows", (json_int_t)moving);
+	if (moving > 0) {
+		uint64_t at = compiler_pool_settle(control->compiler, c->name),
+			 now = dp_clock_now(&control->dp->clock);
+
+		show_add(
+		    &object, "settles_in_seconds",
+		    json_integer((json_int_t)(at > now ? (at - now + 999999999) / 1000000000 : 0)));
+	}
+	return object;
+}
+
+json_t *
+show_pools(struct show *show)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < show->control->config->n_pools; i++)
+		show_append(&list, show_pool(show->control, i));
+	return list;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the model and what Linux knows to a snapshot.
+ *
+ * The compiler remembers identities across snapshots: the slot and epoch of each service (by name)
+ * and each backend (by pool, address and port), each pool's Maglev tables with what is settled, and
+ * it shares between snapshots what did not change (reference counts). Control thread only.
+ */
+#ifndef CP_COMPILE_COMPILE_H
+#define CP_COMPILE_COMPILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cp/config/model.h"
+#include "cp/net/network.h"
+#include "dp/snapshot.h"
+
+struct compiler;
+
+/* What a compilation looks at. */
+struct compile_input {
+	const struct config *config;
+	uint64_t generation;
+	const struct network_neighbour *neighbours;
+	size_t n_neighbours;
+	const struct network_route *routes;
+	size_t n_routes;
+	const struct mac *port_macs; /* by interface */
+	uint16_t kernel_port_low, kernel_port_high;
+	uint64_t now; /* ns, the workers' clock */
+};
+
+struct compiler *compiler_create(uint16_t n_workers);
+void compiler_destroy(struct compiler *c);
+
+/* A new snapshot with one reference, or NULL with *error a sentence (no memory, too many objects).
+ * Changes the compiler's state only on success. */
+const struct snapshot *compile(struct compiler *c, const struct compile_input *input,
+			       const char **error);
+/* Free a snapshot that no worker can see any more. */
+void snapshot_free(const struct snapshot *s);
+
+/* The snapshot compiled last was not published, and its configuration will be freed: share nothing
+ * with it. */
+void compiler_forget_config(struct compiler *c);
+
+/* When a pool's moving rows become settled: compile again at this time (ns; UINT64_MAX: nothing
+ * moves). */
+uint64_t compiler_next_settle(const struct compiler *c);
+/* The same for one pool; UINT64_MAX also for a pool that is not known. */
+uint64_t compiler_pool_settle(const struct compiler *c, const char *pool);
+
+/* Which addresses must stay resolved for this configuration: backends, or the gateways towards
+ * them; gateways of configured routes. Valid until the next compile. */
+const struct network_target *compiler_targets(struct compiler *c, size_t *count);
+
+/* Slots of the configuration compiled last; UINT32_MAX if there is none. Indices as in struct
+ * config. */
+uint32_t compiler_service_slot(const struct compiler *c, size_t service);
+uint32_t compiler_backend_slot(const struct compiler *c, size_t pool, size_t backend);
+
+#endif

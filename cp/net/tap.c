@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/net/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/if_tun.h>
+
+#include "cp/device/netdev.h"
+
+static int
+tap_failed(int err, const char *name, char *error, size_t error_size)
+{
+	const char *mend = "";
+
+	if (err == EPERM || err == EACCES)
+		mend = ": run penstockd as root";
+	else if (err == ENOENT || err == ENODEV)
+		mend = ": there is no /dev/net/tun (modprobe tun), or set twin = false";
+	snprintf(error, error_size, "interface \"%s\": cannot create its twin in the kernel (%s)%s",
+		 name, strerror(err), mend);
+	return -err;
+}
+
+int
+tap_vacant(const char *name, char *error, size_t error_size)
+{
+	if (netdev_index(name) == 0)
+		return 0;
+	snprintf(error, error_size,
+		 "interface \"%s\": the kernel has a network device of this name already: "
+		 "choose another name, or remove it (ip link delete %s)",
+		 name, name);
+	return -EEXIST;
+}
+
+int
+tap_open(const char *name, const uint8_t mac[6], char *error, size_t error_size)
+{
+	struct ifreq request = { 0 };
+	int fd, err;
+
+	/* The kernel would attach to a TAP that somebody else has made. */
+	err = tap_vacant(name, error, error_size);
+	if (err)
+		return err;
+	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return tap_failed(errno, name, error, error_size);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	if (ioctl(fd, TUNSETIFF, &request) == 0) {
+		request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+		memcpy(request.ifr_hwaddr.sa_data, mac, 6);
+		if (ioctl(fd, SIOCSIFHWADDR, &request) == 0)
+			return fd;
+	}
+	err = errno;
+	close(fd);
+	return tap_failed(err, name, error, error_size);
+}
+
+void
+tap_close(int fd)
+{
+	close(fd);
+}
+
+ssize_t
+tap_read(int fd, void *frame, size_t size)
+{
+	ssize_t len = read(fd, frame, size);
+
+	return len < 0 ? -errno : len;
+}
+
+ssize_t
+tap_write(int fd, const struct iovec *parts, int n)
+{
+	ssize_t len = writev(fd, parts, n);
+
+	return len < 0 ? -errno : len;
+}
