@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A DPDK port as workers see it: fixed when the port is started (cp/device/ports.c), read by workers.
+ * A DPDK port as workers see it: fixed when the port is started (cp/device/ports.c), read by
+ * workers.
  */
 #ifndef DP_PORT_H
 #define DP_PORT_H

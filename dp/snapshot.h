@@ -3,9 +3,9 @@
  * What workers know of the configuration and of the network: one immutable snapshot of arrays and
  * indices.
  *
- * The control thread compiles a snapshot (cp/compile/compile.c), publishes it with one pointer store and
- * frees the old one when every worker has passed a quiescent state. Workers read. Nothing in a
- * published snapshot ever changes.
+ * The control thread compiles a snapshot (cp/compile/compile.c), publishes it with one pointer
+ * store and frees the old one when every worker has passed a quiescent state. Workers read. Nothing
+ * in a published snapshot ever changes.
  *
  * Identity: services and backends live at SLOTS, which stay the same across snapshots for the same
  * name (service) or the same pool, address and port (backend). A slot that is given to another
