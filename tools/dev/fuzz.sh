@@ -26,7 +26,7 @@ run_target() {
 	mkdir -p "$found"
 	rm -f "$build/crash_$name"-*
 	[ ! -f "tests/fuzz/$name.dict" ] || dict=(-dict="tests/fuzz/$name.dict")
-	if ! "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+	if ! "$program" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 \
 		-artifact_prefix="$build/crash_$name-" -print_final_stats=1 "${dict[@]}" \
 		"$found" "$kept" </dev/null >"$log" 2>&1; then
 		echo "fuzz $name: FAILED, the end of $log:"
