@@ -1,10 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """End to end: real clients reach real servers through penstockd, in network namespaces. Arguments: words of the names of the tests to
-run. Ends with `N passed, N failed`. The tests are in tests_*.py; those of one group share a lab."""
+run. Ends with `N passed, N failed`. The tests are in tests_*.py; those of one group share a lab, and two groups run at a time, each in a
+process of its own (GROUPS_AT_ONCE changes that)."""
+import concurrent.futures
 import glob
 import importlib
 import os
+import re
+import subprocess
 import sys
 import traceback
 
@@ -40,18 +44,33 @@ def run_group(group, words):
     return passed, failed
 
 
+def run_apart(number, words):
+    """(passed, failed) of one group that runs in a process of its own; its output is printed when it ends."""
+    done = subprocess.run([sys.executable, __file__, f"--group={number}", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    *lines, last = done.stdout.splitlines() or [""]
+    print("\n".join(lines), flush=True)
+    found = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
+    if not found:
+        print(f"FAIL group {bed.GROUPS[number].name} ended with {done.returncode}: {last}")
+        return 0, 1
+    return int(found[1]), int(found[2])
+
+
 def main():
+    words = sys.argv[1:]
     if os.geteuid():
         print("network namespaces need root")
         print("0 passed, 1 failed")
         return 1
     for path in sorted(glob.glob(os.path.join(HERE, "tests_*.py"))):
         importlib.import_module(os.path.basename(path)[:-3])
-    passed = failed = 0
-    for group in bed.GROUPS:
-        ok, bad = run_group(group, sys.argv[1:])
-        passed += ok
-        failed += bad
+    if words and words[0].startswith("--group="):
+        results = [run_group(bed.GROUPS[int(words[0].partition("=")[2])], words[1:])]
+    else:
+        with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("GROUPS_AT_ONCE", "2"))) as pool:
+            results = list(pool.map(lambda number: run_apart(number, words), range(len(bed.GROUPS))))
+    passed, failed = sum(r[0] for r in results), sum(r[1] for r in results)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
