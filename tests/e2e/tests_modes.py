@@ -87,3 +87,19 @@ add_all(group("modes, one worker", Bed), MODES, KINDS)
 add_all(group("modes, two workers", lambda: Bed(workers="0, 1")), ("nat", "full-nat", "gue", "l2"),
         {"http": http, "udp": KINDS["udp"], "udp in fragments": KINDS["udp in fragments"]})
 add_all(group("modes, AF_PACKET", lambda: Bed(driver="af_packet")), ("nat", "gue"), {"http": http, "download": download})
+
+# A queue for each worker: both receive, and send by themselves. (No fragments here: the fanout of AF_PACKET's queues has the kernel put
+# datagrams of IPv4 together again, which then are larger than the driver's frames.)
+two_queues = group("modes, two queues", lambda: Bed(driver="af_packet,qpairs=2", workers="0, 1"))
+add_all(two_queues, ("nat", "full-nat", "ipip"),
+        {"http": http, "download": download, "udp": KINDS["udp"]})
+
+
+@two_queues
+def both_workers_receive(bed):
+    """The kernel spreads flows over the queues by a hash of its own; each worker gets what the other one owns, too."""
+    for _ in range(20):
+        bed.curl(vip("nat", 4))
+    workers = bed.show("workers")
+    expect(all(w["packets_in"] > 0 for w in workers), f"a queue is not polled: {workers}")
+    expect(sum(w["steered_in"] for w in workers) > 0, f"nothing was steered: {workers}")

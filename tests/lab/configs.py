@@ -16,16 +16,18 @@ dataplane: {{
 }};
 
 interfaces = (
-  {{ name = "wan"; device = "net_{driver}0,iface=ethw"; side = "client"; mtu = {mtu};
+  {{ name = "wan"; device = "net_{driver}0,iface=ethw{arguments}"; side = "client"; mtu = {mtu};
     addresses = [ "198.51.100.2/24", "2001:db8:1::2/64" ]; }},
-  {{ name = "lan"; device = "net_{driver}1,iface=ethl"; side = "backend"; mtu = {mtu};
+  {{ name = "lan"; device = "net_{driver}1,iface=ethl{arguments}"; side = "backend"; mtu = {mtu};
     addresses = [ "10.2.0.1/24", "2001:db8:2::1/64" ];
     source_addresses = [ "10.2.0.64/26", "2001:db8:2::100/120" ]; }} );
 """
 
 
 def head(driver="af_xdp", workers="1", connections=65536, mtu=1500):
-    return HEAD.format(driver=driver, workers=workers, connections=connections, mtu=mtu)
+    """driver may have arguments: "af_packet,qpairs=2"."""
+    driver, comma, arguments = driver.partition(",")
+    return HEAD.format(driver=driver, arguments=comma + arguments, workers=workers, connections=connections, mtu=mtu)
 
 
 def pool(name, backends, port, family, weights=None):
