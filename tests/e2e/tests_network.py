@@ -69,8 +69,12 @@ def knows_port(bed, address):
 
 def ping(bed, address, *more):
     family = "-6" if ":" in address else "-4"
-    done = bed.client("ping", family, "-c", "3", "-i", "0.05", "-W", "2", *more, address)
-    expect(" 0% packet loss" in done, done)
+    # On a machine that is busy with other things the kernel may drop a frame of its own accord: three answers in a row, but at leisure.
+    for _ in range(3):
+        done = bed.lab.run(bed.lab.client, "ping", family, "-c", "3", "-i", "0.05", "-W", "2", *more, address, check=False).stdout
+        if " 0% packet loss" in done:
+            return
+    expect(False, done)
 
 
 @both

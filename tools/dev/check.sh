@@ -141,7 +141,7 @@ aside_pid=""
 begin_aside() {
 	setsid nice -n 19 "$0" "$@" >"$aside" 2>&1 &
 	aside_pid=$! # and the number of its session
-	trap 'pkill -TERM -s "$aside_pid" 2>/dev/null' EXIT
+	trap 'ps -o pid= --sid "$aside_pid" | xargs -r kill -TERM 2>/dev/null' EXIT
 	trap 'exit 130' INT TERM
 }
 
