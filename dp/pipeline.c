@@ -3,10 +3,14 @@
  * The journey of a packet, stage by stage. A worker runs whole bursts: each stage walks all packets
  * whose verdict is still VERDICT_CONTINUE before the next stage begins.
  *
- *  port ──> parse ─> classify ─> echo ─> steer ─┬─> fragment ─> track ─> balance ─> rewrite ──>
- * port │         │          │        │   │                │         │          │ drop    drop/host
- * answer    inbox of              drop      drop   drop/answer the owner ────────────┘ (enters here
- * there)
+ *   port ─> parse ─> classify ─> echo ─> steer ─> fragment ─> track ─> balance ─> rewrite ─> port
+ *           │        │           │       │    ▲   │           │        │          │
+ *           host     host        answer  │    │   held        host     drop       answer
+ *           drop     drop                ▼    │   drop                            drop, wait
+ *                          another worker's inbox
+ *
+ * "host" is the twin's queue. What finds no Ethernet address for its next hop waits (l4/waiting.h)
+ * and is rewritten again. A packet from an inbox is classified anew, by this worker's snapshot.
  *
  * Only this file acts on verdicts.
  */

@@ -10,12 +10,17 @@
  * Identity: services and backends live at SLOTS, which stay the same across snapshots for the same
  * name (service) or the same pool, address and port (backend). A slot that is given to another
  * object gets a new epoch; a connection remembers slot and epoch, so that it never reaches the
- * wrong object: connection c is current  <=>  services[c.service].epoch == c.service_epoch and the
- * same for its backend Counters of a worker are arrays by slot. A free slot has epoch 0.
+ * wrong object:
+ *
+ *     connection c is current  <=>  services[c.service].epoch == c.service_epoch,
+ *                                   and the same for its backend
+ *
+ * Counters of a worker are arrays by slot. A free slot has epoch 0.
  *
  *     destination address ──destinations (LPM)──> struct destination ──protocol, port──> service
- * ──> pool pool: settled[row], candidate[row] ──> member slot ──members──> backend ──> nexthop ──>
- * Ethernet header any address ──routes (LPM; holds neighbours as host routes)──> nexthop
+ *     service ──> pool: settled[row], candidate[row] ──> member slot ──members──> backend
+ *     backend ──> nexthop ──> Ethernet header
+ *     any address ──routes (LPM; holds neighbours as host routes)──> nexthop
  */
 #ifndef DP_SNAPSHOT_H
 #define DP_SNAPSHOT_H

@@ -3,8 +3,8 @@
  * Twins: each link (port, vlan) has a TAP device in the kernel. What no service claims is carried
  * to it, and what the kernel sends there leaves by the port, tagged if the link is a VLAN.
  *
- *     worker --port.to_host ring--> control --write--> TAP        TAP --read--> control
- * --worker.from_host ring--> worker --> port
+ *     worker --port.to_host ring--> control --write--> TAP
+ *     TAP --read--> control --worker.from_host ring--> worker --> port
  *
  * Control thread only.
  */

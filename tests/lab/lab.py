@@ -87,7 +87,11 @@ def download_through_changes(lab, driver):
     """A download, while one backend dies and another takes its place."""
     got = f"{lab.where}/download"
     curl = lab.start(lab.client, "curl", "-s", "-f", "--limit-rate", "12M", "-o", got, url("203.0.113.10", "/big"))
-    time.sleep(1)
+    end = time.monotonic() + 10
+    while not os.path.exists(got) or os.path.getsize(got) < 1 << 20:
+        if curl.poll() is not None or time.monotonic() > end:
+            raise RuntimeError("the download does not begin")
+        time.sleep(0.05)
     server = serving(lab, "nat4")
     victim = next(n for n in lab.backends if n != server)
     print(f"  the download comes from b{server}; b{victim} loses its power; b4 takes its place:")

@@ -295,6 +295,16 @@ test_moving_udp(void)
 	flow_fixture_destroy(f);
 }
 
+/* In the nat modes a datagram without an entry begins a flow: a backend that drains gets none. */
+static void
+test_moving_udp_tracked(void)
+{
+	struct fixture *f = moving_service(MODE_NAT, IPPROTO_UDP);
+
+	CU_ASSERT_EQUAL(backend_of(f, flow_number(1, IPPROTO_UDP), 0), B);
+	flow_fixture_destroy(f);
+}
+
 /* Stable and moving rows in one table. */
 static void
 test_some_rows_move(void)
@@ -595,6 +605,7 @@ test_balance_register(void)
 		{ "moving rows, TCP", test_moving_tcp },
 		{ "moving rows, TCP, when the old ones have ended", test_moving_tcp_window },
 		{ "moving rows, UDP", test_moving_udp },
+		{ "moving rows, UDP in nat", test_moving_udp_tracked },
 		{ "stable beside moving rows", test_some_rows_move },
 		{ "two changes", test_two_changes },
 		{ "tables of two lengths", test_tables_of_two_lengths },
