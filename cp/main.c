@@ -287,10 +287,10 @@ static void
 ready(struct penstockd *d)
 {
 	if (d->background >= 0) {
-		log_to_syslog();
+		log_background();
 		daemon_ready(d->background);
 	}
-	log_info("ready");
+	log_event(LOG_LEVEL_INFO, "ready", NULL);
 	service_manager_notify("READY=1");
 }
 
@@ -303,9 +303,10 @@ run(struct penstockd *d, const struct config *config, const char *text, size_t l
 		ready(d);
 		loop_run(d->control.loop);
 		service_manager_notify("STOPPING=1");
-		log_info("stopping");
+		log_event(LOG_LEVEL_INFO, "stopping", NULL);
 	}
 	stop(d);
+	log_flush();
 	return rc == 0 ? 0 : 1;
 }
 

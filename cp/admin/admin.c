@@ -338,6 +338,7 @@ admin_tick(void *arg)
 	}
 	loop_fd_modify(a->control->loop, a->fd, EPOLLIN);
 	commands_tick(a->commands);
+	log_tick();
 	loop_timer_arm(a->timer, now + SECOND);
 }
 
