@@ -236,6 +236,7 @@ static int
 take_over(struct control *c, const struct candidate *n, const char **error)
 {
 	const struct snapshot *s = NULL;
+	char generation[24];
 	int rc = tell_linux(c, n->config, error);
 
 	if (rc == 0) {
@@ -255,6 +256,10 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 	c->config_name = n->name;
 	c->generation++;
 	c->applied_at = time(NULL);
+	log_configure(&c->config->log, c->config->instance);
+	snprintf(generation, sizeof(generation), "%lu", (unsigned long)c->generation);
+	log_event(LOG_LEVEL_INFO, "generation-published", "#generation", generation, "name",
+		  c->config_name, NULL);
 	admin_published(c->admin);
 	return 0;
 }

@@ -58,10 +58,7 @@ reload(struct control *c)
 	int rc = text ? control_apply(c, &request, &messages) : -ENOENT;
 
 	print_messages(&messages);
-	if (rc == 0)
-		log_info("generation %lu applied from %s", (unsigned long)c->generation,
-			 c->config_file);
-	else
+	if (rc < 0)
 		log_error("%s was not applied, generation %lu goes on", c->config_file,
 			  (unsigned long)c->generation);
 	config_messages_free(&messages);
@@ -297,8 +294,10 @@ ready(struct penstockd *d)
 static int
 run(struct penstockd *d, const struct config *config, const char *text, size_t len)
 {
-	int rc = start(d, config, text, len);
+	int rc;
 
+	log_configure(&config->log, config->instance);
+	rc = start(d, config, text, len);
 	if (rc == 0) {
 		ready(d);
 		loop_run(d->control.loop);

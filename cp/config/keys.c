@@ -26,6 +26,16 @@ const struct key_choice choices_protocol[] = { { "tcp", IPPROTO_TCP },
 					       { "udp", IPPROTO_UDP },
 					       { NULL, 0 } };
 const struct key_choice choices_idle[] = { { "poll", 0 }, { "sleep", 1 }, { NULL, 0 } };
+const struct key_choice choices_log_format[] = { { "text", LOG_FORMAT_TEXT },
+						 { "json", LOG_FORMAT_JSON },
+						 { NULL, 0 } };
+const struct key_choice choices_log_target[] = { { "stderr", LOG_TARGET_STDERR },
+						 { "syslog", LOG_TARGET_SYSLOG },
+						 { NULL, 0 } };
+const struct key_choice choices_log_level[] = { { "error", LOG_LEVEL_ERROR },
+						{ "warning", LOG_LEVEL_WARNING },
+						{ "info", LOG_LEVEL_INFO },
+						{ NULL, 0 } };
 
 /* Where a value lies: member m of struct s. */
 #define AT(s, m) .offset = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
@@ -257,6 +267,17 @@ const struct key config_keys[] = {
 	  .help = "group of the admin socket (default: the daemon's)" },
 	{ .path = "admin.listen", .type = KEY_LISTEN, .example = "\"127.0.0.1:9470\"",
 	  AT(config, admin.listen), .help = "address and port of the metrics" },
+
+	{ .path = "log", GROUP, .help = "what the daemon says, and where" },
+	{ .path = "log.format", .type = KEY_CHOICE, .fallback = "text",
+	  .choices = choices_log_format, AT(config, log.format),
+	  .help = "\"text\" for people, \"json\" for programs" },
+	{ .path = "log.target", .type = KEY_CHOICE, .example = "\"syslog\"",
+	  .choices = choices_log_target, AT(config, log.target),
+	  .help = "default: standard error with --foreground, else syslog" },
+	{ .path = "log.level", .type = KEY_CHOICE, .fallback = "info",
+	  .choices = choices_log_level, AT(config, log.level),
+	  .help = "say this and what is worse" },
 
 	{ .path = "listeners", .type = KEY_LATER, .help = "layer 7" },
 	{ .path = "cluster", .type = KEY_LATER, .help = "several machines as one" },

@@ -77,7 +77,8 @@ extern const size_t config_keys_count;
 extern const struct key *const config_keys_root;
 
 extern const struct key_choice choices_side[], choices_forward[], choices_hash[], choices_health[],
-    choices_protocol[], choices_idle[];
+    choices_protocol[], choices_idle[], choices_log_format[], choices_log_target[],
+    choices_log_level[];
 
 /* The last part of the path. */
 const char *key_name(const struct key *key);

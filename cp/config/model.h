@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cp/log.h"
 #include "lib/addr.h"
 #include "lib/units.h"
 
@@ -175,6 +176,7 @@ struct config {
 	struct service_config *services;
 	size_t n_services;
 	struct admin_config admin;
+	struct log_config log;
 };
 
 /* Text of an enum's value as the configuration writes it: "dsr-gue", "client", "connection", "tcp".
