@@ -19,6 +19,7 @@
 
 struct admin;
 struct publisher;
+struct store;
 
 struct control {
 	const char *config_file; /* --config */
@@ -30,6 +31,7 @@ struct control {
 	struct compiler *compiler;
 	struct admin *admin;
 	struct publisher *publisher;
+	struct store *store;              /* what outlives the process; NULL: it goes on without */
 	struct loop_timer *publish_timer; /* coalesces changes of the network; settles rows */
 	uint64_t publish_at;              /* when it fires; UINT64_MAX: not armed */
 	struct loop_timer *reclaim_timer; /* frees snapshots that no worker sees any more */

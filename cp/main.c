@@ -26,6 +26,7 @@
 #include "cp/net/tap.h"
 #include "cp/options.h"
 #include "cp/service_manager.h"
+#include "cp/state/store.h"
 
 #define RESOLVE_RING_SIZE 1024
 
@@ -37,6 +38,7 @@ struct penstockd {
 	int background; /* from daemon_start, -1 in the foreground */
 	int signals;
 	bool eal, launched;
+	const char *no_store; /* why control.store is NULL */
 };
 
 static void
@@ -250,6 +252,8 @@ start(struct penstockd *d, const struct config *config, const char *text, size_t
 		return -1;
 	if (start_admin(d) < 0)
 		return -1;
+	if (!d->control.store)
+		log_warning("nothing will be kept for the next start: %s", d->no_store);
 	return start_forwarding(d, text, len);
 }
 
@@ -278,6 +282,7 @@ stop(struct penstockd *d)
 	}
 	if (c->loop)
 		loop_destroy(c->loop);
+	store_close(c->store);
 }
 
 static void
@@ -325,6 +330,8 @@ begin(struct penstockd *d)
 	for (i = 0; i < messages.count && !config; i++)
 		fprintf(stderr, "%s\n", messages.list[i].text);
 	config_messages_free(&messages);
+	if (config)
+		d->control.store = store_open(d->options.state_dir, &d->no_store);
 	if (config && !d->options.foreground) {
 		d->background = daemon_start();
 		if (d->background < 0) {

@@ -9,11 +9,13 @@
 static void
 print_usage(FILE *out)
 {
-	fputs("usage: penstockd [--config FILE] [--socket PATH] [--foreground]\n"
+	fputs("usage: penstockd [--config FILE] [--socket PATH] [--state DIR] [--foreground]\n"
 	      "       penstockd --check FILE\n"
 	      "       penstockd --version | --help\n"
 	      "  --config FILE   configuration (default /etc/penstock/penstock.conf)\n"
 	      "  --socket PATH   admin socket (default /run/penstock/penstock.sock)\n"
+	      "  --state DIR     what outlives it: the last configurations (default "
+	      "/var/lib/penstock)\n"
 	      "  --foreground    stay in the foreground, log to standard error\n"
 	      "  --check FILE    validate FILE, print what is wrong with it, and end\n",
 	      out);
@@ -25,6 +27,7 @@ options_parse(struct options *o, int argc, char **argv)
 	static const struct option list[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "socket", required_argument, NULL, 's' },
+		{ "state", required_argument, NULL, 'd' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "check", required_argument, NULL, 'k' },
 		{ "version", no_argument, NULL, 'V' },
@@ -34,12 +37,15 @@ options_parse(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){ .config_file = "/etc/penstock/penstock.conf",
-			       .socket_path = "/run/penstock/penstock.sock" };
+			       .socket_path = "/run/penstock/penstock.sock",
+			       .state_dir = "/var/lib/penstock" };
 	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
 		if (c == 'c') {
 			o->config_file = optarg;
 		} else if (c == 's') {
 			o->socket_path = optarg;
+		} else if (c == 'd') {
+			o->state_dir = optarg;
 		} else if (c == 'f') {
 			o->foreground = true;
 		} else if (c == 'k') {

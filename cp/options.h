@@ -10,6 +10,7 @@
 struct options {
 	const char *config_file;
 	const char *socket_path;
+	const char *state_dir; /* --state */
 	bool foreground;
 	bool check; /* --check: validate config_file and end */
 };

@@ -55,7 +55,7 @@ class Daemon:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [PENSTOCKD, "--config", str(self.config), "--socket", str(self.path),
-                 "--foreground"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 "--state", str(self.folder / "state"), "--foreground"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __enter__(self):
         self.launch()

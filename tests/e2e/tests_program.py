@@ -39,7 +39,7 @@ class BadStart(Bed):
                 out.write(text)
         try:
             done = self.lab.run(self.lab.edge, *before, self.binary, "--foreground", "--config", path, "--socket", self.lab.socket(),
-                                check=False, timeout=30)
+                                "--state", self.lab.state(), check=False, timeout=30)
         except subprocess.TimeoutExpired:
             expect(False, "it did not end by itself")
         expect(done.stdout == "", f"on standard output: {done.stdout}")
@@ -259,7 +259,8 @@ def background(bed):
     """Without --foreground: returns when it forwards, and goes on by itself."""
     expect(bed.lab.stop(bed.daemon) == 0, "the one in the foreground did not end well")
     path = f"{bed.lab.where}/penstock.conf"
-    done = bed.lab.run(bed.lab.edge, PENSTOCKD, "--config", path, "--socket", bed.lab.socket(), check=False, timeout=30)
+    done = bed.lab.run(bed.lab.edge, PENSTOCKD, "--config", path, "--socket", bed.lab.socket(),
+                       "--state", bed.lab.state(), check=False, timeout=30)
     expect(done.returncode == 0 and done.stderr == "", f"{done.returncode}: {done.stderr}")
     pids = bed.lab.run(bed.lab.edge, "ss", "-xlpH", "src", bed.lab.socket()).stdout
     pid = int(pids.split("pid=")[1].split(",")[0])

@@ -177,8 +177,8 @@ class Lab:
             out.write(config_text)
         log = f"{self.where}/penstockd.log"
         before = os.path.getsize(log) if os.path.exists(log) else 0
-        process = self.start(self.edge, binary, "--config", path, "--socket", self.socket(), "--foreground", *more,
-                             log="penstockd.log")
+        process = self.start(self.edge, binary, "--config", path, "--socket", self.socket(), "--state", self.state(), "--foreground",
+                             *more, log="penstockd.log")
         end = time.monotonic() + 30
         while time.monotonic() < end:
             with open(log, encoding="utf-8", errors="replace") as text:
@@ -194,6 +194,9 @@ class Lab:
 
     def socket(self):
         return f"{self.where}/penstock.sock"
+
+    def state(self):
+        return f"{self.where}/state"
 
     # ---- taking down ---------------------------------------------------------------------------
     def stop_backend(self, number):

@@ -247,7 +247,8 @@ def run(case_):
             out.write(case_.config.replace("{dir}", where))
         socket = f"{where}/socket"
         with open(f"{where}/log", "wb") as log:
-            daemon = subprocess.Popen([PENSTOCKD, "--config", f"{where}/penstock.conf", "--socket", socket, "--foreground"],
+            daemon = subprocess.Popen([PENSTOCKD, "--config", f"{where}/penstock.conf", "--socket", socket, "--state", f"{where}/state",
+                                       "--foreground"],
                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             errors = observe(case_, daemon, where, feed)

@@ -51,6 +51,7 @@ _penstockd()
 
 	case $prev in
 	--config | --socket | --check) _filedir ;;
-	*) COMPREPLY=($(compgen -W "--config --socket --foreground --check --help --version" -- "$cur")) ;;
+	--state) _filedir -d ;;
+	*) COMPREPLY=($(compgen -W "--config --socket --state --foreground --check --help --version" -- "$cur")) ;;
 	esac
 } && complete -F _penstockd penstockd
