@@ -51,6 +51,7 @@ UNIT_SRC  := $(sort $(wildcard tests/unit/*.c))
 STAGE_SRC := $(sort $(wildcard tests/stage/*.c))
 CONTROL_SRC := $(sort $(wildcard tests/control/*.c))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*.c))
+BENCHES   := $(patsubst bench/%/main.c,%,$(sort $(wildcard bench/*/main.c)))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_A := $(B)/lib.a
@@ -61,7 +62,7 @@ OBJS  := $(call obj,$(LIB_SRC) $(DP_SRC) $(CP_SRC) $(CP_MAIN) $(TOOL_SRC))
 PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san lint check demo lab \
+.PHONY: all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -169,6 +170,15 @@ demo lab: deps
 	@$(SUITE_ENV) /usr/bin/python3 tests/lab/lab.py $(patsubst lab,up,$@)
 lab-down:
 	@$(SUITE_ENV) /usr/bin/python3 tests/lab/lab.py down
+
+# ---- benches ----------------------------------------------------------------------------------
+# bench/NAME/*.c and bench/common/*.c make build/bench-NAME.
+define bench_program
+$(B)/bench-$(1): $(call obj,$(sort $(wildcard bench/$(1)/*.c bench/common/*.c))) $(CP_A) $(DP_A) $(LIB_A)
+	$$(call say,LINK)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(DEP_LIBS)
+endef
+$(foreach name,$(BENCHES),$(eval $(call bench_program,$(name))))
+benches: $(addprefix $(B)/bench-,$(BENCHES))
 
 # ---- the machine ------------------------------------------------------------------------------
 deps:

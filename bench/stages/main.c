@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench-stages: TSC cycles per packet of each stage and of the whole pipeline, on one core, in this
+ * process, over made-up bursts.
+ *
+ *     bench-stages [--short] [--no-huge] [--json FILE] [CASE...]
+ *
+ * A case is a mode, an address family, a number of flows and of clients. All flows have been seen
+ * before the clock starts. Flows come in an order that caches cannot guess; packets are written
+ * just before they are handed over, so their bytes are in the cache as a card would leave them
+ * there. The whole pipeline is timed from pipeline_received to the flush of the ports (net_null:
+ * sending is to free the buffers); stages are timed in rounds of their own.
+ *
+ * A packet that does not leave as it should ends the bench with an error.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/common/samples.h"
+#include "bench/common/traffic.h"
+#include "bench/common/world.h"
+#include "dp/l4/connection.h"
+#include "dp/l4/stages.h"
+#include "dp/pipeline.h"
+#include "dp/transmit.h"
+
+#define BACKENDS 100
+
+struct bench_case {
+	const char *name;
+	const char *forward;
+	bool v6, tcp;
+	bool answers; /* every other burst comes from the backends (nat modes) */
+	uint32_t flows, clients;
+	const char *limits; /* of the service, or "" */
+	bool shortly;       /* also with --short */
+};
+
+#define LIMITS                                                                              \
+	"limits = { client = { packets = \"1G/s\"; bytes = \"1000G/s\"; new_connections = " \
+	"\"1G/s\"; "                                                                        \
+	"}; };"
+
+static const struct bench_case cases[] = {
+	{ "dsr-l2 IPv4", "dsr-l2", false, false, false, 1 << 20, 100000, "", true },
+	{ "dsr-ipip IPv4", "dsr-ipip", false, false, false, 1 << 20, 100000, "", false },
+	{ "dsr-ipip IPv6", "dsr-ipip", true, false, false, 1 << 20, 100000, "", true },
+	{ "dsr-gue IPv4", "dsr-gue", false, false, false, 1 << 20, 100000, "", true },
+	{ "dsr-gue IPv6", "dsr-gue", true, false, false, 1 << 20, 100000, "", false },
+	{ "dsr-gue IPv4 limits", "dsr-gue", false, false, false, 1 << 20, 100000, LIMITS, true },
+	{ "dsr-gue IPv4 limits 1M clients", "dsr-gue", false, false, false, 1 << 20, 1000000,
+	  LIMITS, false },
+	{ "dsr-ipip IPv6 limits", "dsr-ipip", true, false, false, 1 << 20, 100000, LIMITS, false },
+	{ "nat IPv4 2^15", "nat", false, true, false, 1 << 15, 10000, "", true },
+	{ "nat IPv4", "nat", false, true, false, 1 << 20, 100000, "", true },
+	{ "nat IPv4 2^23", "nat", false, true, false, 1 << 23, 1000000, "", false },
+	{ "nat IPv6", "nat", true, true, false, 1 << 20, 100000, "", false },
+	{ "nat IPv4 both ways", "nat", false, true, true, 1 << 20, 100000, "", false },
+	{ "nat IPv4 both ways limits", "nat", false, true, true, 1 << 20, 100000, LIMITS, false },
+	{ "full-nat IPv4 both ways", "full-nat", false, true, true, 1 << 15, 10000, "", false },
+};
+
+/* The stages as they are timed. */
+enum {
+	STAGE_PARSE,
+	STAGE_CLASSIFY,
+	STAGE_ECHO,
+	STAGE_STEER,
+	STAGE_TRACK,
+	STAGE_BALANCE,
+	STAGE_REWRITE,
+	STAGE_TX,
+	STAGES,
+};
+static const char *const stage_names[STAGES] = { "parse", "classify", "echo",    "steer",
+						 "track", "balance",  "rewrite", "tx" };
+
+struct measured {
+	struct samples whole, stages[STAGES];
+};
+
+/* One case under way. */
+struct run {
+	const struct bench_case *of;
+	struct world *world;
+	struct traffic traffic;
+	struct burst *burst;
+	uint32_t rounds, bursts; /* so many bursts a round, so many rounds */
+	bool answer;             /* the next burst is one of answers */
+};
+
+static void
+append(char **text, const char *format, ...)
+{
+	char *piece = NULL, *all;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&piece, format, args) < 0)
+		world_fail("no memory");
+	va_end(args);
+	all = realloc(*text, (*text ? strlen(*text) : 0) + strlen(piece) + 1);
+	if (!all)
+		world_fail("no memory");
+	if (!*text)
+		*all = '\0';
+	*text = strcat(all, piece);
+	free(piece);
+}
+
+/* A pool of 100 backends and one service. */
+static char *
+objects_of(const struct bench_case *c)
+{
+	const char *net = c->v6 ? "2001:db8:2::1:" : "10.2.1.";
+	char *text = NULL;
+	int i;
+
+	append(&text, "neighbours = (");
+	for (i = 1; i <= BACKENDS; i++)
+		append(&text,
+		       " { address = \"%s%d\"; mac = \"02:00:00:00:02:%02x\"; interface = "
+		       "\"lan\"; },",
+		       net, i, i);
+	append(&text, " { address = \"198.51.100.1\"; mac = \"02:00:00:00:01:01\"; interface = "
+		      "\"wan\"; },\n { address = \"2001:db8:1::1\"; mac = \"02:00:00:00:01:01\"; "
+		      "interface = \"wan\"; } );\n");
+	append(&text, "pools = ( { name = \"p\"; backends = (");
+	for (i = 1; i <= BACKENDS; i++)
+		append(&text, "%s { address = \"%s%d\"; port = 8080; }", i > 1 ? "," : "", net, i);
+	append(&text,
+	       " ); } );\nservices = ( { name = \"s\"; address = \"%s\"; port = 8080; protocol = "
+	       "\"%s\"; forward = \"%s\"; pool = \"p\"; %s } );\n",
+	       c->v6 ? "2001:db8:f::10" : "203.0.113.10", c->tcp ? "tcp" : "udp", c->forward,
+	       c->limits);
+	return text;
+}
+
+static void
+open_run(struct run *r, const struct bench_case *c)
+{
+	char *objects = objects_of(c);
+	struct traffic *t = &r->traffic;
+
+	r->of = c;
+	r->world = world_open(objects, c->flows);
+	free(objects);
+	r->burst = &r->world->worker->burst;
+	r->answer = false;
+	*t = (struct traffic){
+		.v6 = c->v6,
+		.proto = c->tcp ? IPPROTO_TCP : IPPROTO_UDP,
+		.tcp_flags = TCP_ACK,
+		.frame = c->v6 ? (c->tcp ? 74 : 62) : 60,
+		.flows = c->flows,
+		.clients = c->clients,
+		.port = 8080,
+	};
+	if (addr_parse(c->v6 ? "2001:db8:f::10" : "203.0.113.10", &t->service) < 0)
+		world_fail("no address");
+	memcpy(t->mac, r->world->worker->dataplane->ports[0].mac, 6);
+	traffic_init(t);
+}
+
+static uint64_t
+dropped(const struct worker *w)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < DROP_REASON_COUNT; i++)
+		sum += w->stats.drops[i];
+	return sum;
+}
+
+/* Every packet must have left: `before` had left before `sent` more. */
+static void
+check_left(const struct run *r, uint64_t before, uint64_t sent)
+{
+	const struct worker *w = r->world->worker;
+	int i;
+
+	if (w->stats.packets_out - before == sent && dropped(w) == 0)
+		return;
+	fprintf(stderr, "%s: of %lu packets %lu left\n", r->of->name, (unsigned long)sent,
+		(unsigned long)(w->stats.packets_out - before));
+	for (i = 0; i < DROP_REASON_COUNT; i++)
+		if (w->stats.drops[i])
+			fprintf(stderr, "  %s: %lu\n", drop_reason_name((enum drop_reason)i),
+				(unsigned long)w->stats.drops[i]);
+	exit(1);
+}
+
+/* Turn the packets of the burst into what the backends answer to them. */
+static void
+turn_round(struct run *r)
+{
+	struct worker *w = r->world->worker;
+	struct traffic *t = &r->traffic;
+	uint16_t i;
+
+	for (i = 0; i < r->burst->count; i++) {
+		uint32_t flow =
+		    (t->next - (uint32_t)(r->burst->count - i) * t->step) & (t->flows - 1);
+		struct tuple forward = traffic_tuple(t, flow), reply;
+		uint32_t hit = connection_find(w, &forward);
+		const struct connection *c;
+
+		if (hit == INDEX_NONE)
+			world_fail("%s: a flow has no connection", r->of->name);
+		c = connection_at(w->connections, hit_index(hit));
+		reply = (struct tuple){ .src = c->backend_addr,
+					.dst = forward.src,
+					.sport = c->backend_port,
+					.dport = forward.sport,
+					.proto = forward.proto };
+		if (c->flags & CONNECTION_FULL_NAT) {
+			reply.dst = c->local;
+			reply.dport = c->local_port;
+		}
+		traffic_answer(t, r->burst->packets[i].mbuf, &reply);
+		r->burst->packets[i].in_port = 1;
+	}
+}
+
+static void
+fill(struct run *r)
+{
+	traffic_burst(&r->traffic, r->world->worker->dataplane->mbufs, r->burst, BURST_MAX);
+	if (r->of->answers && r->answer)
+		turn_round(r);
+	r->answer = !r->answer;
+	world_tick(r->world);
+}
+
+/* One burst through everything; its cycles. */
+static uint64_t
+whole(struct run *r)
+{
+	struct worker *w = r->world->worker;
+	uint64_t start;
+
+	fill(r);
+	start = rte_rdtsc();
+	pipeline_received(w, r->burst);
+	worker_flush(w);
+	return rte_rdtsc() - start;
+}
+
+/* Each flow begins, and is then established, before anything is timed. */
+static void
+warm_up(struct run *r)
+{
+	uint32_t i, bursts = r->of->flows / BURST_MAX;
+	struct traffic *t = &r->traffic;
+	bool answers = r->answer;
+
+	r->answer = false;
+	t->next = 0;
+	t->tcp_flags = TCP_SYN;
+	for (i = 0; i < bursts; i++, r->answer = false)
+		whole(r);
+	t->tcp_flags = TCP_ACK;
+	for (i = 0; i < bursts; i++, r->answer = false)
+		whole(r);
+	r->answer = answers;
+}
+
+static void
+send_all(struct worker *w, const struct burst *b)
+{
+	uint16_t i;
+
+	for (i = 0; i < b->count; i++) {
+		const struct packet *p = &b->packets[i];
+
+		if (p->verdict == VERDICT_TRANSMIT) {
+			worker_transmit(w, p->out_port, p->mbuf);
+		} else {
+			worker_count_drop(w, p->service, (enum drop_reason)p->reason);
+			rte_pktmbuf_free(p->mbuf);
+		}
+	}
+	worker_flush(w);
+}
+
+/* One burst, the clock read between the stages. */
+static void
+staged(struct run *r, uint64_t cycles[STAGES])
+{
+	struct worker *w = r->world->worker;
+	struct burst *b = r->burst;
+	uint64_t at[STAGES + 1];
+	int i;
+
+	fill(r);
+	at[STAGE_PARSE] = rte_rdtsc();
+	stage_parse(w, b);
+	at[STAGE_CLASSIFY] = rte_rdtsc();
+	stage_classify(w, b);
+	at[STAGE_ECHO] = rte_rdtsc();
+	stage_echo(w, b);
+	at[STAGE_STEER] = rte_rdtsc();
+	stage_steer(w, b);
+	at[STAGE_TRACK] = rte_rdtsc();
+	stage_track(w, b);
+	at[STAGE_BALANCE] = rte_rdtsc();
+	stage_balance(w, b);
+	at[STAGE_REWRITE] = rte_rdtsc();
+	stage_rewrite(w, b);
+	at[STAGE_TX] = rte_rdtsc();
+	send_all(w, b);
+	at[STAGES] = rte_rdtsc();
+	for (i = 0; i < STAGES; i++)
+		cycles[i] += at[i + 1] - at[i];
+}
+
+static void
+measure(struct run *r, struct measured *m)
+{
+	double packets = (double)r->bursts * BURST_MAX;
+	uint64_t before = r->world->worker->stats.packets_out, sum;
+	uint32_t round, i;
+	int stage;
+
+	for (round = 0; round < r->rounds; round++) {
+		uint64_t cycles[STAGES] = { 0 };
+
+		for (i = 0, sum = 0; i < r->bursts; i++)
+			sum += whole(r);
+		samples_add(&m->whole, (double)sum / packets);
+		for (i = 0; i < r->bursts; i++)
+			staged(r, cycles);
+		for (stage = 0; stage < STAGES; stage++)
+			samples_add(&m->stages[stage], (double)cycles[stage] / packets);
+	}
+	check_left(r, before, 2ull * r->rounds * r->bursts * BURST_MAX);
+}
+
+static json_t *
+result_json(const struct bench_case *c, struct measured *m)
+{
+	json_t *stages = json_object();
+	int i;
+
+	for (i = 0; i < STAGES; i++)
+		json_object_set_new(stages, stage_names[i],
+				    json_real(samples_quantile(&m->stages[i], 0.5)));
+	return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:o}", "case", c->name, "flows",
+			 (json_int_t)c->flows, "clients", (json_int_t)c->clients, "cycles",
+			 samples_quantile(&m->whole, 0.5), "cycles_least",
+			 samples_quantile(&m->whole, 0), "cycles_most",
+			 samples_quantile(&m->whole, 1), "stages", stages);
+}
+
+static void
+print_result(const struct bench_case *c, struct measured *m)
+{
+	double median = samples_quantile(&m->whole, 0.5);
+	int i;
+
+	printf("%-32s %6.1f %6.1f %6.1f  %6.2f ", c->name, median, samples_quantile(&m->whole, 0),
+	       samples_quantile(&m->whole, 1), (double)rte_get_tsc_hz() / median / 1e6);
+	for (i = 0; i < STAGES; i++)
+		printf(" %8.1f", samples_quantile(&m->stages[i], 0.5));
+	printf("\n");
+	fflush(stdout);
+}
+
+static void
+print_head(void)
+{
+	int i;
+
+	printf("TSC cycles per packet (%.2f GHz), 64-byte packets in bursts of %d, %s\n",
+	       (double)rte_get_tsc_hz() / 1e9, BURST_MAX,
+	       world_has_hugepages() ? "hugepages" : "ordinary memory");
+	printf("%-32s %6s %6s %6s  %6s ", "case", "median", "least", "most", "Mpps");
+	for (i = 0; i < STAGES; i++)
+		printf(" %8s", stage_names[i]);
+	printf("\n");
+}
+
+struct options {
+	bool shortly, hugepages;
+	const char *json;
+	char **names;
+	int n_names;
+};
+
+static bool
+wanted(const struct options *o, const struct bench_case *c)
+{
+	int i;
+
+	if (o->n_names == 0)
+		return !o->shortly || c->shortly;
+	for (i = 0; i < o->n_names; i++)
+		if (strcmp(o->names[i], c->name) == 0)
+			return true;
+	return false;
+}
+
+static void
+run_case(const struct options *o, const struct bench_case *c, json_t *results)
+{
+	struct run r = { .rounds = o->shortly ? 5 : 31, .bursts = o->shortly ? 512 : 2048 };
+	struct measured *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		world_fail("no memory");
+	open_run(&r, c);
+	warm_up(&r);
+	measure(&r, m);
+	world_close(r.world);
+	print_result(c, m);
+	json_array_append_new(results, result_json(c, m));
+	free(m);
+}
+
+static bool
+options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option list[] = { { "short", no_argument, NULL, 's' },
+					      { "no-huge", no_argument, NULL, 'n' },
+					      { "json", required_argument, NULL, 'j' },
+					      { NULL, 0, NULL, 0 } };
+	int c;
+
+	*o = (struct options){ .hugepages = true };
+	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
+		if (c == 's')
+			o->shortly = true;
+		else if (c == 'n')
+			o->hugepages = false;
+		else if (c == 'j')
+			o->json = optarg;
+		else
+			return false;
+	}
+	o->names = argv + optind;
+	o->n_names = argc - optind;
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	json_t *results = json_array();
+	size_t i;
+
+	if (!options_parse(&o, argc, argv)) {
+		fprintf(stderr,
+			"usage: bench-stages [--short] [--no-huge] [--json FILE] [CASE...]\n");
+		return 2;
+	}
+	world_start(o.hugepages);
+	print_head();
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (wanted(&o, &cases[i]))
+			run_case(&o, &cases[i], results);
+	if (o.json && json_dump_file(results, o.json, JSON_INDENT(2)) < 0)
+		world_fail("%s: %s", o.json, strerror(errno));
+	json_decref(results);
+	world_end();
+	return 0;
+}
