@@ -141,6 +141,15 @@ objects_of(const struct bench_case *c)
 	return text;
 }
 
+/* The smallest frame, or as small as the headers allow. */
+static uint16_t
+frame_of(const struct bench_case *c)
+{
+	if (!c->v6)
+		return 60;
+	return c->tcp ? 74 : 62;
+}
+
 static void
 open_run(struct run *r, const struct bench_case *c)
 {
@@ -156,7 +165,7 @@ open_run(struct run *r, const struct bench_case *c)
 		.v6 = c->v6,
 		.proto = c->tcp ? IPPROTO_TCP : IPPROTO_UDP,
 		.tcp_flags = TCP_ACK,
-		.frame = c->v6 ? (c->tcp ? 74 : 62) : 60,
+		.frame = frame_of(c),
 		.flows = c->flows,
 		.clients = c->clients,
 		.port = 8080,
