@@ -37,8 +37,9 @@ traffic_init(struct traffic *t)
 	unsigned int l4 = l4_offset(t);
 	uint16_t payload = (uint16_t)(t->frame - l4);
 
-	if (t->flows & (t->flows - 1) || !t->clients || t->clients > t->flows ||
-	    t->frame < l4 + (t->proto == IPPROTO_TCP ? 20 : 8) || t->frame > TRAFFIC_FRAME_MAX)
+	if (t->flows & (t->flows - 1) || !t->clients || t->clients & (t->clients - 1) ||
+	    t->clients > t->flows || t->frame < l4 + (t->proto == IPPROTO_TCP ? 20 : 8) ||
+	    t->frame > TRAFFIC_FRAME_MAX)
 		world_fail("no such traffic: %u flows, %u clients, frames of %u", t->flows,
 			   t->clients, t->frame);
 	memset(b, 0, sizeof(t->bytes));
@@ -69,13 +70,14 @@ traffic_init(struct traffic *t)
 	}
 	t->step = (uint32_t)((double)t->flows * 0.6180339887) | 1;
 	t->next = 0;
+	t->clients_shift = (unsigned int)__builtin_ctz(t->clients);
 }
 
 /* 20.0.0.0/8 and 2001:db8:c::/48, a /64 a client. */
 static struct addr
 client_of(const struct traffic *t, uint32_t i)
 {
-	uint32_t n = i % t->clients;
+	uint32_t n = i & (t->clients - 1);
 	struct addr a = { 0 };
 
 	if (!t->v6)
@@ -92,7 +94,7 @@ traffic_tuple(const struct traffic *t, uint32_t i)
 	return (struct tuple){
 		.src = client_of(t, i),
 		.dst = t->service,
-		.sport = htons((uint16_t)(1024 + i / t->clients)),
+		.sport = htons((uint16_t)(1024 + (i >> t->clients_shift))),
 		.dport = htons(t->port),
 		.proto = t->proto,
 	};

@@ -3,9 +3,9 @@
  * Packets of many flows: a template and what differs, so that to make one costs little and touches
  * no memory but the packet's own.
  *
- * Flow i comes from client i % clients and has a port of its own there. Flows are taken in an order
- * that no cache and no prefetcher guesses: i(k) = k * step mod flows, step odd and about flows *
- * 0.618, flows a power of two.
+ * Flow i comes from client i mod clients and has a port of its own there (both powers of two).
+ * Flows are taken in an order that no cache and no prefetcher guesses: i(k) = k * step mod flows,
+ * step odd and about flows * 0.618, flows a power of two.
  */
 #ifndef BENCH_COMMON_TRAFFIC_H
 #define BENCH_COMMON_TRAFFIC_H
@@ -24,13 +24,14 @@ struct traffic {
 	uint8_t tcp_flags;   /* of the packets to come */
 	uint16_t frame;      /* bytes, without the frame check sequence: 60 is a 64-byte packet */
 	uint32_t flows;      /* a power of two */
-	uint32_t clients;    /* at most flows */
+	uint32_t clients;    /* a power of two, at most flows */
 	struct addr service; /* destination */
 	uint16_t port;       /* its port, host byte order */
 	uint8_t mac[6];      /* of our port */
 	/* set by traffic_init */
 	uint8_t bytes[TRAFFIC_FRAME_MAX];
 	uint32_t step, next;
+	unsigned int clients_shift; /* clients = 1 << clients_shift */
 };
 
 /* The fields above the line are set. */
