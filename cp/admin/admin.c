@@ -19,6 +19,7 @@
 
 #include "cp/admin/admin_socket.h"
 #include "cp/admin/command.h"
+#include "cp/admin/metrics_server.h"
 #include "cp/log.h"
 
 #define CLIENTS_MAX   32
@@ -47,6 +48,7 @@ struct admin_client {
 struct admin {
 	struct control *control;
 	struct commands *commands;
+	struct metrics_server *metrics;
 	struct loop_timer *timer;
 	int fd;
 	struct stat file; /* of the socket as we made it */
@@ -349,6 +351,7 @@ admin_published(struct admin *a)
 		return;
 	commands_published(a->commands);
 	follow_group(a);
+	metrics_server_follow(a->metrics);
 }
 
 /* Everything but the socket. */
@@ -366,7 +369,9 @@ admin_allocate(struct control *control)
 		a->clients[i] = (struct admin_client){ .admin = a, .fd = -1 };
 	a->commands = commands_create(control);
 	a->timer = loop_timer_create(control->loop, admin_tick, a);
-	if (!a->commands || !a->timer) {
+	if (a->commands)
+		a->metrics = metrics_server_create(control, commands_counters(a->commands));
+	if (!a->commands || !a->metrics || !a->timer) {
 		admin_destroy(a);
 		return NULL;
 	}
@@ -421,6 +426,7 @@ admin_destroy(struct admin *a)
 		close(a->fd);
 	}
 	loop_timer_free(a->timer);
+	metrics_server_destroy(a->metrics);
 	commands_destroy(a->commands);
 	free(a);
 }

@@ -64,6 +64,12 @@ commands_destroy(struct commands *c)
 	free(c);
 }
 
+struct counters *
+commands_counters(const struct commands *c)
+{
+	return c->counters;
+}
+
 void
 commands_tick(struct commands *c)
 {

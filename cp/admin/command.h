@@ -14,6 +14,7 @@
 #include "cp/control.h"
 
 struct commands;
+struct counters;
 
 /* Takes the line (to be freed, len bytes, ends with '\n'); NULL if there was no memory for it. */
 typedef void command_answer_fn(void *arg, char *line, size_t len);
@@ -21,6 +22,9 @@ typedef void command_answer_fn(void *arg, char *line, size_t len);
 /* NULL without memory. */
 struct commands *commands_create(struct control *control);
 void commands_destroy(struct commands *c);
+
+/* What the commands count with. */
+struct counters *commands_counters(const struct commands *c);
 
 /* Once a second: rates. */
 void commands_tick(struct commands *c);

@@ -188,13 +188,9 @@ warn_services(struct load *load)
 static void
 warn_not_enforced(struct load *load)
 {
-	const config_setting_t *admin =
-	    config_setting_get_member(config_root_setting(&load->tree), "admin");
 	size_t i;
 
 	warn_services(load);
-	if (load->config->admin.listen)
-		report_warning(load, admin, "listen", "metrics are %s", not_enforced);
 	for (i = 0; i < load->config->n_pools; i++) {
 		if (load->config->pools[i].health.check == HEALTH_NONE)
 			continue;

@@ -67,5 +67,26 @@ ask_for_hugepages() {
 	return 0
 }
 
+# promtool checks the metrics in the tests. Its package brings a server that would be started, so only
+# the program is taken out of it.
+fetch_promtool() {
+	local to=$here/../../build/deps/promtool folder
+	[ ! -x "$to" ] && ! command -v promtool >/dev/null || return 0
+	folder=$(mktemp -d) && chmod 755 "$folder" || return 1
+	echo "deps: fetching promtool"
+	(
+		cd "$folder" || exit 1
+		apt-get download -q prometheus </dev/null >/dev/null 2>&1 ||
+			{ [ "$(id -u)" != 0 ] || apt-get update -q </dev/null >/dev/null
+				apt-get download -q prometheus </dev/null >/dev/null 2>&1; }
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+	) && mkdir -p "${to%/*}" && mv "$folder/usr/bin/promtool" "$to"
+	rm -rf "$folder"
+	[ -x "$to" ] && return 0
+	echo "deps: promtool (of the package prometheus) could not be fetched: a test will miss it" >&2
+	return 0
+}
+
 install_packages || exit 1
+fetch_promtool
 ask_for_hugepages

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/admin/metrics.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cp/admin/show.h"
+#include "lib/addr.h"
+
+enum metric_kind {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+};
+
+enum metric_value {
+	VALUE_NUMBER,  /* the field */
+	VALUE_IS,      /* 1 if the field is the text `yes`, else 0 */
+	VALUE_EITHER,  /* 1 if it is `yes`, 0 if it is `no`, else there is no sample */
+	VALUE_REASONS, /* the field's members, with a label reason each */
+};
+
+struct metric {
+	const char *name, *help;
+	const char *field; /* of the object's JSON */
+	enum metric_kind kind;
+	enum metric_value value;
+	const char *yes, *no;
+};
+
+#define METRIC(n, h, f, k, ...)                                          \
+	{                                                                \
+		.name = n, .help = h, .field = f, .kind = k, __VA_ARGS__ \
+	}
+#define COUNTER(n, h, f) METRIC(n, h, f, METRIC_COUNTER, .value = VALUE_NUMBER)
+#define GAUGE(n, h, f)   METRIC(n, h, f, METRIC_GAUGE, .value = VALUE_NUMBER)
+#define REASONS(n, h, f) METRIC(n, h, f, METRIC_COUNTER, .value = VALUE_REASONS)
+#define IS(n, h, f, y)   METRIC(n, h, f, METRIC_GAUGE, .value = VALUE_IS, .yes = y)
+#define EITHER(n, h, f, y, o) \
+	METRIC(n, h, f, METRIC_GAUGE, .value = VALUE_EITHER, .yes = y, .no = o)
+
+static const struct metric service_metrics[] = {
+	COUNTER("service_packets_in_total", "Packets from clients.", "packets_in"),
+	COUNTER("service_bytes_in_total", "Bytes from clients.", "bytes_in"),
+	COUNTER("service_packets_out_total", "Packets to clients (modes nat and full-nat).",
+		"packets_out"),
+	COUNTER("service_bytes_out_total", "Bytes to clients (modes nat and full-nat).",
+		"bytes_out"),
+	COUNTER("service_connections_total", "Connections that have begun.", "connections_total"),
+	GAUGE("service_connections_active", "Connections now.", "connections_active"),
+	REASONS("service_drops_total", "Packets dropped, by reason; reasons that occurred.",
+		"drops"),
+	{ 0 },
+};
+
+static const struct metric pool_metrics[] = {
+	GAUGE("pool_backends", "Backends of the pool.", "backends"),
+	GAUGE("pool_backends_up", "Backends that may be chosen.", "up"),
+	GAUGE("pool_moving_rows", "Rows of the pool's table that a change has not settled yet.",
+	      "moving_rows"),
+	{ 0 },
+};
+
+static const struct metric backend_metrics[] = {
+	COUNTER("backend_packets_total", "Packets sent to the backend.", "packets"),
+	COUNTER("backend_bytes_total", "Bytes sent to the backend.", "bytes"),
+	COUNTER("backend_connections_total", "Connections that have begun.", "connections_total"),
+	GAUGE("backend_connections_active", "Connections now.", "connections_active"),
+	GAUGE("backend_weight", "Share of the pool's connections.", "weight"),
+	IS("backend_up", "1 if the backend may be chosen.", "state", "up"),
+	IS("backend_draining", "1 if it keeps its connections and gets no new ones.", "state",
+	   "drain"),
+	EITHER("backend_health", "1 if its checks pass, 0 if they fail; none: not known.", "health",
+	       "passing", "failing"),
+	{ 0 },
+};
+
+static const struct metric interface_metrics[] = {
+	COUNTER("interface_rx_packets_total", "Frames received.", "rx_packets"),
+	COUNTER("interface_rx_bytes_total", "Bytes received.", "rx_bytes"),
+	COUNTER("interface_tx_packets_total", "Frames sent.", "tx_packets"),
+	COUNTER("interface_tx_bytes_total", "Bytes sent.", "tx_bytes"),
+	COUNTER("interface_to_host_packets_total", "Frames passed to the twin in the kernel.",
+		"to_host"),
+	COUNTER("interface_from_host_packets_total", "Frames taken from the twin.", "from_host"),
+	IS("interface_up", "1 if the link is up.", "link", "up"),
+	{ 0 },
+};
+
+static const struct metric worker_metrics[] = {
+	COUNTER("worker_packets_in_total", "Packets taken from ports.", "packets_in"),
+	COUNTER("worker_packets_out_total", "Packets sent.", "packets_out"),
+	COUNTER("worker_steered_in_total", "Packets that other workers passed on.", "steered_in"),
+	COUNTER("worker_steered_out_total", "Packets passed on to other workers.", "steered_out"),
+	COUNTER("worker_busy_seconds_total", "Time spent on packets.", "busy_seconds"),
+	GAUGE("worker_connections", "Tracked connections now.", "connections"),
+	GAUGE("worker_clients", "Limited clients known now.", "clients"),
+	GAUGE("worker_fragments_held", "Fragments that wait for the first of their datagram.",
+	      "fragments_held"),
+	{ 0 },
+};
+
+static const struct metric drop_metrics[] = {
+	COUNTER("drops_total", "Packets dropped, of any service or of none.", "count"),
+	{ 0 },
+};
+
+/* ---- labels ---- */
+
+static void
+print_label(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '\n')
+			fputs("\\n", out);
+		else if (*value == '"' || *value == '\\')
+			fprintf(out, "\\%c", *value);
+		else
+			fputc(*value, out);
+	}
+	fputc('"', out);
+}
+
+static const char *
+text_of(json_t *row, const char *field)
+{
+	const char *text = json_string_value(json_object_get(row, field));
+
+	return text ? text : "";
+}
+
+static void
+label_service(FILE *out, json_t *row)
+{
+	print_label(out, "service", text_of(row, "name"));
+}
+
+static void
+label_pool(FILE *out, json_t *row)
+{
+	print_label(out, "pool", text_of(row, "name"));
+}
+
+static void
+label_backend(FILE *out, json_t *row)
+{
+	struct addr addr;
+	char text[ADDR_PORT_STRLEN];
+	json_int_t port = json_integer_value(json_object_get(row, "port"));
+
+	if (addr_parse(text_of(row, "address"), &addr) < 0)
+		return;
+	print_label(out, "pool", text_of(row, "pool"));
+	fputc(',', out);
+	print_label(out, "backend", addr_port_format(&addr, (uint16_t)port, text));
+}
+
+static void
+label_interface(FILE *out, json_t *row)
+{
+	print_label(out, "interface", text_of(row, "name"));
+}
+
+static void
+label_worker(FILE *out, json_t *row)
+{
+	fprintf(out, "worker=\"%" JSON_INTEGER_FORMAT "\"",
+		json_integer_value(json_object_get(row, "worker")));
+}
+
+static void
+label_reason(FILE *out, json_t *row)
+{
+	print_label(out, "reason", text_of(row, "reason"));
+}
+
+static const struct metric_object {
+	show_fn *show;
+	const struct metric *metrics;
+	void (*label)(FILE *out, json_t *row);
+} objects[] = {
+	{ show_services, service_metrics, label_service },
+	{ show_pools, pool_metrics, label_pool },
+	{ show_backends, backend_metrics, label_backend },
+	{ show_interfaces, interface_metrics, label_interface },
+	{ show_workers, worker_metrics, label_worker },
+	{ show_drops, drop_metrics, label_reason },
+};
+
+/* ---- samples ---- */
+
+static void
+print_head(FILE *out, const struct metric *m)
+{
+	fprintf(out, "# HELP penstock_%s %s\n# TYPE penstock_%s %s\n", m->name, m->help, m->name,
+		m->kind == METRIC_COUNTER ? "counter" : "gauge");
+}
+
+static void
+print_number(FILE *out, json_t *value)
+{
+	if (json_is_real(value))
+		fprintf(out, "%.6f\n", json_real_value(value));
+	else
+		fprintf(out, "%" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
+}
+
+static void
+print_reasons(FILE *out, const struct metric_object *o, const struct metric *m, json_t *row)
+{
+	const char *reason;
+	json_t *count;
+
+	json_object_foreach(json_object_get(row, m->field), reason, count)
+	{
+		fprintf(out, "penstock_%s{", m->name);
+		o->label(out, row);
+		fputc(',', out);
+		print_label(out, "reason", reason);
+		fputs("} ", out);
+		print_number(out, count);
+	}
+}
+
+static void
+print_sample(FILE *out, const struct metric_object *o, const struct metric *m, json_t *row)
+{
+	json_t *value = json_object_get(row, m->field);
+	bool yes = m->yes && strcmp(text_of(row, m->field), m->yes) == 0;
+
+	if (m->value == VALUE_REASONS) {
+		print_reasons(out, o, m, row);
+		return;
+	}
+	if (!value || (m->value == VALUE_EITHER && !yes && strcmp(text_of(row, m->field), m->no)))
+		return;
+	fprintf(out, "penstock_%s{", m->name);
+	o->label(out, row);
+	fputs("} ", out);
+	if (m->value == VALUE_NUMBER)
+		print_number(out, value);
+	else
+		fprintf(out, "%d\n", yes);
+}
+
+static void
+print_object(FILE *out, const struct metric_object *o, json_t *list)
+{
+	const struct metric *m;
+	json_t *row;
+	size_t i;
+
+	for (m = o->metrics; m->name; m++) {
+		print_head(out, m);
+		json_array_foreach(list, i, row) print_sample(out, o, m, row);
+	}
+}
+
+/* What belongs to no object. */
+static void
+print_globals(FILE *out, const struct control *c)
+{
+	static const struct metric info = GAUGE("info", "Always 1; which gateway this is.", NULL);
+	static const struct metric generation =
+	    GAUGE("generation", "Number of the running configuration.", NULL);
+	static const struct metric applied = GAUGE(
+	    "generation_timestamp_seconds", "When it was applied, in seconds since 1970.", NULL);
+	static const struct metric start =
+	    GAUGE("start_time_seconds", "When the daemon started, in seconds since 1970.", NULL);
+
+	print_head(out, &info);
+	fputs("penstock_info{", out);
+	print_label(out, "gateway_instance", c->config->instance);
+	fputs("} 1\n", out);
+	print_head(out, &generation);
+	fprintf(out, "penstock_generation %" PRIu64 "\n", c->generation);
+	print_head(out, &applied);
+	fprintf(out, "penstock_generation_timestamp_seconds %lld\n", (long long)c->applied_at);
+	print_head(out, &start);
+	fprintf(out, "penstock_start_time_seconds %lld\n",
+		(long long)time(NULL) - (long long)((loop_now() - c->started_at) / 1000000000));
+}
+
+char *
+metrics_text(struct control *control, struct counters *counters, size_t *len)
+{
+	struct show show = { .control = control, .counters = counters };
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+	bool complete = true;
+	size_t i;
+
+	if (!out)
+		return NULL;
+	counters_follow(counters);
+	print_globals(out, control);
+	for (i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		json_t *list = objects[i].show(&show);
+
+		complete = complete && list;
+		print_object(out, &objects[i], list);
+		json_decref(list);
+	}
+	if (fclose(out) == 0 && complete)
+		return text;
+	free(text);
+	return NULL;
+}

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/metrics: what promtool says of it, the numbers of `show`, and whoever speaks no good HTTP."""
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import test_show
+from daemon import Daemon, config
+from test_cli import expect, wait
+
+LABELS = {"service", "pool", "backend", "interface", "worker", "reason"}
+SAMPLE = re.compile(r'^(penstock_\w+)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'(\w+)="((?:[^"\\\n]|\\[\\"n])*)"')
+
+
+def promtool():
+    fetched = Path(__file__).resolve().parents[2] / "build" / "deps" / "promtool"
+    found = os.environ.get("PROMTOOL") or shutil.which("promtool") or str(fetched)
+    assert os.access(found, os.X_OK), f"{found} is not there: make deps fetches it"
+    return found
+
+
+def free_port(host="127.0.0.1"):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as s:
+        s.bind((host, 0))
+        return s.getsockname()[1]
+
+
+def listen(port, host="127.0.0.1"):
+    host = f"[{host}]" if ":" in host else host
+    return f'admin = {{ listen = "{host}:{port}"; }};'
+
+
+def get(port, path="/metrics", method="GET", host="127.0.0.1", body=None):
+    """Status, headers, text."""
+    c = http.client.HTTPConnection(host, port, timeout=20)
+    with contextlib.closing(c):
+        c.request(method, path, body=body)
+        r = c.getresponse()
+        return r.status, r.headers, r.read().decode("utf-8")
+
+
+def parse(text):
+    """{name: {labels as a frozenset of pairs: value}}, and the types."""
+    samples, types = {}, {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            name, kind = line.split()[2:]
+            assert name not in types, f"{name} stands in two places"
+            types[name] = kind
+        if line.startswith("#"):
+            continue
+        match = SAMPLE.match(line)
+        assert match, line
+        name, labels, value = match.groups()
+        pairs = LABEL.findall(labels or "")
+        assert ",".join(f'{k}="{v}"' for k, v in pairs) == (labels or ""), line
+        key = frozenset(pairs)
+        assert name in types and key not in samples.setdefault(name, {}), line
+        samples[name][key] = float(value)
+    return samples, types
+
+
+def content(t, folder):
+    port = free_port()
+    with Daemon(folder, config(device=test_show.device(folder), more=listen(port))) as d:
+        wait(lambda: d.show("interfaces")[0]["rx_packets"] >= 16)
+        time.sleep(0.2)
+        status, headers, text = get(port)
+        samples, types = parse(text)
+        with t("promtool check metrics finds nothing"):
+            done = subprocess.run([promtool(), "check", "metrics"], input=text, text=True,
+                                  capture_output=True, timeout=60, check=False)
+            assert done.returncode == 0 and not done.stdout and not done.stderr, done
+        with t("status, type and length of the page"):
+            assert status == 200 and int(headers["Content-Length"]) == len(text.encode())
+            assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        with t("only labels whose number is bounded; gateway_instance once"):
+            seen = {k for s in samples.values() for pairs in s for k, _ in pairs}
+            assert seen == LABELS | {"gateway_instance"}, seen
+            assert samples["penstock_info"] == {
+                frozenset({("gateway_instance", "admin-test")}): 1}, samples["penstock_info"]
+            assert "198.51.100" not in text and "2001:db8:77" not in text
+        with t("counters end with _total, and nothing else does"):
+            assert all((kind == "counter") == name.endswith("_total")
+                       for name, kind in types.items()), types
+        with t("services: the numbers of show"):
+            for s in d.show("services"):
+                key = frozenset({("service", s["name"])})
+                for field in ("packets_in", "bytes_in", "packets_out", "bytes_out",
+                              "connections"):
+                    name = f"penstock_service_{field}_total"
+                    wanted = s[field if field != "connections" else "connections_total"]
+                    assert samples[name][key] == wanted, (name, s)
+                assert samples["penstock_service_connections_active"][key] == \
+                    s["connections_active"], s
+        with t("backends: the numbers of show, IPv6 in brackets"):
+            for b in d.show("backends"):
+                address = f"[{b['address']}]" if ":" in b["address"] else b["address"]
+                key = frozenset({("pool", b["pool"]), ("backend", f"{address}:{b['port']}")})
+                for field in ("packets", "bytes"):
+                    assert samples[f"penstock_backend_{field}_total"][key] == b[field], b
+                assert samples["penstock_backend_up"][key] == (b["state"] == "up"), b
+                assert samples["penstock_backend_draining"][key] == (b["state"] == "drain"), b
+        with t("drops, workers, interfaces"):
+            reason = frozenset({("reason", "ip-checksum")})
+            assert samples["penstock_drops_total"][reason] == test_show.BROKEN
+            assert len(samples["penstock_drops_total"]) == len(d.show("drops"))
+            assert samples["penstock_worker_packets_in_total"] == {
+                frozenset({("worker", "0")}): 16}
+            assert samples["penstock_interface_rx_packets_total"] == {
+                frozenset({("interface", "wan")}): 16}
+        with t("generation and its time"):
+            assert samples["penstock_generation"] == {frozenset(): 1}
+            for name in ("start_time", "generation_timestamp"):
+                value = samples[f"penstock_{name}_seconds"][frozenset()]
+                assert abs(value - time.time()) < 120, (name, value)
+
+
+def services_drop(t, folder):
+    port = free_port()
+    pools = 'pools = ( { name = "w"; backends = ( { address = "10.9.0.11"; port = 80; weight = 0; }, ' \
+            '{ address = "10.9.0.77"; port = 80; } ); } );'
+    services = 'services = ( { name = "w"; address = "203.0.113.10"; port = 80; ' \
+               'protocol = "tcp"; forward = "nat"; pool = "w"; } );'
+    text = config(device=test_show.device(folder), pools=pools, services=services,
+                  more=listen(port))
+    with Daemon(folder, text) as d:
+        with t("drops of a service have its reason as a label"):
+            wait(lambda: d.show("services")[0]["drops"])
+            wait(lambda: d.show("interfaces")[0]["rx_packets"] >= 16)
+            drops = d.show("services")[0]["drops"]
+            samples, _ = parse(get(port)[2])
+            assert samples["penstock_service_drops_total"] == {
+                frozenset({("service", "w"), ("reason", reason)}): count
+                for reason, count in drops.items()}, drops
+
+
+def raw(port, data, seconds=20):
+    """What comes back for these bytes, up to the end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as s:
+        s.sendall(data)
+        got = b""
+        while True:
+            try:
+                part = s.recv(65536)
+            except ConnectionResetError:
+                return got
+            if not part:
+                return got
+            got += part
+
+
+def bad_requests(t, folder):
+    port = free_port()
+    with Daemon(folder, config(more=listen(port))) as d:
+        with t("HEAD has the length and no body"):
+            status, headers, text = get(port, method="HEAD")
+            assert status == 200 and int(headers["Content-Length"]) > 1000 and text == ""
+        for path in ("/", "/metrics/", "/metricsx", "/../metrics", "//metrics", "/%00"):
+            with t(f"GET {path}: 404"):
+                assert get(port, path)[0] == 404
+        with t("a query is ignored"):
+            assert get(port, "/metrics?name[]=x")[0] == 200
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"):
+            with t(f"{method}: 405, with what is allowed"):
+                status, headers, _ = get(port, method=method, body=b"x" * 10 * (method == "POST"))
+                assert status == 405 and headers["Allow"] == "GET, HEAD", (status, headers)
+        for name, data in (("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 40),
+                           ("a head without end", b"GET /metrics HTTP/1.1\r\n" + b"a: b\r\n" * 5000),
+                           ("a long line", b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n"),
+                           ("a body too long to say",
+                            b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+                            b"9" * 40 + b"\r\n\r\n")):
+            with t(f"{name}: refused, and the next one is answered"):
+                got = raw(port, data)
+                assert b"200 OK" not in got.split(b"\r\n")[0], got[:100]
+                assert get(port)[0] == 200 and d.alive()
+        with t("several requests on one connection"):
+            one = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+            last = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            assert raw(port, one * 5 + last).count(b"HTTP/1.1 200 OK") == 6
+        with t("connections that say nothing: the admin socket answers, and they are closed"):
+            silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+            try:
+                silent[0].sendall(b"GET /met")
+                begin = time.monotonic()
+                expect(d.cli("show", "workers"), 0)
+                assert time.monotonic() - begin < 5
+                assert get(port)[0] == 200 and time.monotonic() - begin < 18
+            finally:
+                for s in silent:
+                    s.close()
+
+
+def reload(t, folder):
+    one, two, six = free_port(), free_port(), free_port("::1")
+    conf = folder / "next.conf"
+
+    def apply(more):
+        conf.write_text(config(more=more))
+        return expect(d.cli("apply", conf), 0)
+
+    with Daemon(folder, config(more=listen(one))) as d:
+        with t("apply moves the address"):
+            assert get(one)[0] == 200
+            apply(listen(two))
+            assert get(two)[0] == 200
+            refused(one)
+        with t("IPv6"):
+            apply(listen(six, "::1"))
+            assert get(six, host="::1")[0] == 200
+        with t("apply without the setting closes it"):
+            apply("")
+            refused(two)
+        with t("an address that is taken: said in the log, tried again, forwarding goes on"):
+            taken = socket.socket()
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", one))
+            taken.listen(1)
+            apply(listen(one))
+            wait(lambda: "metrics-unavailable" in d.output())
+            assert f"address=127.0.0.1:{one}" in d.output(), d.output()
+            taken.close()
+            wait(lambda: answers(one), 30)
+
+
+def answers(port):
+    try:
+        return get(port)[0] == 200
+    except OSError:
+        return False
+
+
+def refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return
+    raise AssertionError(f"port {port} still answers")
+
+
+def many(t, folder):
+    """Pages of thousands of objects: big ones arrive whole, and others are not kept waiting."""
+    port = free_port()
+    backends = ", ".join(f'{{ address = "10.9.0.{2 + i % 250}"; port = {1000 + i}; }}'
+                         for i in range(500))
+    pools = "pools = ( " + ", ".join(f'{{ name = "p{i}"; backends = ( {backends} ); }}'
+                                     for i in range(20)) + " );"
+    services = "services = ( " + ", ".join(
+        f'{{ name = "s{i}"; address = "203.0.113.{i + 1}"; port = 80; protocol = "tcp"; '
+        f'forward = "nat"; pool = "p{i % 20}"; }}' for i in range(200)) + " );"
+    with Daemon(folder, config(pools=pools, services=services, more=listen(port))) as d:
+        with t("10,000 backends: the page is whole"):
+            samples, _ = parse(get(port)[2])
+            assert len(samples["penstock_backend_up"]) == 10000
+            assert len(samples["penstock_service_packets_in_total"]) == 200
+        with t("20 scrapers at once: all get it, and show answers meanwhile"):
+            slow = []
+            for _ in range(15):
+                s = socket.create_connection(("127.0.0.1", port))
+                s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                slow.append(s)  # does not read
+            begin = time.monotonic()
+            expect(d.cli("show", "workers"), 0)
+            assert time.monotonic() - begin < 5
+            assert get(port)[0] == 200
+            for s in slow:
+                s.close()
+
+
+TESTS = (content, services_drop, bad_requests, reload, many)
