@@ -115,10 +115,11 @@ run_daemon(struct metrics_server *s)
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	MHD_run(s->daemon);
-	if (MHD_get_timeout(s->daemon, &ms) == MHD_YES)
-		loop_timer_arm(s->timer, loop_now() + ms * MILLISECOND);
-	else
-		loop_timer_disarm(s->timer);
+	/* Never later than in a second: after it has closed connections of which there were too
+	 * many, libmicrohttpd listens again only when it is run, and asks for no time. */
+	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES || ms > 1000)
+		ms = 1000;
+	loop_timer_arm(s->timer, loop_now() + ms * MILLISECOND);
 }
 
 static void

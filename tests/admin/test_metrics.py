@@ -173,7 +173,7 @@ def bad_requests(t, folder):
             with t(f"{method}: 405, with what is allowed"):
                 status, headers, _ = get(port, method=method, body=b"x" * 10 * (method == "POST"))
                 assert status == 405 and headers["Allow"] == "GET, HEAD", (status, headers)
-        for name, data in (("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 40),
+        for name, data in (("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 40 + b"\r\n\r\n"),
                            ("a head without end", b"GET /metrics HTTP/1.1\r\n" + b"a: b\r\n" * 5000),
                            ("a long line", b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n"),
                            ("a body too long to say",
