@@ -6,6 +6,7 @@
 #define DP_HANDOFF_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dp/packet.h"
@@ -62,6 +63,43 @@ struct worker_query {
 	uint32_t service; /* in: only of this service slot, INDEX_NONE: any */
 	uint32_t count;   /* out */
 	struct connection_view views[QUERY_MAX];
+};
+
+/* How a packet without a connection gets its backend. */
+enum explain_row {
+	EXPLAIN_ROW_NONE, /* by no row: it belongs to a connection, or is not forwarded */
+	EXPLAIN_ROW_STABLE,
+	EXPLAIN_ROW_SETTLED,   /* a moving row, as it was */
+	EXPLAIN_ROW_CANDIDATE, /* a moving row, as it will be */
+};
+
+/* Control asks the worker that owns a client what it would do with a packet now. One struct a
+ * worker; whoever's turn it is owns all other fields. The worker answers within an iteration, from
+ * its own memory and its own snapshot, and changes nothing. */
+struct explain_query {
+	atomic_int state; /* enum query_state */
+	/* in */
+	struct tuple tuple;
+	uint16_t ip_len;   /* bytes of the IP packet */
+	uint8_t tcp_flags; /* TCP; 0: the SYN of a new connection, unless there is a connection */
+	uint8_t in_port;   /* index in dataplane.ports */
+	/* out */
+	uint16_t owner;    /* if that is another worker, it is to be asked; nothing below is set */
+	uint8_t verdict;   /* enum verdict: TRANSMIT, DROP, HOST */
+	uint8_t reason;    /* enum drop_reason if DROP */
+	uint8_t direction; /* enum direction */
+	uint8_t row;       /* enum explain_row */
+	uint8_t out_port;  /* if TRANSMIT */
+	uint8_t mode;      /* enum forward of the service; with a service only */
+	uint32_t row_index;
+	uint32_t service, backend; /* slots, INDEX_NONE */
+	uint32_t service_epoch, backend_epoch;
+	bool connected; /* the packet belongs to this connection: */
+	struct connection_view connection;
+	struct addr source; /* full-nat, no connection yet: what the backend would see; else zero */
+	uint16_t source_port; /* network byte order */
+	uint16_t vlan;        /* if TRANSMIT */
+	uint8_t mac[6];       /* the next hop's, if TRANSMIT */
 };
 
 #endif

@@ -20,6 +20,7 @@
 #include <rte_ring.h>
 
 #include "dp/l4/connection.h"
+#include "dp/l4/explain.h"
 #include "dp/l4/fragment.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
@@ -261,6 +262,7 @@ pipeline_iterate(struct worker *w)
 	connections_expire(w);
 	fragments_expire(w);
 	connections_answer(w, &w->query);
+	explain_answer(w);
 	work += worker_flush(w);
 	return work != 0;
 }

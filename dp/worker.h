@@ -90,7 +90,9 @@ struct worker {
 	struct backend_stats *backend_stats;          /* [SNAPSHOT_MAX_BACKENDS] */
 	struct worker_stats stats;
 
-	struct worker_query query; /* whoever's turn it is, see handoff.h */
+	/* whoever's turn it is, see handoff.h */
+	struct worker_query query;
+	struct explain_query explain;
 
 	struct burst burst, released;
 };

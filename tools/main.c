@@ -19,6 +19,10 @@ enum option_id {
 	OPTION_ALL,
 	OPTION_HELP,
 	OPTION_CONFIRM,
+	OPTION_PROTOCOL,
+	OPTION_CLIENT,
+	OPTION_FLAGS,
+	OPTION_LENGTH,
 };
 #define BIT(option) (1u << OPTION_##option)
 
@@ -35,6 +39,10 @@ static const struct option_name {
 	[OPTION_ALL] = { "all", no_argument },
 	[OPTION_HELP] = { "help", no_argument },
 	[OPTION_CONFIRM] = { "confirm", required_argument },
+	[OPTION_PROTOCOL] = { "protocol", required_argument },
+	[OPTION_CLIENT] = { "client", required_argument },
+	[OPTION_FLAGS] = { "flags", required_argument },
+	[OPTION_LENGTH] = { "length", required_argument },
 };
 #define N_OPTIONS (sizeof(option_names) / sizeof(option_names[0]))
 
@@ -49,12 +57,14 @@ static const struct command {
 	{ "diff", command_diff, "FILE", 0 },
 	{ "show", command_show, "WHAT",
 	  BIT(JSON) | BIT(WATCH) | BIT(SERVICE) | BIT(LIMIT) | BIT(ALL) },
+	{ "explain", command_explain, NULL,
+	  BIT(JSON) | BIT(PROTOCOL) | BIT(CLIENT) | BIT(SERVICE) | BIT(FLAGS) | BIT(LENGTH) },
 	{ "version", command_version, NULL, BIT(JSON) },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const char *const later_commands[] = {
-	"rollback", "confirm", "drain", "enable", "disable", "weight", "explain", "top", "capture",
+	"rollback", "confirm", "drain", "enable", "disable", "weight", "top", "capture",
 };
 
 static const char usage[] =
@@ -68,6 +78,9 @@ static const char usage[] =
     "  show connections [--service NAME] [--limit N]\n"
     "  show drops [--service NAME] [--all]\n"
     "       all of show: [--json] [--watch]\n"
+    "  explain --protocol tcp|udp --client ADDRESS:PORT --service ADDRESS:PORT\n"
+    "       [--flags syn|ack|fin|rst] [--length BYTES] [--json]\n"
+    "       what would happen to such a packet now, stage by stage; changes nothing\n"
     "  version [--json]\n"
     "\n"
     "--socket PATH  the daemon's admin socket (" SOCKET_DEFAULT ")\n"
@@ -87,14 +100,14 @@ complain(int code, const char *format, ...)
 }
 
 static int
-parse_limit(const char *text, long *limit)
+parse_number(const char *option, const char *text, long *number)
 {
 	char *end;
 
 	errno = 0;
-	*limit = strtol(text, &end, 10);
-	if (errno || end == text || *end || *limit < 1)
-		return complain(EXIT_USAGE, "--limit: \"%s\" is not a number above 0", text);
+	*number = strtol(text, &end, 10);
+	if (errno || end == text || *end || *number < 1)
+		return complain(EXIT_USAGE, "--%s: \"%s\" is not a number above 0", option, text);
 	return EXIT_DONE;
 }
 
@@ -119,7 +132,18 @@ take_option(enum option_id option, const char *value, struct options *o)
 		o->service = value;
 		break;
 	case OPTION_LIMIT:
-		return parse_limit(value, &o->limit);
+		return parse_number("limit", value, &o->limit);
+	case OPTION_LENGTH:
+		return parse_number("length", value, &o->length);
+	case OPTION_PROTOCOL:
+		o->protocol = value;
+		break;
+	case OPTION_CLIENT:
+		o->client = value;
+		break;
+	case OPTION_FLAGS:
+		o->flags = value;
+		break;
 	case OPTION_ALL:
 		o->all = true;
 		break;

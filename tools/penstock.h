@@ -7,6 +7,7 @@
 #ifndef TOOLS_PENSTOCK_H
 #define TOOLS_PENSTOCK_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 enum exit_code {
@@ -22,8 +23,10 @@ enum exit_code {
 struct options {
 	const char *socket;
 	const char *argument; /* FILE, or what to show; NULL if the command takes none */
-	const char *service;  /* NULL: any */
-	long limit;           /* 0: the daemon's default */
+	const char *service;  /* NULL: any; explain: its address and port */
+	const char *protocol, *client, *flags;
+	long limit;  /* 0: the daemon's default */
+	long length; /* 0: the smallest packet */
 	bool json, watch, dry_run, all;
 };
 
@@ -34,6 +37,10 @@ int command_diff(const struct options *o);
 /* show.c */
 int command_show(const struct options *o);
 int command_version(const struct options *o);
+/* One document, or one a line. */
+void print_json(json_t *value, bool one_line);
+/* explain.c */
+int command_explain(const struct options *o);
 /* True if `show` knows the object; later: it belongs to a later version. */
 bool show_knows(const char *object, bool *later);
 

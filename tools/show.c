@@ -46,7 +46,7 @@ show_request(const struct options *o)
 	return request;
 }
 
-static void
+void
 print_json(json_t *value, bool one_line)
 {
 	size_t flags = JSON_REAL_PRECISION(6) | JSON_ENCODE_ANY;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cp/admin/counters.h"
+#include "cp/admin/explain.h"
 #include "cp/admin/show.h"
 #include "cp/admin/walk.h"
 
@@ -19,6 +20,7 @@ struct commands {
 	struct control *control;
 	struct counters *counters;
 	struct walks *walks;
+	struct explains *explains;
 };
 
 /* One request on its way through a command. */
@@ -47,7 +49,8 @@ commands_create(struct control *control)
 	c->control = control;
 	c->counters = counters_create(control);
 	c->walks = walks_create(control);
-	if (!c->counters || !c->walks) {
+	c->explains = explains_create(control);
+	if (!c->counters || !c->walks || !c->explains) {
 		commands_destroy(c);
 		return NULL;
 	}
@@ -59,6 +62,7 @@ commands_destroy(struct commands *c)
 {
 	if (!c)
 		return;
+	explains_destroy(c->explains);
 	walks_destroy(c->walks);
 	counters_destroy(c->counters);
 	free(c);
@@ -87,6 +91,7 @@ void
 command_cancel(struct commands *c, void *arg)
 {
 	walks_cancel(c->walks, arg);
+	explains_cancel(c->explains, arg);
 }
 
 /* ---- apply ---- */
@@ -248,6 +253,16 @@ command_show(struct command *cmd)
 }
 
 static void
+command_explain(struct command *cmd)
+{
+	const struct explain_caller caller = { cmd->answer, cmd->arg };
+	char error[256] = "";
+
+	cmd->later = explains_start(cmd->commands->explains, cmd->request, &caller, error) == 0;
+	memcpy(cmd->error, error, sizeof(error));
+}
+
+static void
 command_version(struct command *cmd)
 {
 	struct show show = { .control = cmd->commands->control };
@@ -260,6 +275,7 @@ static const struct {
 	command_fn *run;
 } command_table[] = {
 	{ "apply", command_apply },
+	{ "explain", command_explain },
 	{ "show", command_show },
 	{ "version", command_version },
 };
@@ -287,6 +303,12 @@ to_line(json_t *value, size_t *len)
 	line[n + 1] = '\0';
 	*len = n + 1;
 	return line;
+}
+
+char *
+command_result(json_t *value, size_t *len)
+{
+	return value ? to_line(json_pack("{s:b, s:o}", "ok", 1, "result", value), len) : NULL;
 }
 
 char *

@@ -9,6 +9,7 @@
 #ifndef CP_ADMIN_COMMAND_H
 #define CP_ADMIN_COMMAND_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "cp/control.h"
@@ -37,6 +38,8 @@ void command_run(struct commands *c, const char *line, size_t len, command_answe
 /* Whoever asked with `arg` is gone. */
 void command_cancel(struct commands *c, void *arg);
 
+/* The line {"ok": true, "result": value}, to be freed; takes the reference. NULL without memory. */
+char *command_result(json_t *value, size_t *len);
 /* The line {"ok": false, "error": reason}, to be freed; NULL without memory. */
 char *command_refusal(const char *reason, size_t *len);
 

@@ -16,6 +16,8 @@
  * A backend that is down or gone counts in no table: then the candidate decides. ICMP errors, later
  * fragments and RSTs never leave an entry.
  */
+#include "dp/l4/balance.h"
+
 #include <netinet/in.h>
 
 #include <rte_prefetch.h>
@@ -107,23 +109,37 @@ choose_backend(const struct worker *w, const struct packet *p, const struct pool
 	return member_backend(w->snapshot, pool, pool_candidate(pool, p->flow_hash));
 }
 
-/* nat and full-nat: no packet goes without a connection. */
-static bool
-begin_tracked(struct worker *w, struct packet *p, uint8_t mode)
+/* Of a connection that p begins in the nat modes, but for full-nat's source. */
+static struct connection_target
+tracked_target(const struct worker *w, const struct packet *p)
 {
 	const struct backend *b = &w->snapshot->backends[p->backend];
-	struct connection_target t = {
+
+	return (struct connection_target){
 		.service = p->service,
 		.backend = p->backend,
 		.backend_port = b->port ? b->port : p->tuple.dport,
 		.backend_addr = b->addr,
 	};
+}
+
+/* After a restart of ours nat finds its way in the middle of a stream; full-nat cannot know the
+ * source that the backend saw. */
+static bool
+may_begin_tracked(const struct packet *p, uint8_t mode)
+{
+	return leaves_entry(p) &&
+	       (mode != MODE_FULL_NAT || p->tuple.proto != IPPROTO_TCP || is_syn(p));
+}
+
+/* nat and full-nat: no packet goes without a connection. */
+static bool
+begin_tracked(struct worker *w, struct packet *p, uint8_t mode)
+{
+	struct connection_target t = tracked_target(w, p);
 	enum drop_reason why;
 
-	/* After a restart of ours nat finds its way in the middle of a stream; full-nat cannot know
-	 * the source that the backend saw. */
-	if (!leaves_entry(p) ||
-	    (mode == MODE_FULL_NAT && p->tuple.proto == IPPROTO_TCP && !is_syn(p))) {
+	if (!may_begin_tracked(p, mode)) {
 		packet_drop(p, DROP_CONNECTION_UNKNOWN);
 		return false;
 	}
@@ -253,4 +269,59 @@ stage_balance(struct worker *w, struct burst *b)
 	/* 3. Where slots have been given, those of before. */
 	if (opened)
 		check_connections(w, b);
+}
+
+/* Would begin_tracked succeed, and with which source? */
+static bool
+peek_tracked(struct worker *w, struct packet *p, uint8_t mode, struct balance_choice *choice)
+{
+	struct connection_target t = tracked_target(w, p);
+	enum drop_reason why = DROP_CONNECTION_UNKNOWN;
+	uint32_t count;
+	bool found;
+
+	if (!may_begin_tracked(p, mode)) {
+		packet_drop(p, why);
+		return false;
+	}
+	if (mode == MODE_FULL_NAT) {
+		count = connections_source_count(w->connections);
+		connections_source_rewind(w->connections, count);
+		found = source_port_choose(w, p, &t);
+		connections_source_rewind(w->connections, count);
+		if (!found) {
+			packet_drop(p, DROP_SOURCE_PORT_EXHAUSTED);
+			return false;
+		}
+		choice->source = t.local;
+		choice->source_port = t.local_port;
+	}
+	if (!connection_may_open(w, p, &t, &why)) {
+		packet_drop(p, why);
+		return false;
+	}
+	return true;
+}
+
+bool
+balance_peek(struct worker *w, struct packet *p, struct balance_choice *choice)
+{
+	const struct service *service = &w->snapshot->services[p->service];
+	const struct pool *pool = &w->snapshot->pools[service->pool];
+
+	*choice = (struct balance_choice){ 0 };
+	if (pool->n_members) {
+		p->flow_hash = flow_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
+		choice->row = maglev_row(p->flow_hash, pool->rows);
+		choice->moving = pool_moving(pool, p->flow_hash);
+		choice->settled = choice->moving && goes_by_settled(w, p, pool) &&
+				  member_backend(w->snapshot, pool,
+						 pool_settled(pool, p->flow_hash)) != INDEX_NONE;
+		p->backend = choose_backend(w, p, pool);
+	}
+	if (p->backend == INDEX_NONE) {
+		packet_drop(p, DROP_NO_BACKEND);
+		return false;
+	}
+	return !forward_tracks(service->mode) || peek_tracked(w, p, service->mode, choice);
 }

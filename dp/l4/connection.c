@@ -317,6 +317,39 @@ connection_fill(struct worker *w, struct connection *c, const struct packet *p,
 		c->flags = CONNECTION_HAS_REPLY | CONNECTION_FULL_NAT;
 }
 
+/* Would make_way say yes? */
+static bool
+gives_way(const struct worker *w, uint32_t hit)
+{
+	const struct connection *c;
+
+	if (hit == INDEX_NONE)
+		return true;
+	c = connection_at(w->connections, hit_index(hit));
+	return c->state == CONNECTION_CLOSING || !connection_is_current(w, c);
+}
+
+bool
+connection_may_open(struct worker *w, const struct packet *p, const struct connection_target *t,
+		    enum drop_reason *why)
+{
+	const struct connections *c = w->connections;
+	struct connection would;
+	struct tuple reply;
+
+	connection_fill(w, &would, p, t);
+	reply = reply_tuple(&would);
+	*why = DROP_CONNECTION_CLASH;
+	if (!gives_way(w, connection_find(w, &p->tuple)))
+		return false;
+	if ((would.flags & CONNECTION_HAS_REPLY) &&
+	    (tuple_compare(&reply, &p->tuple, sizeof(reply)) == 0 ||
+	     !gives_way(w, connection_find(w, &reply))))
+		return false;
+	*why = DROP_CONNECTION_TABLE_FULL;
+	return c->free_list != INDEX_NONE || c->fresh < c->capacity;
+}
+
 /* Enter both tuples, or none. */
 static bool
 entries_add(struct connections *c, uint32_t index, uint32_t hash, const struct tuple *reply,
@@ -426,6 +459,12 @@ connections_source_count(struct connections *c)
 }
 
 void
+connections_source_rewind(struct connections *c, uint32_t count)
+{
+	c->source_count = count;
+}
+
+void
 connection_close(struct worker *w, uint32_t index)
 {
 	struct connections *c = w->connections;
@@ -469,8 +508,8 @@ connections_expire(struct worker *w)
 	}
 }
 
-static void
-view_fill(struct connection_view *v, const struct connection *connection, uint64_t now)
+void
+connection_view_fill(struct connection_view *v, const struct connection *connection, uint64_t now)
 {
 	*v = (struct connection_view){
 		.forward = connection->forward,
@@ -505,7 +544,7 @@ connections_answer(struct worker *w, struct worker_query *query)
 			continue;
 		if (query->service != INDEX_NONE && query->service != connection->service)
 			continue;
-		view_fill(&query->views[query->count++], connection, w->now);
+		connection_view_fill(&query->views[query->count++], connection, w->now);
 	}
 	query->cursor = i < c->fresh ? i : UINT32_MAX;
 	atomic_store_explicit(&query->state, QUERY_DONE, memory_order_release);

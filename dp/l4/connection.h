@@ -86,6 +86,8 @@ uint32_t connection_find(struct worker *w, const struct tuple *tuple);
  * backend are set, state and deadline follow p; an ICMP error changes neither. False: p has no
  * connection; one that is over is closed. Worker. */
 bool connection_join(struct worker *w, struct packet *p, uint32_t hit);
+/* Would it? Changes nothing. */
+bool connection_would_join(const struct worker *w, const struct packet *p, uint32_t hit);
 /* True if the slot still holds the connection of p's tuple: one that a packet has closed may be
  * another client's before the burst ends. Worker. */
 bool connection_holds(const struct connection *c, const struct packet *p);
@@ -109,6 +111,10 @@ struct connection_target {
  * state and deadline by p's protocol and flags. Worker. */
 uint32_t connection_open(struct worker *w, const struct packet *p,
 			 const struct connection_target *t, enum drop_reason *why);
+/* Would connection_open find room, for a packet whose tuple has no current connection? Changes
+ * nothing. */
+bool connection_may_open(struct worker *w, const struct packet *p,
+			 const struct connection_target *t, enum drop_reason *why);
 /* True if a reply tuple (backend -> local address and port) belongs to a connection that lives.
  * Worker. */
 bool connection_reply_taken(struct worker *w, const struct tuple *reply);
@@ -116,6 +122,8 @@ bool connection_reply_taken(struct worker *w, const struct tuple *reply);
  * goes on at each call. Worker. */
 uint32_t connections_source_offset(const struct connections *c, const struct tuple *reply);
 uint32_t connections_source_count(struct connections *c);
+/* Take back what connections_source_count has counted since it gave `count`. */
+void connections_source_rewind(struct connections *c, uint32_t count);
 void connection_close(struct worker *w, uint32_t index);
 /* Have the timer of a connection fire at its deadline: needed when that has come nearer. Worker. */
 void connection_rearm(struct worker *w, uint32_t index);
@@ -123,6 +131,9 @@ void connection_rearm(struct worker *w, uint32_t index);
 /* Remove what has timed out; bounded work (a few hundred timers a call). Called once per iteration.
  * Worker. */
 void connections_expire(struct worker *w);
+/* A copy for people. */
+void connection_view_fill(struct connection_view *v, const struct connection *connection,
+			  uint64_t now);
 /* Answer a pending query of the control thread. Called once per iteration. Worker. */
 void connections_answer(struct worker *w, struct worker_query *query);
 

@@ -116,20 +116,43 @@ begins_anew(const struct connection *c, const struct packet *p)
 	       (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
+enum fit {
+	FIT_OTHER, /* a connection that is not p's */
+	FIT_OVER,  /* it was p's */
+	FIT_JOINS,
+};
+
+static enum fit
+connection_fit(const struct worker *w, const struct packet *p, uint32_t hit)
+{
+	const struct connection *c = connection_at(w->connections, hit_index(hit));
+
+	/* An earlier packet of the burst may have closed it. */
+	if (c->state == CONNECTION_FREE || hit_is_reply(hit) != (p->direction == DIR_REPLY))
+		return FIT_OTHER;
+	if (!connection_is_current(w, c) || begins_anew(c, p) ||
+	    (p->direction == DIR_FORWARD && p->service != c->service))
+		return FIT_OVER;
+	return FIT_JOINS;
+}
+
+bool
+connection_would_join(const struct worker *w, const struct packet *p, uint32_t hit)
+{
+	return connection_fit(w, p, hit) == FIT_JOINS;
+}
+
 bool
 connection_join(struct worker *w, struct packet *p, uint32_t hit)
 {
 	uint32_t index = hit_index(hit);
 	struct connection *c = connection_at(w->connections, index);
+	enum fit fit = connection_fit(w, p, hit);
 
-	/* An earlier packet of the burst may have closed it. */
-	if (c->state == CONNECTION_FREE || hit_is_reply(hit) != (p->direction == DIR_REPLY))
-		return false;
-	if (!connection_is_current(w, c) || begins_anew(c, p) ||
-	    (p->direction == DIR_FORWARD && p->service != c->service)) {
+	if (fit == FIT_OVER)
 		connection_close(w, index);
+	if (fit != FIT_JOINS)
 		return false;
-	}
 	p->connection = index;
 	p->service = c->service;
 	p->backend = c->backend;

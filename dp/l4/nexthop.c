@@ -25,23 +25,26 @@ request_resolution(struct worker *w, const struct nexthop *hop, const struct add
 	(void)rte_ring_mp_enqueue_elem(w->dataplane->resolve, &request, sizeof(request));
 }
 
+bool
+nexthop_usable(const struct snapshot *s, uint32_t index, enum drop_reason *why)
+{
+	*why = index < s->n_nexthops ? DROP_NEIGHBOUR_UNRESOLVED : DROP_NO_ROUTE;
+	return likely(index < s->n_nexthops && s->nexthops[index].state == NEXTHOP_READY);
+}
+
 const struct nexthop *
 nexthop_use(struct worker *w, struct packet *p, uint32_t index, const struct addr *to)
 {
-	const struct nexthop *hop;
+	enum drop_reason why;
 
-	if (unlikely(index >= w->snapshot->n_nexthops)) {
-		packet_drop(p, DROP_NO_ROUTE);
-		return NULL;
-	}
-	hop = &w->snapshot->nexthops[index];
-	if (unlikely(hop->state != NEXTHOP_READY)) {
-		request_resolution(w, hop, to);
-		packet_drop(p, DROP_NEIGHBOUR_UNRESOLVED);
+	if (unlikely(!nexthop_usable(w->snapshot, index, &why))) {
+		if (why == DROP_NEIGHBOUR_UNRESOLVED)
+			request_resolution(w, &w->snapshot->nexthops[index], to);
+		packet_drop(p, why);
 		return NULL;
 	}
 	p->nexthop = index;
-	return hop;
+	return &w->snapshot->nexthops[index];
 }
 
 const struct nexthop *

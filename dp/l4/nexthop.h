@@ -13,6 +13,8 @@
 #include "dp/packet.h"
 #include "dp/worker.h"
 
+/* Can next hop `index` be used, and if not, why? Changes nothing. */
+bool nexthop_usable(const struct snapshot *s, uint32_t index, enum drop_reason *why);
 /* Next hop `index` of the snapshot (INDEX_NONE: there is none) for a packet to `to`, if it can be
  * used. Otherwise NULL and p is dropped; if an Ethernet address is missing, the control thread is
  * asked to find it. */

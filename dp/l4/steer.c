@@ -11,6 +11,8 @@
  * A card that hashes just that address with our key has done the sum already. It is believed after
  * HASH_PROVEN packets in a row have agreed with ours, and never again after one has not.
  */
+#include "dp/l4/steer.h"
+
 #include "dp/l4/stages.h"
 
 /* True if the device's hash of this packet is of the client's whole address, if it is what the
@@ -77,19 +79,37 @@ local_source(const struct snapshot *s, const struct addr *dst)
 	return &s->sources[d->source];
 }
 
+/* The owner of an answer to an address of ours, or SNAPSHOT_MAX_WORKERS: its client's owner. */
 static uint16_t
-owner_of_reply(struct worker *w, const struct packet *p)
+owner_of_local(const struct snapshot *s, const struct packet *p)
 {
-	const struct snapshot *s = w->snapshot;
 	const struct source *source = local_source(s, &p->tuple.dst);
 
 	if (!source)
-		return owner_of_client(w, p);
+		return SNAPSHOT_MAX_WORKERS;
 	if ((p->flags & PACKET_FRAGMENT) && !p->frag_resolved)
 		return snapshot_owner(s, &p->tuple.src);
 	if (source->worker != SOURCE_BY_PORT)
 		return source->worker;
 	return snapshot_port_owner(s, p->tuple.dport);
+}
+
+static uint16_t
+owner_of_reply(struct worker *w, const struct packet *p)
+{
+	uint16_t owner = owner_of_local(w->snapshot, p);
+
+	return owner < SNAPSHOT_MAX_WORKERS ? owner : owner_of_client(w, p);
+}
+
+uint16_t
+steer_owner(const struct snapshot *s, const struct packet *p)
+{
+	uint16_t owner = SNAPSHOT_MAX_WORKERS;
+
+	if (p->direction == DIR_REPLY)
+		owner = owner_of_local(s, p);
+	return owner < SNAPSHOT_MAX_WORKERS ? owner : snapshot_owner(s, packet_client(p));
 }
 
 void

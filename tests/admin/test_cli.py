@@ -9,8 +9,8 @@ import time
 
 from daemon import PENSTOCK, POOLS, SERVICES, Daemon, cli, config
 
-COMMANDS = ("check", "apply", "diff", "show", "version")
-LATER = ("rollback", "confirm", "drain", "enable", "disable", "weight", "explain", "top", "capture")
+COMMANDS = ("check", "apply", "diff", "show", "explain", "version")
+LATER = ("rollback", "confirm", "drain", "enable", "disable", "weight", "top", "capture")
 
 
 def expect(out, code, *stderr):

@@ -11,7 +11,15 @@ _penstock()
 		_filedir
 		return
 		;;
-	--service | --limit) return ;;
+	--protocol)
+		COMPREPLY=($(compgen -W "tcp udp" -- "$cur"))
+		return
+		;;
+	--flags)
+		COMPREPLY=($(compgen -W "syn ack fin rst" -- "$cur"))
+		return
+		;;
+	--service | --limit | --client | --length) return ;;
 	esac
 
 	for ((i = 1; i < cword; i++)); do
@@ -26,7 +34,7 @@ _penstock()
 	done
 
 	case $command in
-	"") COMPREPLY=($(compgen -W "check apply diff show version --socket --help" -- "$cur")) ;;
+	"") COMPREPLY=($(compgen -W "check apply diff show explain version --socket --help" -- "$cur")) ;;
 	check | diff) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _filedir ;;
 	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --socket" -- "$cur")) || _filedir ;;
 	show)
@@ -40,6 +48,7 @@ _penstock()
 				workers drops neighbours config" -- "$cur"))
 		fi
 		;;
+	explain) COMPREPLY=($(compgen -W "--protocol --client --service --flags --length --json --socket" -- "$cur")) ;;
 	version) COMPREPLY=($(compgen -W "--json --socket" -- "$cur")) ;;
 	esac
 } && complete -F _penstock penstock

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/l4/explain.h"
+
+#include <netinet/in.h>
+
+#include "dp/l4/balance.h"
+#include "dp/l4/classify.h"
+#include "dp/l4/connection.h"
+#include "dp/l4/nexthop.h"
+#include "dp/l4/rewrite.h"
+#include "dp/l4/steer.h"
+
+/* The packet as parse would leave it. It has no bytes: nothing below looks at any. */
+static struct packet
+imagine(const struct explain_query *q)
+{
+	bool v4 = addr_is_v4(&q->tuple.src);
+
+	return (struct packet){
+		/* TCP does not want to be fragmented; IPv6 cannot be, on the way. */
+		.flags =
+		    (v4 ? PACKET_V4 : PACKET_DF) | (q->tuple.proto == IPPROTO_TCP ? PACKET_DF : 0),
+		.ip_len = q->ip_len,
+		.ip_proto = q->tuple.proto,
+		.tcp_flags = q->tuple.proto == IPPROTO_TCP ? q->tcp_flags : 0,
+		.in_port = q->in_port,
+		.verdict = VERDICT_CONTINUE,
+		.service = INDEX_NONE,
+		.backend = INDEX_NONE,
+		.connection = INDEX_NONE,
+		.nexthop = INDEX_NONE,
+		.tuple = q->tuple,
+	};
+}
+
+static bool
+explain_parse(struct packet *p)
+{
+	if (addr_is_martian(&p->tuple.src))
+		packet_drop(p, DROP_MARTIAN_SOURCE);
+	else if (addr_is_martian(&p->tuple.dst))
+		packet_drop(p, DROP_MARTIAN_DESTINATION);
+	return p->verdict == VERDICT_CONTINUE;
+}
+
+/* Does p belong to a connection? If nothing was said about p, it is what fits. */
+static void
+explain_track(struct worker *w, struct packet *p, struct explain_query *q)
+{
+	uint32_t hit = connection_find(w, &p->tuple);
+	bool either = p->tuple.proto == IPPROTO_TCP && !q->tcp_flags;
+
+	if (either)
+		p->tcp_flags = TCP_ACK;
+	q->connected = hit != INDEX_NONE && connection_would_join(w, p, hit);
+	if (q->connected) {
+		const struct connection *c = connection_at(w->connections, hit_index(hit));
+
+		p->connection = hit_index(hit);
+		p->service = c->service;
+		p->backend = c->backend;
+		connection_view_fill(&q->connection, c, w->now);
+	} else if (either) {
+		p->tcp_flags = TCP_SYN;
+	}
+}
+
+static bool
+explain_balance(struct worker *w, struct packet *p, struct explain_query *q)
+{
+	struct balance_choice choice;
+	bool placed;
+
+	if (p->direction == DIR_REPLY) {
+		if (!q->connected)
+			p->verdict = VERDICT_HOST;
+		return q->connected;
+	}
+	if (q->connected)
+		return true;
+	placed = balance_peek(w, p, &choice);
+	q->row = EXPLAIN_ROW_STABLE;
+	if (choice.moving)
+		q->row = choice.settled ? EXPLAIN_ROW_SETTLED : EXPLAIN_ROW_CANDIDATE;
+	if (p->backend == INDEX_NONE)
+		q->row = EXPLAIN_ROW_NONE;
+	q->row_index = choice.row;
+	q->source = choice.source;
+	q->source_port = choice.source_port;
+	return placed;
+}
+
+static void
+explain_rewrite(const struct worker *w, struct packet *p, struct explain_query *q)
+{
+	const struct snapshot *s = w->snapshot;
+	const struct backend *backend = &s->backends[p->backend];
+	uint8_t overhead = 0;
+	uint32_t index = backend->nexthop;
+	const struct nexthop *hop;
+	enum drop_reason why;
+
+	if (p->direction == DIR_REPLY)
+		index = lpm_lookup(s->routes, &q->connection.forward.src);
+	else
+		overhead = encap_overhead(s->services[p->service].mode, &backend->addr);
+	if (!nexthop_usable(s, index, &why)) {
+		packet_drop(p, why);
+		return;
+	}
+	hop = &s->nexthops[index];
+	if ((uint32_t)p->ip_len + overhead > hop->mtu && (p->flags & PACKET_DF)) {
+		packet_drop(p, DROP_TOO_BIG);
+		return;
+	}
+	if (overhead && !backend->sources_count) {
+		packet_drop(p, DROP_NO_ROUTE);
+		return;
+	}
+	p->verdict = VERDICT_TRANSMIT;
+	p->out_port = hop->port;
+	q->vlan = hop->vlan;
+	memcpy(q->mac, hop->header, sizeof(q->mac));
+}
+
+/* The stages, in the pipeline's order. p->verdict is what the last of them has said. */
+static void
+explain_stages(struct worker *w, struct packet *p, struct explain_query *q)
+{
+	if (!explain_parse(p))
+		return;
+	classify_packet(w->snapshot, p);
+	if (p->direction != DIR_NONE)
+		q->owner = steer_owner(w->snapshot, p);
+	if (p->verdict != VERDICT_CONTINUE || q->owner != w->index)
+		return;
+	explain_track(w, p, q);
+	if (explain_balance(w, p, q))
+		explain_rewrite(w, p, q);
+}
+
+void
+explain(struct worker *w, struct explain_query *q)
+{
+	const struct snapshot *s = w->snapshot;
+	struct packet p = imagine(q);
+
+	q->owner = w->index;
+	q->row = EXPLAIN_ROW_NONE;
+	q->connected = false;
+	q->source = (struct addr){ 0 };
+	explain_stages(w, &p, q);
+	if (p.verdict == VERDICT_HOST && !w->dataplane->ports[p.in_port].to_host)
+		packet_drop(&p, DROP_NO_SERVICE);
+	q->verdict = p.verdict;
+	q->reason = p.reason;
+	q->direction = p.direction;
+	q->tcp_flags = p.tcp_flags;
+	q->out_port = p.out_port;
+	q->service = p.service;
+	q->backend = p.backend;
+	q->service_epoch = q->backend_epoch = 0;
+	if (p.service < s->n_services) {
+		q->service_epoch = s->services[p.service].epoch;
+		q->mode = s->services[p.service].mode;
+	}
+	if (p.backend < s->n_backends)
+		q->backend_epoch = s->backends[p.backend].epoch;
+}

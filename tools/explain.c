@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain: the daemon's answer stage by stage. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/client.h"
+#include "tools/penstock.h"
+
+/* Text of a field; empty for null. */
+static const char *
+field(json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static long long
+number(json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static void
+print_packet(json_t *r)
+{
+	printf("packet      %s", field(r, "protocol"));
+	if (*field(r, "flags"))
+		printf(" %s", field(r, "flags"));
+	printf(" from %s to %s, %lld bytes, comes in by %s\n", field(r, "client"),
+	       field(r, "destination"), number(r, "length"), field(r, "in_interface"));
+}
+
+static void
+print_connection(json_t *c)
+{
+	if (!json_is_object(c)) {
+		puts("connection  none");
+		return;
+	}
+	printf("connection  %s, expires in %lld s", field(c, "state"),
+	       number(c, "expires_seconds"));
+	if (*field(c, "local"))
+		printf(", the backend sees %s", field(c, "local"));
+	putchar('\n');
+}
+
+static void
+print_row(json_t *row)
+{
+	if (!json_is_object(row))
+		return;
+	printf("row         %lld, ", number(row, "row"));
+	if (json_is_true(json_object_get(row, "moving")))
+		printf("moving: goes by the %s table\n", field(row, "table"));
+	else
+		puts("stable");
+}
+
+static void
+print_limits(json_t *limits)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(limits); i++) {
+		json_t *limit = json_array_get(limits, i);
+
+		printf("%-12s%s %s: %s, %s left\n", i ? "" : "limits", field(limit, "of"),
+		       field(limit, "limit"), field(limit, "rate"), field(limit, "left"));
+	}
+}
+
+static void
+print_way(json_t *r)
+{
+	if (*field(r, "backend"))
+		printf("backend     %s\n", field(r, "backend"));
+	if (*field(r, "forward"))
+		printf("forward     %s", field(r, "forward"));
+	if (*field(r, "source"))
+		printf(", from %s or another source", field(r, "source"));
+	if (*field(r, "forward"))
+		putchar('\n');
+	if (!*field(r, "out_interface"))
+		return;
+	printf("leaves by   %s, to %s", field(r, "out_interface"), field(r, "out_mac"));
+	if (number(r, "out_vlan"))
+		printf(", VLAN %lld", number(r, "out_vlan"));
+	putchar('\n');
+}
+
+static void
+print_people(json_t *r)
+{
+	print_packet(r);
+	if (*field(r, "service"))
+		printf("service     %s\n", field(r, "service"));
+	printf("worker      %lld, core %lld\n", number(r, "worker"), number(r, "core"));
+	print_limits(json_object_get(r, "limits"));
+	if (*field(r, "service"))
+		print_connection(json_object_get(r, "connection"));
+	print_row(json_object_get(r, "row"));
+	print_way(r);
+	printf("verdict     %s", field(r, "verdict"));
+	if (*field(r, "reason"))
+		printf(": %s", field(r, "reason"));
+	if (*field(r, "help"))
+		printf(" (%s)", field(r, "help"));
+	putchar('\n');
+}
+
+int
+command_explain(const struct options *o)
+{
+	json_t *request, *result;
+	int code;
+
+	if (!o->protocol || !o->client || !o->service)
+		return complain(EXIT_USAGE,
+				"explain takes --protocol, --client and --service, for example: "
+				"--protocol tcp --client 192.0.2.7:4321 --service 203.0.113.10:80");
+	request =
+	    json_pack("{s:s, s:s, s:s, s:s, s:s*}", "command", "explain", "protocol", o->protocol,
+		      "client", o->client, "service", o->service, "flags", o->flags);
+	if (!request)
+		return complain(EXIT_USAGE, "explain: its options must be UTF-8");
+	if (o->length)
+		json_object_set_new(request, "length", json_integer(o->length));
+	result = client_ask(o->socket, request, false, &code);
+	if (!result)
+		return code;
+	if (o->json)
+		print_json(result, false);
+	else
+		print_people(result);
+	json_decref(result);
+	return EXIT_DONE;
+}
