@@ -119,6 +119,9 @@ command_explain(const struct options *o)
 		return complain(EXIT_USAGE,
 				"explain takes --protocol, --client and --service, for example: "
 				"--protocol tcp --client 192.0.2.7:4321 --service 203.0.113.10:80");
+	if (strcmp(o->protocol, "tcp") != 0 && strcmp(o->protocol, "udp") != 0)
+		return complain(EXIT_USAGE, "--protocol: must be tcp or udp, not \"%s\"",
+				o->protocol);
 	request =
 	    json_pack("{s:s, s:s, s:s, s:s, s:s*}", "command", "explain", "protocol", o->protocol,
 		      "client", o->client, "service", o->service, "flags", o->flags);

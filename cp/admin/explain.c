@@ -245,19 +245,33 @@ ask(struct question *q, struct explain_query *at)
 	atomic_store_explicit(&at->state, QUERY_ASKED, memory_order_release);
 }
 
-/* Give the answer, or a refusal if reason is not NULL. */
+/* The head is answered with a line, NULL without memory for it. */
 static void
-finish(struct explains *e, const struct explain_query *answer, const char *reason)
+finish(struct explains *e, char *line, size_t len)
 {
 	struct question *q = question_remove(e, &e->head);
 	struct explain_caller caller = q->caller;
-	char *line;
-	size_t len = 0;
 
-	line = reason ? command_refusal(reason, &len)
-		      : command_result(explain_json(e->control, answer, q->worker), &len);
 	free(q);
 	caller.answer(caller.arg, line, len);
+}
+
+static void
+finish_refused(struct explains *e, const char *reason)
+{
+	size_t len = 0;
+	char *line = command_refusal(reason, &len);
+
+	finish(e, line, len);
+}
+
+static void
+finish_answered(struct explains *e, const struct explain_query *answer, uint16_t worker)
+{
+	size_t len = 0;
+	char *line = command_result(explain_json(e->control, answer, worker), &len);
+
+	finish(e, line, len);
 }
 
 /* True if the head has been answered, one way or another. */
@@ -269,7 +283,7 @@ look(struct explains *e, struct question *q)
 	int state;
 
 	if (q->worker >= dp->n_workers || q->owners > OWNERS_MAX) {
-		finish(e, NULL, "the client's owner changes all the time; try again");
+		finish_refused(e, "the client's owner changes all the time; try again");
 		return true;
 	}
 	at = &dp->workers[q->worker]->explain;
@@ -277,7 +291,7 @@ look(struct explains *e, struct question *q)
 	if (state == QUERY_ASKED) {
 		if (loop_now() - q->since < PATIENCE)
 			return false;
-		finish(e, NULL, "the worker does not answer");
+		finish_refused(e, "the worker does not answer");
 		return true;
 	}
 	if (!q->asked) {
@@ -290,7 +304,7 @@ look(struct explains *e, struct question *q)
 		q->owners++;
 		return false;
 	}
-	finish(e, at, NULL);
+	finish_answered(e, at, q->worker);
 	return true;
 }
 
