@@ -10,6 +10,7 @@
 #ifndef DP_L4_BYTES_H
 #define DP_L4_BYTES_H
 
+#include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -84,6 +85,16 @@ delta_add(struct delta *d, const struct delta *more)
 {
 	d->old += more->old;
 	d->new += more->new;
+}
+
+/* The TTL of an IPv4 header less one, as one word with its neighbour: to read back wider than was
+ * just written waits for the write. */
+static inline void
+one_hop_less(uint8_t *ip, struct delta *d)
+{
+	uint16_t word = get16(ip + 8);
+
+	set16(ip + 8, (uint16_t)(word - htons(0x0100)), d);
 }
 
 /* Correct a checksum field. */

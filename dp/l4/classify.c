@@ -148,13 +148,49 @@ classify_packet(const struct snapshot *s, struct packet *p)
 		packet_drop(p, DROP_SPOOFED_SOURCE);
 }
 
+/* Flows to one service come in rows: what the packet before was found to be for. */
+struct last {
+	struct addr dst;
+	uint32_t ports_proto; /* destination port and protocol */
+	uint32_t service;
+};
+
+static inline uint32_t
+port_and_protocol(const struct packet *p)
+{
+	return (uint32_t)p->tuple.dport << 16 | p->tuple.proto;
+}
+
+/* True if p is a forward packet of the same service as the last one; then it is classified. */
+static inline bool
+same_as_last(const struct snapshot *s, const struct last *last, struct packet *p)
+{
+	if (p->flags & (PACKET_ECHO_REQUEST | PACKET_FRAGMENT | PACKET_ICMP_OTHER) ||
+	    port_and_protocol(p) != last->ports_proto || !addr_equal(&p->tuple.dst, &last->dst))
+		return false;
+	p->service = last->service;
+	p->direction = DIR_FORWARD;
+	if (is_spoofed(s, p))
+		packet_drop(p, DROP_SPOOFED_SOURCE);
+	return true;
+}
+
 void
 stage_classify(struct worker *w, struct burst *b)
 {
+	struct last last = { .ports_proto = UINT32_MAX };
 	uint16_t i;
 
 	for (i = 0; i < b->count; i++) {
-		if (b->packets[i].verdict == VERDICT_CONTINUE)
-			classify_packet(w->snapshot, &b->packets[i]);
+		struct packet *p = &b->packets[i];
+
+		if (p->verdict != VERDICT_CONTINUE || same_as_last(w->snapshot, &last, p))
+			continue;
+		classify_packet(w->snapshot, p);
+		if (p->direction != DIR_FORWARD || p->service == INDEX_NONE)
+			continue;
+		last.dst = p->tuple.dst;
+		last.ports_proto = port_and_protocol(p);
+		last.service = p->service;
 	}
 }

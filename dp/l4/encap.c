@@ -49,21 +49,26 @@ next_id(struct worker *w)
 	return (uint16_t)w->random;
 }
 
+/* Whole words, and a sum that is taken from them and not from memory: to read back wider than was
+ * just written waits for the writes. */
 static inline void
 write_outer4(struct worker *w, uint8_t *at, const struct outer *o)
 {
-	at[0] = 0x45;
-	at[1] = o->traffic_class;
-	put16(at + 2, htons(IP4_HEADER + o->len));
 	/* A packet that is never fragmented needs no identification (RFC 6864, 4.1). */
-	put16(at + 4, o->df ? 0 : htons(next_id(w)));
-	put16(at + 6, o->df ? htons(0x4000) : 0);
-	at[8] = OUTER_HOPS;
-	at[9] = o->protocol;
-	put16(at + 10, 0);
-	put32(at + 12, o->src->w[3]);
-	put32(at + 16, o->dst->w[3]);
-	put16(at + 10, csum_compute(at, IP4_HEADER));
+	const uint32_t words[] = {
+		htonl(0x45000000u | (uint32_t)o->traffic_class << 16 | (IP4_HEADER + o->len)),
+		o->df ? htonl(0x4000) : htonl((uint32_t)next_id(w) << 16),
+		htonl(OUTER_HOPS << 24 | (uint32_t)o->protocol << 16),
+		o->src->w[3],
+		o->dst->w[3],
+	};
+	uint64_t sum = (uint64_t)words[0] + words[1] + words[2] + words[3] + words[4];
+
+	put32(at, words[0]);
+	put32(at + 4, words[1]);
+	put32(at + 8, words[2] | htonl((uint32_t)ntohs((uint16_t)~csum_fold(sum))));
+	put32(at + 12, words[3]);
+	put32(at + 16, words[4]);
 }
 
 static inline void
@@ -81,16 +86,16 @@ write_outer6(uint8_t *at, const struct outer *o)
 static inline uint8_t
 enter_tunnel(uint8_t *ip, bool v4)
 {
-	struct delta d;
+	uint32_t sum;
 
 	if (!v4) {
 		ip[7]--;
 		return (uint8_t)(ip[0] << 4 | ip[1] >> 4);
 	}
-	d.old = get16(ip + 8);
-	ip[8]--;
-	d.new = get16(ip + 8);
-	csum_correct(ip + 10, &d);
+	/* RFC 1141 */
+	put16(ip + 8, (uint16_t)(get16(ip + 8) - htons(0x0100)));
+	sum = (uint32_t)get16(ip + 10) + htons(0x0100);
+	put16(ip + 10, (uint16_t)(sum + (sum >= 0xffff)));
 	return ip[1];
 }
 
@@ -102,7 +107,7 @@ protocol_of(const struct packet *p)
 
 /* Make room for `extra` bytes behind an outer IP header and write the latter. Returns where the
  * extra bytes begin, or NULL (dropped). o->protocol is set by the caller. */
-static inline uint8_t *
+static __rte_always_inline uint8_t *
 encapsulate(struct worker *w, struct packet *p, const struct way *way, unsigned int extra,
 	    struct outer *o)
 {
@@ -190,13 +195,10 @@ encap_gue(struct worker *w, struct packet *p, const struct way *way)
 
 	if (unlikely(!udp))
 		return;
-	put16(udp, htons((uint16_t)(GUE_PORT_FIRST | (o.hash & GUE_PORT_MASK))));
-	put16(udp + 2, htons(GUE_PORT));
-	put16(udp + 4, htons(o.len));
-	put16(udp + 6, 0);
-	udp[8] = 0; /* variant 0, data message, no optional fields */
-	udp[9] = protocol_of(p);
-	put16(udp + 10, 0);
+	put32(udp, htonl((GUE_PORT_FIRST | (o.hash & GUE_PORT_MASK)) << 16 | GUE_PORT));
+	put32(udp + 4, htonl((uint32_t)o.len << 16));
+	/* variant 0, data message, no optional fields */
+	put32(udp + 8, htonl((uint32_t)protocol_of(p) << 16));
 	if (addr_is_v4(o.dst))
 		return; /* the carried packet has its own checksum */
 	/* IPv6 demands one (RFC 8200, 8.1). */

@@ -206,12 +206,16 @@ check_fragment(struct packet *p, uint32_t offset, uint32_t payload, uint32_t hea
 static bool
 ipv4_checksum_good(const struct packet *p, const struct head *h, uint32_t header)
 {
-	uint64_t sum = 0;
+	uint64_t first, second, sum;
 	uint32_t i;
 
 	if ((p->mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 		return true;
-	for (i = 0; i < header; i += 4)
+	memcpy(&first, h->data + p->l3, sizeof(first));
+	memcpy(&second, h->data + p->l3 + 8, sizeof(second));
+	sum = (first >> 32) + (uint32_t)first + (second >> 32) + (uint32_t)second +
+	      raw32(h, p->l3 + 16);
+	for (i = IPV4_HEADER; unlikely(i < header); i += 4)
 		sum += raw32(h, p->l3 + i);
 	return csum_fold(sum) == 0xffff;
 }

@@ -156,9 +156,7 @@ rewrite_nat(struct worker *w, struct packet *p, const struct way *way)
 	change_addresses(ip, v4, &outer, &addresses);
 	if (v4) {
 		header = addresses;
-		header.old += get16(ip + 8);
-		ip[8]--;
-		header.new += get16(ip + 8);
+		one_hop_less(ip, &header);
 		csum_correct(ip + 10, &header);
 	} else {
 		ip[7]--;
