@@ -40,6 +40,22 @@
 	X(HOST_INTERFACE_DOWN, "host-interface-down", "the twin did not take the packet")          \
 	X(FRAGMENT_TABLE_FULL, "fragment-table-full", "no room to remember or hold a fragment")    \
 	X(FRAGMENT_NO_FIRST, "fragment-no-first", "held fragment whose first fragment never came") \
+	/* limit */                                                                                \
+	X(DENIED, "denied", "the client is on the service's deny list, or not on its allow list")  \
+	X(CLIENT_PACKETS, "client-packets", "the client is over its limit of packets")             \
+	X(CLIENT_BYTES, "client-bytes", "the client is over its limit of bytes")                   \
+	X(CLIENT_NEW_CONNECTIONS, "client-new-connections",                                        \
+	  "the client is over its limit of new connections")                                       \
+	X(CLIENT_CONNECTIONS, "client-connections",                                                \
+	  "the client has as many connections as it may")                                          \
+	X(CLIENT_TABLE_FULL, "client-table-full",                                                  \
+	  "over the limits that clients without a place in the client table share")                \
+	X(SERVICE_PACKETS, "service-packets", "the service is over its limit of packets")          \
+	X(SERVICE_BYTES, "service-bytes", "the service is over its limit of bytes")                \
+	X(SERVICE_NEW_CONNECTIONS, "service-new-connections",                                      \
+	  "the service is over its limit of new connections")                                      \
+	X(SERVICE_CONNECTIONS, "service-connections",                                              \
+	  "the service has as many connections as it may")                                         \
 	/* track, balance */                                                                       \
 	X(NO_BACKEND, "no-backend", "the service's pool has no backend that may be chosen")        \
 	X(CONNECTION_TABLE_FULL, "connection-table-full", "no room for a new connection")          \

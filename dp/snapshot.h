@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/gcra.h"
 #include "lib/lpm.h"
 #include "lib/maglev.h"
 #include "lib/toeplitz.h"
@@ -57,6 +58,9 @@ forward_tracks(uint8_t mode)
 
 enum service_flags {
 	SERVICE_HASH_CLIENT = 1 << 0, /* rows are chosen by the client's address alone */
+	SERVICE_LIMITED = 1 << 1,     /* snapshot.limits has something to say */
+	SERVICE_TRACKED =
+	    1 << 2, /* its limits need every connection remembered, whatever the mode */
 };
 
 struct service {
@@ -69,6 +73,67 @@ struct service {
 	uint64_t timeout_established, timeout_closing, timeout_udp; /* ns */
 	struct prefix address;
 };
+
+/* ---- limits ---- */
+
+enum limit_rate { /* what is limited by rate */
+		  LIMIT_PACKETS,
+		  LIMIT_BYTES,
+		  LIMIT_NEW_CONNECTIONS,
+		  LIMIT_RATES,
+};
+
+enum limits_flags {
+	LIMITS_ACCESS = 1 << 0,       /* there are allow or deny lists */
+	LIMITS_ALLOW_ONLY = 1 << 1,   /* who is on no list is refused */
+	LIMITS_CLIENT = 1 << 2,       /* packets or bytes of clients: every packet is charged */
+	LIMITS_CLIENT_BEGIN = 1 << 3, /* clients' new connections or connections */
+	LIMITS_CLIENT_COUNT = 1 << 4, /* clients' connections at a time */
+	LIMITS_SERVICE = 1 << 5,      /* the same of the service */
+	LIMITS_SERVICE_BEGIN = 1 << 6,
+	LIMITS_SERVICE_COUNT = 1 << 7,
+	LIMITS_BEGIN = LIMITS_CLIENT_BEGIN | LIMITS_SERVICE_BEGIN,
+	LIMITS_COUNT = LIMITS_CLIENT_COUNT | LIMITS_SERVICE_COUNT,
+};
+
+#define ACCESS_DENY  0 /* values of service_limits.access */
+#define ACCESS_ALLOW 1
+
+/* A service's rate, shared by all workers: they take batches of time out of one bucket (see
+ * dp/l4/lease.h). gcra.burst is what the bucket itself holds. */
+struct lease_rate {
+	struct gcra gcra;
+	uint64_t batch; /* ticks that a worker takes at most beyond what it needs; 0: one by one */
+	uint64_t carry; /* ticks that it may still hold when a burst is done */
+	uint32_t shift; /* it takes no more than 1 / 2^shift of what is there */
+	uint32_t pad;
+};
+
+/* A rate as configured, for people. count 0: not limited. */
+struct limit_setting {
+	uint64_t count, period_ns, burst_ns;
+};
+
+/* The limits of a service that has SERVICE_LIMITED; where something is not limited, its gcra is
+ * gcra_none. */
+struct service_limits {
+	uint32_t flags;           /* enum limits_flags */
+	uint32_t mask4;           /* network byte order: what of an IPv4 address makes a client */
+	uint64_t mask6[2];        /* the same of an IPv6 address */
+	const struct lpm *access; /* prefix -> ACCESS_DENY or ACCESS_ALLOW */
+	uint32_t client_connections, service_connections; /* at a time; UINT32_MAX: not limited */
+	struct gcra client[LIMIT_RATES];
+	struct lease_rate service[LIMIT_RATES];
+	uint8_t prefix4, prefix6; /* of mask4 and mask6, as configured */
+	struct limit_setting client_settings[LIMIT_RATES], service_settings[LIMIT_RATES];
+};
+
+/* Does the service remember every connection? */
+static inline bool
+service_tracks(const struct service *service)
+{
+	return forward_tracks(service->mode) || (service->flags & SERVICE_TRACKED);
+}
 
 enum backend_flags {
 	BACKEND_UP = 1 << 0,    /* may be chosen; without it neither table's row leads here */
@@ -222,7 +287,8 @@ struct snapshot {
 
 	/* by slot */
 	const struct service *services;
-	uint32_t n_services; /* slots in use: highest + 1 */
+	const struct service_limits *limits; /* of services with SERVICE_LIMITED */
+	uint32_t n_services;                 /* slots in use: highest + 1 */
 	uint32_t n_backends;
 	const struct backend *backends;
 	const struct pool *pools;
