@@ -14,6 +14,7 @@
 
 #include "cp/admin/admin.h"
 #include "cp/device/ports.h"
+#include "cp/health/health.h"
 #include "cp/log.h"
 #include "cp/publish.h"
 
@@ -55,6 +56,8 @@ compile_now(struct control *c, const struct config *config, uint64_t generation,
 		.config = config,
 		.generation = generation,
 		.port_macs = c->port_macs,
+		.conditions = health_conditions,
+		.conditions_arg = c->health,
 		.now = dp_clock_now(&c->dp->clock),
 	};
 
@@ -153,6 +156,7 @@ on_publish_timer(void *arg)
 		error = "not enough memory";
 	}
 	if (s) {
+		health_published(c->health);
 		admin_published(c->admin);
 		return;
 	}
@@ -189,6 +193,12 @@ control_refresh(struct control *c)
 		arm_earlier(c, loop_now() + REFRESH_DELAY);
 }
 
+static void
+on_health_changed(void *arg)
+{
+	control_refresh(arg);
+}
+
 int
 control_start(struct control *c)
 {
@@ -198,8 +208,9 @@ control_start(struct control *c)
 	c->resolve_timer = loop_timer_create(c->loop, on_resolve_timer, c);
 	c->publisher = publisher_create(c->dp);
 	c->compiler = compiler_create((uint16_t)c->dp->n_workers);
+	c->health = health_create(c->loop, on_health_changed, c);
 	if (!c->publish_timer || !c->reclaim_timer || !c->resolve_timer || !c->publisher ||
-	    !c->compiler)
+	    !c->compiler || !c->health)
 		return -ENOMEM;
 	loop_timer_arm(c->resolve_timer, loop_now() + RESOLVE_DELAY);
 	return 0;
@@ -210,6 +221,7 @@ control_stop(struct control *c)
 {
 	publisher_destroy(c->publisher);
 	compiler_destroy(c->compiler);
+	health_destroy(c->health);
 	config_free(c->config);
 	free(c->config_text);
 	free(c->config_name);
@@ -241,6 +253,9 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 
 	if (rc == 0) {
 		*error = "not enough memory";
+		rc = health_prepare(c->health, n->config);
+	}
+	if (rc == 0) {
 		s = compile_now(c, n->config, c->generation + 1, error);
 		rc = s ? publish_snapshot(c, s) : -ENOMEM;
 	}
@@ -250,6 +265,7 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 		control_refresh(c);
 		return rc;
 	}
+	health_configure(c->health, n->config);
 	candidate_free(&(struct candidate){ c->config, c->config_text, c->config_name });
 	c->config = n->config;
 	c->config_text = n->text;
@@ -260,6 +276,7 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 	snprintf(generation, sizeof(generation), "%lu", (unsigned long)c->generation);
 	log_event(LOG_LEVEL_INFO, "generation-published", "#generation", generation, "name",
 		  c->config_name, NULL);
+	health_published(c->health);
 	admin_published(c->admin);
 	return 0;
 }

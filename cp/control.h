@@ -18,6 +18,7 @@
 #include "dp/worker.h"
 
 struct admin;
+struct health;
 struct publisher;
 struct store;
 
@@ -29,6 +30,7 @@ struct control {
 	struct network *network;
 	struct twins *twins;
 	struct compiler *compiler;
+	struct health *health;
 	struct admin *admin;
 	struct publisher *publisher;
 	struct store *store;              /* what outlives the process; NULL: it goes on without */

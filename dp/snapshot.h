@@ -61,6 +61,7 @@ enum service_flags {
 	SERVICE_LIMITED = 1 << 1,     /* snapshot.limits has something to say */
 	SERVICE_TRACKED =
 	    1 << 2, /* its limits need every connection remembered, whatever the mode */
+	SERVICE_REFUSE = 1 << 3, /* clients are told when there is no backend (TCP RST, ICMP) */
 };
 
 struct service {
@@ -137,7 +138,7 @@ service_tracks(const struct service *service)
 
 enum backend_flags {
 	BACKEND_UP = 1 << 0,    /* may be chosen; without it neither table's row leads here */
-	BACKEND_DRAIN = 1 << 1, /* weight 0: keeps what it has */
+	BACKEND_DRAIN = 1 << 1, /* no rows: keeps what it has, if it is up */
 };
 
 struct backend {

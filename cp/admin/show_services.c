@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `show` of what the configuration balances: services, pools, backends. */
 #include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "cp/admin/show.h"
+#include "cp/health/health.h"
 
 static json_t *
 drops_by_reason(const struct service_sums *sums)
@@ -61,24 +64,12 @@ backend_of(const struct control *control, uint32_t slot)
 	return &s->backends[slot];
 }
 
+/* Why its packets do not get there although it may be chosen. */
 static const char *
-backend_state(const struct backend *b)
-{
-	if (!b)
-		return "down";
-	if (b->flags & BACKEND_DRAIN)
-		return "drain";
-	return b->flags & BACKEND_UP ? "up" : "down";
-}
-
-/* Why it is not up, or why it does not get packets although it is. */
-static const char *
-backend_reason(const struct snapshot *s, const struct backend *b)
+way_reason(const struct snapshot *s, const struct backend *b)
 {
 	if (!b)
 		return "not published yet";
-	if (b->flags & BACKEND_DRAIN)
-		return "weight 0";
 	if (b->nexthop >= s->n_nexthops)
 		return "no route to it";
 	if (s->nexthops[b->nexthop].state != NEXTHOP_READY)
@@ -86,43 +77,100 @@ backend_reason(const struct snapshot *s, const struct backend *b)
 	return "";
 }
 
+static const char *
+order_reason(const struct health_view *view)
+{
+	if (view->state == BACKEND_STATE_DISABLED)
+		return "disabled by command";
+	if (view->weight == 0)
+		return view->ordered ? "weight 0 by command" : "weight 0";
+	return "drained by command";
+}
+
+/* "timeout: no answer within 1s"; the name is left out where the detail begins with it. */
+static const char *
+cause_reason(const struct health_view *view, char out[160])
+{
+	const char *name = health_cause_name(view->cause);
+
+	if (!view->detail[0] || strncmp(view->detail, name, strlen(name)) == 0)
+		snprintf(out, 160, "%s", view->detail[0] ? view->detail : name);
+	else
+		snprintf(out, 160, "%s: %s", name, view->detail);
+	return out;
+}
+
+/* Why it is not up, or why it does not get all that it might although it is. */
+static const char *
+backend_reason(const struct snapshot *s, const struct backend *b, const struct health_view *view,
+	       char out[160])
+{
+	char cause[160];
+
+	if (view->state == BACKEND_STATE_DRAIN || view->state == BACKEND_STATE_DISABLED)
+		return order_reason(view);
+	if (view->panic) {
+		snprintf(out, 160, "used although it fails, as all do: %.100s",
+			 cause_reason(view, cause));
+		return out;
+	}
+	if (view->checked && view->cause != HEALTH_CAUSE_NONE)
+		return cause_reason(view, out);
+	if (view->state == BACKEND_STATE_UP && view->share < view->weight) {
+		snprintf(out, 160, "starts slowly: weight %u of %u", view->share, view->weight);
+		return out;
+	}
+	return way_reason(s, b);
+}
+
+static const char *
+health_text(const struct health_view *view)
+{
+	if (!view->checked)
+		return "none";
+	if (view->status == HEALTH_UNKNOWN)
+		return "unknown";
+	return view->status == HEALTH_PASSING ? "passing" : "failing";
+}
+
+static json_t *
+show_backend(struct show *show, size_t pool_index, size_t index)
+{
+	const struct control *control = show->control;
+	const struct pool_config *pool = &control->config->pools[pool_index];
+	const struct backend_config *c = &pool->backends[index];
+	uint32_t slot = compiler_backend_slot(control->compiler, pool_index, index);
+	const struct backend *b = backend_of(control, slot);
+	struct backend_stats stats = { 0 };
+	struct health_view view = { 0 };
+	char address[ADDR_STRLEN], reason[160];
+
+	if (b)
+		counters_backend(show->counters, slot, &stats);
+	health_show(control->health, pool, c, &view);
+	return json_pack(
+	    "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:o, s:I, s:o, s:f, s:I, s:I, s:I, s:I}", "pool",
+	    pool->name, "address", addr_format(&c->address, address), "port", (int)c->port,
+	    "weight", (json_int_t)view.weight, "state", backend_state_name(view.state), "health",
+	    health_text(&view), "reason", backend_reason(control->snapshot, b, &view, reason),
+	    "since", show_time(view.since), "effective_weight", (json_int_t)view.share,
+	    "last_check", view.last_check ? show_time(view.last_check) : json_null(), "check_ms",
+	    (double)view.latency / 1e6, "connections_active",
+	    (json_int_t)counters_active(stats.connections_total, stats.connections_ended),
+	    "connections_total", (json_int_t)stats.connections_total, "packets",
+	    (json_int_t)stats.packets, "bytes", (json_int_t)stats.bytes);
+}
+
 json_t *
 show_backends(struct show *show)
 {
-	const struct control *control = show->control;
-	const struct config *config = control->config;
+	const struct config *config = show->control->config;
 	json_t *list = json_array();
 	size_t i, j;
 
-	for (i = 0; i < config->n_pools; i++) {
-		const struct pool_config *pool = &config->pools[i];
-
-		for (j = 0; j < pool->n_backends; j++) {
-			const struct backend_config *c = &pool->backends[j];
-			uint32_t slot = compiler_backend_slot(control->compiler, i, j);
-			const struct backend *b = backend_of(control, slot);
-			struct backend_stats stats = { 0 };
-			char address[ADDR_STRLEN];
-
-			if (b)
-				counters_backend(show->counters, slot, &stats);
-			show_append(
-			    &list,
-			    json_pack(
-				"{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I}",
-				"pool", pool->name, "address", addr_format(&c->address, address),
-				"port", (int)c->port, "weight", (json_int_t)c->weight, "state",
-				backend_state(b), "health",
-				pool->health.check == HEALTH_NONE ? "none" : "unknown", "reason",
-				backend_reason(control->snapshot, b), "since",
-				show_time(counters_backend_since(show->counters, slot)),
-				"connections_active",
-				(json_int_t)counters_active(stats.connections_total,
-							    stats.connections_ended),
-				"connections_total", (json_int_t)stats.connections_total, "packets",
-				(json_int_t)stats.packets, "bytes", (json_int_t)stats.bytes));
-		}
-	}
+	for (i = 0; i < config->n_pools; i++)
+		for (j = 0; j < config->pools[i].n_backends; j++)
+			show_append(&list, show_backend(show, i, j));
 	return list;
 }
 

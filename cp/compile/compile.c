@@ -106,6 +106,18 @@ pool_lifetime(const struct config *config, size_t pool)
 	return lifetime;
 }
 
+static uint32_t
+service_flags(const struct config *config, const struct service_config *s)
+{
+	uint32_t flags = 0;
+
+	if (s->hash == HASH_CLIENT)
+		flags |= SERVICE_HASH_CLIENT;
+	if (config->pools[s->pool].all_down == ALL_DOWN_REFUSE)
+		flags |= SERVICE_REFUSE;
+	return flags;
+}
+
 static int
 service_slots_get(struct compiler *c, const struct config *config, uint32_t *slots,
 		  struct service **out)
@@ -134,7 +146,7 @@ service_slots_get(struct compiler *c, const struct config *config, uint32_t *slo
 			.port = htons(s->port),
 			.protocol = s->protocol,
 			.mode = (uint8_t)s->forward,
-			.flags = s->hash == HASH_CLIENT ? SERVICE_HASH_CLIENT : 0,
+			.flags = service_flags(config, s),
 			.timeout_established = s->timeout_established,
 			.timeout_closing = s->timeout_closing,
 			.timeout_udp = s->timeout_udp,
@@ -215,7 +227,6 @@ backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build
 				range = net->source_ranges[net->nexthops[b->nexthop].port]
 							  [!addr_is_v4(&bc->address)];
 			backend_slot_get(c, config->pools[i].name, bc, &b->epoch);
-			b->flags = BACKEND_UP | (bc->weight ? 0 : BACKEND_DRAIN);
 			b->pool = (uint32_t)i;
 			b->port = htons(bc->port);
 			b->sources_first = range.first;
@@ -226,43 +237,86 @@ backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build
 	return 0;
 }
 
+/* What becomes of the pool's backends, to be freed; NULL without memory. */
+static struct backend_condition *
+conditions_of(const struct compile_input *in, const struct pool_config *pool)
+{
+	struct backend_condition *conditions = calloc(pool->n_backends + 1, sizeof(*conditions));
+	size_t i;
+
+	if (!conditions)
+		return NULL;
+	for (i = 0; i < pool->n_backends; i++)
+		conditions[i].weight = pool->backends[i].weight;
+	if (in->conditions)
+		in->conditions(in->conditions_arg, pool, conditions);
+	return conditions;
+}
+
+static uint32_t
+backend_flags(const struct backend_condition *condition)
+{
+	return (condition->down ? 0 : BACKEND_UP) | (condition->weight ? 0 : BACKEND_DRAIN);
+}
+
+/* The pool at index i of the configuration; slots are those of its backends. */
+static int
+pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_input *in, size_t i,
+	  const uint32_t *slots)
+{
+	const struct pool_config *pc = &in->config->pools[i];
+	struct backend_condition *conditions = conditions_of(in, pc);
+	struct pool_state *state = NULL;
+	uint32_t *members = NULL;
+	size_t j;
+
+	if (conditions)
+		state = pool_update(c, pc, conditions, pool_lifetime(in->config, i), in->now);
+	if (state)
+		members = malloc((state->n_members + 1) * sizeof(*members));
+	if (!members) {
+		free(conditions);
+		return -ENOMEM;
+	}
+	memset(members, 0xff, (state->n_members + 1) * sizeof(*members));
+	for (j = 0; j < pc->n_backends; j++) {
+		members[pool_member_slot(state, &pc->backends[j])] = slots[j];
+		p->backends[slots[j]].flags = backend_flags(&conditions[j]);
+	}
+	free(conditions);
+	p->pool_members[i] = members;
+	p->pools[i] = (struct pool){
+		.rows = state->rows,
+		.settled_rows = state->settled_rows,
+		.n_members = (uint32_t)state->n_members,
+		.candidate = shared_get(state->candidate),
+		.settled = shared_get(state->settled),
+		.moving = shared_get(state->moving),
+		.members = members,
+		.changed_at = state->changed_at,
+	};
+	p->snapshot.n_pools = (uint32_t)i + 1;
+	return 0;
+}
+
 static int
 pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_input *in,
 	   uint32_t **slots)
 {
 	const struct config *config = in->config;
-	size_t i, j;
+	size_t i;
 
 	p->pools = calloc(config->n_pools + 1, sizeof(*p->pools));
 	p->pool_members = calloc(config->n_pools + 1, sizeof(*p->pool_members));
 	if (!p->pools || !p->pool_members)
 		return -ENOMEM;
 	for (i = 0; i < config->n_pools; i++) {
-		const struct pool_config *pc = &config->pools[i];
-		struct pool_state *state = pool_update(c, pc, pool_lifetime(config, i), in->now);
-		uint32_t *members;
+		int rc;
 
-		if (!state)
-			return -ENOMEM;
-		members = malloc((state->n_members + 1) * sizeof(*members));
-		if (!members)
-			return -ENOMEM;
-		memset(members, 0xff, (state->n_members + 1) * sizeof(*members));
 		assert(slots[i]); /* a row for each pool */
-		for (j = 0; j < pc->n_backends; j++)
-			members[pool_member_slot(state, &pc->backends[j])] = slots[i][j];
-		p->pool_members[i] = members;
-		p->pools[i] = (struct pool){
-			.rows = state->rows,
-			.settled_rows = state->settled_rows,
-			.n_members = (uint32_t)state->n_members,
-			.candidate = shared_get(state->candidate),
-			.settled = shared_get(state->settled),
-			.moving = shared_get(state->moving),
-			.members = members,
-			.changed_at = state->changed_at,
-		};
-		p->snapshot.n_pools = (uint32_t)i + 1;
+		rc = pool_fill(c, p, in, i, slots[i]);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 #ifndef CP_COMPILE_COMPILE_H
 #define CP_COMPILE_COMPILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,16 @@
 #include "dp/snapshot.h"
 
 struct compiler;
+
+/* What becomes of a backend, whatever its configuration says of it. */
+struct backend_condition {
+	uint32_t weight; /* share of the rows; 0: no row, it keeps what it has */
+	bool down;       /* may not be chosen at all, by no table */
+};
+
+/* The conditions of all backends of a pool, in its order. */
+typedef void backend_conditions_fn(void *arg, const struct pool_config *pool,
+				   struct backend_condition *out);
 
 /* What a compilation looks at. */
 struct compile_input {
@@ -27,6 +38,9 @@ struct compile_input {
 	const struct network_route *routes;
 	size_t n_routes;
 	const struct mac *port_macs; /* by interface */
+	backend_conditions_fn
+	    *conditions; /* NULL: all are up, with the weights of the configuration */
+	void *conditions_arg;
 	uint16_t kernel_port_low, kernel_port_high;
 	uint64_t now; /* ns, the workers' clock */
 };

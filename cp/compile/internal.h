@@ -109,10 +109,12 @@ struct snapshot_parts {
 	struct lpm *routes;
 };
 
-/* pools.c: bring the remembered pool up to date with the configuration: members, candidate, moving
- * rows; settle what is due. Returns the state, or NULL without memory. lifetime in ns. */
+/* pools.c: bring the remembered pool up to date with the configuration and the conditions of its
+ * backends: members, candidate, moving rows; settle what is due. Returns the state, or NULL without
+ * memory. lifetime in ns. */
 struct pool_state *pool_update(struct compiler *c, const struct pool_config *config,
-			       uint64_t lifetime, uint64_t now);
+			       const struct backend_condition *conditions, uint64_t lifetime,
+			       uint64_t now);
 void pool_state_free(struct pool_state *p);
 /* The member slot of the backend, UINT16_MAX if it has none. */
 uint16_t pool_member_slot(const struct pool_state *p, const struct backend_config *b);

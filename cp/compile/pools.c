@@ -102,9 +102,11 @@ member_add(struct pool_state *p, const struct backend_config *b)
 	return m;
 }
 
-/* Members as the configuration has them now. *changed: the candidate table must be built anew. */
+/* Members as the configuration and their conditions have them now. *changed: the candidate table
+ * must be built anew. */
 static int
-members_update(struct pool_state *p, const struct pool_config *config, bool *changed)
+members_update(struct pool_state *p, const struct pool_config *config,
+	       const struct backend_condition *conditions, bool *changed)
 {
 	size_t i, present = 0;
 
@@ -117,7 +119,7 @@ members_update(struct pool_state *p, const struct pool_config *config, bool *cha
 	for (i = 0; i < config->n_backends; i++) {
 		struct pool_member *m = member_find(p, &config->backends[i]);
 
-		*changed |= !m->present || m->weight != config->backends[i].weight;
+		*changed |= !m->present || m->weight != conditions[i].weight;
 		present -= m->present;
 	}
 	*changed |= present != 0; /* some that were there are not listed any more */
@@ -127,7 +129,7 @@ members_update(struct pool_state *p, const struct pool_config *config, bool *cha
 		struct pool_member *m = member_find(p, &config->backends[i]);
 
 		m->present = true;
-		m->weight = config->backends[i].weight;
+		m->weight = conditions[i].weight;
 	}
 	return 0;
 }
@@ -257,7 +259,8 @@ candidate_replace(struct pool_state *p, uint16_t *table, uint32_t rows, uint64_t
 }
 
 struct pool_state *
-pool_update(struct compiler *c, const struct pool_config *config, uint64_t lifetime, uint64_t now)
+pool_update(struct compiler *c, const struct pool_config *config,
+	    const struct backend_condition *conditions, uint64_t lifetime, uint64_t now)
 {
 	struct pool_state *p = pool_find(c, config->name);
 	uint32_t rows = maglev_rows_for(config->n_backends);
@@ -270,7 +273,7 @@ pool_update(struct compiler *c, const struct pool_config *config, uint64_t lifet
 	p->lifetime = lifetime;
 	if (pool_settles_at(p) <= now)
 		settle(p);
-	if (members_update(p, config, &changed) < 0)
+	if (members_update(p, config, conditions, &changed) < 0)
 		return NULL;
 	if (!changed && !p->stale)
 		return p;

@@ -39,6 +39,12 @@ health_check_name(enum health_check check)
 }
 
 const char *
+all_down_name(enum all_down all_down)
+{
+	return choice_text(choices_all_down, all_down);
+}
+
+const char *
 protocol_name(uint8_t protocol)
 {
 	return choice_text(choices_protocol, protocol);
@@ -50,7 +56,7 @@ static bool
 holds_text(const struct key *key)
 {
 	return key->type == KEY_TEXT || key->type == KEY_NAME || key->type == KEY_DEVICE ||
-	       key->type == KEY_LISTEN || key->type == KEY_URL_PATH;
+	       key->type == KEY_LISTEN || key->type == KEY_URL_PATH || key->type == KEY_BYTES;
 }
 
 static void

@@ -37,6 +37,10 @@ const struct key_choice choices_log_level[] = { { "error", LOG_LEVEL_ERROR },
 						{ "info", LOG_LEVEL_INFO },
 						{ NULL, 0 } };
 
+const struct key_choice choices_all_down[] = { { "panic", ALL_DOWN_PANIC },
+					       { "refuse", ALL_DOWN_REFUSE },
+					       { NULL, 0 } };
+
 /* Where a value lies: member m of struct s. */
 #define AT(s, m) .offset = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
 #define MANY(s, m, n)                                                    \

@@ -23,6 +23,7 @@ enum key_type {
 	KEY_DEVICE,      /* char * */
 	KEY_LISTEN,      /* char *, address and port */
 	KEY_URL_PATH,    /* char *, begins with a slash */
+	KEY_BYTES,       /* char *: a text, or "hex:" and digits (lib/hex.h) */
 	KEY_BOOL,        /* bool */
 	KEY_INT,         /* unsigned integer of `size` bytes */
 	KEY_CHOICE,      /* unsigned integer of `size` bytes, one of `choices` */
@@ -77,8 +78,8 @@ extern const size_t config_keys_count;
 extern const struct key *const config_keys_root;
 
 extern const struct key_choice choices_side[], choices_forward[], choices_hash[], choices_health[],
-    choices_protocol[], choices_idle[], choices_log_format[], choices_log_target[],
-    choices_log_level[];
+    choices_protocol[], choices_idle[], choices_all_down[], choices_log_format[],
+    choices_log_target[], choices_log_level[];
 
 /* The last part of the path. */
 const char *key_name(const struct key *key);

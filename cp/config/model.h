@@ -122,7 +122,18 @@ struct health_config {
 	uint16_t port;                    /* 0: the backend's */
 	uint64_t interval, timeout;
 	unsigned int rise, fall;
+	struct addr source; /* of the check's packets; zero: the kernel chooses */
+	bool verify;        /* HTTPS: the certificate and its name */
+	char *ca;           /* HTTPS: file of certificates to trust; NULL: the system's */
+	char *body;         /* HTTP: text that the body must contain; NULL: any body */
+	char *payload;      /* UDP: what is sent, text or "hex:..."; NULL: an empty datagram */
+	char *answer;       /* UDP: what the answer must contain; NULL: any answer */
 	int line;
+};
+
+enum all_down {                  /* what becomes of a pool whose backends all fail their checks */
+		ALL_DOWN_PANIC,  /* all of them are used */
+		ALL_DOWN_REFUSE, /* clients are refused */
 };
 
 struct pool_config {
@@ -130,6 +141,9 @@ struct pool_config {
 	struct backend_config *backends; /* in the order of the file */
 	size_t n_backends;
 	struct health_config health;
+	uint64_t
+	    slow_start; /* ns until a backend that has come back gets its whole share; 0: at once */
+	enum all_down all_down;
 	int line;
 };
 
@@ -185,6 +199,7 @@ const char *forward_mode_name(enum forward_mode mode);
 const char *interface_side_name(enum interface_side side);
 const char *hash_mode_name(enum hash_mode mode);
 const char *health_check_name(enum health_check check);
+const char *all_down_name(enum all_down all_down);
 const char *protocol_name(uint8_t protocol);
 
 #endif

@@ -188,16 +188,7 @@ warn_services(struct load *load)
 static void
 warn_not_enforced(struct load *load)
 {
-	size_t i;
-
 	warn_services(load);
-	for (i = 0; i < load->config->n_pools; i++) {
-		if (load->config->pools[i].health.check == HEALTH_NONE)
-			continue;
-		report_warning(load, element(load, "pools", i), "health", "health checks are %s",
-			       not_enforced);
-		return;
-	}
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */

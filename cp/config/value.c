@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/addr.h"
+#include "lib/hex.h"
 #include "lib/units.h"
 
 static void
@@ -133,6 +134,16 @@ parse_url_path(const struct key *key, const char *text, void *at)
 		if (*p <= ' ' || *p == 0x7f)
 			return -EINVAL;
 	}
+	return parse_text(key, text, at);
+}
+
+static int
+parse_bytes(const struct key *key, const char *text, void *at)
+{
+	uint8_t bytes[HEX_BYTES_MAX];
+
+	if (hex_bytes(text, bytes) < 0)
+		return -EINVAL;
 	return parse_text(key, text, at);
 }
 
@@ -300,6 +311,8 @@ static const struct {
 	[KEY_LISTEN] = { parse_listen, "an address and a port, for example \"127.0.0.1:9470\"",
 			 NULL },
 	[KEY_URL_PATH] = { parse_url_path, "a path, for example \"/healthz\"", NULL },
+	[KEY_BYTES] = { parse_bytes, "a text or \"hex:\" and pairs of digits, up to 1,024 bytes",
+			NULL },
 	[KEY_BOOL] = { parse_bool, "true or false", NULL },
 	[KEY_INT] = { parse_integer, NULL, NULL },
 	[KEY_CHOICE] = { parse_choice, NULL, NULL },

@@ -98,8 +98,13 @@ format_rate(const struct key *key, const void *at, char buf[VALUE_STRLEN])
 static void
 format_address(const struct key *key, const void *at, char buf[VALUE_STRLEN])
 {
+	static const struct addr unset;
+
 	(void)key;
-	addr_format(at, buf);
+	if (addr_equal(at, &unset))
+		snprintf(buf, VALUE_STRLEN, "-");
+	else
+		addr_format(at, buf);
 }
 
 /* A single address without its length. */
@@ -146,14 +151,23 @@ format_status(const struct key *key, const void *at, char buf[VALUE_STRLEN])
 
 static void (*const formats[KEY_TYPES])(const struct key *key, const void *at,
 					char buf[VALUE_STRLEN]) = {
-	[KEY_TEXT] = format_text,           [KEY_NAME] = format_text,
-	[KEY_DEVICE] = format_text,         [KEY_LISTEN] = format_text,
-	[KEY_URL_PATH] = format_text,       [KEY_BOOL] = format_bool,
-	[KEY_INT] = format_integer,         [KEY_CHOICE] = format_choice,
-	[KEY_DURATION] = format_duration,   [KEY_SIZE] = format_size,
-	[KEY_RATE] = format_rate,           [KEY_ADDRESS] = format_address,
-	[KEY_PREFIX] = format_prefix,       [KEY_DESTINATION] = format_prefix,
-	[KEY_IFADDRESS] = format_ifaddress, [KEY_MAC] = format_mac,
+	[KEY_TEXT] = format_text,
+	[KEY_NAME] = format_text,
+	[KEY_DEVICE] = format_text,
+	[KEY_LISTEN] = format_text,
+	[KEY_URL_PATH] = format_text,
+	[KEY_BYTES] = format_text,
+	[KEY_BOOL] = format_bool,
+	[KEY_INT] = format_integer,
+	[KEY_CHOICE] = format_choice,
+	[KEY_DURATION] = format_duration,
+	[KEY_SIZE] = format_size,
+	[KEY_RATE] = format_rate,
+	[KEY_ADDRESS] = format_address,
+	[KEY_PREFIX] = format_prefix,
+	[KEY_DESTINATION] = format_prefix,
+	[KEY_IFADDRESS] = format_ifaddress,
+	[KEY_MAC] = format_mac,
 	[KEY_STATUS] = format_status,
 };
 
@@ -193,6 +207,7 @@ value_equal(const struct config *a, const struct config *b, const struct key *ke
 	case KEY_DEVICE:
 	case KEY_LISTEN:
 	case KEY_URL_PATH:
+	case KEY_BYTES:
 		memcpy(&full_a, at_a, sizeof(full_a));
 		memcpy(&full_b, at_b, sizeof(full_b));
 		if (!full_a || !full_b)

@@ -43,6 +43,7 @@ class Lab:
         self.where = where or f"/run/{name}"
         self.backends = list(range(1, backends + 1))
         self.processes = []
+        self.webs = {}
         self.edge = f"{name}-edge"
         self.client = f"{name}-client"
         self.switch = f"{name}-switch"
@@ -168,7 +169,11 @@ class Lab:
         path = f"{self.where}/nginx-{number}.conf"
         with open(path, "w", encoding="ascii") as out:
             out.write(NGINX.format(where=self.where, number=number, root=root))
-        return self.start(self.backend_name(number), "nginx", "-c", path, "-g", "daemon off;", log=f"nginx-{number}.log")
+        self.webs[number] = self.start(self.backend_name(number), "nginx", "-c", path, "-g", "daemon off;", log=f"nginx-{number}.log")
+        return self.webs[number]
+
+    def stop_nginx(self, number):
+        return self.stop(self.webs.pop(number))
 
     def penstock(self, binary, config_text, *more):
         """Start penstockd in the edge's namespace and wait until it forwards."""

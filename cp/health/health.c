@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When backends are checked, and what a result does. */
+#include "cp/health/health.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "cp/health/internal.h"
+#include "cp/log.h"
+
+/* Descriptors that are left to everything else. */
+#define DESCRIPTORS_RESERVED 512
+#define DESCRIPTORS_WANTED   65536
+
+/* How many descriptors checks may have: raise the limit as far as we may. */
+static size_t
+descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 128;
+	if (limit.rlim_max < DESCRIPTORS_WANTED) {
+		struct rlimit more = { DESCRIPTORS_WANTED, DESCRIPTORS_WANTED };
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			limit = more;
+	}
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < 2 * DESCRIPTORS_RESERVED)
+		return limit.rlim_cur / 2;
+	return limit.rlim_cur - DESCRIPTORS_RESERVED;
+}
+
+static void
+on_ramp(void *arg)
+{
+	struct health *h = arg;
+
+	h->changed(h->changed_arg);
+}
+
+struct health *
+health_create(struct loop *loop, health_changed_fn *changed, void *arg)
+{
+	struct health *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->loop = loop;
+	h->changed = changed;
+	h->changed_arg = arg;
+	TAILQ_INIT(&h->waiting);
+	prober_init(&h->prober, loop);
+	h->running_max = descriptors();
+	h->ramp = loop_timer_create(loop, on_ramp, h);
+	if (!h->ramp) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+static bool
+everybody(const struct member *m)
+{
+	(void)m;
+	return true;
+}
+
+void
+health_destroy(struct health *h)
+{
+	if (!h)
+		return;
+	members_sweep(h, everybody);
+	prober_end(&h->prober);
+	loop_timer_free(h->ramp);
+	free(h->buckets);
+	free(h);
+}
+
+/* ---- one check after the other ---- */
+
+static void
+wait_for_descriptor(struct health *h, struct member *m)
+{
+	if (!h->limit_said)
+		log_warning("health checks are late: no more than %zu can run at once; raise the "
+			    "limit on open files (LimitNOFILE)",
+			    h->running_max);
+	h->limit_said = true;
+	m->waits = true;
+	TAILQ_INSERT_TAIL(&h->waiting, m, waiting);
+}
+
+void
+member_due(void *arg)
+{
+	struct member *m = arg;
+	struct health *h = m->health;
+
+	if (h->running >= h->running_max) {
+		wait_for_descriptor(h, m);
+		return;
+	}
+	m->begun = loop_now();
+	h->running++;
+	probe_start(&m->probe);
+}
+
+/* Stop what runs or waits. */
+static void
+member_stop(struct member *m)
+{
+	if (m->waits)
+		TAILQ_REMOVE(&m->health->waiting, m, waiting);
+	m->waits = false;
+	if (m->probe.running)
+		m->health->running--;
+	probe_cancel(&m->probe);
+	loop_timer_disarm(m->due);
+}
+
+/* We could not check: that says nothing of the backend. */
+static void
+say_local(const struct member *m, enum health_cause before)
+{
+	char backend[ADDR_PORT_STRLEN];
+
+	if (before != HEALTH_CAUSE_LOCAL)
+		log_event(LOG_LEVEL_ERROR, "check-impossible", "pool", m->pool, "backend",
+			  addr_port_format(&m->addr, m->port, backend), "reason", m->probe.detail,
+			  NULL);
+}
+
+static void
+member_result(struct member *m)
+{
+	const struct health_config *config = &m->config->health;
+	bool passed = m->probe.cause == HEALTH_CAUSE_NONE;
+	enum health_cause before = m->cause;
+
+	m->last_check = time(NULL);
+	m->latency = m->probe.latency;
+	m->cause = m->probe.cause;
+	memcpy(m->detail, m->probe.detail, sizeof(m->detail));
+	if (m->cause == HEALTH_CAUSE_LOCAL) {
+		say_local(m, before);
+		return;
+	}
+	if (!health_state_result(&m->state, passed, config->rise, config->fall))
+		return;
+	if (passed && m->said_status == HEALTH_FAILING)
+		m->back_at = loop_now();
+	m->health->changed(m->health->changed_arg);
+}
+
+void
+member_checked(struct probe *probe)
+{
+	struct member *m = (struct member *)((char *)probe - offsetof(struct member, probe));
+	struct health *h = m->health;
+	struct member *first = TAILQ_FIRST(&h->waiting);
+	uint64_t wait = health_wait(m->config->health.interval, prober_random(&h->prober));
+
+	h->running--;
+	loop_timer_arm(m->due, m->begun + wait);
+	if (first) {
+		TAILQ_REMOVE(&h->waiting, first, waiting);
+		first->waits = false;
+		loop_timer_arm(first->due, loop_now());
+	}
+	member_result(m);
+}
+
+/* ---- configurations ---- */
+
+int
+health_prepare(struct health *h, const struct config *config)
+{
+	size_t i, j;
+
+	for (i = 0; i < config->n_pools; i++) {
+		const struct pool_config *pool = &config->pools[i];
+
+		for (j = 0; j < pool->n_backends; j++) {
+			const struct backend_config *b = &pool->backends[j];
+
+			if (!member_get(h, pool->name, &b->address, b->port))
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* True if both ask the same of a backend. */
+static bool
+same_check(const struct health_config *a, const struct health_config *b)
+{
+	return a->check == b->check && a->port == b->port && same_text(a->path, b->path) &&
+	       same_text(a->host, b->host) && a->expect_low == b->expect_low &&
+	       a->expect_high == b->expect_high && a->interval == b->interval &&
+	       a->timeout == b->timeout && addr_equal(&a->source, &b->source) &&
+	       a->verify == b->verify && same_text(a->ca, b->ca) && same_text(a->body, b->body) &&
+	       same_text(a->payload, b->payload) && same_text(a->answer, b->answer);
+}
+
+/* The first check of those that begin together comes anywhere in their interval. */
+static void
+member_begin(struct member *m, const struct health_config *config)
+{
+	uint64_t offset = prober_random(&m->health->prober) % config->interval;
+
+	m->state.streak = 0;
+	m->begun = loop_now();
+	loop_timer_arm(m->due, m->begun + offset);
+}
+
+static void
+member_configure(struct member *m, const struct pool_config *pool,
+		 const struct backend_config *backend)
+{
+	const struct health_config *now = &pool->health;
+	bool runs = m->config && m->config->health.check != HEALTH_NONE;
+	bool same = runs && same_check(&m->config->health, now);
+
+	if (runs && !same)
+		member_stop(m);
+	m->config = pool;
+	m->keep = true;
+	m->probe.config = now;
+	m->probe.port = now->port ? now->port : m->port;
+	if (order_given(&m->order) && !order_holds(&m->order, backend))
+		m->order = (struct order){ 0 };
+	if (now->check == HEALTH_NONE)
+		m->state = (struct health_state){ 0 };
+	else if (!same)
+		member_begin(m, now);
+}
+
+static void
+forget(struct member *m)
+{
+	m->keep = false;
+}
+
+static bool
+is_gone(const struct member *m)
+{
+	return !m->keep;
+}
+
+void
+health_configure(struct health *h, const struct config *config)
+{
+	size_t i, j;
+
+	members_each(h, forget);
+	for (i = 0; i < config->n_pools; i++) {
+		const struct pool_config *pool = &config->pools[i];
+
+		for (j = 0; j < pool->n_backends; j++) {
+			const struct backend_config *b = &pool->backends[j];
+			struct member *m = member_find(h, pool->name, &b->address, b->port);
+
+			if (m)
+				member_configure(m, pool, b);
+		}
+	}
+	members_sweep(h, is_gone);
+	h->config = config;
+}
+
+/* ---- the operator ---- */
+
+int
+health_order(struct health *h, const struct pool_config *pool, const struct backend_config *backend,
+	     enum health_order order, uint32_t weight)
+{
+	struct member *m = member_find(h, pool->name, &backend->address, backend->port);
+
+	if (!m)
+		return -ENOENT;
+	switch (order) {
+	case HEALTH_ORDER_ENABLE:
+		if (m->order.disabled)
+			m->back_at = loop_now();
+		m->order.drain = m->order.disabled = false;
+		break;
+	case HEALTH_ORDER_DRAIN:
+		m->order.drain = true;
+		m->order.disabled = false;
+		break;
+	case HEALTH_ORDER_DISABLE:
+		m->order.disabled = true;
+		break;
+	case HEALTH_ORDER_WEIGHT:
+		m->order.weighted = weight != backend->weight;
+		m->order.weight = weight;
+		break;
+	}
+	m->order.made_for = backend->weight;
+	h->changed(h->changed_arg);
+	return 0;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a probe, and the simplest kind: can a TCP connection be made? */
+#include "cp/health/probe.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/units.h"
+
+void
+prober_init(struct prober *prober, struct loop *loop)
+{
+	*prober = (struct prober){ .loop = loop };
+	if (getrandom(&prober->random, sizeof(prober->random), GRND_NONBLOCK) < 0 ||
+	    !prober->random)
+		prober->random = loop_now() | 1;
+}
+
+void
+prober_end(struct prober *prober)
+{
+	probe_http_end(prober);
+}
+
+uint64_t
+prober_random(struct prober *prober)
+{
+	uint64_t x = prober->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	prober->random = x;
+	return x * 0x2545f4914f6cdd1dull >> 16;
+}
+
+/* ---- the end ---- */
+
+static void
+release(struct probe *probe)
+{
+	probe->running = false;
+	loop_timer_disarm(probe->timer);
+	if (probe->fd >= 0) {
+		loop_fd_remove(probe->prober->loop, probe->fd);
+		close(probe->fd);
+		probe->fd = -1;
+	}
+	if (probe->http)
+		probe_http_cancel(probe);
+}
+
+void
+probe_end(struct probe *probe, enum health_cause cause, const char *detail, ...)
+{
+	va_list args;
+
+	probe->latency = loop_now() - probe->started;
+	probe->cause = cause;
+	probe->detail[0] = '\0';
+	if (detail) {
+		va_start(args, detail);
+		vsnprintf(probe->detail, sizeof(probe->detail), detail, args);
+		va_end(args);
+	}
+	release(probe);
+	probe->done(probe);
+}
+
+enum health_cause
+probe_cause_of(int error)
+{
+	switch (error) {
+	case 0:
+		return HEALTH_CAUSE_NONE;
+	case ECONNREFUSED:
+		return HEALTH_CAUSE_REFUSED;
+	case ETIMEDOUT:
+		return HEALTH_CAUSE_TIMEOUT;
+	case ECONNRESET:
+	case EPIPE:
+		return HEALTH_CAUSE_CLOSED;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EADDRNOTAVAIL:
+	case EADDRINUSE:
+	case EPERM:
+	case EACCES:
+	case EAFNOSUPPORT:
+	case EPROTONOSUPPORT:
+		return HEALTH_CAUSE_LOCAL;
+	default:
+		return HEALTH_CAUSE_UNREACHABLE;
+	}
+}
+
+void
+probe_end_errno(struct probe *probe, int error)
+{
+	enum health_cause cause = probe_cause_of(error);
+
+	if (cause == HEALTH_CAUSE_NONE)
+		probe_end(probe, cause, NULL);
+	else
+		probe_end(probe, cause, "%s", strerror(error));
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct probe *probe = arg;
+	char text[UNITS_STRLEN];
+
+	probe_end(probe, HEALTH_CAUSE_TIMEOUT, "no answer within %s",
+		  duration_format(probe->config->timeout, text));
+}
+
+/* ---- the beginning ---- */
+
+static socklen_t
+to_sockaddr(const struct addr *addr, uint16_t port, struct sockaddr_storage *out)
+{
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
+
+	memset(out, 0, sizeof(*out));
+	if (addr_is_v4(addr)) {
+		in4->sin_family = AF_INET;
+		in4->sin_port = htons(port);
+		in4->sin_addr.s_addr = addr->w[3];
+		return sizeof(*in4);
+	}
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, addr->b, 16);
+	return sizeof(*in6);
+}
+
+/* 0, or the error number of what went wrong; EINPROGRESS is none. */
+static int
+bind_and_connect(struct probe *probe, int fd, uint16_t port)
+{
+	static const struct addr unset;
+	const struct addr *source = &probe->config->source;
+	struct sockaddr_storage at;
+	socklen_t len;
+
+	if (!addr_equal(source, &unset) && addr_is_v4(source) == addr_is_v4(&probe->addr)) {
+		len = to_sockaddr(source, 0, &at);
+		if (bind(fd, (struct sockaddr *)&at, len) < 0)
+			return errno;
+	}
+	len = to_sockaddr(&probe->addr, port, &at);
+	if (connect(fd, (struct sockaddr *)&at, len) < 0 && errno != EINPROGRESS)
+		return errno;
+	return 0;
+}
+
+bool
+probe_socket(struct probe *probe, int type, int protocol, uint32_t events, loop_fd_fn *fn)
+{
+	static const struct linger reset = { .l_onoff = 1 };
+	int family = addr_is_v4(&probe->addr) ? AF_INET : AF_INET6;
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	int error = fd < 0 ? errno : 0;
+
+	/* Thousands of checks a second must not leave connections that wait for their end. */
+	if (!error && type == SOCK_STREAM &&
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0)
+		error = errno;
+	/* A raw socket's port is its protocol, or nothing. */
+	if (!error)
+		error = bind_and_connect(probe, fd, type == SOCK_RAW ? 0 : probe->port);
+	if (!error)
+		error = -loop_fd_add(probe->prober->loop, fd, events, fn, probe);
+	if (!error) {
+		probe->fd = fd;
+		return true;
+	}
+	if (fd >= 0)
+		close(fd);
+	probe_end_errno(probe, error);
+	return false;
+}
+
+static void
+on_tcp(int fd, uint32_t events, void *arg)
+{
+	struct probe *probe = arg;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	(void)events;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	probe_end_errno(probe, error);
+}
+
+int
+probe_init(struct probe *probe, struct prober *prober)
+{
+	probe->prober = prober;
+	probe->fd = -1;
+	probe->timer = loop_timer_create(prober->loop, on_timeout, probe);
+	return probe->timer ? 0 : -ENOMEM;
+}
+
+void
+probe_free(struct probe *probe)
+{
+	probe_cancel(probe);
+	loop_timer_free(probe->timer);
+	probe->timer = NULL;
+}
+
+void
+probe_start(struct probe *probe)
+{
+	probe->running = true;
+	probe->started = loop_now();
+	loop_timer_arm(probe->timer, probe->started + probe->config->timeout);
+	switch (probe->config->check) {
+	case HEALTH_TCP:
+		(void)probe_socket(probe, SOCK_STREAM, 0, EPOLLOUT, on_tcp);
+		break;
+	case HEALTH_UDP:
+		probe_udp_start(probe);
+		break;
+	case HEALTH_ICMP:
+		probe_icmp_start(probe);
+		break;
+	case HEALTH_HTTP:
+	case HEALTH_HTTPS:
+		probe_http_start(probe);
+		break;
+	case HEALTH_NONE:
+		probe_end(probe, HEALTH_CAUSE_NONE, NULL);
+		break;
+	}
+}
+
+void
+probe_cancel(struct probe *probe)
+{
+	if (probe->running)
+		release(probe);
+}
