@@ -22,6 +22,7 @@
 #include "dp/l4/connection.h"
 #include "dp/l4/explain.h"
 #include "dp/l4/fragment.h"
+#include "dp/l4/heaviest.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
 #include "dp/l4/waiting.h"
@@ -123,6 +124,7 @@ forward(struct worker *w, struct burst *b)
 	stage_track(w, b);
 	/* 6. which backend? */
 	stage_balance(w, b);
+	stage_heaviest(w, b);
 	/* 7. make it what leaves */
 	stage_rewrite(w, b);
 	/* 8. hand it to the port */
@@ -263,6 +265,7 @@ pipeline_iterate(struct worker *w)
 	fragments_expire(w);
 	connections_answer(w, &w->query);
 	explain_answer(w);
+	heaviest_iterate(w);
 	work += worker_flush(w);
 	return work != 0;
 }

@@ -11,6 +11,7 @@
 
 #include "dp/l4/connection.h"
 #include "dp/l4/fragment.h"
+#include "dp/l4/heaviest.h"
 #include "dp/l4/waiting.h"
 #include "dp/pipeline.h"
 
@@ -62,8 +63,9 @@ allocate(struct worker *w, int socket)
 	w->connections = connections_create(w->dataplane->connections, w->index, socket);
 	w->fragments = fragment_table_create(FRAGMENT_ENTRIES, socket);
 	w->waiting = waiting_create(socket);
-	return w->waiting && w->inbox && w->from_host && w->service_stats && w->service_drops &&
-	       w->backend_stats && w->connections && w->fragments;
+	w->heaviest = heaviest_create(w->dataplane->connections, w->now, socket);
+	return w->heaviest && w->waiting && w->inbox && w->from_host && w->service_stats &&
+	       w->service_drops && w->backend_stats && w->connections && w->fragments;
 }
 
 int
@@ -105,6 +107,7 @@ worker_destroy(struct worker *w)
 		return;
 	ring_destroy(w->inbox);
 	ring_destroy(w->from_host);
+	heaviest_destroy(w->heaviest);
 	waiting_destroy(w->waiting);
 	fragment_table_destroy(w->fragments);
 	connections_destroy(w->connections);

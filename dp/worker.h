@@ -25,6 +25,7 @@
 
 struct connections;    /* dp/l4/connection.c */
 struct fragment_table; /* dp/l4/fragment.c */
+struct heaviest;       /* dp/l4/heaviest.c */
 struct waiting;        /* dp/l4/waiting.c */
 
 /* What all workers share; fixed when they start. */
@@ -76,6 +77,7 @@ struct worker {
 	struct connections *connections;
 	struct fragment_table *fragments;
 	struct waiting *waiting;
+	struct heaviest *heaviest;
 	uint64_t icmp_next[ICMP_KINDS];          /* GCRA states of ICMP answers */
 	uint64_t resolve_next;                   /* GCRA state of requests for neighbours */
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;

@@ -25,6 +25,7 @@
 #include "bench/common/traffic.h"
 #include "bench/common/world.h"
 #include "dp/l4/connection.h"
+#include "dp/l4/heaviest.h"
 #include "dp/l4/stages.h"
 #include "dp/pipeline.h"
 #include "dp/transmit.h"
@@ -73,12 +74,13 @@ enum {
 	STAGE_STEER,
 	STAGE_TRACK,
 	STAGE_BALANCE,
+	STAGE_HEAVIEST,
 	STAGE_REWRITE,
 	STAGE_TX,
 	STAGES,
 };
-static const char *const stage_names[STAGES] = { "parse", "classify", "echo",    "steer",
-						 "track", "balance",  "rewrite", "tx" };
+static const char *const stage_names[STAGES] = { "parse",   "classify", "echo",    "steer", "track",
+						 "balance", "heaviest", "rewrite", "tx" };
 
 struct measured {
 	struct samples whole, stages[STAGES];
@@ -320,6 +322,8 @@ staged(struct run *r, uint64_t cycles[STAGES])
 	stage_track(w, b);
 	at[STAGE_BALANCE] = rte_rdtsc();
 	stage_balance(w, b);
+	at[STAGE_HEAVIEST] = rte_rdtsc();
+	stage_heaviest(w, b);
 	at[STAGE_REWRITE] = rte_rdtsc();
 	stage_rewrite(w, b);
 	at[STAGE_TX] = rte_rdtsc();

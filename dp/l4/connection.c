@@ -20,6 +20,7 @@
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
+#include "dp/l4/heaviest.h"
 #include "lib/siphash.h"
 #include "lib/wheel.h"
 
@@ -379,6 +380,7 @@ count_opened(struct worker *w, const struct connection *connection)
 		w->stats.connections_v6++;
 	w->service_stats[connection->service].connections_total++;
 	w->backend_stats[connection->backend].connections_total++;
+	heaviest_connection(w, &connection->forward.src, 1);
 }
 
 static void
@@ -391,6 +393,7 @@ count_closed(struct worker *w, const struct connection *connection)
 		w->stats.connections_v6--;
 	w->service_stats[connection->service].connections_ended++;
 	w->backend_stats[connection->backend].connections_ended++;
+	heaviest_connection(w, &connection->forward.src, -1);
 }
 
 uint32_t

@@ -17,6 +17,7 @@
 #include <rte_mbuf.h>
 
 #include "dp/l4/connection.h"
+#include "dp/l4/heaviest.h"
 #include "dp/l4/segments.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
@@ -137,9 +138,11 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	worker.snapshot = &snapshot;
 	worker.dataplane = &dataplane;
 	worker.connections = connections_create(64, 0, SOCKET_ID_ANY);
+	worker.heaviest = heaviest_create(64, 0, SOCKET_ID_ANY);
 	worker.service_drops = calloc(1, sizeof(*worker.service_drops));
 	worker.service_stats = calloc(1, sizeof(*worker.service_stats));
-	assert(worker.connections && worker.service_drops && worker.service_stats);
+	assert(worker.connections && worker.heaviest && worker.service_drops &&
+	       worker.service_stats);
 	return 0;
 }
 

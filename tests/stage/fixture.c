@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include "dp/l4/heaviest.h"
 #include "lib/maglev.h"
 
 #define MBUFS 4095
@@ -66,6 +67,8 @@ worker_by_hand(struct fixture *f)
 	w->service_stats = map(sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	w->service_drops = map(sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	w->backend_stats = map(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
+	w->heaviest = heaviest_create(0, w->now, SOCKET_ID_ANY);
+	need(w->heaviest != NULL, "no memory");
 	return w;
 }
 
@@ -129,6 +132,7 @@ fixture_destroy(struct fixture *f)
 	lpm_free(f->destination_lpm);
 	lpm_free(f->nat_backends);
 	lpm_free(f->routes);
+	heaviest_destroy(w->heaviest);
 	munmap(w->service_stats, sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	munmap(w->service_drops, sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	munmap(w->backend_stats, sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);

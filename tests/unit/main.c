@@ -7,13 +7,26 @@
 
 #include "tests/unit/suites.h"
 
+/* clang-format off: one a line */
 static int (*const registers[])(void) = {
-	test_compile_register, test_ndp_register,      test_config_register,
-	test_addr_register,    test_checksum_register, test_lpm_register,
-	test_maglev_register,  test_siphash_register,  test_toeplitz_register,
-	test_units_register,   test_loop_register,     test_table_register,
-	test_wheel_register,   test_log_register,      test_flow_table_register,
+	test_addr_register,
+	test_checksum_register,
+	test_compile_register,
+	test_config_register,
+	test_flow_table_register,
+	test_heavy_register,
+	test_log_register,
+	test_loop_register,
+	test_lpm_register,
+	test_maglev_register,
+	test_ndp_register,
+	test_siphash_register,
+	test_table_register,
+	test_toeplitz_register,
+	test_units_register,
+	test_wheel_register,
 };
+/* clang-format on */
 
 /* One line for each place and test that failed; a loop fails at one place very often. */
 static void
