@@ -109,8 +109,9 @@ struct packet {
 	uint8_t out_port;    /* index in dataplane.ports if VERDICT_TRANSMIT */
 	uint8_t frag_resolved; /* stage fragment has done its work on this packet */
 	uint16_t mtu;          /* for "too big" answers: what the sender may send, set by rewrite */
-	uint32_t client; /* the client's entry in the client table, set by stage limit where its
-			    service limits clients; INDEX_NONE else */
+	uint32_t client;  /* the client's entry in the client table, set by stage limit where its
+			     service limits clients; INDEX_NONE else */
+	uint32_t capture; /* position of its record, see dp/capture.h; 0: none */
 	struct tuple tuple;
 };
 static_assert(sizeof(struct packet) <= 128, "struct packet stays within two cache lines");

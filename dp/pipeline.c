@@ -19,6 +19,7 @@
 #include <rte_ethdev.h>
 #include <rte_ring.h>
 
+#include "dp/capture.h"
 #include "dp/l4/connection.h"
 #include "dp/l4/explain.h"
 #include "dp/l4/fragment.h"
@@ -31,7 +32,10 @@
 static void
 drop(struct worker *w, struct packet *p)
 {
-	if (p->reason == DROP_NEIGHBOUR_UNRESOLVED && waiting_hold(w, p))
+	bool waits = p->reason == DROP_NEIGHBOUR_UNRESOLVED && waiting_hold(w, p);
+
+	capture_drop(w, p, waits);
+	if (waits)
 		return;
 	worker_count_drop(w, p->service, (enum drop_reason)p->reason);
 	rte_pktmbuf_free(p->mbuf);
@@ -51,6 +55,7 @@ to_host(struct worker *w, struct packet *p)
 	const struct port *port = &w->dataplane->ports[p->in_port];
 
 	if (tunnel_error_translate(w, p)) {
+		capture_out(w, p);
 		worker_transmit(w, p->out_port, p->mbuf);
 		return;
 	}
@@ -86,6 +91,7 @@ dispatch(struct worker *w, struct burst *b)
 	uint16_t kept = 0;
 	uint16_t i;
 
+	capture_before_dispatch(w, b);
 	for (i = 0; i < b->count; i++) {
 		struct packet *p = &b->packets[i];
 
@@ -122,6 +128,7 @@ forward(struct worker *w, struct burst *b)
 		return;
 	/* 5. whose connection is it? */
 	stage_track(w, b);
+	capture_before_balance(w, b);
 	/* 6. which backend? */
 	stage_balance(w, b);
 	stage_heaviest(w, b);
@@ -170,6 +177,7 @@ pipeline_received(struct worker *w, struct burst *b)
 	stage_parse(w, b);
 	/* 2. whose is it? */
 	stage_classify(w, b);
+	capture_before_echo(w, b);
 	stage_echo(w, b);
 	/* 3. which worker owns the client? */
 	stage_steer(w, b);
@@ -244,6 +252,7 @@ receive_from_host(struct worker *w)
 		uint8_t port = (uint8_t)mbufs[i]->port;
 
 		w->stats.ports[port].from_host++;
+		capture_frame(w, port, mbufs[i], CAPTURE_OUT_FROM_HOST);
 		worker_transmit(w, port, mbufs[i]);
 	}
 	return count;
@@ -267,5 +276,6 @@ pipeline_iterate(struct worker *w)
 	explain_answer(w);
 	heaviest_iterate(w);
 	work += worker_flush(w);
+	capture_end(w);
 	return work != 0;
 }

@@ -3,16 +3,19 @@
 
 #include <rte_ethdev.h>
 
+#include "dp/capture.h"
+
 /* A port that is full for a moment (a kernel socket below, a peer that is slow to poll) gets this
  * many tries. */
 #define TRANSMIT_TRIES 4
 
 static void
-drop_unsent(struct worker *w, struct rte_mbuf **mbufs, uint16_t count)
+drop_unsent(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t count)
 {
 	uint16_t i;
 
 	for (i = 0; i < count; i++) {
+		capture_frame(w, port, mbufs[i], CAPTURE_OUT_UNSENT);
 		worker_count_drop(w, INDEX_NONE, DROP_TRANSMIT_FULL);
 		rte_pktmbuf_free(mbufs[i]);
 	}
@@ -38,7 +41,7 @@ send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 	stats->tx_packets += sent;
 	stats->tx_bytes += bytes;
 	w->stats.packets_out += sent;
-	drop_unsent(w, mbufs + sent, count - sent);
+	drop_unsent(w, port, mbufs + sent, count - sent);
 }
 
 void
@@ -54,7 +57,7 @@ worker_flush_port(struct worker *w, uint32_t port)
 		send_frames(w, port, q->mbufs, q->count);
 	} else {
 		taken = rte_ring_mp_enqueue_burst(p->tx_shared, (void **)q->mbufs, q->count, NULL);
-		drop_unsent(w, q->mbufs + taken, (uint16_t)(q->count - taken));
+		drop_unsent(w, (uint8_t)port, q->mbufs + taken, (uint16_t)(q->count - taken));
 	}
 	q->count = 0;
 }

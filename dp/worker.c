@@ -148,6 +148,7 @@ worker_run(void *arg)
 		bool busy;
 
 		w->snapshot = atomic_load_explicit(&dp->published, memory_order_acquire);
+		w->capture = atomic_load_explicit(&dp->capture, memory_order_acquire);
 		w->now = dp_clock_ns(&dp->clock, before);
 		busy = pipeline_iterate(w);
 		rte_rcu_qsbr_quiescent(dp->rcu, w->index);

@@ -23,6 +23,7 @@
 #include "dp/snapshot.h"
 #include "dp/stats.h"
 
+struct capture;        /* dp/capture.h */
 struct connections;    /* dp/l4/connection.c */
 struct fragment_table; /* dp/l4/fragment.c */
 struct heaviest;       /* dp/l4/heaviest.c */
@@ -42,6 +43,7 @@ struct dataplane {
 	atomic_bool stop;     /* control writes, workers read */
 	/* control writes, workers load once per iteration */
 	_Atomic(const struct snapshot *) published;
+	_Atomic(struct capture *) capture; /* NULL: none runs */
 };
 
 #define HASH_WRONG  UINT16_MAX
@@ -73,6 +75,7 @@ struct worker {
 
 	/* this worker only */
 	const struct snapshot *snapshot; /* loaded once per iteration */
+	struct capture *capture;         /* loaded once per iteration; NULL: none runs */
 	uint64_t now;                    /* ns, read once per iteration; monotonic */
 	struct connections *connections;
 	struct fragment_table *fragments;

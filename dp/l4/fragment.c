@@ -24,6 +24,7 @@
 #include <rte_malloc.h>
 #include <rte_random.h>
 
+#include "dp/capture.h"
 #include "dp/l4/classify.h"
 #include "dp/l4/stages.h"
 #include "lib/siphash.h"
@@ -351,6 +352,17 @@ resolve(struct worker *w, const struct datagram *d, struct packet *p)
 }
 
 static void
+drop_held(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
+{
+	struct packet *p = packet_of_mbuf(m);
+
+	packet_drop(p, reason);
+	capture_drop(w, p, false);
+	worker_count_drop(w, INDEX_NONE, reason);
+	rte_pktmbuf_free(m);
+}
+
+static void
 release(struct worker *w, struct datagram *d, struct burst *released)
 {
 	struct rte_mbuf *m;
@@ -359,8 +371,7 @@ release(struct worker *w, struct datagram *d, struct burst *released)
 		struct packet *p;
 
 		if (released->count == BURST_MAX) {
-			worker_count_drop(w, INDEX_NONE, DROP_FRAGMENT_TABLE_FULL);
-			rte_pktmbuf_free(m);
+			drop_held(w, m, DROP_FRAGMENT_TABLE_FULL);
 			continue;
 		}
 		p = &released->packets[released->count++];
@@ -464,10 +475,8 @@ fragments_expire(struct worker *w)
 
 		if (d->deadline > w->now)
 			return;
-		while ((m = unhold(t, d)) != NULL) {
-			worker_count_drop(w, INDEX_NONE, DROP_FRAGMENT_NO_FIRST);
-			rte_pktmbuf_free(m);
-		}
+		while ((m = unhold(t, d)) != NULL)
+			drop_held(w, m, DROP_FRAGMENT_NO_FIRST);
 		end_waiting(t, d);
 		forget(t, d);
 		w->stats.fragments_held = t->held;

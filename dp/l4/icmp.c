@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 
+#include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/connection.h"
 #include "dp/l4/nexthop.h"
@@ -138,6 +139,8 @@ answer(struct worker *w, struct packet *p, struct icmp_error *e, enum drop_reaso
 		packet_drop(p, reason);
 		return;
 	}
+	p->reason = (uint8_t)reason;
+	capture_drop(w, p, false);
 	e->dst = p->tuple.src;
 	e->quote = p->l3;
 	e->quote_len = p->ip_len;

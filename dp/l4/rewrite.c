@@ -5,6 +5,7 @@
  */
 #include "dp/l4/rewrite.h"
 
+#include "dp/capture.h"
 #include "dp/l4/icmp.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/split.h"
@@ -100,6 +101,7 @@ rewrite_pieces(struct worker *w, struct packet *p, const struct way *way, uint16
 		if (split_done(&split))
 			break;
 		if (piece.verdict == VERDICT_TRANSMIT) {
+			capture_out(w, &piece);
 			worker_transmit(w, piece.out_port, piece.mbuf);
 		} else {
 			worker_count_drop(w, piece.service, (enum drop_reason)piece.reason);
