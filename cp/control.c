@@ -8,15 +8,16 @@
 #include "cp/control.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cp/admin/admin.h"
+#include "cp/config/message.h"
 #include "cp/device/ports.h"
 #include "cp/health/health.h"
 #include "cp/log.h"
 #include "cp/publish.h"
+#include "cp/state/generations.h"
 
 /* Changes of the network wait this long for more of them. */
 #define REFRESH_DELAY 10000000ULL
@@ -26,27 +27,6 @@
 #define HEAL_AGAIN 5000000000ULL
 /* How often workers' requests for Ethernet addresses are read. */
 #define RESOLVE_DELAY 5000000ULL
-
-static void
-add_error(struct config_messages *messages, const char *format, ...)
-{
-	struct config_message *list =
-	    realloc(messages->list, (messages->count + 1) * sizeof(*list));
-	char *text = NULL;
-	va_list args;
-
-	if (!list)
-		return;
-	messages->list = list;
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	va_end(args);
-	if (!text)
-		return;
-	list[messages->count++] = (struct config_message){ .text = text };
-	messages->errors++;
-}
 
 /* Compile `config` as of now. */
 static const struct snapshot *
@@ -233,6 +213,9 @@ control_stop(struct control *c)
 struct candidate {
 	struct config *config;
 	char *text, *name;
+	char *changes; /* from the running one */
+	uint64_t number;
+	enum generation_how how;
 };
 
 static void
@@ -241,6 +224,17 @@ candidate_free(struct candidate *n)
 	config_free(n->config);
 	free(n->text);
 	free(n->name);
+	free(n->changes);
+}
+
+static void
+log_published(const struct control *c, enum generation_how how)
+{
+	char generation[24];
+
+	snprintf(generation, sizeof(generation), "%lu", (unsigned long)c->generation);
+	log_event(LOG_LEVEL_INFO, "generation-published", "#generation", generation, "name",
+		  c->config_name, "how", generation_how_name(how), NULL);
 }
 
 /* Make n the running configuration; takes it over on success only. On failure *error says why. */
@@ -248,7 +242,6 @@ static int
 take_over(struct control *c, const struct candidate *n, const char **error)
 {
 	const struct snapshot *s = NULL;
-	char generation[24];
 	int rc = tell_linux(c, n->config, error);
 
 	if (rc == 0) {
@@ -256,7 +249,7 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 		rc = health_prepare(c->health, n->config);
 	}
 	if (rc == 0) {
-		s = compile_now(c, n->config, c->generation + 1, error);
+		s = compile_now(c, n->config, n->number, error);
 		rc = s ? publish_snapshot(c, s) : -ENOMEM;
 	}
 	if (rc < 0) {
@@ -266,16 +259,15 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 		return rc;
 	}
 	health_configure(c->health, n->config);
-	candidate_free(&(struct candidate){ c->config, c->config_text, c->config_name });
+	candidate_free(&(struct candidate){
+	    .config = c->config, .text = c->config_text, .name = c->config_name });
 	c->config = n->config;
 	c->config_text = n->text;
 	c->config_name = n->name;
-	c->generation++;
+	c->generation = n->number;
 	c->applied_at = time(NULL);
 	log_configure(&c->config->log, c->config->instance);
-	snprintf(generation, sizeof(generation), "%lu", (unsigned long)c->generation);
-	log_event(LOG_LEVEL_INFO, "generation-published", "#generation", generation, "name",
-		  c->config_name, NULL);
+	log_published(c, n->how);
 	health_published(c->health);
 	admin_published(c->admin);
 	return 0;
@@ -292,38 +284,68 @@ examine(struct control *c, const struct control_request *request, struct config_
 	if (!config)
 		return NULL;
 	if (c->config && config_needs_restart(c->config, config, &why)) {
-		add_error(messages, "%s: %s cannot be changed while penstockd runs: restart it",
-			  request->name, why);
+		message_add(messages, request->name, 0, false,
+			    "%s cannot be changed while penstockd runs: restart it", why);
 		config_free(config);
 		return NULL;
 	}
-	if (request->diff)
-		config_diff(c->config, config, request->diff);
 	return config;
+}
+
+/* take_over, and the history has it. */
+static int
+publish_generation(struct control *c, const struct candidate *n,
+		   const struct control_request *request, struct config_messages *messages)
+{
+	const char *error = "not enough memory";
+	int kept = generations_publishing(c->generations, request, n->number, n->changes);
+	int rc = take_over(c, n, &error), late;
+
+	if (rc < 0) {
+		generations_failed(c->generations, request, n->number);
+		message_add(messages, request->name, 0, false, "%s", error);
+		return rc;
+	}
+	late = generations_published(c->generations, request, n->number, n->changes);
+	kept = kept < 0 ? kept : late;
+	if (kept < 0)
+		message_add(messages, request->name, 0, true,
+			    "generation %lu is not kept for a rollback or a restart: %s",
+			    (unsigned long)n->number, strerror(-kept));
+	return 0;
 }
 
 int
 control_apply(struct control *c, const struct control_request *request,
 	      struct config_messages *messages)
 {
-	struct candidate n = { .config = examine(c, request, messages) };
-	const char *error = "not enough memory";
+	struct candidate n = { .config = examine(c, request, messages), .how = request->how };
 	const char *back = NULL;
-	int rc = -ENOMEM;
+	int rc;
 
 	if (!n.config)
 		return -EINVAL;
-	if (request->dry_run) {
+	n.number =
+	    request->resume ? request->resume : history_next(generations_history(c->generations));
+	n.changes = generations_diff(c->config ? c->config : request->before, n.config);
+	if (n.changes && request->diff)
+		fputs(n.changes, request->diff);
+	if (n.changes && request->dry_run) {
 		candidate_free(&n);
 		return 0;
 	}
 	n.text = strndup(request->text, request->len);
 	n.name = strdup(request->name);
-	if (n.text && n.name)
-		rc = take_over(c, &n, &error);
-	if (rc == 0)
+	if (!n.changes || !n.text || !n.name) {
+		message_add(messages, request->name, 0, false, "not enough memory");
+		candidate_free(&n);
+		return -ENOMEM;
+	}
+	rc = publish_generation(c, &n, request, messages);
+	if (rc == 0) {
+		free(n.changes);
 		return 0;
-	add_error(messages, "%s: %s", request->name, error);
+	}
 	if (c->config && tell_linux(c, c->config, &back) < 0)
 		log_error("cannot go back to the running configuration: %s", back);
 	candidate_free(&n);

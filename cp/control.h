@@ -15,9 +15,11 @@
 #include "cp/loop.h"
 #include "cp/net/network.h"
 #include "cp/net/twin.h"
+#include "cp/state/generation.h"
 #include "dp/worker.h"
 
 struct admin;
+struct generations;
 struct health;
 struct publisher;
 struct store;
@@ -34,6 +36,7 @@ struct control {
 	struct admin *admin;
 	struct publisher *publisher;
 	struct store *store;              /* what outlives the process; NULL: it goes on without */
+	struct generations *generations;  /* the last ones; going back to them */
 	struct loop_timer *publish_timer; /* coalesces changes of the network; settles rows */
 	uint64_t publish_at;              /* when it fires; UINT64_MAX: not armed */
 	struct loop_timer *reclaim_timer; /* frees snapshots that no worker sees any more */
@@ -44,7 +47,7 @@ struct control {
 	struct config *config;           /* running */
 	char *config_text;               /* its text as it was read, NUL-terminated */
 	char *config_name;               /* what to call it: the file's name */
-	uint64_t generation;             /* counts applies; 1 is the first */
+	uint64_t generation;             /* its number; rises, also over restarts */
 	time_t applied_at;               /* wall clock */
 	uint64_t started_at;             /* loop_now */
 	const struct snapshot *snapshot; /* published last */
@@ -57,6 +60,12 @@ struct control_request {
 	size_t len;
 	bool dry_run; /* publish nothing */
 	FILE *diff;   /* if not NULL, the changes are written here, with dry_run or without */
+	enum generation_how how;
+	uint64_t from;    /* rollback, return: the generation that it is again */
+	uint64_t confirm; /* ns, if not 0: it goes back by itself unless it is confirmed in time */
+	/* At start: */
+	uint64_t resume;             /* not 0: it is this generation, which ran last */
+	const struct config *before; /* what to compare with; NULL: nothing */
 };
 
 /* Create what the control thread needs besides loop, dp and network, which are set. 0 or -ENOMEM.

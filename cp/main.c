@@ -26,6 +26,8 @@
 #include "cp/net/tap.h"
 #include "cp/options.h"
 #include "cp/service_manager.h"
+#include "cp/state/beginning.h"
+#include "cp/state/generations.h"
 #include "cp/state/store.h"
 
 #define RESOLVE_RING_SIZE 1024
@@ -39,6 +41,7 @@ struct penstockd {
 	int signals;
 	bool eal, launched;
 	const char *no_store; /* why control.store is NULL */
+	struct beginning beginning;
 };
 
 static void
@@ -56,7 +59,9 @@ reload(struct control *c)
 	struct config_messages messages = { 0 };
 	size_t len = 0;
 	char *text = config_load_text(c->config_file, &len, &messages);
-	struct control_request request = { .name = c->config_file, .text = text, .len = len };
+	struct control_request request = {
+		.name = c->config_file, .text = text, .len = len, .how = GENERATION_SIGHUP
+	};
 	int rc = text ? control_apply(c, &request, &messages) : -ENOENT;
 
 	print_messages(&messages);
@@ -179,16 +184,27 @@ start_control(struct penstockd *d, const struct config *config)
 	if (!c->twins)
 		return fail("cannot create the twins", error);
 	rc = control_start(c);
+	if (rc == 0)
+		rc = generations_start(c->generations, c);
 	return rc < 0 ? fail("cannot start", strerror(-rc)) : 0;
 }
 
 /* The first configuration goes the same way as every later one. */
 static int
-start_forwarding(struct penstockd *d, const char *text, size_t len)
+start_forwarding(struct penstockd *d)
 {
 	struct control *c = &d->control;
 	struct config_messages messages = { 0 };
-	struct control_request request = { .name = c->config_file, .text = text, .len = len };
+	const struct beginning *b = &d->beginning;
+	struct control_request request = {
+		.name = b->name,
+		.text = b->text,
+		.len = b->len,
+		.how = GENERATION_START,
+		.from = b->from,
+		.resume = b->resume,
+		.before = b->before,
+	};
 	int rc = control_apply(c, &request, &messages);
 	uint32_t i;
 
@@ -233,9 +249,24 @@ check_alone(const struct penstockd *d, const struct config *config)
 	return 0;
 }
 
+/* It does not run what its file says: every start says so. */
+static void
+warn_of_beginning(struct penstockd *d)
+{
+	struct beginning *b = &d->beginning;
+	char number[24];
+
+	print_messages(&b->messages);
+	snprintf(number, sizeof(number), "%lu", (unsigned long)b->from);
+	log_event(LOG_LEVEL_WARNING, "last-good-generation", "message", b->notice, "#generation",
+		  number, NULL);
+	generations_set_notice(d->control.generations, b->notice);
+	b->notice = NULL;
+}
+
 /* Start everything; what was started is ended by stop() in any case. */
 static int
-start(struct penstockd *d, const struct config *config, const char *text, size_t len)
+start(struct penstockd *d, const struct config *config)
 {
 	int rc = start_signals(d);
 
@@ -254,7 +285,9 @@ start(struct penstockd *d, const struct config *config, const char *text, size_t
 		return -1;
 	if (!d->control.store)
 		log_warning("nothing will be kept for the next start: %s", d->no_store);
-	return start_forwarding(d, text, len);
+	if (d->beginning.notice)
+		warn_of_beginning(d);
+	return start_forwarding(d);
 }
 
 static void
@@ -282,7 +315,6 @@ stop(struct penstockd *d)
 	}
 	if (c->loop)
 		loop_destroy(c->loop);
-	store_close(c->store);
 }
 
 static void
@@ -297,12 +329,12 @@ ready(struct penstockd *d)
 }
 
 static int
-run(struct penstockd *d, const struct config *config, const char *text, size_t len)
+run(struct penstockd *d)
 {
 	int rc;
 
-	log_configure(&config->log, config->instance);
-	rc = start(d, config, text, len);
+	log_configure(&d->beginning.config->log, d->beginning.config->instance);
+	rc = start(d, d->beginning.config);
 	if (rc == 0) {
 		ready(d);
 		loop_run(d->control.loop);
@@ -319,31 +351,31 @@ run(struct penstockd *d, const struct config *config, const char *text, size_t l
 static int
 begin(struct penstockd *d)
 {
-	struct config_messages messages = { 0 };
-	struct config *config = NULL;
-	size_t len = 0, i;
-	char *text = config_load_text(d->options.config_file, &len, &messages);
+	struct beginning *b = &d->beginning;
+	struct control *c = &d->control;
+	size_t i;
 	int rc = 1;
 
-	if (text)
-		config = config_parse(d->options.config_file, text, len, &messages);
-	for (i = 0; i < messages.count && !config; i++)
-		fprintf(stderr, "%s\n", messages.list[i].text);
-	config_messages_free(&messages);
-	if (config)
-		d->control.store = store_open(d->options.state_dir, &d->no_store);
-	if (config && !d->options.foreground) {
-		d->background = daemon_start();
-		if (d->background < 0) {
-			log_error("cannot go into the background: %s", strerror(-d->background));
-			config_free(config);
-			config = NULL;
-		}
+	c->store = store_open(d->options.state_dir, &d->no_store);
+	c->generations = generations_create(c->store, c->config_file);
+	if (!c->generations) {
+		store_close(c->store);
+		fail("cannot start", "not enough memory");
+		return 1;
 	}
-	if (config)
-		rc = run(d, config, text, len);
-	config_free(config);
-	free(text);
+	beginning_choose(b, c->generations, c->config_file);
+	for (i = 0; i < b->messages.count && !b->config; i++)
+		fprintf(stderr, "%s\n", b->messages.list[i].text);
+	if (b->config && !d->options.foreground) {
+		d->background = daemon_start();
+		if (d->background < 0)
+			log_error("cannot go into the background: %s", strerror(-d->background));
+	}
+	if (b->config && (d->options.foreground || d->background >= 0))
+		rc = run(d);
+	beginning_clear(b);
+	generations_destroy(c->generations);
+	store_close(c->store);
 	return rc;
 }
 

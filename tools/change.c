@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check, diff and apply: what is done with a configuration file. */
+/* check, diff, apply, confirm, rollback: what is done with configurations. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -87,9 +87,9 @@ failed:
 	return NULL;
 }
 
-/* The request, or NULL after saying why. */
+/* What apply asks, or NULL after saying why. */
 static json_t *
-apply_request(const char *name, bool dry_run)
+file_request(const char *name)
 {
 	json_t *request = NULL, *text, *name_text = json_string(name);
 	size_t len;
@@ -108,20 +108,24 @@ apply_request(const char *name, bool dry_run)
 		complain(EXIT_REFUSED, "the file's name is not UTF-8");
 		json_decref(text);
 	} else {
-		request = json_pack("{s:s, s:o, s:o, s:b}", "command", "apply", "name", name_text,
-				    "text", text, "dry_run", (int)dry_run);
+		request = json_pack("{s:s, s:o, s:o}", "command", "apply", "name", name_text,
+				    "text", text);
 	}
 	free(content);
 	return request;
 }
 
+/* Send a request (stolen; may be NULL after a complaint) with these options. */
 static json_t *
-ask_apply(const struct options *o, bool dry_run, int *code)
+ask(const struct options *o, json_t *request, bool dry_run, int *code)
 {
-	json_t *request = apply_request(o->argument, dry_run);
-
 	*code = EXIT_REFUSED;
-	return request ? client_ask(o->socket, request, false, code) : NULL;
+	if (!request)
+		return NULL;
+	json_object_set_new(request, "dry_run", json_boolean(dry_run));
+	if (o->confirm)
+		json_object_set_new(request, "confirm", json_string(o->confirm));
+	return client_ask(o->socket, request, false, code);
 }
 
 static void
@@ -153,7 +157,7 @@ int
 command_diff(const struct options *o)
 {
 	int code;
-	json_t *result = ask_apply(o, true, &code);
+	json_t *result = ask(o, file_request(o->argument), true, &code);
 
 	if (!result)
 		return code;
@@ -162,19 +166,68 @@ command_diff(const struct options *o)
 	return EXIT_DONE;
 }
 
-int
-command_apply(const struct options *o)
+/* Of apply and rollback; takes the result, which may be NULL. */
+static int
+print_published(const struct options *o, json_t *result, int code)
 {
-	int code;
-	json_t *result = ask_apply(o, o->dry_run, &code);
+	json_int_t generation = json_integer_value(json_object_get(result, "generation"));
 
 	if (!result)
 		return code;
 	print_messages(result);
 	print_diff(result);
 	if (!o->dry_run)
-		printf("generation %" JSON_INTEGER_FORMAT "\n",
-		       json_integer_value(json_object_get(result, "generation")));
+		printf("generation %" JSON_INTEGER_FORMAT "\n", generation);
+	if (!o->dry_run && o->confirm)
+		fprintf(stderr, "goes back by itself in %s unless you say: penstock confirm\n",
+			o->confirm);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+int
+command_apply(const struct options *o)
+{
+	int code;
+	json_t *result = ask(o, file_request(o->argument), o->dry_run, &code);
+
+	return print_published(o, result, code);
+}
+
+int
+command_rollback(const struct options *o)
+{
+	json_t *request = json_pack("{s:s}", "command", "rollback"), *result;
+	char *end = NULL;
+	long long number = 0;
+	int code;
+
+	if (o->argument) {
+		errno = 0;
+		number = strtoll(o->argument, &end, 10);
+		if (errno || end == o->argument || *end || number < 1) {
+			json_decref(request);
+			return complain(EXIT_USAGE, "\"%s\" is not a generation's number",
+					o->argument);
+		}
+		json_object_set_new(request, "generation", json_integer(number));
+	}
+	result = ask(o, request, o->dry_run, &code);
+	return print_published(o, result, code);
+}
+
+int
+command_confirm(const struct options *o)
+{
+	json_t *request = json_pack("{s:s}", "command", "confirm");
+	int code = EXIT_REFUSED;
+	json_t *result = request ? client_ask(o->socket, request, false, &code) : NULL;
+
+	if (!result)
+		return code;
+	print_messages(result);
+	printf("generation %" JSON_INTEGER_FORMAT " confirmed\n",
+	       json_integer_value(json_object_get(result, "generation")));
 	json_decref(result);
 	return EXIT_DONE;
 }

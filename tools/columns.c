@@ -111,6 +111,17 @@ static const struct column neighbour_columns[] = {
 	{ "STATE", "state", COLUMN_TEXT },         { 0 },
 };
 
+static const struct column history_columns[] = {
+	{ "GENERATION", "generation", COLUMN_NUMBER },
+	{ "TIME", "time", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "HOW", "how", COLUMN_TEXT },
+	{ "FROM", "from", COLUMN_NUMBER },
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "CHANGES", "summary", COLUMN_TEXT },
+	{ 0 },
+};
+
 static const struct object objects[] = {
 	{ "services", service_columns },
 	{ "pools", pool_columns },
@@ -121,6 +132,7 @@ static const struct object objects[] = {
 	{ "drops", drop_columns },
 	{ "neighbours", neighbour_columns },
 	{ "config", NULL },
+	{ "history", history_columns },
 };
 
 const struct object *

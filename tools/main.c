@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/units.h"
 #include "tools/penstock.h"
 
 enum option_id {
@@ -49,11 +50,13 @@ static const struct option_name {
 static const struct command {
 	const char *name;
 	int (*run)(const struct options *o);
-	const char *argument; /* what to call it; NULL: takes none */
+	const char *argument; /* what to call it, in [ ] if it can be left out; NULL: takes none */
 	unsigned int options; /* besides --socket */
 } commands[] = {
 	{ "check", command_check, "FILE", 0 },
-	{ "apply", command_apply, "FILE", BIT(DRY_RUN) },
+	{ "apply", command_apply, "FILE", BIT(DRY_RUN) | BIT(CONFIRM) },
+	{ "confirm", command_confirm, NULL, 0 },
+	{ "rollback", command_rollback, "[GENERATION]", BIT(DRY_RUN) | BIT(CONFIRM) },
 	{ "diff", command_diff, "FILE", 0 },
 	{ "show", command_show, "WHAT",
 	  BIT(JSON) | BIT(WATCH) | BIT(SERVICE) | BIT(LIMIT) | BIT(ALL) },
@@ -64,17 +67,23 @@ static const struct command {
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const char *const later_commands[] = {
-	"rollback", "confirm", "drain", "enable", "disable", "weight", "top", "capture",
+	"drain", "enable", "disable", "weight", "top", "capture",
 };
 
 static const char usage[] =
     "usage: penstock [--socket PATH] COMMAND\n"
     "\n"
     "  check FILE              is the file valid? needs no daemon\n"
-    "  apply FILE [--dry-run]  change to it, all or nothing; --dry-run only says what would "
-    "change\n"
+    "  apply FILE [--dry-run] [--confirm TIME]\n"
+    "                          change to it, all or nothing; --dry-run only says what would "
+    "change;\n"
+    "                          --confirm goes back by itself unless it is confirmed in time\n"
+    "  confirm                 keep what was applied with --confirm\n"
+    "  rollback [GENERATION] [--dry-run] [--confirm TIME]\n"
+    "                          back to an earlier configuration, as a new generation\n"
     "  diff FILE               what would change, object by object\n"
-    "  show services | pools | backends | interfaces | workers | neighbours | config\n"
+    "  show services | pools | backends | interfaces | workers | neighbours | config |\n"
+    "       history\n"
     "  show connections [--service NAME] [--limit N]\n"
     "  show drops [--service NAME] [--all]\n"
     "       all of show: [--json] [--watch]\n"
@@ -108,6 +117,17 @@ parse_number(const char *option, const char *text, long *number)
 	*number = strtol(text, &end, 10);
 	if (errno || end == text || *end || *number < 1)
 		return complain(EXIT_USAGE, "--%s: \"%s\" is not a number above 0", option, text);
+	return EXIT_DONE;
+}
+
+static int
+check_time(const char *text)
+{
+	uint64_t ns;
+
+	if (duration_parse(text, &ns) < 0)
+		return complain(EXIT_USAGE, "--confirm: \"%s\" is not a time, for example 60s",
+				text);
 	return EXIT_DONE;
 }
 
@@ -150,7 +170,8 @@ take_option(enum option_id option, const char *value, struct options *o)
 	case OPTION_HELP:
 		break;
 	case OPTION_CONFIRM:
-		return complain(EXIT_USAGE, "--confirm is not in this version");
+		o->confirm = value;
+		return check_time(value);
 	}
 	return EXIT_DONE;
 }
@@ -209,6 +230,17 @@ check_options(const struct command *command, unsigned int seen)
 	return EXIT_DONE;
 }
 
+static int
+check_arguments(const struct command *command, int n)
+{
+	if (!command->argument)
+		return n == 0 ? EXIT_DONE
+			      : complain(EXIT_USAGE, "%s takes no argument", command->name);
+	if (n == 1 || (n == 0 && command->argument[0] == '['))
+		return EXIT_DONE;
+	return complain(EXIT_USAGE, "%s takes one argument: %s", command->name, command->argument);
+}
+
 /* --service, --limit and --all mean something for some objects only. */
 static int
 check_show(const struct options *o)
@@ -256,10 +288,9 @@ run(int argc, char **argv)
 	code = check_options(command, seen);
 	if (code)
 		return code;
-	if (argc - optind != (command->argument ? 1 : 0))
-		return complain(EXIT_USAGE, "%s takes %s%s", command->name,
-				command->argument ? "one argument: " : "no argument",
-				command->argument ? command->argument : "");
+	code = check_arguments(command, argc - optind);
+	if (code)
+		return code;
 	o.argument = argv[optind];
 	if (command->run == command_show) {
 		code = check_show(&o);

@@ -25,8 +25,9 @@ struct options {
 	const char *argument; /* FILE, or what to show; NULL if the command takes none */
 	const char *service;  /* NULL: any; explain: its address and port */
 	const char *protocol, *client, *flags;
-	long limit;  /* 0: the daemon's default */
-	long length; /* 0: the smallest packet */
+	const char *confirm; /* a time; NULL: at once and for good */
+	long limit;          /* 0: the daemon's default */
+	long length;         /* 0: the smallest packet */
 	bool json, watch, dry_run, all;
 };
 
@@ -34,6 +35,8 @@ struct options {
 int command_check(const struct options *o);
 int command_apply(const struct options *o);
 int command_diff(const struct options *o);
+int command_confirm(const struct options *o);
+int command_rollback(const struct options *o);
 /* show.c */
 int command_show(const struct options *o);
 int command_version(const struct options *o);

@@ -27,7 +27,7 @@ on_interrupt(int signal)
 bool
 show_knows(const char *object, bool *later)
 {
-	*later = strcmp(object, "clients") == 0 || strcmp(object, "history") == 0;
+	*later = strcmp(object, "clients") == 0;
 	return object_find(object) != NULL;
 }
 
@@ -68,6 +68,9 @@ print_people(const struct options *o, json_t *result)
 			fprintf(stderr, "only the first %zu; --limit N shows more\n", limit);
 		return;
 	}
+	text = json_string_value(json_object_get(result, "notice"));
+	if (text)
+		fprintf(stderr, "penstock: %s\n", text);
 	text = json_string_value(json_object_get(result, "text"));
 	fputs(text ? text : "", stdout);
 	if (text && *text && text[strlen(text) - 1] != '\n')

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/admin/change.h"
 #include "cp/admin/counters.h"
 #include "cp/admin/explain.h"
 #include "cp/admin/show.h"
@@ -14,7 +15,6 @@
 /* A request is a flat object with a handful of members: more structure than this is refused before
  * a tree is built from it. */
 #define STRUCTURE_MAX 64
-#define NAME_MAX_LEN  4096
 
 struct commands {
 	struct control *control;
@@ -94,90 +94,34 @@ command_cancel(struct commands *c, void *arg)
 	explains_cancel(c->explains, arg);
 }
 
-/* ---- apply ---- */
+/* ---- changes of the configuration ---- */
 
-static json_t *
-message_texts(const struct config_messages *messages)
+static void
+run_change(struct command *cmd, change_fn *run)
 {
-	json_t *list = json_array();
-	size_t i;
+	struct change change = { .control = cmd->commands->control, .request = cmd->request };
 
-	for (i = 0; i < messages->count; i++)
-		show_append(&list, show_text(messages->list[i].text));
-	return list;
-}
-
-static bool
-printable(const char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-/* True if the request is complete; else cmd->error says what is missing. */
-static bool
-apply_request(struct command *cmd, struct control_request *request)
-{
-	json_t *name = json_object_get(cmd->request, "name");
-	json_t *text = json_object_get(cmd->request, "text");
-	json_t *dry_run = json_object_get(cmd->request, "dry_run");
-
-	*request = (struct control_request){ .name = "configuration" };
-	if (!json_is_string(text)) {
-		snprintf(cmd->error, sizeof(cmd->error), "text: must be the configuration's text");
-		return false;
-	}
-	if (name) {
-		request->name = json_string_value(name);
-		if (!request->name || !*request->name || !printable(request->name) ||
-		    json_string_length(name) > NAME_MAX_LEN) {
-			snprintf(cmd->error, sizeof(cmd->error), "name: must be a file's name");
-			return false;
-		}
-	}
-	if (dry_run && !json_is_boolean(dry_run)) {
-		snprintf(cmd->error, sizeof(cmd->error), "dry_run: must be true or false");
-		return false;
-	}
-	request->text = json_string_value(text);
-	request->len = json_string_length(text);
-	request->dry_run = json_is_true(dry_run);
-	return true;
+	cmd->result = run(&change);
+	cmd->messages = change.messages;
+	memcpy(cmd->error, change.error, sizeof(change.error));
 }
 
 static void
 command_apply(struct command *cmd)
 {
-	struct control *control = cmd->commands->control;
-	struct config_messages messages = { 0 };
-	struct control_request request;
-	char *diff = NULL;
-	size_t diff_len = 0;
-	int ret;
+	run_change(cmd, change_apply);
+}
 
-	if (!apply_request(cmd, &request))
-		return;
-	request.diff = open_memstream(&diff, &diff_len);
-	if (!request.diff)
-		return;
-	ret = control_apply(control, &request, &messages);
-	if (fclose(request.diff) != 0 && ret == 0)
-		snprintf(cmd->error, sizeof(cmd->error), "applied, but no memory for the diff");
-	else if (ret == 0)
-		cmd->result =
-		    json_pack("{s:I, s:o, s:b, s:o}", "generation", (json_int_t)control->generation,
-			      "diff", show_text(diff), "dry_run", (int)request.dry_run, "messages",
-			      message_texts(&messages));
-	else
-		snprintf(cmd->error, sizeof(cmd->error), "refused: %s",
-			 messages.count ? "the configuration goes on as it was" : strerror(-ret));
-	if (ret != 0)
-		cmd->messages = message_texts(&messages);
-	free(diff);
-	config_messages_free(&messages);
+static void
+command_confirm(struct command *cmd)
+{
+	run_change(cmd, change_confirm);
+}
+
+static void
+command_rollback(struct command *cmd)
+{
+	run_change(cmd, change_rollback);
 }
 
 /* ---- show ---- */
@@ -190,6 +134,7 @@ static const struct show_object {
 	{ "backends", show_backends },     { "interfaces", show_interfaces },
 	{ "workers", show_workers },       { "drops", show_drops },
 	{ "neighbours", show_neighbours }, { "config", show_config },
+	{ "history", show_history },
 };
 
 static void
@@ -249,7 +194,7 @@ command_show(struct command *cmd)
 	snprintf(cmd->error, sizeof(cmd->error),
 		 "object: must be one of services, pools, backends, "
 		 "connections, interfaces, workers, drops, "
-		 "neighbours, config");
+		 "neighbours, config, history");
 }
 
 static void
@@ -274,10 +219,9 @@ static const struct {
 	const char *name;
 	command_fn *run;
 } command_table[] = {
-	{ "apply", command_apply },
-	{ "explain", command_explain },
-	{ "show", command_show },
-	{ "version", command_version },
+	{ "apply", command_apply },       { "confirm", command_confirm },
+	{ "rollback", command_rollback }, { "explain", command_explain },
+	{ "show", command_show },         { "version", command_version },
 };
 
 /* ---- from line to line ---- */

@@ -5,6 +5,7 @@
 #include <rte_version.h>
 
 #include "cp/admin/show.h"
+#include "cp/state/generations.h"
 #include "version.h"
 
 json_t *
@@ -201,10 +202,15 @@ json_t *
 show_config(struct show *show)
 {
 	const struct control *control = show->control;
+	const char *notice = generations_notice(control->generations);
+	json_t *result =
+	    json_pack("{s:o, s:I, s:o, s:o}", "file", show_text(control->config_name), "generation",
+		      (json_int_t)control->generation, "applied", show_time(control->applied_at),
+		      "text", show_text(control->config_text));
 
-	return json_pack("{s:o, s:I, s:o, s:o}", "file", show_text(control->config_name),
-			 "generation", (json_int_t)control->generation, "applied",
-			 show_time(control->applied_at), "text", show_text(control->config_text));
+	if (result && notice)
+		show_add(&result, "notice", show_text(notice));
+	return result;
 }
 
 json_t *

@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import test_cli  # noqa: E402
+import test_generations  # noqa: E402
 import test_metrics  # noqa: E402
 import test_show  # noqa: E402
 import test_socket  # noqa: E402
@@ -39,7 +40,8 @@ class Tally:
 
 def main():
     t = Tally()
-    tests = [test for module in (test_cli, test_show, test_socket, test_metrics) for test in module.TESTS]
+    modules = (test_cli, test_generations, test_show, test_socket, test_metrics)
+    tests = [test for module in modules for test in module.TESTS]
     for test in tests:
         if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
             continue

@@ -19,7 +19,7 @@ _penstock()
 		COMPREPLY=($(compgen -W "syn ack fin rst" -- "$cur"))
 		return
 		;;
-	--service | --limit | --client | --length) return ;;
+	--service | --limit | --client | --length | --confirm) return ;;
 	esac
 
 	for ((i = 1; i < cword; i++)); do
@@ -34,9 +34,11 @@ _penstock()
 	done
 
 	case $command in
-	"") COMPREPLY=($(compgen -W "check apply diff show explain version --socket --help" -- "$cur")) ;;
+	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain version --socket --help" -- "$cur")) ;;
 	check | diff) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _filedir ;;
-	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --socket" -- "$cur")) || _filedir ;;
+	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --confirm --socket" -- "$cur")) || _filedir ;;
+	confirm) COMPREPLY=($(compgen -W "--socket" -- "$cur")) ;;
+	rollback) COMPREPLY=($(compgen -W "--dry-run --confirm --socket" -- "$cur")) ;;
 	show)
 		if [[ $cur == -* ]]; then
 			local options="--json --watch --socket"
@@ -45,7 +47,7 @@ _penstock()
 			COMPREPLY=($(compgen -W "$options" -- "$cur"))
 		else
 			COMPREPLY=($(compgen -W "services pools backends connections interfaces
-				workers drops neighbours config" -- "$cur"))
+				workers drops neighbours config history" -- "$cur"))
 		fi
 		;;
 	explain) COMPREPLY=($(compgen -W "--protocol --client --service --flags --length --json --socket" -- "$cur")) ;;
