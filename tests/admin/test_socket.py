@@ -39,7 +39,7 @@ def the_file(t, folder):
         s.bind(str(folder / "stale.sock"))
         s.close()
         with Daemon(folder, config(), folder / "stale.sock") as d:
-            assert d.generation() == 1
+            assert d.generation() > 1
     with t("a file that is no socket is left alone"):
         plain = folder / "plain"
         plain.write_text("precious")
@@ -58,7 +58,7 @@ REFUSED = (
     b'{"command":null}', b'{"command":1}', b'{"command":""}', b'{"command":"nonsense"}',
     b'{"command":["show"]}', b'{"command":"version"', b'{"command":"version"}}',
     b'{"command":"version","command":"version"}', b'{"command":"show"}',
-    b'{"command":"show","object":1}', b'{"command":"show","object":"history"}',
+    b'{"command":"show","object":1}', b'{"command":"show","object":"histories"}',
     b'{"command":"show","object":"drops","service":1}',
     b'{"command":"show","object":"drops","service":"no\\u0000ne"}',
     b'{"command":"show","object":"connections","limit":0}',
@@ -67,6 +67,9 @@ REFUSED = (
     b'{"command":"show","object":"connections","limit":"9"}',
     b'{"command":"show","object":"connections","limit":99999999999999999999}',
     b'{"command":"show","object":"connections","service":{}}',
+    b'{"command":"confirm"}', b'{"command":"rollback"}', b'{"command":"rollback","generation":9}',
+    b'{"command":"rollback","generation":"x"}', b'{"command":"rollback","dry_run":1}',
+    b'{"command":"apply","text":"x","confirm":1}', b'{"command":"apply","text":"x","confirm":"1"}',
     b'{"command":"apply"}', b'{"command":"apply","text":1}', b'{"command":"apply","text":""}',
     b'{"command":"apply","text":"x","name":1}', b'{"command":"apply","text":"x","name":""}',
     b'{"command":"apply","text":"x","name":"a\\nb"}',
