@@ -120,16 +120,12 @@ heal_twins(struct control *c)
 	arm_earlier(c, loop_now() + HEAL_AGAIN);
 }
 
-static void
-on_publish_timer(void *arg)
+int
+control_publish(struct control *c)
 {
-	struct control *c = arg;
 	const char *error = NULL;
-	const struct snapshot *s;
+	const struct snapshot *s = compile_now(c, c->config, c->generation, &error);
 
-	c->publish_at = UINT64_MAX;
-	heal_twins(c);
-	s = compile_now(c, c->config, c->generation, &error);
 	if (s && publish_snapshot(c, s) < 0) {
 		snapshot_free(s);
 		s = NULL;
@@ -138,10 +134,21 @@ on_publish_timer(void *arg)
 	if (s) {
 		health_published(c->health);
 		admin_published(c->admin);
-		return;
+		return 0;
 	}
-	log_error("cannot follow a change of the network, the last snapshot stays: %s", error);
+	log_error("cannot follow a change, the last snapshot stays: %s", error);
 	arm_earlier(c, loop_now() + 100 * REFRESH_DELAY);
+	return -ENOMEM;
+}
+
+static void
+on_publish_timer(void *arg)
+{
+	struct control *c = arg;
+
+	c->publish_at = UINT64_MAX;
+	heal_twins(c);
+	control_publish(c);
 }
 
 static void
@@ -188,7 +195,7 @@ control_start(struct control *c)
 	c->resolve_timer = loop_timer_create(c->loop, on_resolve_timer, c);
 	c->publisher = publisher_create(c->dp);
 	c->compiler = compiler_create((uint16_t)c->dp->n_workers);
-	c->health = health_create(c->loop, on_health_changed, c);
+	c->health = health_create(c->loop, c->store, on_health_changed, c);
 	if (!c->publish_timer || !c->reclaim_timer || !c->resolve_timer || !c->publisher ||
 	    !c->compiler || !c->health)
 		return -ENOMEM;

@@ -78,6 +78,8 @@ void control_stop(struct control *c);
  * failure (-EINVAL, -ENOMEM, ...) the running one goes on, and messages has the reasons. */
 int control_apply(struct control *c, const struct control_request *request,
 		  struct config_messages *messages);
+/* Compile and publish again now. 0 or -ENOMEM: logged, and tried again. */
+int control_publish(struct control *c);
 /* Compile and publish again soon (network changed). */
 void control_refresh(struct control *c);
 

@@ -50,7 +50,8 @@ static const struct option_name {
 static const struct command {
 	const char *name;
 	int (*run)(const struct options *o);
-	const char *argument; /* what to call it, in [ ] if it can be left out; NULL: takes none */
+	/* what to call it, in [ ] if it can be left out, two with a space; NULL: takes none */
+	const char *argument;
 	unsigned int options; /* besides --socket */
 } commands[] = {
 	{ "check", command_check, "FILE", 0 },
@@ -62,12 +63,17 @@ static const struct command {
 	  BIT(JSON) | BIT(WATCH) | BIT(SERVICE) | BIT(LIMIT) | BIT(ALL) },
 	{ "explain", command_explain, NULL,
 	  BIT(JSON) | BIT(PROTOCOL) | BIT(CLIENT) | BIT(SERVICE) | BIT(FLAGS) | BIT(LENGTH) },
+	{ "drain", command_order, "POOL/ADDRESS:PORT", 0 },
+	{ "enable", command_order, "POOL/ADDRESS:PORT", 0 },
+	{ "disable", command_order, "POOL/ADDRESS:PORT", 0 },
+	{ "weight", command_order, "POOL/ADDRESS:PORT N", 0 },
 	{ "version", command_version, NULL, BIT(JSON) },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const char *const later_commands[] = {
-	"drain", "enable", "disable", "weight", "top", "capture",
+	"top",
+	"capture",
 };
 
 static const char usage[] =
@@ -90,6 +96,11 @@ static const char usage[] =
     "  explain --protocol tcp|udp --client ADDRESS:PORT --service ADDRESS:PORT\n"
     "       [--flags syn|ack|fin|rst] [--length BYTES] [--json]\n"
     "       what would happen to such a packet now, stage by stage; changes nothing\n"
+    "  drain POOL/ADDRESS:PORT    no new connections for a backend; it keeps what it has\n"
+    "  disable POOL/ADDRESS:PORT  nothing for it any more\n"
+    "  enable POOL/ADDRESS:PORT   ends both\n"
+    "  weight POOL/ADDRESS:PORT N its share of the connections; 0 drains\n"
+    "       these four hold until a configuration gives the backend another weight\n"
     "  version [--json]\n"
     "\n"
     "--socket PATH  the daemon's admin socket (" SOCKET_DEFAULT ")\n"
@@ -233,12 +244,15 @@ check_options(const struct command *command, unsigned int seen)
 static int
 check_arguments(const struct command *command, int n)
 {
+	bool two = command->argument && strchr(command->argument, ' ');
+
 	if (!command->argument)
 		return n == 0 ? EXIT_DONE
 			      : complain(EXIT_USAGE, "%s takes no argument", command->name);
-	if (n == 1 || (n == 0 && command->argument[0] == '['))
+	if (n == 1 + two || (n == 0 && command->argument[0] == '['))
 		return EXIT_DONE;
-	return complain(EXIT_USAGE, "%s takes one argument: %s", command->name, command->argument);
+	return complain(EXIT_USAGE, "%s takes %s: %s", command->name,
+			two ? "two arguments" : "one argument", command->argument);
 }
 
 /* --service, --limit and --all mean something for some objects only. */
@@ -291,7 +305,10 @@ run(int argc, char **argv)
 	code = check_arguments(command, argc - optind);
 	if (code)
 		return code;
+	o.command = command->name;
 	o.argument = argv[optind];
+	if (argc - optind > 1)
+		o.argument2 = argv[optind + 1];
 	if (command->run == command_show) {
 		code = check_show(&o);
 		if (code)

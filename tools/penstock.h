@@ -22,8 +22,10 @@ enum exit_code {
 /* The command line; strings belong to argv. */
 struct options {
 	const char *socket;
-	const char *argument; /* FILE, or what to show; NULL if the command takes none */
-	const char *service;  /* NULL: any; explain: its address and port */
+	const char *command;
+	const char *argument2; /* NULL unless the command takes two */
+	const char *argument;  /* FILE, or what to show; NULL if the command takes none */
+	const char *service;   /* NULL: any; explain: its address and port */
 	const char *protocol, *client, *flags;
 	const char *confirm; /* a time; NULL: at once and for good */
 	long limit;          /* 0: the daemon's default */
@@ -42,6 +44,8 @@ int command_show(const struct options *o);
 int command_version(const struct options *o);
 /* One document, or one a line. */
 void print_json(json_t *value, bool one_line);
+/* order.c: drain, enable, disable, weight */
+int command_order(const struct options *o);
 /* explain.c */
 int command_explain(const struct options *o);
 /* True if `show` knows the object; later: it belongs to a later version. */

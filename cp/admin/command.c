@@ -9,6 +9,7 @@
 #include "cp/admin/change.h"
 #include "cp/admin/counters.h"
 #include "cp/admin/explain.h"
+#include "cp/admin/orders.h"
 #include "cp/admin/show.h"
 #include "cp/admin/walk.h"
 
@@ -215,6 +216,12 @@ command_version(struct command *cmd)
 	cmd->result = show_version(&show);
 }
 
+static void
+command_order(struct command *cmd)
+{
+	cmd->result = orders_run(cmd->commands->control, cmd->request, cmd->error);
+}
+
 static const struct {
 	const char *name;
 	command_fn *run;
@@ -222,6 +229,8 @@ static const struct {
 	{ "apply", command_apply },       { "confirm", command_confirm },
 	{ "rollback", command_rollback }, { "explain", command_explain },
 	{ "show", command_show },         { "version", command_version },
+	{ "disable", command_order },     { "drain", command_order },
+	{ "enable", command_order },      { "weight", command_order },
 };
 
 /* ---- from line to line ---- */

@@ -103,13 +103,13 @@ backend_state_name(enum backend_state state)
 static const char *
 reason_of(const struct member *m, char out[160])
 {
-	const char *name = health_cause_name(m->cause);
-	bool twice = strncmp(m->detail, name, strlen(name)) == 0;
+	const char *name = health_cause_name(m->failed), *detail = m->failed_detail;
+	bool twice = strncmp(detail, name, strlen(name)) == 0;
 
-	if (m->detail[0] && !twice)
-		snprintf(out, 160, "%s: %s", name, m->detail);
+	if (detail[0] && !twice)
+		snprintf(out, 160, "%s: %s", name, detail);
 	else
-		snprintf(out, 160, "%s", m->detail[0] ? m->detail : name);
+		snprintf(out, 160, "%s", detail[0] ? detail : name);
 	return out;
 }
 
@@ -234,10 +234,12 @@ health_show(const struct health *h, const struct pool_config *pool,
 	    const struct backend_config *backend, struct health_view *view)
 {
 	const struct member *m = member_find(h, pool->name, &backend->address, backend->port);
+	bool failing;
 	struct verdict v;
 
 	if (!m)
 		return false;
+	failing = m->state.status == HEALTH_FAILING;
 	judge(pool, backend, m, &v);
 	*view = (struct health_view){
 		.state = m->said,
@@ -248,10 +250,10 @@ health_show(const struct health *h, const struct pool_config *pool,
 		.panic = m->said == BACKEND_STATE_UP && m->said_mood == MOOD_PANIC,
 		.checked = pool->health.check != HEALTH_NONE,
 		.status = m->state.status,
-		.cause = m->cause,
+		.cause = failing ? m->failed : m->cause,
 		.last_check = m->last_check,
 		.latency = m->latency,
 	};
-	memcpy(view->detail, m->detail, sizeof(view->detail));
+	memcpy(view->detail, failing ? m->failed_detail : m->detail, sizeof(view->detail));
 	return true;
 }

@@ -46,25 +46,14 @@ on_ramp(void *arg)
 	h->changed(h->changed_arg);
 }
 
-struct health *
-health_create(struct loop *loop, health_changed_fn *changed, void *arg)
+/* A failure is not worth a line each time: the next change is saved again. */
+static void
+on_save(void *arg)
 {
-	struct health *h = calloc(1, sizeof(*h));
+	int rc = health_save(arg);
 
-	if (!h)
-		return NULL;
-	h->loop = loop;
-	h->changed = changed;
-	h->changed_arg = arg;
-	TAILQ_INIT(&h->waiting);
-	prober_init(&h->prober, loop);
-	h->running_max = descriptors();
-	h->ramp = loop_timer_create(loop, on_ramp, h);
-	if (!h->ramp) {
-		free(h);
-		return NULL;
-	}
-	return h;
+	if (rc < 0)
+		log_warning("the backends' health cannot be saved: %s", strerror(-rc));
 }
 
 static bool
@@ -79,11 +68,38 @@ health_destroy(struct health *h)
 {
 	if (!h)
 		return;
+	if (h->unsaved)
+		on_save(h);
 	members_sweep(h, everybody);
 	prober_end(&h->prober);
 	loop_timer_free(h->ramp);
+	loop_timer_free(h->save);
 	free(h->buckets);
 	free(h);
+}
+
+struct health *
+health_create(struct loop *loop, struct store *store, health_changed_fn *changed, void *arg)
+{
+	struct health *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->loop = loop;
+	h->changed = changed;
+	h->changed_arg = arg;
+	TAILQ_INIT(&h->waiting);
+	prober_init(&h->prober, loop);
+	h->running_max = descriptors();
+	h->store = store;
+	h->ramp = loop_timer_create(loop, on_ramp, h);
+	h->save = loop_timer_create(loop, on_save, h);
+	if (!h->ramp || !h->save) {
+		health_destroy(h);
+		return NULL;
+	}
+	health_restore(h);
+	return h;
 }
 
 /* ---- one check after the other ---- */
@@ -155,11 +171,16 @@ member_result(struct member *m)
 		say_local(m, before);
 		return;
 	}
+	if (!passed) {
+		m->failed = m->cause;
+		memcpy(m->failed_detail, m->detail, sizeof(m->detail));
+	}
 	if (!health_state_result(&m->state, passed, config->rise, config->fall))
 		return;
 	if (passed && m->said_status == HEALTH_FAILING)
 		m->back_at = loop_now();
 	m->health->changed(m->health->changed_arg);
+	health_save_soon(m->health);
 }
 
 void
@@ -229,6 +250,20 @@ member_begin(struct member *m, const struct health_config *config)
 	loop_timer_arm(m->due, m->begun + offset);
 }
 
+/* The configuration names the backend otherwise than it did when the order was given. */
+static void
+drop_order(struct member *m)
+{
+	char backend[ADDR_PORT_STRLEN];
+
+	log_event(
+	    LOG_LEVEL_INFO, "order-ended", "message",
+	    "the configuration gives the backend another weight: what was ordered for it ends",
+	    "pool", m->pool, "backend", addr_port_format(&m->addr, m->port, backend), NULL);
+	m->order = (struct order){ 0 };
+	health_save_soon(m->health);
+}
+
 static void
 member_configure(struct member *m, const struct pool_config *pool,
 		 const struct backend_config *backend)
@@ -244,7 +279,7 @@ member_configure(struct member *m, const struct pool_config *pool,
 	m->probe.config = now;
 	m->probe.port = now->port ? now->port : m->port;
 	if (order_given(&m->order) && !order_holds(&m->order, backend))
-		m->order = (struct order){ 0 };
+		drop_order(m);
 	if (now->check == HEALTH_NONE)
 		m->state = (struct health_state){ 0 };
 	else if (!same)
@@ -288,13 +323,13 @@ health_configure(struct health *h, const struct config *config)
 
 int
 health_order(struct health *h, const struct pool_config *pool, const struct backend_config *backend,
-	     enum health_order order, uint32_t weight)
+	     const struct health_order_request *request)
 {
 	struct member *m = member_find(h, pool->name, &backend->address, backend->port);
 
 	if (!m)
 		return -ENOENT;
-	switch (order) {
+	switch (request->order) {
 	case HEALTH_ORDER_ENABLE:
 		if (m->order.disabled)
 			m->back_at = loop_now();
@@ -308,11 +343,11 @@ health_order(struct health *h, const struct pool_config *pool, const struct back
 		m->order.disabled = true;
 		break;
 	case HEALTH_ORDER_WEIGHT:
-		m->order.weighted = weight != backend->weight;
-		m->order.weight = weight;
+		m->order.weighted = request->weight != backend->weight;
+		m->order.weight = request->weight;
 		break;
 	}
 	m->order.made_for = backend->weight;
 	h->changed(h->changed_arg);
-	return 0;
+	return health_save(h);
 }

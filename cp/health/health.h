@@ -29,12 +29,15 @@
 #include "cp/loop.h"
 
 struct health;
+struct store;
 
 /* A backend's condition may have changed: compile and publish soon. */
 typedef void health_changed_fn(void *arg);
 
-/* NULL without memory. Raises the limit on descriptors as far as it may. */
-struct health *health_create(struct loop *loop, health_changed_fn *changed, void *arg);
+/* What the last process knew is taken from the store (NULL: nothing is kept). Raises the limit on
+ * descriptors as far as it may. NULL without memory. */
+struct health *health_create(struct loop *loop, struct store *store, health_changed_fn *changed,
+			     void *arg);
 void health_destroy(struct health *h);
 
 /* Make room for what config needs. Changes nothing that can be seen. 0 or -ENOMEM. */
@@ -67,7 +70,7 @@ struct health_view {
 	bool panic;      /* up although it fails, since all do */
 	bool checked;    /* it has a check */
 	enum health_status status;
-	enum health_cause cause; /* of the last check */
+	enum health_cause cause; /* of the last check; if it fails: of the last that did */
 	char detail[96];
 	time_t last_check; /* wall clock; 0: none yet */
 	uint64_t latency;  /* of the last check, ns */
@@ -82,9 +85,13 @@ enum health_order {
 	HEALTH_ORDER_DISABLE,
 	HEALTH_ORDER_WEIGHT,
 };
-/* What an operator says of a backend. 0, or -ENOENT: there is none. weight: for
- * HEALTH_ORDER_WEIGHT. */
+struct health_order_request {
+	enum health_order order;
+	uint32_t weight; /* for HEALTH_ORDER_WEIGHT */
+};
+/* What an operator says of a backend. 0; -ENOENT: there is no such backend; another -errno: done,
+ * but it could not be saved. */
 int health_order(struct health *h, const struct pool_config *pool,
-		 const struct backend_config *backend, enum health_order order, uint32_t weight);
+		 const struct backend_config *backend, const struct health_order_request *request);
 
 #endif

@@ -4,6 +4,7 @@
  *
  *   members.c     the backends, by (pool, address, port)
  *   health.c      when they are checked, and what a result does
+ *   saved.c       what a restart must not forget
  *   condition.c   what that and the operator's orders mean for the tables
  *   probe*.c      one check
  *
@@ -53,8 +54,10 @@ struct member {
 	TAILQ_ENTRY(member) waiting;
 	bool waits; /* for a descriptor */
 	struct health_state state;
-	enum health_cause cause;
+	enum health_cause cause; /* of the last check */
 	char detail[96];
+	enum health_cause failed; /* of the last check that failed */
+	char failed_detail[96];
 	time_t last_check;
 	uint64_t latency;
 	uint64_t back_at; /* when it came back; 0: it was never away */
@@ -76,7 +79,11 @@ struct health {
 	struct member **buckets; /* [mask + 1] */
 	size_t mask, n_members;
 	const struct config *config; /* the running one */
+	struct store *store;         /* NULL: nothing is saved */
 	struct loop_timer *ramp;     /* the next step of a slow start */
+	struct loop_timer *save;
+	bool unsaved;
+	void *saving;                /* while it is written: the list (json_t) */
 	size_t running, running_max; /* checks; each holds a descriptor */
 	bool limit_said;
 	TAILQ_HEAD(waiting_list, member) waiting;
@@ -96,6 +103,12 @@ void members_sweep(struct health *h, bool (*fn)(const struct member *m));
 /* health.c: when a member is checked. */
 void member_due(void *arg);
 void member_checked(struct probe *probe);
+
+/* saved.c */
+/* Write now: 0 (also without a store) or -errno. Write a second from now. Read. */
+int health_save(struct health *h);
+void health_save_soon(struct health *h);
+void health_restore(struct health *h);
 
 /* condition.c */
 /* What is to be said of a backend that has this member (NULL: none is known). */

@@ -9,8 +9,9 @@ import time
 
 from daemon import PENSTOCK, POOLS, SERVICES, Daemon, cli, config
 
-COMMANDS = ("check", "apply", "diff", "confirm", "rollback", "show", "explain", "version")
-LATER = ("drain", "enable", "disable", "weight", "top", "capture")
+COMMANDS = ("check", "apply", "diff", "confirm", "rollback", "show", "explain", "drain", "enable", "disable", "weight",
+            "version")
+LATER = ("top", "capture")
 
 
 def expect(out, code, *stderr):

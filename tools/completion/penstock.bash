@@ -1,10 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # Bash completion for penstock and penstockd.
 
+# POOL/ADDRESS:PORT of each backend; readline has taken what stands before the last colon.
+_penstock_backends()
+{
+	local words="" socket="" i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == --socket ]] && socket=${COMP_WORDS[i + 1]}
+	done
+	words=$(penstock ${socket:+--socket "$socket"} show backends --json 2>/dev/null | awk -F'"' '
+		$2 == "pool" { pool = $4 }
+		$2 == "address" { address = $4 }
+		$2 == "port" { port = $3; gsub(/[^0-9]/, "", port)
+			if (port == 0) print pool "/" address
+			else if (address ~ /:/) print pool "/[" address "]:" port
+			else print pool "/" address ":" port }')
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
+	type __ltrim_colon_completions &>/dev/null && __ltrim_colon_completions "$cur"
+}
+
 _penstock()
 {
 	local cur prev words cword command="" i
-	_init_completion || return
+	_init_completion -n : || return
 
 	case $prev in
 	--socket | --config)
@@ -34,7 +52,7 @@ _penstock()
 	done
 
 	case $command in
-	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain version --socket --help" -- "$cur")) ;;
+	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain drain enable disable weight version --socket --help" -- "$cur")) ;;
 	check | diff) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _filedir ;;
 	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --confirm --socket" -- "$cur")) || _filedir ;;
 	confirm) COMPREPLY=($(compgen -W "--socket" -- "$cur")) ;;
@@ -51,6 +69,9 @@ _penstock()
 		fi
 		;;
 	explain) COMPREPLY=($(compgen -W "--protocol --client --service --flags --length --json --socket" -- "$cur")) ;;
+	drain | enable | disable | weight)
+		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _penstock_backends
+		;;
 	version) COMPREPLY=($(compgen -W "--json --socket" -- "$cur")) ;;
 	esac
 } && complete -F _penstock penstock
