@@ -55,11 +55,13 @@ struct tx_queue {
 	struct rte_mbuf *mbufs[BURST_MAX];
 };
 
-/* What ICMP messages we send; each kind has its own rate. */
+/* What answers of our own we send; each kind has its own rate. */
 enum icmp_kind {
 	ICMP_KIND_ECHO,
 	ICMP_KIND_TIME_EXCEEDED,
 	ICMP_KIND_TOO_BIG,
+	ICMP_KIND_UNREACHABLE,
+	ICMP_KIND_RESET, /* TCP RST */
 	ICMP_KINDS,
 };
 

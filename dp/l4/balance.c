@@ -23,6 +23,7 @@
 #include <rte_prefetch.h>
 
 #include "dp/l4/connection.h"
+#include "dp/l4/refuse.h"
 #include "dp/l4/source_port.h"
 #include "dp/l4/stages.h"
 #include "lib/maglev.h"
@@ -184,7 +185,10 @@ place(struct worker *w, struct packet *p, bool *opened)
 	}
 	p->backend = pool->n_members ? choose_backend(w, p, pool) : INDEX_NONE;
 	if (p->backend == INDEX_NONE) {
-		packet_drop(p, DROP_NO_BACKEND);
+		if (service->flags & SERVICE_REFUSE)
+			refuse(w, p, DROP_NO_BACKEND);
+		else
+			packet_drop(p, DROP_NO_BACKEND);
 		return false;
 	}
 	if (forward_tracks(service->mode)) {

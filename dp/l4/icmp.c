@@ -71,11 +71,20 @@ write_icmp(struct packet *p, const struct icmp_error *e, bool v4, uint16_t len)
 	put16(icmp + 2, (uint16_t)~csum_fold(sum));
 }
 
+static enum icmp_kind
+kind_of(const struct icmp_error *e)
+{
+	if (e->mtu)
+		return ICMP_KIND_TOO_BIG;
+	if (e->type == (addr_is_v4(&e->dst) ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE))
+		return ICMP_KIND_UNREACHABLE;
+	return ICMP_KIND_TIME_EXCEEDED;
+}
+
 bool
 icmp_error_send(struct worker *w, struct packet *p, const struct icmp_error *e)
 {
 	bool v4 = addr_is_v4(&e->dst);
-	enum icmp_kind kind = e->mtu ? ICMP_KIND_TOO_BIG : ICMP_KIND_TIME_EXCEEDED;
 	unsigned int headers = (v4 ? IP4_HEADER : IP6_HEADER) + ICMP_HEADER;
 	unsigned int room = (v4 ? ICMP4_ERROR_MAX : ICMP6_ERROR_MAX) - headers;
 	uint16_t quote_len = (uint16_t)RTE_MIN(e->quote_len, room);
@@ -83,7 +92,7 @@ icmp_error_send(struct worker *w, struct packet *p, const struct icmp_error *e)
 	struct nexthop back;
 	uint8_t *ip;
 
-	if (!icmp_allowed(w, kind)) {
+	if (!icmp_allowed(w, kind_of(e))) {
 		packet_drop(p, DROP_ICMP_RATE);
 		return false;
 	}
@@ -104,8 +113,8 @@ icmp_error_send(struct worker *w, struct packet *p, const struct icmp_error *e)
 	return true;
 }
 
-static bool
-may_be_answered(const struct packet *p)
+bool
+icmp_may_answer(const struct packet *p)
 {
 	const uint8_t *frame = packet_at(p, 0);
 
@@ -135,7 +144,7 @@ own_address(struct worker *w, const struct packet *p)
 static void
 answer(struct worker *w, struct packet *p, struct icmp_error *e, enum drop_reason reason)
 {
-	if (!may_be_answered(p)) {
+	if (!icmp_may_answer(p)) {
 		packet_drop(p, reason);
 		return;
 	}

@@ -17,16 +17,19 @@
 #include "dp/worker.h"
 
 /* Type and code of either family. */
-#define ICMP4_ECHO_REPLY    0
-#define ICMP4_UNREACHABLE   3
-#define ICMP4_FRAG_NEEDED   4 /* code */
-#define ICMP4_ECHO_REQUEST  8
-#define ICMP4_TIME_EXCEEDED 11
-#define ICMP6_TOO_BIG       2
-#define ICMP6_TIME_EXCEEDED 3
-#define ICMP6_ECHO_REQUEST  128
-#define ICMP6_ECHO_REPLY    129
-#define ICMP_HEADER         8 /* of both families */
+#define ICMP4_ECHO_REPLY       0
+#define ICMP4_UNREACHABLE      3
+#define ICMP4_PORT_UNREACHABLE 3 /* code */
+#define ICMP4_FRAG_NEEDED      4 /* code */
+#define ICMP4_ECHO_REQUEST     8
+#define ICMP4_TIME_EXCEEDED    11
+#define ICMP6_UNREACHABLE      1
+#define ICMP6_PORT_UNREACHABLE 4 /* code */
+#define ICMP6_TOO_BIG          2
+#define ICMP6_TIME_EXCEEDED    3
+#define ICMP6_ECHO_REQUEST     128
+#define ICMP6_ECHO_REPLY       129
+#define ICMP_HEADER            8 /* of both families */
 
 #define IP4_MTU_MIN 68   /* RFC 791 */
 #define IP6_MTU_MIN 1280 /* RFC 8200 */
@@ -49,6 +52,8 @@ void icmp_too_big(struct worker *w, struct packet *p, uint16_t mtu);
 /* p has used up its hops. */
 void icmp_time_exceeded(struct worker *w, struct packet *p);
 
+/* True if p is nothing of which a message must never be sent (RFC 1122, 3.2.2; RFC 4443, 2.4). */
+bool icmp_may_answer(const struct packet *p);
 /* May one more ICMP message of this kind be sent now? */
 bool icmp_allowed(struct worker *w, enum icmp_kind kind);
 

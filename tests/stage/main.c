@@ -15,7 +15,7 @@ static int (*const suites[])(void) = {
 	test_classify_register,    test_steer_register, test_fragment_register,
 	test_connection_register,  test_track_register, test_rewrite_register,
 	test_encap_register,       test_icmp_register,  test_balance_register,
-	test_source_port_register,
+	test_source_port_register, test_refuse_register,
 };
 /* clang-format on */
 

@@ -26,6 +26,7 @@ int test_steer_register(void);
 int test_classify_register(void);
 int test_connection_register(void);
 int test_track_register(void);
+int test_refuse_register(void);
 int test_rewrite_register(void);
 int test_waiting_register(void);
 int test_encap_register(void);
