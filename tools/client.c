@@ -2,6 +2,8 @@
 #include "tools/client.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,25 +15,34 @@
 
 #define PATIENCE_SECONDS 60
 
-/* A connection, or -1 with *code. */
+__attribute__((format(printf, 3, 4))) static void
+fail(struct client_failure *f, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	f->code = code;
+	va_start(arguments, format);
+	vsnprintf(f->text, sizeof(f->text), format, arguments);
+	va_end(arguments);
+}
+
+/* A connection, or -1. */
 static int
-connect_to(const char *path, bool quiet, int *code)
+connect_to(const char *path, struct client_failure *f)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = PATIENCE_SECONDS };
+	struct timeval patience = { .tv_sec = f->seconds };
 	int fd, error;
 
-	*code = EXIT_USAGE;
 	if (!*path || strlen(path) >= sizeof(address.sun_path)) {
-		complain(*code, "--socket: the path must have 1 to %zu bytes",
-			 sizeof(address.sun_path) - 1);
+		fail(f, EXIT_USAGE, "--socket: the path must have 1 to %zu bytes",
+		     sizeof(address.sun_path) - 1);
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	*code = EXIT_REFUSED;
 	if (fd < 0) {
-		complain(*code, "cannot make a socket: %s", strerror(errno));
+		fail(f, EXIT_REFUSED, "cannot make a socket: %s", strerror(errno));
 		return -1;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -40,13 +51,11 @@ connect_to(const char *path, bool quiet, int *code)
 		return fd;
 	error = errno;
 	close(fd);
-	if (error == EACCES || error == EPERM) {
-		complain(*code, "no permission to use %s; be root, or in the socket's group", path);
-		return -1;
-	}
-	*code = EXIT_NO_DAEMON;
-	if (!quiet)
-		complain(*code, "no daemon answers at %s: %s", path, strerror(error));
+	if (error == EACCES || error == EPERM)
+		fail(f, EXIT_REFUSED, "no permission to use %s; be root, or in the socket's group",
+		     path);
+	else
+		fail(f, EXIT_NO_DAEMON, "no daemon answers at %s: %s", path, strerror(error));
 	return -1;
 }
 
@@ -106,43 +115,40 @@ receive_line(int fd)
 }
 
 static json_t *
-exchange(int fd, json_t *request, const char *path, int *code)
+exchange(int fd, json_t *request, const char *path, struct client_failure *f)
 {
 	char *line = json_dumps(request, JSON_COMPACT), *reply;
 	json_t *answer;
 	size_t len;
 
-	*code = EXIT_REFUSED;
 	if (!line) {
-		complain(*code, "no memory for the request");
+		fail(f, EXIT_REFUSED, "no memory for the request");
 		return NULL;
 	}
 	len = strlen(line);
 	line[len] = '\n'; /* in the place of its NUL: it is sent by length */
 	send_line(fd, line, len + 1);
 	free(line);
-	*code = EXIT_NO_DAEMON;
 	reply = receive_line(fd);
 	if (!reply) {
 		const char *why = errno ? strerror(errno) : "it closed the connection";
 
 		if (errno == EAGAIN)
 			why = "it took too long";
-		complain(*code, "the daemon at %s gave no answer: %s", path, why);
+		fail(f, EXIT_NO_DAEMON, "the daemon at %s gave no answer: %s", path, why);
 		return NULL;
 	}
 	answer = json_loads(reply, 0, NULL);
 	free(reply);
 	if (!answer)
-		complain(*code, "what answers at %s is not penstockd", path);
+		fail(f, EXIT_NO_DAEMON, "what answers at %s is not penstockd", path);
 	return answer;
 }
 
 /* The reasons of a refusal, one a line: they are complete sentences with file and line. */
 static void
-print_refusal(json_t *answer)
+print_messages(json_t *answer)
 {
-	const char *error = json_string_value(json_object_get(answer, "error"));
 	json_t *messages = json_object_get(answer, "messages");
 	size_t i;
 
@@ -151,33 +157,66 @@ print_refusal(json_t *answer)
 
 		fprintf(stderr, "%s\n", text ? text : "");
 	}
-	complain(EXIT_REFUSED, "%s", error ? error : "refused");
+}
+
+/* The whole answer, takes the reference to request; NULL: see f. */
+static json_t *
+answer_to(const char *socket_path, json_t *request, struct client_failure *f)
+{
+	json_t *answer = NULL;
+	int fd = connect_to(socket_path, f);
+
+	if (fd >= 0) {
+		answer = exchange(fd, request, socket_path, f);
+		close(fd);
+	}
+	json_decref(request);
+	return answer;
+}
+
+/* Its result, a new reference; NULL: see f. */
+static json_t *
+result_of(json_t *answer, struct client_failure *f)
+{
+	json_t *result = json_object_get(answer, "result");
+	const char *error = json_string_value(json_object_get(answer, "error"));
+
+	if (!json_is_true(json_object_get(answer, "ok")))
+		fail(f, EXIT_REFUSED, "%s", error ? error : "refused");
+	else if (!result)
+		fail(f, EXIT_REFUSED, "the daemon's answer has no result");
+	else
+		return json_incref(result);
+	return NULL;
+}
+
+json_t *
+client_try(const char *socket_path, json_t *request, struct client_failure *f)
+{
+	json_t *answer = answer_to(socket_path, request, f), *result;
+
+	if (!answer)
+		return NULL;
+	result = result_of(answer, f);
+	json_decref(answer);
+	return result;
 }
 
 json_t *
 client_ask(const char *socket_path, json_t *request, bool quiet, int *code)
 {
-	json_t *answer, *result = NULL;
-	int fd = connect_to(socket_path, quiet, code);
+	struct client_failure f = { .seconds = PATIENCE_SECONDS };
+	json_t *answer = answer_to(socket_path, request, &f), *result = NULL;
 
-	if (fd < 0) {
-		json_decref(request);
-		return NULL;
-	}
-	answer = exchange(fd, request, socket_path, code);
-	json_decref(request);
-	close(fd);
-	if (!answer)
-		return NULL;
-	*code = EXIT_REFUSED;
-	if (json_is_true(json_object_get(answer, "ok"))) {
-		result = json_incref(json_object_get(answer, "result"));
-		*code = EXIT_DONE;
-	} else {
-		print_refusal(answer);
+	if (answer)
+		result = result_of(answer, &f);
+	*code = EXIT_DONE;
+	if (!result) {
+		*code = f.code;
+		print_messages(answer);
+		if (answer || !quiet || f.code != EXIT_NO_DAEMON)
+			complain(f.code, "%s", f.text);
 	}
 	json_decref(answer);
-	if (!result && *code == EXIT_DONE)
-		*code = complain(EXIT_REFUSED, "the daemon's answer has no result");
 	return result;
 }

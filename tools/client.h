@@ -13,4 +13,13 @@
  * daemon that is not there is not spoken of. */
 json_t *client_ask(const char *socket_path, json_t *request, bool quiet, int *code);
 
+/* Why there was no result. */
+struct client_failure {
+	int seconds; /* in: how long to wait for the daemon */
+	int code;    /* enum exit_code */
+	char text[512];
+};
+/* The same without a word: NULL with *f. */
+json_t *client_try(const char *socket_path, json_t *request, struct client_failure *f);
+
 #endif

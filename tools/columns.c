@@ -212,14 +212,17 @@ format_value(const struct column *column, json_t *value, char out[CELL_MAX])
 	case COLUMN_LIST:
 		join(value, out, CELL_MAX);
 		break;
+	case COLUMN_BITS:
+		count_format((uint64_t)n * 8, out);
+		break;
 	case COLUMN_SUM:
 		count_format((uint64_t)sum_of(value), out);
 		break;
 	}
 }
 
-static void
-add_row(struct table *t, const struct column *columns, json_t *row)
+void
+columns_row(struct table *t, const struct column *columns, json_t *row)
 {
 	char text[CELL_MAX];
 
@@ -229,26 +232,35 @@ add_row(struct table *t, const struct column *columns, json_t *row)
 	}
 }
 
+struct table *
+columns_table(const struct column *columns)
+{
+	struct table *t;
+	size_t n = 0, i;
+
+	while (columns[n].title)
+		n++;
+	t = table_create(n);
+	for (i = 0; i < n; i++)
+		table_column(t, i, columns[i].title,
+			     columns[i].kind != COLUMN_TEXT && columns[i].kind != COLUMN_LIST);
+	return t;
+}
+
 void
 object_print(const struct object *object, json_t *list, int all)
 {
 	bool drops = object->columns == drop_columns;
-	size_t n = 0, rows = 0, i;
+	size_t rows = 0, i;
 	struct table *t;
 	json_t *row;
 
-	while (object->columns[n].title)
-		n++;
-	t = table_create(n);
-	for (i = 0; i < n; i++)
-		table_column(t, i, object->columns[i].title,
-			     object->columns[i].kind != COLUMN_TEXT &&
-				 object->columns[i].kind != COLUMN_LIST);
+	t = columns_table(object->columns);
 	json_array_foreach(list, i, row)
 	{
 		if (drops && !all && json_integer_value(json_object_get(row, "count")) == 0)
 			continue;
-		add_row(t, object->columns, row);
+		columns_row(t, object->columns, row);
 		rows++;
 	}
 	if (drops && rows == 0)

@@ -8,6 +8,8 @@
 
 #include <jansson.h>
 
+struct table;
+
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,  /* exact */
@@ -16,6 +18,7 @@ enum column_kind {
 	COLUMN_PORT,    /* 0 is "all" */
 	COLUMN_LIST,    /* of texts */
 	COLUMN_SUM,     /* an object's values, summed, as COUNT */
+	COLUMN_BITS,    /* bytes, as COUNT of bits */
 };
 
 struct column {
@@ -31,6 +34,10 @@ struct object {
 
 /* NULL if there is no such object. */
 const struct object *object_find(const char *name);
+
+/* A table with the titles of columns, and a row of it. */
+struct table *columns_table(const struct column *columns);
+void columns_row(struct table *t, const struct column *columns, json_t *row);
 
 /* Print the list that the daemon answered. all: drops that are 0 too. */
 void object_print(const struct object *object, json_t *list, int all);

@@ -67,12 +67,12 @@ static const struct command {
 	{ "enable", command_order, "POOL/ADDRESS:PORT", 0 },
 	{ "disable", command_order, "POOL/ADDRESS:PORT", 0 },
 	{ "weight", command_order, "POOL/ADDRESS:PORT N", 0 },
+	{ "top", command_top, NULL, 0 },
 	{ "version", command_version, NULL, BIT(JSON) },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const char *const later_commands[] = {
-	"top",
 	"capture",
 };
 
@@ -101,6 +101,7 @@ static const char usage[] =
     "  enable POOL/ADDRESS:PORT   ends both\n"
     "  weight POOL/ADDRESS:PORT N its share of the connections; 0 drains\n"
     "       these four hold until a configuration gives the backend another weight\n"
+    "  top                     live: rates of services, backends, workers and drops\n"
     "  version [--json]\n"
     "\n"
     "--socket PATH  the daemon's admin socket (" SOCKET_DEFAULT ")\n"

@@ -48,6 +48,8 @@ void print_json(json_t *value, bool one_line);
 int command_order(const struct options *o);
 /* explain.c */
 int command_explain(const struct options *o);
+/* top.c */
+int command_top(const struct options *o);
 /* True if `show` knows the object; later: it belongs to a later version. */
 bool show_knows(const char *object, bool *later);
 

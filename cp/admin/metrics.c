@@ -233,7 +233,8 @@ print_sample(FILE *out, const struct metric_object *o, const struct metric *m, j
 		print_reasons(out, o, m, row);
 		return;
 	}
-	if (!value || (m->value == VALUE_EITHER && !yes && strcmp(text_of(row, m->field), m->no)))
+	if (!value ||
+	    (m->value == VALUE_EITHER && !yes && strcmp(text_of(row, m->field), m->no) != 0))
 		return;
 	fprintf(out, "penstock_%s{", m->name);
 	o->label(out, row);

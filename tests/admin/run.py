@@ -19,6 +19,7 @@ import test_metrics  # noqa: E402
 import test_orders  # noqa: E402
 import test_show  # noqa: E402
 import test_socket  # noqa: E402
+import test_top  # noqa: E402
 
 
 class Tally:
@@ -41,7 +42,8 @@ class Tally:
 
 def main():
     t = Tally()
-    modules = (test_cli, test_generations, test_show, test_socket, test_metrics, test_orders)
+    modules = (test_cli, test_generations, test_show, test_socket, test_metrics, test_orders,
+               test_top)
     tests = [test for module in modules for test in module.TESTS]
     for test in tests:
         if sys.argv[1:] and test.__name__ not in sys.argv[1:]:

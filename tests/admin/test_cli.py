@@ -10,8 +10,8 @@ import time
 from daemon import PENSTOCK, POOLS, SERVICES, Daemon, cli, config
 
 COMMANDS = ("check", "apply", "diff", "confirm", "rollback", "show", "explain", "drain", "enable", "disable", "weight",
-            "version")
-LATER = ("top", "capture")
+            "top", "version")
+LATER = ("capture",)
 
 
 def expect(out, code, *stderr):

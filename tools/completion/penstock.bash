@@ -52,7 +52,7 @@ _penstock()
 	done
 
 	case $command in
-	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain drain enable disable weight version --socket --help" -- "$cur")) ;;
+	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain drain enable disable weight top version --socket --help" -- "$cur")) ;;
 	check | diff) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _filedir ;;
 	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --confirm --socket" -- "$cur")) || _filedir ;;
 	confirm) COMPREPLY=($(compgen -W "--socket" -- "$cur")) ;;
@@ -72,6 +72,7 @@ _penstock()
 	drain | enable | disable | weight)
 		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _penstock_backends
 		;;
+	top) COMPREPLY=($(compgen -W "--socket" -- "$cur")) ;;
 	version) COMPREPLY=($(compgen -W "--json --socket" -- "$cur")) ;;
 	esac
 } && complete -F _penstock penstock
