@@ -80,7 +80,10 @@ enum drop_reason {
 #define X(constant, name, help) DROP_##constant,
 	DROP_REASONS(X)
 #undef X
-	    DROP_REASON_COUNT
+	    DROP_REASON_COUNT,
+	/* the limits stand together */
+	DROP_LIMIT_FIRST = DROP_DENIED,
+	DROP_LIMIT_LAST = DROP_SERVICE_CONNECTIONS,
 };
 
 /* Name and help of a reason (below DROP_REASON_COUNT). Any thread. */

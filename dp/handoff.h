@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "dp/packet.h"
+#include "lib/heavy.h"
 
 /* Worker -> control, by value through dataplane.resolve (elements of this size): a packet found no
  * Ethernet address. */
@@ -100,6 +101,26 @@ struct explain_query {
 	uint16_t source_port; /* network byte order */
 	uint16_t vlan;        /* if TRANSMIT */
 	uint8_t mac[6];       /* the next hop's, if TRANSMIT */
+};
+
+/* A client as shown to people; a copy. */
+struct client_view {
+	struct heavy_entry entry;
+	uint32_t rate; /* packets in the last whole second */
+	uint32_t weight;
+	uint32_t connections;
+	uint32_t pad;
+};
+
+/* Control asks a worker for some of its heaviest clients, in the same way. */
+#define CLIENT_QUERY_MAX 64
+
+struct client_query {
+	atomic_int state; /* enum query_state */
+	uint32_t cursor;  /* in: entry to begin at; out: entry to go on at, UINT32_MAX at the end */
+	uint32_t count;   /* out */
+	uint64_t now;     /* out: the worker's clock */
+	struct client_view views[CLIENT_QUERY_MAX];
 };
 
 #endif

@@ -99,6 +99,7 @@ struct worker {
 
 	/* whoever's turn it is, see handoff.h */
 	struct worker_query query;
+	struct client_query client_query; /* the same */
 	struct explain_query explain;
 
 	struct burst burst, released;

@@ -52,6 +52,19 @@ static const struct column backend_columns[] = {
 	{ 0 },
 };
 
+static const struct column client_columns[] = {
+	{ "CLIENT", "client", COLUMN_TEXT },
+	{ "WORKER", "worker", COLUMN_NUMBER },
+	{ "PKTS/S", "packets_per_second", COLUMN_COUNT },
+	{ "PACKETS", "packets", COLUMN_COUNT },
+	{ "BYTES", "bytes", COLUMN_COUNT },
+	{ "CONNECTIONS", "connections", COLUMN_COUNT },
+	{ "IN-S", "seconds", COLUMN_NUMBER },
+	{ "IDLE-S", "idle_seconds", COLUMN_NUMBER },
+	{ "LIMITED", "limited", COLUMN_COUNTS },
+	{ 0 },
+};
+
 static const struct column connection_columns[] = {
 	{ "CLIENT", "client", COLUMN_TEXT },
 	{ "SERVICE", "service", COLUMN_TEXT },
@@ -123,15 +136,11 @@ static const struct column history_columns[] = {
 };
 
 static const struct object objects[] = {
-	{ "services", service_columns },
-	{ "pools", pool_columns },
-	{ "backends", backend_columns },
-	{ "connections", connection_columns },
-	{ "interfaces", interface_columns },
-	{ "workers", worker_columns },
-	{ "drops", drop_columns },
-	{ "neighbours", neighbour_columns },
-	{ "config", NULL },
+	{ "services", service_columns },     { "pools", pool_columns },
+	{ "backends", backend_columns },     { "connections", connection_columns },
+	{ "clients", client_columns },       { "interfaces", interface_columns },
+	{ "workers", worker_columns },       { "drops", drop_columns },
+	{ "neighbours", neighbour_columns }, { "config", NULL },
 	{ "history", history_columns },
 };
 
@@ -169,6 +178,25 @@ join(json_t *list, char *out, size_t size)
 
 		len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "",
 					text ? text : "");
+	}
+}
+
+/* "client-packets 12.3k, client-bytes 5" */
+static void
+format_counts(json_t *object, char *out, size_t size)
+{
+	char count[UNITS_STRLEN];
+	size_t len = 0;
+	const char *key;
+	json_t *value;
+
+	*out = '\0';
+	json_object_foreach(object, key, value)
+	{
+		if (len < size)
+			len += (size_t)snprintf(
+			    out + len, size - len, "%s%s %s", len ? ", " : "", key,
+			    count_format((uint64_t)json_integer_value(value), count));
 	}
 }
 
@@ -215,6 +243,9 @@ format_value(const struct column *column, json_t *value, char out[CELL_MAX])
 	case COLUMN_BITS:
 		count_format((uint64_t)n * 8, out);
 		break;
+	case COLUMN_COUNTS:
+		format_counts(value, out, CELL_MAX);
+		break;
 	case COLUMN_SUM:
 		count_format((uint64_t)sum_of(value), out);
 		break;
@@ -243,7 +274,8 @@ columns_table(const struct column *columns)
 	t = table_create(n);
 	for (i = 0; i < n; i++)
 		table_column(t, i, columns[i].title,
-			     columns[i].kind != COLUMN_TEXT && columns[i].kind != COLUMN_LIST);
+			     columns[i].kind != COLUMN_TEXT && columns[i].kind != COLUMN_LIST &&
+				 columns[i].kind != COLUMN_COUNTS);
 	return t;
 }
 

@@ -19,6 +19,7 @@ enum column_kind {
 	COLUMN_LIST,    /* of texts */
 	COLUMN_SUM,     /* an object's values, summed, as COUNT */
 	COLUMN_BITS,    /* bytes, as COUNT of bits */
+	COLUMN_COUNTS,  /* an object's members with their values as COUNT */
 };
 
 struct column {

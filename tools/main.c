@@ -91,6 +91,7 @@ static const char usage[] =
     "  show services | pools | backends | interfaces | workers | neighbours | config |\n"
     "       history\n"
     "  show connections [--service NAME] [--limit N]\n"
+    "  show clients [--limit N]\n"
     "  show drops [--service NAME] [--all]\n"
     "       all of show: [--json] [--watch]\n"
     "  explain --protocol tcp|udp --client ADDRESS:PORT --service ADDRESS:PORT\n"
@@ -261,18 +262,16 @@ static int
 check_show(const struct options *o)
 {
 	bool connections = strcmp(o->argument, "connections") == 0;
+	bool clients = strcmp(o->argument, "clients") == 0;
 	bool drops = strcmp(o->argument, "drops") == 0;
-	bool later = false;
 
-	if (!show_knows(o->argument, &later))
-		return complain(
-		    EXIT_USAGE,
-		    later ? "show %s is not in this version"
-			  : "show does not know \"%s\"; penstock --help lists what it knows",
-		    o->argument);
+	if (!show_knows(o->argument))
+		return complain(EXIT_USAGE,
+				"show does not know \"%s\"; penstock --help lists what it knows",
+				o->argument);
 	if (o->service && !connections && !drops)
 		return complain(EXIT_USAGE, "show %s does not take --service", o->argument);
-	if (o->limit && !connections)
+	if (o->limit && !connections && !clients)
 		return complain(EXIT_USAGE, "show %s does not take --limit", o->argument);
 	if (o->all && !drops)
 		return complain(EXIT_USAGE, "show %s does not take --all", o->argument);

@@ -50,8 +50,8 @@ int command_order(const struct options *o);
 int command_explain(const struct options *o);
 /* top.c */
 int command_top(const struct options *o);
-/* True if `show` knows the object; later: it belongs to a later version. */
-bool show_knows(const char *object, bool *later);
+/* True if `show` knows the object. */
+bool show_knows(const char *object);
 
 /* "penstock: ..." on stderr; returns code. */
 __attribute__((format(printf, 2, 3))) int complain(int code, const char *format, ...);

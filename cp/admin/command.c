@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cp/admin/change.h"
+#include "cp/admin/client_list.h"
 #include "cp/admin/counters.h"
 #include "cp/admin/explain.h"
 #include "cp/admin/orders.h"
@@ -21,6 +22,7 @@ struct commands {
 	struct control *control;
 	struct counters *counters;
 	struct walks *walks;
+	struct client_lists *client_lists;
 	struct explains *explains;
 };
 
@@ -50,8 +52,9 @@ commands_create(struct control *control)
 	c->control = control;
 	c->counters = counters_create(control);
 	c->walks = walks_create(control);
+	c->client_lists = client_lists_create(control);
 	c->explains = explains_create(control);
-	if (!c->counters || !c->walks || !c->explains) {
+	if (!c->counters || !c->walks || !c->client_lists || !c->explains) {
 		commands_destroy(c);
 		return NULL;
 	}
@@ -64,6 +67,7 @@ commands_destroy(struct commands *c)
 	if (!c)
 		return;
 	explains_destroy(c->explains);
+	client_lists_destroy(c->client_lists);
 	walks_destroy(c->walks);
 	counters_destroy(c->counters);
 	free(c);
@@ -92,6 +96,7 @@ void
 command_cancel(struct commands *c, void *arg)
 {
 	walks_cancel(c->walks, arg);
+	client_lists_cancel(c->client_lists, arg);
 	explains_cancel(c->explains, arg);
 }
 
@@ -138,6 +143,23 @@ static const struct show_object {
 	{ "history", show_history },
 };
 
+/* How many to show, if the request says; false: cmd->error says what is wrong. */
+static bool
+limit_option(struct command *cmd, uint32_t *limit)
+{
+	json_t *value = json_object_get(cmd->request, "limit");
+	json_int_t n = json_integer_value(value);
+
+	if (value && (n < 1 || n > WALK_LIMIT_MAX)) {
+		snprintf(cmd->error, sizeof(cmd->error), "limit: must be a number from 1 to %d",
+			 WALK_LIMIT_MAX);
+		return false;
+	}
+	if (value)
+		*limit = (uint32_t)n;
+	return true;
+}
+
 static void
 command_show_connections(struct command *cmd, struct show *show)
 {
@@ -148,17 +170,10 @@ command_show_connections(struct command *cmd, struct show *show)
 		.answer = cmd->answer,
 		.arg = cmd->arg,
 	};
-	json_t *limit = json_object_get(cmd->request, "limit");
-	json_int_t n = json_integer_value(limit);
 	size_t service;
 
-	if (limit && (n < 1 || n > WALK_LIMIT_MAX)) {
-		snprintf(cmd->error, sizeof(cmd->error), "limit: must be a number from 1 to %d",
-			 WALK_LIMIT_MAX);
+	if (!limit_option(cmd, &request.limit))
 		return;
-	}
-	if (limit)
-		request.limit = (uint32_t)n;
 	if (show_service_option(show, &service) < 0) {
 		memcpy(cmd->error, show->error, sizeof(show->error));
 		return;
@@ -166,6 +181,19 @@ command_show_connections(struct command *cmd, struct show *show)
 	if (service != SIZE_MAX)
 		request.service = compiler_service_slot(c->control->compiler, service);
 	cmd->later = walks_start(c->walks, &request) == 0;
+}
+
+static void
+command_show_clients(struct command *cmd)
+{
+	struct client_list_request request = {
+		.limit = CLIENT_LIST_LIMIT_DEFAULT,
+		.answer = cmd->answer,
+		.arg = cmd->arg,
+	};
+
+	if (limit_option(cmd, &request.limit))
+		cmd->later = client_lists_start(cmd->commands->client_lists, &request) == 0;
 }
 
 static void
@@ -185,6 +213,10 @@ command_show(struct command *cmd)
 		command_show_connections(cmd, &show);
 		return;
 	}
+	if (object && strcmp(object, "clients") == 0) {
+		command_show_clients(cmd);
+		return;
+	}
 	for (i = 0; object && i < sizeof(show_objects) / sizeof(show_objects[0]); i++) {
 		if (strcmp(object, show_objects[i].name) != 0)
 			continue;
@@ -194,7 +226,7 @@ command_show(struct command *cmd)
 	}
 	snprintf(cmd->error, sizeof(cmd->error),
 		 "object: must be one of services, pools, backends, "
-		 "connections, interfaces, workers, drops, "
+		 "clients, connections, interfaces, workers, drops, "
 		 "neighbours, config, history");
 }
 

@@ -371,7 +371,7 @@ entries_add(struct connections *c, uint32_t index, uint32_t hash, const struct t
 }
 
 static void
-count_opened(struct worker *w, const struct connection *connection)
+count_opened(struct worker *w, struct connection *connection)
 {
 	w->connections->live++;
 	w->connections->by_service[connection->service]++;
@@ -380,7 +380,8 @@ count_opened(struct worker *w, const struct connection *connection)
 		w->stats.connections_v6++;
 	w->service_stats[connection->service].connections_total++;
 	w->backend_stats[connection->backend].connections_total++;
-	heaviest_connection(w, &connection->forward.src, 1);
+	connection->client_len =
+	    heaviest_connection_begin(w, connection->service, &connection->forward.src);
 }
 
 static void
@@ -393,7 +394,7 @@ count_closed(struct worker *w, const struct connection *connection)
 		w->stats.connections_v6--;
 	w->service_stats[connection->service].connections_ended++;
 	w->backend_stats[connection->backend].connections_ended++;
-	heaviest_connection(w, &connection->forward.src, -1);
+	heaviest_connection_end(w, connection->client_len, &connection->forward.src);
 }
 
 uint32_t

@@ -36,7 +36,8 @@ struct connection {
 	uint16_t local_port;   /* full-nat: our source port, network byte order */
 	uint8_t state;         /* enum connection_state */
 	uint8_t flags;         /* enum connection_flags */
-	uint16_t pad;
+	uint8_t client_len;    /* of the client's prefix, as heaviest.h has counted it */
+	uint8_t pad;
 	/* second cache line */
 	uint64_t deadline;        /* ns; the wheel entry may fire earlier and is then re-armed */
 	struct addr backend_addr; /* nat modes: what the destination becomes */

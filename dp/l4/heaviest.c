@@ -6,13 +6,16 @@
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
-/* By the mean of some thirty bursts: up to 16 packets all are looked at, then one in two, from 32
+/* By the mean of some thirty bursts: below 16 packets all are looked at, then one in two, from 32
  * in four, from 48 in eight. */
 #define MEAN_SHIFT 5
 #define MEAN_STEP  16u
 #define SHIFT_MAX  3u
 
 #define ANSWER_ENTRIES 256 /* that a query looks at in an iteration */
+
+#define LIMITS (DROP_LIMIT_LAST - DROP_LIMIT_FIRST + 1)
+static_assert(LIMITS <= HEAVY_COUNTS, "a count for each limit");
 
 #define COUNTERS_MIN 1024u
 #define COUNTERS_MAX (1u << 20)
@@ -24,7 +27,6 @@ struct heaviest {
 	uint32_t mean;   /* of packets in a burst, << MEAN_SHIFT */
 	uint32_t random; /* xorshift state, never 0 */
 	void *memory;
-	struct client_query query;
 };
 
 struct heaviest *
@@ -65,12 +67,6 @@ heaviest_destroy(struct heaviest *h)
 	rte_free(h);
 }
 
-struct client_query *
-heaviest_query(struct heaviest *h)
-{
-	return &h->query;
-}
-
 static inline uint32_t
 random_next(struct heaviest *h)
 {
@@ -80,15 +76,23 @@ random_next(struct heaviest *h)
 	return h->random;
 }
 
-/* The client as a prefix. */
+/* The client of an address, as the service's limits see it: a prefix, of the length returned. */
 static inline uint8_t
-client_prefix(const struct addr *addr, struct addr *prefix)
+client_prefix(const struct snapshot *s, uint32_t service, const struct addr *addr,
+	      struct addr *prefix)
 {
+	const struct service_limits *limits = NULL;
+
 	*prefix = *addr;
-	if (addr_is_v4(addr))
-		return 128;
-	prefix->q[1] = 0;
-	return 64;
+	if (s->services[service].flags & SERVICE_LIMITED)
+		limits = &s->limits[service];
+	if (addr_is_v4(addr)) {
+		prefix->w[3] &= limits ? limits->mask4 : UINT32_MAX;
+		return limits ? (uint8_t)(96 + limits->prefix4) : 128;
+	}
+	prefix->q[0] &= limits ? limits->mask6[0] : UINT64_MAX;
+	prefix->q[1] &= limits ? limits->mask6[1] : 0;
+	return limits ? limits->prefix6 : 64;
 }
 
 static uint32_t
@@ -105,6 +109,13 @@ counts(const struct packet *p)
 	       p->verdict != VERDICT_HOST && p->verdict != VERDICT_STEER;
 }
 
+/* Which limit has stopped the packet, counted from the first; LIMITS or more: none. */
+static inline uint8_t
+limit_of(const struct packet *p)
+{
+	return p->verdict == VERDICT_DROP ? (uint8_t)(p->reason - DROP_LIMIT_FIRST) : UINT8_MAX;
+}
+
 void
 stage_heaviest(struct worker *w, const struct burst *b)
 {
@@ -112,27 +123,34 @@ stage_heaviest(struct worker *w, const struct burst *b)
 	uint32_t shift = shift_for(h, b->count);
 	struct addr prefixes[BURST_MAX];
 	struct heavy_item items[BURST_MAX];
-	uint32_t n = 0, i;
+	uint8_t limited[BURST_MAX];
+	uint32_t random = random_next(h), n = 0, first, i;
 
-	/* 1. Who it is, and where that would be. A random first one, and then each 2^shift-th. */
-	for (i = shift ? random_next(h) & ((1u << shift) - 1) : 0; i < b->count; i += 1u << shift) {
-		const struct packet *p = &b->packets[i];
+	/* 1. Who it is, and where that would be: of each 2^shift packets, one at random. */
+	for (first = 0; first < b->count; first += 1u << shift, random >>= shift) {
+		const struct packet *p = &b->packets[first + (random & ((1u << shift) - 1))];
 
+		if (p >= &b->packets[b->count])
+			break;
 		if (!counts(p))
 			continue;
 		items[n] = (struct heavy_item){
 			.client = &prefixes[n],
 			.packets = 1u << shift,
 			.bytes = (uint32_t)p->ip_len << shift,
-			.len = client_prefix(&p->tuple.src, &prefixes[n]),
+			.len = client_prefix(w->snapshot, p->service, &p->tuple.src, &prefixes[n]),
 		};
 		items[n].hash = heavy_hash(&h->sketch, items[n].client, items[n].len);
 		rte_prefetch0(heavy_bucket(&h->sketch, items[n].hash));
-		n++;
+		limited[n++] = limit_of(p);
 	}
 	/* 2. Count. */
-	for (i = 0; i < n; i++)
-		heavy_add(&h->sketch, &items[i], w->now, random_next(h));
+	for (i = 0; i < n; i++) {
+		struct heavy_entry *e = heavy_add(&h->sketch, &items[i], w->now, random_next(h));
+
+		if (e && limited[i] < LIMITS)
+			e->counts[limited[i]] += items[i].packets;
+	}
 }
 
 static inline uint32_t
@@ -141,16 +159,31 @@ counter(const struct heaviest *h, uint64_t hash, uint32_t row)
 	return (uint32_t)(hash >> (row ? 40 : 12)) & h->counters_mask;
 }
 
-void
-heaviest_connection(struct worker *w, const struct addr *client, int32_t change)
+static void
+change_connections(struct heaviest *h, uint8_t len, const struct addr *prefix, int32_t change)
 {
-	struct heaviest *h = w->heaviest;
-	struct addr prefix;
-	uint8_t len = client_prefix(client, &prefix);
-	uint64_t hash = heavy_hash(&h->sketch, &prefix, len);
+	uint64_t hash = heavy_hash(&h->sketch, prefix, len);
 
 	h->connections[0][counter(h, hash, 0)] += (uint32_t)change;
 	h->connections[1][counter(h, hash, 1)] += (uint32_t)change;
+}
+
+uint8_t
+heaviest_connection_begin(struct worker *w, uint32_t service, const struct addr *client)
+{
+	struct addr prefix;
+	uint8_t len = client_prefix(w->snapshot, service, client, &prefix);
+
+	change_connections(w->heaviest, len, &prefix, 1);
+	return len;
+}
+
+void
+heaviest_connection_end(struct worker *w, uint8_t len, const struct addr *client)
+{
+	struct addr prefix = addr_mask(client, len);
+
+	change_connections(w->heaviest, len, &prefix, -1);
 }
 
 static uint32_t
@@ -170,7 +203,7 @@ answer(const struct heaviest *h, struct client_query *q, uint64_t now)
 
 	q->count = 0;
 	q->now = now;
-	for (; i < end && q->count < HEAVIEST_QUERY_MAX; i++) {
+	for (; i < end && q->count < CLIENT_QUERY_MAX; i++) {
 		const struct heavy_entry *e = heavy_at(&h->sketch, i, &weight);
 
 		if (!e)
@@ -192,6 +225,6 @@ heaviest_iterate(struct worker *w)
 	struct heaviest *h = w->heaviest;
 
 	heavy_decay(&h->sketch, w->now);
-	if (atomic_load_explicit(&h->query.state, memory_order_acquire) == QUERY_ASKED)
-		answer(h, &h->query, w->now);
+	if (atomic_load_explicit(&w->client_query.state, memory_order_acquire) == QUERY_ASKED)
+		answer(h, &w->client_query, w->now);
 }

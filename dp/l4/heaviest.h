@@ -17,46 +17,26 @@
 #ifndef DP_L4_HEAVIEST_H
 #define DP_L4_HEAVIEST_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "dp/packet.h"
 #include "dp/worker.h"
-#include "lib/heavy.h"
 
-#define HEAVIEST_CLIENTS   2048 /* that a worker knows */
-#define HEAVIEST_QUERY_MAX 64
-
-/* A client as shown to people; a copy. */
-struct client_view {
-	struct heavy_entry entry;
-	uint32_t rate; /* packets in the last whole second */
-	uint32_t weight;
-	uint32_t connections;
-	uint32_t pad;
-};
-
-/* Control asks a worker for some of its clients, as with struct worker_query (dp/handoff.h). One
- * struct a worker; whoever's turn it is owns all other fields. */
-struct client_query {
-	atomic_int state; /* enum query_state */
-	uint32_t cursor;  /* in: entry to begin at; out: entry to go on at, UINT32_MAX at the end */
-	uint32_t count;   /* out */
-	uint64_t now;     /* out: the worker's clock */
-	struct client_view views[HEAVIEST_QUERY_MAX];
-};
+#define HEAVIEST_CLIENTS 2048 /* that a worker knows */
 
 /* For a table of `connections`; on NUMA node `socket`. NULL without memory. Control thread. */
 struct heaviest *heaviest_create(uint32_t connections, uint64_t now, int socket);
 void heaviest_destroy(struct heaviest *h);
-/* Where control asks. */
-struct client_query *heaviest_query(struct heaviest *h);
 
 /* Count the forward packets of the burst, whatever became of them. Once for each packet. Worker. */
 void stage_heaviest(struct worker *w, const struct burst *b);
-/* A tracked connection of a client begins (+1) or ends (-1). Worker. */
-void heaviest_connection(struct worker *w, const struct addr *client, int32_t change);
-/* Let time pass, and answer a pending query. Called once per iteration. Worker. */
+/* A connection of the service's client is tracked from now on. Returns the length of the client's
+ * prefix, for the end. Worker. */
+uint8_t heaviest_connection_begin(struct worker *w, uint32_t service, const struct addr *client);
+/* It is no more. `len` as the beginning has said. Worker. */
+void heaviest_connection_end(struct worker *w, uint8_t len, const struct addr *client);
+/* Let time pass, and answer a pending query of the control thread. Called once per iteration.
+ * Worker. */
 void heaviest_iterate(struct worker *w);
 
 #endif

@@ -24,6 +24,9 @@ FIELDS = {
     "connections": {"client": TEXT, "service": TEXT, "backend": TEXT, "protocol": TEXT,
                     "state": TEXT, "expires_seconds": WHOLE, "packets_in": WHOLE,
                     "packets_out": WHOLE, "worker": WHOLE},
+    "clients": {"client": TEXT, "worker": WHOLE, "packets": WHOLE, "bytes": WHOLE,
+                "packets_per_second": WHOLE, "connections": WHOLE, "seconds": WHOLE,
+                "idle_seconds": WHOLE, "limited": OBJECT},
     "interfaces": {"name": TEXT, "device": TEXT, "side": TEXT, "mac": TEXT, "mtu": WHOLE,
                    "addresses": LIST, "twin": BOOL, "rx_packets": WHOLE, "rx_bytes": WHOLE,
                    "tx_packets": WHOLE, "tx_bytes": WHOLE, "to_host": WHOLE, "from_host": WHOLE,
@@ -151,6 +154,31 @@ def connections(t, d):
         expect(d.cli("show", "connections", "--limit", "100001"), 1, "100000")
 
 
+def clients(t, d):
+    with t("show clients: every one of few, the heaviest first, with exact counts"):
+        rows = d.show("clients")
+        found = {c["client"]: c for c in rows}
+        wanted = {f"198.51.100.{i + 1}" for i in range(WEB)} | {"2001:db8:77::/64"}
+        assert set(found) == wanted and len(rows) == len(wanted), found
+        for i in range(WEB):
+            both = 2 if i < DNS else 1
+            c = found[f"198.51.100.{i + 1}"]
+            assert c["packets"] == both == c["connections"], c
+            assert c["bytes"] == 40 + (48 if i < DNS else 0), c
+            assert c["worker"] == 0 and c["limited"] == {} and c["idle_seconds"] <= c["seconds"], c
+        six = found["2001:db8:77::/64"]
+        assert six["packets"] == SIX == six["connections"] and six["bytes"] == 60 * SIX, six
+        packets = [c["packets"] for c in rows]
+        assert packets == sorted(packets, reverse=True), rows
+    with t("show clients --limit"):
+        assert len(d.show("clients", "--limit", "3")) == 3
+        expect(d.cli("show", "clients", "--limit", "100001"), 1, "100000")
+    with t("show clients: asked by many at once, and by some that do not wait"):
+        for _ in range(5):
+            d.connect().sendall(b'{"command":"show","object":"clients"}\n')
+        assert len(d.show("clients")) == WEB + 1
+
+
 def tables(t, d):
     for name in FIELDS:
         with t(f"show {name}: an aligned table"):
@@ -199,7 +227,7 @@ def shows(t, folder):
     with Daemon(folder, config(device=device(folder))) as d:
         total = WEB + DNS + SIX + BROKEN
         wait(lambda: d.show("workers")[0]["packets_in"] == total)
-        for test in (fields, numbers, drops, connections, tables, counters):
+        for test in (fields, numbers, drops, connections, clients, tables, counters):
             test(t, d)
         with t("the daemon ends as it should"):
             assert d.alive() and d.stop() == 0, d.output()

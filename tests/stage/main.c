@@ -9,13 +9,24 @@
 #include "suites.h"
 
 /* Each adds its suite to CUnit's registry. 0, or a CUnit error. */
-/* clang-format off: one a line */
+/* One a line: additions do not meet. */
+/* clang-format off */
 static int (*const suites[])(void) = {
-	test_waiting_register,     test_parse_register, test_parse_cut_register,
-	test_classify_register,    test_steer_register, test_fragment_register,
-	test_connection_register,  test_track_register, test_rewrite_register,
-	test_encap_register,       test_icmp_register,  test_balance_register,
-	test_source_port_register, test_refuse_register,
+	test_waiting_register,
+	test_parse_register,
+	test_parse_cut_register,
+	test_classify_register,
+	test_steer_register,
+	test_fragment_register,
+	test_connection_register,
+	test_track_register,
+	test_rewrite_register,
+	test_encap_register,
+	test_icmp_register,
+	test_balance_register,
+	test_source_port_register,
+	test_refuse_register,
+	test_heaviest_register,
 };
 /* clang-format on */
 

@@ -61,10 +61,11 @@ _penstock()
 		if [[ $cur == -* ]]; then
 			local options="--json --watch --socket"
 			[[ ${words[*]} == *" connections"* ]] && options+=" --service --limit"
+			[[ ${words[*]} == *" clients"* ]] && options+=" --limit"
 			[[ ${words[*]} == *" drops"* ]] && options+=" --service --all"
 			COMPREPLY=($(compgen -W "$options" -- "$cur"))
 		else
-			COMPREPLY=($(compgen -W "services pools backends connections interfaces
+			COMPREPLY=($(compgen -W "services pools backends clients connections interfaces
 				workers drops neighbours config history" -- "$cur"))
 		fi
 		;;
