@@ -31,22 +31,19 @@ struct generations {
 static char *
 absolute(const char *path)
 {
-	char *copy = strdup(path), *text = NULL;
-	char *slash = copy ? strrchr(copy, '/') : NULL;
-	char *folder;
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	char *text = NULL, *real = NULL;
+	char *folder = slash ? strndup(path, (size_t)(name - path)) : strdup(".");
 
-	if (!copy)
-		return NULL;
-	if (slash)
-		*slash = '\0';
-	folder = realpath(slash ? (slash == copy ? "/" : copy) : ".", NULL);
-	if (!folder)
+	if (folder)
+		real = realpath(folder, NULL);
+	if (!real)
 		text = strdup(path);
-	else if (asprintf(&text, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
-			  slash ? slash + 1 : copy) < 0)
+	else if (asprintf(&text, "%s/%s", strcmp(real, "/") == 0 ? "" : real, name) < 0)
 		text = NULL;
+	free(real);
 	free(folder);
-	free(copy);
 	return text;
 }
 

@@ -105,7 +105,7 @@ static void
 read_one(struct history *h, uint64_t number)
 {
 	struct file_name name = name_of(number);
-	struct generation g;
+	struct generation g = { 0 };
 	size_t len = 0;
 	char *data = store_read(h->store, name.text, &len);
 	const char *error = data ? generation_decode(data, len, &g) : strerror(errno);
