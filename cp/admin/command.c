@@ -10,6 +10,7 @@
 #include "cp/admin/client_list.h"
 #include "cp/admin/counters.h"
 #include "cp/admin/explain.h"
+#include "cp/admin/limit_watch.h"
 #include "cp/admin/orders.h"
 #include "cp/admin/show.h"
 #include "cp/admin/walk.h"
@@ -21,6 +22,7 @@
 struct commands {
 	struct control *control;
 	struct counters *counters;
+	struct limit_watch *limit_watch;
 	struct walks *walks;
 	struct client_lists *client_lists;
 	struct explains *explains;
@@ -54,7 +56,9 @@ commands_create(struct control *control)
 	c->walks = walks_create(control);
 	c->client_lists = client_lists_create(control);
 	c->explains = explains_create(control);
-	if (!c->counters || !c->walks || !c->client_lists || !c->explains) {
+	if (c->counters)
+		c->limit_watch = limit_watch_create(control, c->counters);
+	if (!c->counters || !c->limit_watch || !c->walks || !c->client_lists || !c->explains) {
 		commands_destroy(c);
 		return NULL;
 	}
@@ -69,6 +73,7 @@ commands_destroy(struct commands *c)
 	explains_destroy(c->explains);
 	client_lists_destroy(c->client_lists);
 	walks_destroy(c->walks);
+	limit_watch_destroy(c->limit_watch);
 	counters_destroy(c->counters);
 	free(c);
 }
@@ -84,6 +89,7 @@ commands_tick(struct commands *c)
 {
 	counters_follow(c->counters);
 	counters_sample(c->counters);
+	limit_watch_tick(c->limit_watch);
 }
 
 void

@@ -16,6 +16,7 @@ int test_config_register(void);
 int test_flow_table_register(void);
 int test_heavy_register(void);
 int test_history_register(void);
+int test_limit_watch_register(void);
 int test_log_register(void);
 int test_loop_register(void);
 int test_lpm_register(void);
