@@ -60,7 +60,8 @@ allocate(struct worker *w, int socket)
 	w->service_stats = map_lazily(sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	w->service_drops = map_lazily(sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	w->backend_stats = map_lazily(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
-	w->connections = connections_create(w->dataplane->connections, w->index, socket);
+	w->connections = connections_create(w->dataplane->connections, w->index, socket,
+					    w->dataplane->connection_memory[w->index]);
 	w->fragments = fragment_table_create(FRAGMENT_ENTRIES, socket);
 	w->waiting = waiting_create(socket);
 	w->heaviest = heaviest_create(w->dataplane->connections, w->now, socket);

@@ -40,6 +40,8 @@ struct dataplane {
 	struct dp_clock clock;    /* the time that snapshots and workers speak of */
 	bool idle_sleep;
 	uint32_t connections; /* per worker */
+	/* by worker: where its connections lie, NULL: in memory of its own */
+	void *connection_memory[SNAPSHOT_MAX_WORKERS];
 	atomic_bool stop;     /* control writes, workers read */
 	/* control writes, workers load once per iteration */
 	_Atomic(const struct snapshot *) published;

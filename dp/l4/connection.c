@@ -10,8 +10,9 @@
  * Hashes are SipHash with a key of the table's own: clients choose addresses and ports, and with a
  * CRC (whose collisions no seed changes) they could choose them to fall into one bucket.
  */
-#include "dp/l4/connection.h"
+#include "dp/l4/connection_table.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -21,8 +22,6 @@
 #include <rte_prefetch.h>
 
 #include "dp/l4/heaviest.h"
-#include "lib/siphash.h"
-#include "lib/wheel.h"
 
 /* Timers fire at most this much late. It only says how long a dead connection keeps its memory:
  * lookups go by the deadline itself. */
@@ -30,21 +29,6 @@
 /* So many timers a call, and so many slots a query: some microseconds each. */
 #define EXPIRE_BATCH 64
 #define ANSWER_SLOTS 512
-
-struct connections {
-	struct rte_hash *hash;
-	struct connection *array;
-	struct wheel *wheel;
-	void *wheel_memory;
-	uint32_t *by_service; /* [SNAPSHOT_MAX_SERVICES] how many live */
-	struct siphash_key key;
-	uint32_t capacity;
-	uint32_t live;
-	uint32_t free_list; /* INDEX_NONE: empty */
-	uint32_t fresh;     /* from here on never used */
-	uint32_t source_count;
-	int socket;
-};
 
 const char *
 connection_state_name(enum connection_state state)
@@ -67,6 +51,12 @@ tuple_compare(const void *a, const void *b, size_t len)
 
 	(void)len;
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) != 0;
+}
+
+bool
+tuples_equal(const struct tuple *a, const struct tuple *b)
+{
+	return tuple_compare(a, b, sizeof(*a)) == 0;
 }
 
 static void *
@@ -102,8 +92,55 @@ hash_create(const struct connections *c, uint16_t worker)
 	return hash;
 }
 
+size_t
+connections_memory_size(uint32_t n)
+{
+	return sizeof(struct connections_head) + (size_t)n * sizeof(struct connection);
+}
+
+/* A position within struct connection as a digit of a number. */
+#define FIELD(hash, name) ((hash)*31 + offsetof(struct connection, name))
+
+uint64_t
+connections_layout(void)
+{
+	uint64_t h = sizeof(struct connection);
+
+	h = FIELD(h, forward);
+	h = FIELD(h, service);
+	h = FIELD(h, service_epoch);
+	h = FIELD(h, backend);
+	h = FIELD(h, backend_epoch);
+	h = FIELD(h, backend_port);
+	h = FIELD(h, local_port);
+	h = FIELD(h, state);
+	h = FIELD(h, flags);
+	h = FIELD(h, deadline);
+	h = FIELD(h, backend_addr);
+	h = FIELD(h, local);
+	h = FIELD(h, packets_in);
+	h = h * 31 + CONNECTION_STATES;
+	return h;
+}
+
+/* The head and the array behind it, where the caller wants them or in memory of our own. */
+static bool
+place(struct connections *c, void *memory)
+{
+	c->shared = memory != NULL;
+	c->head = memory;
+	if (!c->head)
+		c->head =
+		    rte_zmalloc_socket("connection array", connections_memory_size(c->capacity),
+				       RTE_CACHE_LINE_SIZE, c->socket);
+	if (!c->head)
+		return false;
+	c->array = (struct connection *)(c->head + 1);
+	return true;
+}
+
 struct connections *
-connections_create(uint32_t n, uint16_t worker, int socket)
+connections_create(uint32_t n, uint16_t worker, int socket, void *memory)
 {
 	struct connections *c;
 
@@ -118,12 +155,10 @@ connections_create(uint32_t n, uint16_t worker, int socket)
 	c->by_service = rte_zmalloc_socket("connections by service",
 					   SNAPSHOT_MAX_SERVICES * sizeof(*c->by_service),
 					   RTE_CACHE_LINE_SIZE, socket);
-	c->array = rte_zmalloc_socket("connection array", (size_t)n * sizeof(*c->array),
-				      RTE_CACHE_LINE_SIZE, socket);
 	/* Time 0 is before any worker's; the wheel jumps over what is empty. */
 	c->wheel = wheel_create(n, TICK_NS, 0, wheel_alloc, c);
 	c->hash = hash_create(c, worker);
-	if (!c->by_service || !c->array || !c->wheel || !c->hash ||
+	if (!place(c, memory) || !c->by_service || !c->wheel || !c->hash ||
 	    getrandom(&c->key, sizeof(c->key), 0) != sizeof(c->key)) {
 		connections_destroy(c);
 		return NULL;
@@ -138,7 +173,8 @@ connections_destroy(struct connections *c)
 		return;
 	rte_hash_free(c->hash);
 	rte_free(c->wheel_memory);
-	rte_free(c->array);
+	if (!c->shared)
+		rte_free(c->head);
 	rte_free(c->by_service);
 	rte_free(c);
 }
@@ -167,8 +203,8 @@ connections_entries(const struct connections *c)
 	return (uint32_t)rte_hash_count(c->hash);
 }
 
-static inline uint32_t
-tuple_hash(const struct connections *c, const struct tuple *t)
+uint32_t
+connections_hash(const struct connections *c, const struct tuple *t)
 {
 	return (uint32_t)siphash13(&c->key, t, sizeof(*t));
 }
@@ -185,7 +221,7 @@ connections_lookup(struct worker *w, const struct tuple *const *tuples, uint32_t
 
 	for (i = 0; i < n; i++) {
 		keys[i] = tuples[i];
-		hashes[i] = tuple_hash(c, tuples[i]);
+		hashes[i] = connections_hash(c, tuples[i]);
 	}
 	rte_hash_lookup_with_hash_bulk_data(c->hash, keys, hashes, n, &found, data);
 	for (i = 0; i < n; i++) {
@@ -198,8 +234,8 @@ connections_lookup(struct worker *w, const struct tuple *const *tuples, uint32_t
 	}
 }
 
-static uint32_t
-find_hashed(const struct connections *c, const struct tuple *t, uint32_t hash)
+uint32_t
+connections_find_hashed(const struct connections *c, const struct tuple *t, uint32_t hash)
 {
 	void *data;
 
@@ -211,12 +247,11 @@ find_hashed(const struct connections *c, const struct tuple *t, uint32_t hash)
 uint32_t
 connection_find(struct worker *w, const struct tuple *tuple)
 {
-	return find_hashed(w->connections, tuple, tuple_hash(w->connections, tuple));
+	return connections_find_hashed(w->connections, tuple, connections_hash(w->connections, tuple));
 }
 
-/* The tuple of the packets that come back: from the backend to the client, or to our address. */
-static struct tuple
-reply_tuple(const struct connection *c)
+struct tuple
+connection_reply_tuple(const struct connection *c)
 {
 	struct tuple t = {
 		.src = c->backend_addr,
@@ -239,8 +274,8 @@ connection_holds(const struct connection *c, const struct packet *p)
 	struct tuple t = c->forward;
 
 	if (p->direction == DIR_REPLY)
-		t = reply_tuple(c);
-	return tuple_compare(&t, &p->tuple, sizeof(t)) == 0;
+		t = connection_reply_tuple(c);
+	return tuples_equal(&t, &p->tuple);
 }
 
 /* What is over or closing gives way to what begins. False: it does not. */
@@ -284,11 +319,11 @@ slot_take(struct connections *c)
 		c->free_list = c->array[index].next_free;
 		return index;
 	}
-	return c->fresh < c->capacity ? c->fresh++ : INDEX_NONE;
+	return c->head->fresh < c->capacity ? c->head->fresh++ : INDEX_NONE;
 }
 
-static void
-slot_give(struct connections *c, uint32_t index)
+void
+connection_slot_give(struct connections *c, uint32_t index)
 {
 	c->array[index].state = CONNECTION_FREE;
 	c->array[index].next_free = c->free_list;
@@ -339,39 +374,39 @@ connection_may_open(struct worker *w, const struct packet *p, const struct conne
 	struct tuple reply;
 
 	connection_fill(w, &would, p, t);
-	reply = reply_tuple(&would);
+	reply = connection_reply_tuple(&would);
 	*why = DROP_CONNECTION_CLASH;
 	if (!gives_way(w, connection_find(w, &p->tuple)))
 		return false;
 	if ((would.flags & CONNECTION_HAS_REPLY) &&
-	    (tuple_compare(&reply, &p->tuple, sizeof(reply)) == 0 ||
+	    (tuples_equal(&reply, &p->tuple) ||
 	     !gives_way(w, connection_find(w, &reply))))
 		return false;
 	*why = DROP_CONNECTION_TABLE_FULL;
-	return c->free_list != INDEX_NONE || c->fresh < c->capacity;
+	return c->free_list != INDEX_NONE || c->head->fresh < c->capacity;
 }
 
-/* Enter both tuples, or none. */
-static bool
-entries_add(struct connections *c, uint32_t index, uint32_t hash, const struct tuple *reply,
-	    uint32_t reply_hash)
+bool
+connection_enter(struct connections *c, uint32_t index, const struct connection_hashes *h)
 {
 	struct connection *connection = &c->array[index];
+	struct tuple reply;
 
-	if (rte_hash_add_key_with_hash_data(c->hash, &connection->forward, hash,
+	if (rte_hash_add_key_with_hash_data(c->hash, &connection->forward, h->forward,
 					    (void *)(uintptr_t)(index << 1)) != 0)
 		return false;
 	if (!(connection->flags & CONNECTION_HAS_REPLY))
 		return true;
-	if (rte_hash_add_key_with_hash_data(c->hash, reply, reply_hash,
+	reply = connection_reply_tuple(connection);
+	if (rte_hash_add_key_with_hash_data(c->hash, &reply, h->reply,
 					    (void *)(uintptr_t)(index << 1 | 1)) == 0)
 		return true;
-	rte_hash_del_key_with_hash(c->hash, &connection->forward, hash);
+	rte_hash_del_key_with_hash(c->hash, &connection->forward, h->forward);
 	return false;
 }
 
-static void
-count_opened(struct worker *w, struct connection *connection)
+void
+connection_count_opened(struct worker *w, struct connection *connection)
 {
 	w->connections->live++;
 	w->connections->by_service[connection->service]++;
@@ -402,11 +437,12 @@ connection_open(struct worker *w, const struct packet *p, const struct connectio
 		enum drop_reason *why)
 {
 	struct connections *c = w->connections;
-	uint32_t hash = tuple_hash(c, &p->tuple), reply_hash = 0, hit, index;
-	struct tuple reply = { 0 };
+	struct connection_hashes hashes = { .forward = connections_hash(c, &p->tuple) };
+	struct tuple reply;
+	uint32_t hit, index;
 
 	/* 1. The forward tuple. */
-	hit = find_hashed(c, &p->tuple, hash);
+	hit = connections_find_hashed(c, &p->tuple, hashes.forward);
 	index = find_same(w, t, &hit);
 	if (index != INDEX_NONE)
 		return index;
@@ -421,21 +457,21 @@ connection_open(struct worker *w, const struct packet *p, const struct connectio
 	connection_fill(w, &c->array[index], p, t);
 	/* 3. The reply tuple, which is not the forward tuple itself either. */
 	if (c->array[index].flags & CONNECTION_HAS_REPLY) {
-		reply = reply_tuple(&c->array[index]);
-		reply_hash = tuple_hash(c, &reply);
-		if (tuple_compare(&reply, &p->tuple, sizeof(reply)) == 0 ||
-		    !make_way(w, find_hashed(c, &reply, reply_hash))) {
+		reply = connection_reply_tuple(&c->array[index]);
+		hashes.reply = connections_hash(c, &reply);
+		if (tuples_equal(&reply, &p->tuple) ||
+		    !make_way(w, connections_find_hashed(c, &reply, hashes.reply))) {
 			*why = DROP_CONNECTION_CLASH;
-			slot_give(c, index);
+			connection_slot_give(c, index);
 			return INDEX_NONE;
 		}
 	}
 	/* 4. Both into the hash, and the clock starts. */
-	if (!entries_add(c, index, hash, &reply, reply_hash)) {
-		slot_give(c, index);
+	if (!connection_enter(c, index, &hashes)) {
+		connection_slot_give(c, index);
 		return INDEX_NONE;
 	}
-	count_opened(w, &c->array[index]);
+	connection_count_opened(w, &c->array[index]);
 	connection_begin(w, index, p);
 	connection_rearm(w, index);
 	return index;
@@ -453,7 +489,7 @@ connection_reply_taken(struct worker *w, const struct tuple *reply)
 uint32_t
 connections_source_offset(const struct connections *c, const struct tuple *reply)
 {
-	return tuple_hash(c, reply);
+	return connections_hash(c, reply);
 }
 
 uint32_t
@@ -476,14 +512,14 @@ connection_close(struct worker *w, uint32_t index)
 	struct tuple reply;
 
 	rte_hash_del_key_with_hash(c->hash, &connection->forward,
-				   tuple_hash(c, &connection->forward));
+				   connections_hash(c, &connection->forward));
 	if (connection->flags & CONNECTION_HAS_REPLY) {
-		reply = reply_tuple(connection);
-		rte_hash_del_key_with_hash(c->hash, &reply, tuple_hash(c, &reply));
+		reply = connection_reply_tuple(connection);
+		rte_hash_del_key_with_hash(c->hash, &reply, connections_hash(c, &reply));
 	}
 	wheel_disarm(c->wheel, index);
 	count_closed(w, connection);
-	slot_give(c, index);
+	connection_slot_give(c, index);
 }
 
 void
@@ -540,8 +576,8 @@ connections_answer(struct worker *w, struct worker_query *query)
 	if (atomic_load_explicit(&query->state, memory_order_acquire) != QUERY_ASKED)
 		return;
 	query->count = 0;
-	i = RTE_MIN(query->cursor, c->fresh);
-	end = RTE_MIN(c->fresh - i, (uint32_t)ANSWER_SLOTS) + i;
+	i = RTE_MIN(query->cursor, c->head->fresh);
+	end = RTE_MIN(c->head->fresh - i, (uint32_t)ANSWER_SLOTS) + i;
 	for (; i < end && query->count < QUERY_MAX; i++) {
 		connection = &c->array[i];
 		if (connection->state == CONNECTION_FREE || w->now >= connection->deadline)
@@ -550,6 +586,6 @@ connections_answer(struct worker *w, struct worker_query *query)
 			continue;
 		connection_view_fill(&query->views[query->count++], connection, w->now);
 	}
-	query->cursor = i < c->fresh ? i : UINT32_MAX;
+	query->cursor = i < c->head->fresh ? i : UINT32_MAX;
 	atomic_store_explicit(&query->state, QUERY_DONE, memory_order_release);
 }

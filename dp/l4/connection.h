@@ -48,10 +48,25 @@ struct connection {
 };
 static_assert(sizeof(struct connection) == 128, "two cache lines a connection");
 
-/* A table for n connections; hash tables and array on NUMA node `socket`. NULL without memory.
- * Control thread. */
-struct connections *connections_create(uint32_t n, uint16_t worker, int socket);
+/* A table for n connections; hash tables and array on NUMA node `socket`. NULL without memory. The
+ * array lies in `memory`, of connections_memory_size(n) bytes: all zero, or as an earlier table of n
+ * left it, and then connections_restore comes next; it stays when the table is destroyed. NULL:
+ * memory of its own. Control thread. */
+struct connections *connections_create(uint32_t n, uint16_t worker, int socket, void *memory);
 void connections_destroy(struct connections *c);
+size_t connections_memory_size(uint32_t n);
+/* A number that changes when what lies in that memory means something else. */
+uint64_t connections_layout(void);
+
+/* connection_restore.c: make the table anew from what lies in its memory, which may be anything at
+ * all. What is whole, alive, this worker's, and leads where the worker's snapshot says goes on; the
+ * rest becomes free slots. Counted by what became of them. Worker, or its lcore before it runs. */
+struct connections_restored {
+	uint32_t alive, timed_out;
+	uint32_t stale;   /* service or backend is gone, or another worker owns the client now */
+	uint32_t damaged; /* says what no connection says, or the same as another */
+};
+void connections_restore(struct worker *w, struct connections_restored *result);
 
 /* The connection at an index that packet.connection names. */
 struct connection *connection_at(struct connections *c, uint32_t index);
@@ -128,6 +143,9 @@ void connections_source_rewind(struct connections *c, uint32_t count);
 void connection_close(struct worker *w, uint32_t index);
 /* Have the timer of a connection fire at its deadline: needed when that has come nearer. Worker. */
 void connection_rearm(struct worker *w, uint32_t index);
+
+/* How long a connection of the service may be silent in a state, ns. */
+uint64_t connection_timeout(const struct service *service, uint8_t state);
 
 /* Remove what has timed out; bounded work (a few hundred timers a call). Called once per iteration.
  * Worker. */

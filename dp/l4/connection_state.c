@@ -36,8 +36,8 @@ connection_is_current(const struct worker *w, const struct connection *c)
 	return (c->flags & (CONNECTION_HAS_REPLY | CONNECTION_FULL_NAT)) == kind;
 }
 
-static uint64_t
-state_timeout(const struct service *service, uint8_t state)
+uint64_t
+connection_timeout(const struct service *service, uint8_t state)
 {
 	switch (state) {
 	case CONNECTION_OPENING:
@@ -67,16 +67,16 @@ fins_complete(struct connection *c, const struct packet *p)
 }
 
 static uint8_t
-next_state(struct connection *c, const struct packet *p)
+next_state(struct connection *c, const struct packet *p, uint8_t state)
 {
 	bool handshake_ends =
 	    p->direction == DIR_FORWARD && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK;
 
 	if (c->forward.proto != IPPROTO_TCP)
 		return CONNECTION_UDP;
-	if (fins_complete(c, p) || (p->tcp_flags & TCP_RST) || c->state == CONNECTION_CLOSING)
+	if (fins_complete(c, p) || (p->tcp_flags & TCP_RST) || state == CONNECTION_CLOSING)
 		return CONNECTION_CLOSING;
-	if (c->state == CONNECTION_OPENING && !handshake_ends)
+	if (state == CONNECTION_OPENING && !handshake_ends)
 		return CONNECTION_OPENING;
 	return CONNECTION_ESTABLISHED;
 }
@@ -86,11 +86,15 @@ connection_begin(struct worker *w, uint32_t index, const struct packet *p)
 {
 	struct connection *c = connection_at(w->connections, index);
 
+	uint8_t state;
+
 	/* An ACK shows at once that the handshake was before: before a restart of ours, or before
 	 * the row moved. */
-	c->state = CONNECTION_OPENING;
-	c->state = next_state(c, p);
-	c->deadline = w->now + state_timeout(&w->snapshot->services[c->service], c->state);
+	state = next_state(c, p, CONNECTION_OPENING);
+	c->deadline = w->now + connection_timeout(&w->snapshot->services[c->service], state);
+	/* Not before all else is in memory: see connection_table.h. */
+	atomic_signal_fence(memory_order_release);
+	c->state = state;
 }
 
 static void
@@ -98,11 +102,11 @@ connection_step(struct worker *w, struct connection *c, const struct packet *p, 
 {
 	uint8_t before = c->state;
 
-	c->state = next_state(c, p);
+	c->state = next_state(c, p, before);
 	/* The backend repeats its SYN-ACK to a client that does not exist: no life from that. */
 	if (c->state == CONNECTION_OPENING && p->direction == DIR_REPLY)
 		return;
-	c->deadline = w->now + state_timeout(&w->snapshot->services[c->service], c->state);
+	c->deadline = w->now + connection_timeout(&w->snapshot->services[c->service], c->state);
 	/* A deadline that moves away is found out when the timer fires. */
 	if (c->state == CONNECTION_CLOSING && before != CONNECTION_CLOSING)
 		connection_rearm(w, index);
