@@ -42,7 +42,7 @@ struct dataplane {
 	uint32_t connections; /* per worker */
 	/* by worker: where its connections lie, NULL: in memory of its own */
 	void *connection_memory[SNAPSHOT_MAX_WORKERS];
-	atomic_bool stop;     /* control writes, workers read */
+	atomic_bool stop; /* control writes, workers read */
 	/* control writes, workers load once per iteration */
 	_Atomic(const struct snapshot *) published;
 	_Atomic(struct capture *) capture; /* NULL: none runs */

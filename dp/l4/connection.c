@@ -247,7 +247,8 @@ connections_find_hashed(const struct connections *c, const struct tuple *t, uint
 uint32_t
 connection_find(struct worker *w, const struct tuple *tuple)
 {
-	return connections_find_hashed(w->connections, tuple, connections_hash(w->connections, tuple));
+	return connections_find_hashed(w->connections, tuple,
+				       connections_hash(w->connections, tuple));
 }
 
 struct tuple

@@ -49,8 +49,8 @@ struct connection {
 static_assert(sizeof(struct connection) == 128, "two cache lines a connection");
 
 /* A table for n connections; hash tables and array on NUMA node `socket`. NULL without memory. The
- * array lies in `memory`, of connections_memory_size(n) bytes: all zero, or as an earlier table of n
- * left it, and then connections_restore comes next; it stays when the table is destroyed. NULL:
+ * array lies in `memory`, of connections_memory_size(n) bytes: all zero, or as an earlier table of
+ * n left it, and then connections_restore comes next; it stays when the table is destroyed. NULL:
  * memory of its own. Control thread. */
 struct connections *connections_create(uint32_t n, uint16_t worker, int socket, void *memory);
 void connections_destroy(struct connections *c);

@@ -159,8 +159,8 @@ take_over(struct worker *w, const struct batch *b, uint32_t i)
 		connection_slot_give(c, slot);
 		return FATE_DAMAGED;
 	}
-	longest = connection_timeout(&w->snapshot->services[connection->service],
-				     connection->state);
+	longest =
+	    connection_timeout(&w->snapshot->services[connection->service], connection->state);
 	if (connection->deadline - w->now > longest)
 		connection->deadline = w->now + longest;
 	connection_count_opened(w, connection);
