@@ -18,6 +18,7 @@
 #include "cp/log.h"
 #include "cp/publish.h"
 #include "cp/state/generations.h"
+#include "cp/state/tables.h"
 
 /* Changes of the network wait this long for more of them. */
 #define REFRESH_DELAY 10000000ULL
@@ -73,8 +74,12 @@ publish_snapshot(struct control *c, const struct snapshot *s)
 {
 	const struct network_target *targets;
 	size_t n;
-	int rc = publish(c->publisher, s);
+	int rc;
 
+	if (c->tables)
+		tables_save_slots(c->tables, compiler_services(c->compiler),
+				  compiler_backends(c->compiler));
+	rc = publish(c->publisher, s);
 	if (rc < 0)
 		return rc;
 	c->snapshot = s;
@@ -186,6 +191,18 @@ on_health_changed(void *arg)
 	control_refresh(arg);
 }
 
+/* Slots mean what they meant to the last process. */
+static void
+adopt_slots(struct control *c)
+{
+	struct identity *services, *backends;
+
+	if (!c->tables || !tables_restores(c->tables))
+		return;
+	tables_take_slots(c->tables, &services, &backends);
+	compiler_adopt(c->compiler, services, backends);
+}
+
 int
 control_start(struct control *c)
 {
@@ -199,6 +216,7 @@ control_start(struct control *c)
 	if (!c->publish_timer || !c->reclaim_timer || !c->resolve_timer || !c->publisher ||
 	    !c->compiler || !c->health)
 		return -ENOMEM;
+	adopt_slots(c);
 	loop_timer_arm(c->resolve_timer, loop_now() + RESOLVE_DELAY);
 	return 0;
 }

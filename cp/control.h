@@ -23,6 +23,7 @@ struct generations;
 struct health;
 struct publisher;
 struct store;
+struct tables;
 
 struct control {
 	const char *config_file; /* --config */
@@ -37,6 +38,7 @@ struct control {
 	struct publisher *publisher;
 	struct store *store;              /* what outlives the process; NULL: it goes on without */
 	struct generations *generations;  /* the last ones; going back to them */
+	struct tables *tables; /* where connections outlive the process; NULL: they do not */
 	struct loop_timer *publish_timer; /* coalesces changes of the network; settles rows */
 	uint64_t publish_at;              /* when it fires; UINT64_MAX: not armed */
 	struct loop_timer *reclaim_timer; /* frees snapshots that no worker sees any more */

@@ -29,6 +29,8 @@
 #include "cp/state/beginning.h"
 #include "cp/state/generations.h"
 #include "cp/state/store.h"
+#include "cp/state/tables.h"
+#include "cp/state/take_over.h"
 
 #define RESOLVE_RING_SIZE 1024
 
@@ -115,7 +117,10 @@ start_workers(struct penstockd *d, const struct config *config)
 	size_t rcu_size = rte_rcu_qsbr_get_memsize(SNAPSHOT_MAX_WORKERS);
 	uint16_t i;
 
-	dp_clock_init(&dp->clock);
+	if (d->control.tables)
+		tables_start_clock(d->control.tables, &dp->clock);
+	else
+		dp_clock_init(&dp->clock);
 	dp->connections = config->dataplane.connections;
 	dp->idle_sleep = config->dataplane.idle_sleep;
 	dp->rcu = rte_zmalloc("rcu", rcu_size, RTE_CACHE_LINE_SIZE);
@@ -124,13 +129,34 @@ start_workers(struct penstockd *d, const struct config *config)
 	if (!dp->rcu || !dp->resolve || rte_rcu_qsbr_init(dp->rcu, SNAPSHOT_MAX_WORKERS))
 		return -ENOMEM;
 	for (i = 0; i < config->dataplane.n_workers; i++) {
-		int rc = worker_create(dp, i, i + 1u, config->dataplane.workers[i]);
+		int rc;
+
+		if (d->control.tables)
+			dp->connection_memory[i] = tables_memory(d->control.tables, i);
+		rc = worker_create(dp, i, i + 1u, config->dataplane.workers[i]);
 
 		if (rc < 0)
 			return rc;
 	}
 	dp->n_workers = i;
 	return 0;
+}
+
+static void
+open_tables(struct penstockd *d, const struct config *config)
+{
+	const struct tables_request request = {
+		.store = d->control.store,
+		.instance = config->instance,
+		.cores = config->dataplane.workers,
+		.n_workers = (uint32_t)config->dataplane.n_workers,
+		.connections = config->dataplane.connections,
+		.budget = config->dataplane.memory,
+		.hugepages = config->dataplane.hugepages,
+		.fresh = d->options.fresh,
+	};
+
+	d->control.tables = tables_open(&request);
 }
 
 static int
@@ -145,9 +171,12 @@ static int
 start_dataplane(struct penstockd *d, const struct config *config)
 {
 	char error[512] = "";
+	uint64_t elsewhere;
 	size_t i;
 
-	if (ports_eal_init(config, error, sizeof(error)) < 0)
+	open_tables(d, config);
+	elsewhere = d->control.tables ? tables_size(d->control.tables) : 0;
+	if (ports_eal_init(config, elsewhere, error, sizeof(error)) < 0)
 		return fail("cannot start DPDK", error);
 	d->eal = true;
 	d->dataplane.n_workers = (uint32_t)config->dataplane.n_workers;
@@ -211,6 +240,8 @@ start_forwarding(struct penstockd *d)
 	print_messages(&messages);
 	config_messages_free(&messages);
 	if (rc < 0)
+		return -1;
+	if (c->tables && tables_restores(c->tables) && take_over_connections(c->dp) < 0)
 		return -1;
 	for (i = 0; i < d->dataplane.n_workers; i++) {
 		struct worker *w = d->dataplane.workers[i];
@@ -309,6 +340,7 @@ stop(struct penstockd *d)
 		network_destroy(c->network);
 	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
 		worker_destroy(d->dataplane.workers[i]);
+	tables_close(c->tables);
 	if (d->eal) {
 		ports_close(&d->dataplane);
 		rte_eal_cleanup();

@@ -9,7 +9,7 @@
 static void
 print_usage(FILE *out)
 {
-	fputs("usage: penstockd [--config FILE] [--socket PATH] [--state DIR] [--foreground]\n"
+	fputs("usage: penstockd [--config FILE] [--socket PATH] [--state DIR] [--foreground] [--fresh]\n"
 	      "       penstockd --check FILE\n"
 	      "       penstockd --version | --help\n"
 	      "  --config FILE   configuration (default /etc/penstock/penstock.conf)\n"
@@ -17,6 +17,7 @@ print_usage(FILE *out)
 	      "  --state DIR     what outlives it: the last configurations (default "
 	      "/var/lib/penstock)\n"
 	      "  --foreground    stay in the foreground, log to standard error\n"
+	      "  --fresh         start without the connections that the last penstockd had\n"
 	      "  --check FILE    validate FILE, print what is wrong with it, and end\n",
 	      out);
 }
@@ -29,6 +30,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "socket", required_argument, NULL, 's' },
 		{ "state", required_argument, NULL, 'd' },
 		{ "foreground", no_argument, NULL, 'f' },
+		{ "fresh", no_argument, NULL, 'e' },
 		{ "check", required_argument, NULL, 'k' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -48,6 +50,8 @@ options_parse(struct options *o, int argc, char **argv)
 			o->state_dir = optarg;
 		} else if (c == 'f') {
 			o->foreground = true;
+		} else if (c == 'e') {
+			o->fresh = true;
 		} else if (c == 'k') {
 			o->check = true;
 			o->config_file = optarg;

@@ -12,6 +12,7 @@ struct options {
 	const char *socket_path;
 	const char *state_dir; /* --state */
 	bool foreground;
+	bool fresh; /* --fresh: without the connections of the last process */
 	bool check; /* --check: validate config_file and end */
 };
 

@@ -30,6 +30,27 @@ compiler_create(uint16_t n_workers)
 	return c;
 }
 
+const struct identity *
+compiler_services(const struct compiler *c)
+{
+	return c->services;
+}
+
+const struct identity *
+compiler_backends(const struct compiler *c)
+{
+	return c->backends;
+}
+
+void
+compiler_adopt(struct compiler *c, struct identity *services, struct identity *backends)
+{
+	identity_destroy(c->services);
+	identity_destroy(c->backends);
+	c->services = services;
+	c->backends = backends;
+}
+
 static void
 slots_free(struct compiler *c)
 {

@@ -18,6 +18,7 @@
 #include "dp/snapshot.h"
 
 struct compiler;
+struct identity;
 
 /* What becomes of a backend, whatever its configuration says of it. */
 struct backend_condition {
@@ -46,6 +47,11 @@ struct compile_input {
 };
 
 struct compiler *compiler_create(uint16_t n_workers);
+/* Who has which slot, of services and of backends; the compiler's own. */
+const struct identity *compiler_services(const struct compiler *c);
+const struct identity *compiler_backends(const struct compiler *c);
+/* Before the first compilation: go on with these, which are the compiler's now. */
+void compiler_adopt(struct compiler *c, struct identity *services, struct identity *backends);
 void compiler_destroy(struct compiler *c);
 
 /* A new snapshot with one reference, or NULL with *error a sentence (no memory, too many objects).

@@ -19,6 +19,7 @@ struct entry {
 struct identity {
 	uint32_t max, limit, capacity;
 	uint32_t round, epoch;
+	uint64_t changes;
 	uint32_t free_head, free_tail; /* UINT32_MAX: empty */
 	struct entry *entries;         /* [capacity] by slot */
 	uint32_t *index; /* open addressing: slot + 1, 0 empty; rebuilt by sweeps and growth */
@@ -145,9 +146,22 @@ identity_get(struct identity *t, const void *key, size_t len, uint32_t *epoch)
 	e->round = t->round;
 	t->epoch = t->epoch + 1 ? t->epoch + 1 : 1;
 	e->epoch = t->epoch;
+	t->changes++;
 	t->index[index_position(t, key, len)] = slot + 1;
 	*epoch = e->epoch;
 	return slot;
+}
+
+static void
+free_slot(struct identity *t, uint32_t slot)
+{
+	t->entries[slot].len = 0;
+	t->entries[slot].next_free = UINT32_MAX;
+	if (t->free_tail == UINT32_MAX)
+		t->free_head = slot;
+	else
+		t->entries[t->free_tail].next_free = slot;
+	t->free_tail = slot;
 }
 
 void
@@ -157,21 +171,17 @@ identity_sweep(struct identity *t)
 	uint32_t slot;
 
 	for (slot = 0; slot < t->limit; slot++) {
-		struct entry *e = &t->entries[slot];
+		const struct entry *e = &t->entries[slot];
 
 		if (!e->len || e->round == t->round)
 			continue;
-		e->len = 0;
-		e->next_free = UINT32_MAX;
-		if (t->free_tail == UINT32_MAX)
-			t->free_head = slot;
-		else
-			t->entries[t->free_tail].next_free = slot;
-		t->free_tail = slot;
+		free_slot(t, slot);
 		freed = true;
 	}
-	if (freed)
+	if (freed) {
 		index_rebuild(t);
+		t->changes++;
+	}
 	t->round++;
 }
 
@@ -179,4 +189,108 @@ uint32_t
 identity_limit(const struct identity *t)
 {
 	return t->limit;
+}
+
+uint64_t
+identity_changes(const struct identity *t)
+{
+	return t->changes;
+}
+
+/* ---- as bytes ---- */
+
+struct image_head {
+	uint32_t limit, count, epoch;
+};
+
+/* Before the key's bytes. */
+struct image_entry {
+	uint32_t slot, epoch, len;
+};
+
+size_t
+identity_image_size(const struct identity *t)
+{
+	size_t size = sizeof(struct image_head);
+	uint32_t slot;
+
+	for (slot = 0; slot < t->limit; slot++)
+		if (t->entries[slot].len)
+			size += sizeof(struct image_entry) + t->entries[slot].len;
+	return size;
+}
+
+void
+identity_image_write(const struct identity *t, uint8_t *out)
+{
+	struct image_head head = { .limit = t->limit, .epoch = t->epoch };
+	uint8_t *next = out + sizeof(head);
+	uint32_t slot;
+
+	for (slot = 0; slot < t->limit; slot++) {
+		const struct entry *e = &t->entries[slot];
+		struct image_entry entry = { slot, e->epoch, (uint32_t)e->len };
+
+		if (!e->len)
+			continue;
+		memcpy(next, &entry, sizeof(entry));
+		memcpy(next + sizeof(entry), e->key, e->len);
+		next += sizeof(entry) + e->len;
+		head.count++;
+	}
+	memcpy(out, &head, sizeof(head));
+}
+
+/* Put a key at its slot; false: no table says this. */
+static bool
+image_entry_enter(struct identity *t, const struct image_entry *entry, const uint8_t *key)
+{
+	struct entry *e;
+	uint32_t i;
+
+	if (entry->slot >= t->limit || entry->epoch == 0 || entry->epoch > t->epoch)
+		return false;
+	e = &t->entries[entry->slot];
+	i = index_position(t, key, entry->len);
+	if (e->len || t->index[i])
+		return false; /* the slot or the key a second time */
+	memcpy(e->key, key, entry->len);
+	e->len = entry->len;
+	e->epoch = entry->epoch;
+	t->index[i] = entry->slot + 1;
+	return true;
+}
+
+size_t
+identity_image_read(struct identity *t, const uint8_t *bytes, size_t len)
+{
+	struct image_head head;
+	struct image_entry entry;
+	size_t at = sizeof(head);
+	uint32_t i;
+
+	if (len < sizeof(head))
+		return 0;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.limit > t->max || head.count > head.limit)
+		return 0;
+	while (t->capacity < head.limit)
+		if (!grow(t))
+			return 0;
+	t->limit = head.limit;
+	t->epoch = head.epoch;
+	for (i = 0; i < head.count; i++) {
+		if (len - at < sizeof(entry))
+			return 0;
+		memcpy(&entry, bytes + at, sizeof(entry));
+		at += sizeof(entry);
+		if (entry.len == 0 || entry.len > IDENTITY_KEY_MAX || len - at < entry.len ||
+		    !image_entry_enter(t, &entry, bytes + at))
+			return 0;
+		at += entry.len;
+	}
+	for (i = 0; i < t->limit; i++)
+		if (!t->entries[i].len)
+			free_slot(t, i);
+	return at;
 }

@@ -12,6 +12,7 @@
 #ifndef CP_COMPILE_IDENTITY_H
 #define CP_COMPILE_IDENTITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,15 @@ uint32_t identity_get(struct identity *t, const void *key, size_t len, uint32_t 
 void identity_sweep(struct identity *t);
 /* One more than the highest slot that was ever given. */
 uint32_t identity_limit(const struct identity *t);
+/* Another number after each change of who has which slot. */
+uint64_t identity_changes(const struct identity *t);
+
+/* All that the next process must know to give the same slots and epochs, as bytes of this machine:
+ * how many, and written there. */
+size_t identity_image_size(const struct identity *t);
+void identity_image_write(const struct identity *t, uint8_t *out);
+/* Into a table that was just created, from bytes that may be anything: how many were read, or 0 if
+ * they are no image of a table of so many slots (then the table is to be destroyed). */
+size_t identity_image_read(struct identity *t, const uint8_t *bytes, size_t len);
 
 #endif

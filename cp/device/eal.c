@@ -233,10 +233,10 @@ config_has_pci(const struct config *config)
 }
 
 static int
-command_line_build(struct command_line *line, const struct config *config)
+command_line_build(struct command_line *line, const struct config *config, uint64_t memory)
 {
 	const struct dataplane_config *dp = &config->dataplane;
-	uint64_t megabytes = (dp->memory + MB - 1) / MB;
+	uint64_t megabytes = (memory + MB - 1) / MB;
 	int ret = 0;
 	size_t i;
 
@@ -288,12 +288,12 @@ read_number(const char *path)
 
 /* Memory that DPDK would not find is refused here, where the mend can be told. */
 static int
-check_hugepages(const struct dataplane_config *dp, char *error, size_t error_size)
+check_hugepages(const struct dataplane_config *dp, uint64_t memory, char *error, size_t error_size)
 {
 	uint64_t free_2m = read_number(HUGE_2M "free_hugepages");
 	uint64_t total_2m = read_number(HUGE_2M "nr_hugepages");
 	uint64_t free_1g = read_number(HUGE_1G "free_hugepages");
-	uint64_t needed = (dp->memory + 2 * MB - 1) / (2 * MB);
+	uint64_t needed = (memory + 2 * MB - 1) / (2 * MB);
 	uint64_t there = free_2m + free_1g * 512;
 	char size[UNITS_STRLEN];
 
@@ -332,17 +332,18 @@ explain_init_failure(const struct config *config, int err, char *error, size_t e
 }
 
 int
-ports_eal_init(const struct config *config, char *error, size_t error_size)
+ports_eal_init(const struct config *config, uint64_t elsewhere, char *error, size_t error_size)
 {
+	uint64_t memory = config->dataplane.memory - elsewhere;
 	struct command_line line = { 0 };
 	char *kept[ARGV_MAX + 1];
 	int ret, err, i;
 
-	ret = config->dataplane.hugepages ? check_hugepages(&config->dataplane, error, error_size)
+	ret = config->dataplane.hugepages ? check_hugepages(&config->dataplane, memory, error, error_size)
 					  : 0;
 	if (ret)
 		return ret;
-	if (command_line_build(&line, config) != 0 || eal_log_open() != 0) {
+	if (command_line_build(&line, config, memory) != 0 || eal_log_open() != 0) {
 		snprintf(error, error_size,
 			 "cannot start DPDK: no memory, or too many arguments in dataplane.eal");
 		return -ENOMEM;

@@ -260,7 +260,7 @@ fixture_begin(void)
 	make_devices();
 	config = fixture_parse(config_text("", "", ""));
 	need(config != NULL, fixture.error);
-	need(ports_eal_init(config, fixture.error, sizeof(fixture.error)) == 0, fixture.error);
+	need(ports_eal_init(config, 0, fixture.error, sizeof(fixture.error)) == 0, fixture.error);
 	config_free(config);
 	carrier.from_host = rte_ring_create("test-from-host", 1024, 0, RING_F_SC_DEQ);
 	need(carrier.from_host != NULL, "no ring");

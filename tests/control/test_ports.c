@@ -130,7 +130,7 @@ eal_fails_with(const char *dataplane, const char *words)
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
-		int ret = ports_eal_init(config, fixture.error, sizeof(fixture.error));
+		int ret = ports_eal_init(config, 0, fixture.error, sizeof(fixture.error));
 
 		if (ret < 0 && strstr(fixture.error, words) && !strchr(fixture.error, '\n'))
 			_exit(0);
