@@ -36,8 +36,8 @@ struct control {
 	struct health *health;
 	struct admin *admin;
 	struct publisher *publisher;
-	struct store *store;              /* what outlives the process; NULL: it goes on without */
-	struct generations *generations;  /* the last ones; going back to them */
+	struct store *store;             /* what outlives the process; NULL: it goes on without */
+	struct generations *generations; /* the last ones; going back to them */
 	struct tables *tables; /* where connections outlive the process; NULL: they do not */
 	struct loop_timer *publish_timer; /* coalesces changes of the network; settles rows */
 	uint64_t publish_at;              /* when it fires; UINT64_MAX: not armed */

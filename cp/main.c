@@ -340,7 +340,7 @@ stop(struct penstockd *d)
 		network_destroy(c->network);
 	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
 		worker_destroy(d->dataplane.workers[i]);
-	tables_close(c->tables);
+	tables_close(c->tables, d->launched);
 	if (d->eal) {
 		ports_close(&d->dataplane);
 		rte_eal_cleanup();

@@ -9,7 +9,8 @@
 static void
 print_usage(FILE *out)
 {
-	fputs("usage: penstockd [--config FILE] [--socket PATH] [--state DIR] [--foreground] [--fresh]\n"
+	fputs("usage: penstockd [--config FILE] [--socket PATH] [--state DIR] [--foreground] "
+	      "[--fresh]\n"
 	      "       penstockd --check FILE\n"
 	      "       penstockd --version | --help\n"
 	      "  --config FILE   configuration (default /etc/penstock/penstock.conf)\n"

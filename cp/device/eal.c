@@ -339,8 +339,9 @@ ports_eal_init(const struct config *config, uint64_t elsewhere, char *error, siz
 	char *kept[ARGV_MAX + 1];
 	int ret, err, i;
 
-	ret = config->dataplane.hugepages ? check_hugepages(&config->dataplane, memory, error, error_size)
-					  : 0;
+	ret = config->dataplane.hugepages
+		  ? check_hugepages(&config->dataplane, memory, error, error_size)
+		  : 0;
 	if (ret)
 		return ret;
 	if (command_line_build(&line, config, memory) != 0 || eal_log_open() != 0) {

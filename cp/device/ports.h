@@ -12,9 +12,9 @@
 #include "cp/config/model.h"
 #include "dp/worker.h"
 
-/* Start DPDK with the lcores, memory and arguments of the configuration; of dataplane.memory so many
- * bytes lie elsewhere. Worker i runs on lcore i + 1, pinned to its CPU; main lcore 0 is the control
- * thread on its CPU. 0 or -errno with a sentence in error. */
+/* Start DPDK with the lcores, memory and arguments of the configuration; of dataplane.memory so
+ * many bytes lie elsewhere. Worker i runs on lcore i + 1, pinned to its CPU; main lcore 0 is the
+ * control thread on its CPU. 0 or -errno with a sentence in error. */
 int ports_eal_init(const struct config *config, uint64_t elsewhere, char *error, size_t error_size);
 /* Create the mbuf pool (private area: struct packet) and open, configure and start each interface's
  * device: as many queues as workers where the device has them, RSS on the client's address where

@@ -45,8 +45,7 @@ shared_place_tmpfs(void)
 	struct shared_place place = { .dir = "/dev/shm" };
 	struct statfs fs;
 
-	if (statfs(place.dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
-	    access(place.dir, W_OK) == 0)
+	if (statfs(place.dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC && access(place.dir, W_OK) == 0)
 		place.page = (size_t)sysconf(_SC_PAGESIZE);
 	return place;
 }

@@ -27,11 +27,12 @@ slots_save(struct store *store, const struct slots_life *life, const struct iden
 	size_t first = identity_image_size(services), len = first + identity_image_size(backends);
 	uint8_t *file = malloc(sizeof(struct file_head) + len);
 	struct file_head head = { .magic = SLOTS_MAGIC, .life = *life };
-	uint8_t *body = file + sizeof(head);
+	uint8_t *body;
 	int rc;
 
 	if (!file)
 		return -ENOMEM;
+	body = file + sizeof(head);
 	identity_image_write(services, body);
 	identity_image_write(backends, body + first);
 	head.check = siphash13(&check_key, body, len);

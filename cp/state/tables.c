@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 #include "cp/state/shared_file.h"
 #include "cp/state/slots.h"
 #include "cp/state/store.h"
-#include "dp/l4/connection.h"
+#include "dp/l4/connection_memory.h"
+#include "dp/worker.h"
 
 #define MAGIC   "PENSTOCK"
 #define VERSION 1
@@ -40,7 +42,7 @@ struct tables {
 	struct store *store;
 	struct shared_file file;
 	struct header *header;
-	size_t page, part; /* bytes: of the header, of each worker */
+	size_t page, part;    /* bytes: of the header, of each worker */
 	struct header wanted; /* what the header says if it is ours: all but life and clock */
 	bool restores;
 	struct identity *services, *backends; /* of the last process, until they are taken */
@@ -111,8 +113,7 @@ mismatch(const struct header *h, const struct header *wanted)
 {
 	if (memcmp(h->magic, MAGIC, sizeof(h->magic)) != 0)
 		return "the last penstockd has not completed them";
-	if (h->version != wanted->version || h->size != wanted->size ||
-	    h->layout != wanted->layout)
+	if (h->version != wanted->version || h->size != wanted->size || h->layout != wanted->layout)
 		return "they are of another version of penstockd";
 	if (h->n_workers != wanted->n_workers || h->connections != wanted->connections)
 		return "dataplane.workers or dataplane.connections have changed";
@@ -254,10 +255,12 @@ tables_open(const struct tables_request *request)
 }
 
 void
-tables_close(struct tables *t)
+tables_close(struct tables *t, bool used)
 {
 	if (!t)
 		return;
+	if (!used && !t->restores)
+		unlink(t->file.path);
 	identity_destroy(t->services);
 	identity_destroy(t->backends);
 	shared_file_close(&t->file);

@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 #include "cp/compile/identity.h"
-#include "dp/clock.h"
 
+struct dp_clock;
 struct store;
 struct tables;
 
@@ -40,8 +40,9 @@ struct tables_request {
 /* Find the memory of the last process, or make new. NULL: there is none that would last, which was
  * logged; workers use memory of their own. */
 struct tables *tables_open(const struct tables_request *request);
-/* The memory stays for the next process. t may be NULL. */
-void tables_close(struct tables *t);
+/* The memory stays for the next process; but if it is new and no worker has used it, it goes. t may
+ * be NULL. */
+void tables_close(struct tables *t, bool used);
 
 /* Bytes of memory that it takes. */
 size_t tables_size(const struct tables *t);

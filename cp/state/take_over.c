@@ -9,7 +9,7 @@
 
 #include "cp/log.h"
 #include "cp/loop.h"
-#include "dp/l4/connection.h"
+#include "dp/l4/connection_memory.h"
 
 struct job {
 	struct worker *worker;

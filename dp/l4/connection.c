@@ -21,6 +21,7 @@
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
+#include "dp/l4/connection_memory.h"
 #include "dp/l4/heaviest.h"
 
 /* Timers fire at most this much late. It only says how long a dead connection keeps its memory:
@@ -380,8 +381,7 @@ connection_may_open(struct worker *w, const struct packet *p, const struct conne
 	if (!gives_way(w, connection_find(w, &p->tuple)))
 		return false;
 	if ((would.flags & CONNECTION_HAS_REPLY) &&
-	    (tuples_equal(&reply, &p->tuple) ||
-	     !gives_way(w, connection_find(w, &reply))))
+	    (tuples_equal(&reply, &p->tuple) || !gives_way(w, connection_find(w, &reply))))
 		return false;
 	*why = DROP_CONNECTION_TABLE_FULL;
 	return c->free_list != INDEX_NONE || c->head->fresh < c->capacity;

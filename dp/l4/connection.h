@@ -54,19 +54,6 @@ static_assert(sizeof(struct connection) == 128, "two cache lines a connection");
  * memory of its own. Control thread. */
 struct connections *connections_create(uint32_t n, uint16_t worker, int socket, void *memory);
 void connections_destroy(struct connections *c);
-size_t connections_memory_size(uint32_t n);
-/* A number that changes when what lies in that memory means something else. */
-uint64_t connections_layout(void);
-
-/* connection_restore.c: make the table anew from what lies in its memory, which may be anything at
- * all. What is whole, alive, this worker's, and leads where the worker's snapshot says goes on; the
- * rest becomes free slots. Counted by what became of them. Worker, or its lcore before it runs. */
-struct connections_restored {
-	uint32_t alive, timed_out;
-	uint32_t stale;   /* service or backend is gone, or another worker owns the client now */
-	uint32_t damaged; /* says what no connection says, or the same as another */
-};
-void connections_restore(struct worker *w, struct connections_restored *result);
 
 /* The connection at an index that packet.connection names. */
 struct connection *connection_at(struct connections *c, uint32_t index);

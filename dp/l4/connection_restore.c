@@ -13,6 +13,7 @@
 #include <rte_prefetch.h>
 
 #include "dp/l4/classify.h"
+#include "dp/l4/connection_memory.h"
 #include "dp/l4/connection_table.h"
 
 #define BATCH 32u

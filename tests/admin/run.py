@@ -12,6 +12,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import test_cli  # noqa: E402
 import test_generations  # noqa: E402

@@ -11,6 +11,8 @@
                                   prints `ready` when all are open, then one JSON line: for each connection who served it and how it ended
   peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts.
                                   Ends sooner when standard input is closed
+  peer.py fetch ADDRESS COUNT SIZE SECONDS FROM...   COUNT downloads at once of the first SIZE bytes of /big, each so slow that it takes
+                                  SECONDS; prints `ready` when all have begun, then one JSON line: for each its hash, or how it failed
 """
 import hashlib
 import http.client
@@ -207,6 +209,56 @@ def load(address, seconds):
     return 0
 
 
+class Download:
+    """One HTTP download that reads `chunk` bytes at each turn."""
+
+    def __init__(self, address, size, chunk, source):
+        self.sock = socket.socket(family_of(address), socket.SOCK_STREAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        self.sock.settimeout(10)
+        if source:
+            self.sock.bind((source, 0))
+        self.sock.connect((address, 80))
+        self.sock.sendall(f"GET /big HTTP/1.1\r\nHost: x\r\nRange: bytes=0-{size - 1}\r\n\r\n".encode())
+        self.sock.setblocking(False)
+        self.size, self.chunk, self.got, self.result = size, chunk, b"", None
+
+    def turn(self):
+        try:
+            data = self.sock.recv(self.chunk)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.result = str(error)
+            return
+        self.got += data
+        header, end, body = self.got.partition(b"\r\n\r\n")
+        if end and not header.startswith(b"HTTP/1.1 206"):
+            self.result = header.decode()
+        elif len(body) >= self.size:
+            self.result = hashlib.sha256(body).hexdigest()
+        elif not data:
+            self.result = f"closed after {len(self.got)} bytes"
+
+
+def fetch(address, count, size, seconds, sources):
+    chunk = max(1, int(size * 0.05 / seconds))
+    downloads = [Download(address, size, chunk, sources[i % len(sources)] if sources else None) for i in range(count)]
+    end = time.monotonic() + 60 + seconds
+    ready = False
+    while any(d.result is None for d in downloads) and time.monotonic() < end:
+        began = time.monotonic()
+        for download in downloads:
+            if download.result is None:
+                download.turn()
+        if not ready and all(len(d.got) > 4 * chunk for d in downloads):
+            ready = True
+            print("ready", flush=True)
+        time.sleep(max(0, began + 0.05 - time.monotonic()))
+    print(json.dumps([d.result or f"no end after {len(d.got)} bytes" for d in downloads]))
+    return 0
+
+
 def main():
     words = sys.argv[1:]
     if words[0] == "serve":
@@ -219,6 +271,8 @@ def main():
         return upload(words[1], int(words[2]))
     if words[0] == "hold":
         return hold(words[1], int(words[2]), float(words[3]), words[4:])
+    if words[0] == "fetch":
+        return fetch(words[1], int(words[2]), int(words[3]), float(words[4]), words[5:])
     return load(words[1], float(words[2]))
 
 

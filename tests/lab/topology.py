@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import time
 
+import kept
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 VIPS4, VIPS6 = "203.0.113.0/24", "2001:db8:f::/64"
 CLIENT4, CLIENT6 = "198.51.100.9", "2001:db8:1::9"
@@ -221,6 +223,7 @@ class Lab:
         listed = run("ip", "netns", "list", check=False).stdout.split()
         for namespace in [n for n in listed if n.startswith(self.name + "-")]:
             run("ip", "netns", "del", namespace, check=False)
+        kept.forget(self.state())
         shutil.rmtree(self.where, ignore_errors=True)
 
     def stop_recorded(self):

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 
+import kept
 from scapy.all import Ether, raw  # pylint: disable=no-name-in-module
 
 PENSTOCKD = os.environ.get("PENSTOCKD", "build/penstockd")
@@ -258,6 +259,7 @@ def run(case_):
             if daemon.poll() is None:
                 daemon.kill()
             daemon.wait()
+            kept.forget(f"{where}/state")
         return errors
 
 
