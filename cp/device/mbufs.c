@@ -9,6 +9,7 @@
 #include <rte_mempool.h>
 #include <rte_memzone.h>
 
+#include "cp/device/vhost.h"
 #include "dp/packet.h"
 
 #define MBUF_CACHE 256 /* mbufs a core keeps of its own */
@@ -54,6 +55,20 @@ mbuf_data_room(const struct config *config)
 	return (uint16_t)RTE_MIN(room, (uint32_t)UINT16_MAX & ~63u);
 }
 
+/* Those of twins behind vhost-net. Twins of VLANs that come later live on what is free. */
+static size_t
+mbufs_of_twins(const struct config *config)
+{
+	size_t twins = 0, i;
+
+	if (!vhost_path())
+		return 0;
+	for (i = 0; i < config->n_interfaces; i++)
+		if (config->interfaces[i].twin)
+			twins += 1 + config->interfaces[i].n_vlans;
+	return RTE_MIN(twins, (size_t)RTE_MAX_ETHPORTS) * 2 * VHOST_DESCRIPTORS;
+}
+
 static unsigned int
 mbufs_wanted(const struct config *config)
 {
@@ -66,7 +81,7 @@ mbufs_wanted(const struct config *config)
 		if (is_xdp(&config->interfaces[i]))
 			n += MBUFS_XDP;
 	}
-	return (unsigned int)RTE_MAX(n, (size_t)16384);
+	return (unsigned int)RTE_MAX(n + mbufs_of_twins(config), (size_t)16384);
 }
 
 static void

@@ -4,7 +4,7 @@
  * what we tell Linux: addresses, MTU, routes.
  *
  * A LINK is one network of an interface: (port, vlan), vlan 0 = untagged. Each link with a twin has
- * a network device in the kernel of its own: NAME, or NAME.ID for a VLAN (a TAP each, so no VLAN
+ * a network device in the kernel of its own: NAME, or NAME.ID for a VLAN (a device each, so no VLAN
  * support is asked of the kernel). Without twins (twin = false) only static neighbours and
  * configured addresses and routes exist. Control thread only.
  */

@@ -8,11 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/if_tun.h>
 
 #include "cp/device/netdev.h"
+#include "cp/net/frame.h"
+
+#define FRAME_MAX    65536
+#define SEGMENTS_MAX 32
 
 static int
 tap_failed(int err, const char *name, char *error, size_t error_size)
@@ -72,18 +77,28 @@ tap_close(int fd)
 	close(fd);
 }
 
-ssize_t
-tap_read(int fd, void *frame, size_t size)
+int
+tap_receive(int fd, struct rte_mempool *pool, struct rte_mbuf **frame)
 {
-	ssize_t len = read(fd, frame, size);
+	static uint8_t bytes[FRAME_MAX]; /* the control thread's */
+	ssize_t len = read(fd, bytes, sizeof(bytes));
 
-	return len < 0 ? -errno : len;
+	if (len < 0)
+		return -errno;
+	*frame = frame_make(pool, bytes, (size_t)len);
+	return 0;
 }
 
-ssize_t
-tap_write(int fd, const struct iovec *parts, int n)
+bool
+tap_send(int fd, const struct rte_mbuf *frame)
 {
-	ssize_t len = writev(fd, parts, n);
+	struct iovec parts[SEGMENTS_MAX];
+	const struct rte_mbuf *segment;
+	int n = 0;
 
-	return len < 0 ? -errno : len;
+	for (segment = frame; segment && n < SEGMENTS_MAX; segment = segment->next) {
+		parts[n].iov_base = rte_pktmbuf_mtod(segment, void *);
+		parts[n++].iov_len = segment->data_len;
+	}
+	return !segment && writev(fd, parts, n) >= 0;
 }

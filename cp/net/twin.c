@@ -13,32 +13,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/uio.h>
 
 #include <rte_mbuf.h>
 
 #include "cp/device/netdev.h"
 #include "cp/log.h"
-#include "cp/net/tap.h"
+#include "cp/net/frame.h"
+#include "cp/net/twin_device.h"
 #include "lib/ndp.h"
 
-#define US           1000ull
-#define LOOK_BUSY    (250 * US)
-#define LOOK_IDLE    (4000 * US)
-#define BUSY_LASTS   (100000 * US) /* after the last frame */
-#define BATCH        32
-#define TICK_FRAMES  512 /* carried for a port in one go */
-#define READ_FRAMES  64  /* read from a twin in one go */
-#define FRAME_MAX    65536
-#define SEGMENTS_MAX 32
-#define MAC_BYTES    12 /* what stands before a VLAN tag */
-#define TAG_BYTES    4
+#define US          1000ull
+#define LOOK_BUSY   (250 * US)
+#define LOOK_IDLE   (4000 * US)
+#define BUSY_LASTS  (100000 * US) /* after the last frame */
+#define BATCH       32
+#define TICK_FRAMES 512 /* carried for a port in one go */
+#define READ_FRAMES 64  /* received from a twin in one go */
 
 struct twin {
 	struct twins *twins;
 	uint8_t port;
 	uint16_t vlan;
-	int fd;
+	struct twin_device device;
+	unsigned int ifindex;
 	char name[IFNAMSIZ];
 	struct twin_stats stats;
 	bool wanted; /* by the configuration that is being applied */
@@ -56,8 +53,8 @@ struct twins {
 	struct twin **list; /* sorted by port and VLAN */
 	size_t count, size;
 	uint64_t busy_until;
-	bool lost;      /* a device was taken away; twins_configure makes it anew */
-	uint8_t *frame; /* one frame on its way from the kernel */
+	const char *vhost; /* path of vhost-net's device; NULL: all further twins are TAP devices */
+	bool lost;         /* a device was taken away; twins_configure makes it anew */
 	char error[256];
 };
 
@@ -85,68 +82,98 @@ twin_find(const struct twins *t, uint8_t port, uint16_t vlan)
 }
 
 static void
-drop(struct twin *twin, enum drop_reason reason)
+drop(struct twin *twin, enum drop_reason reason, uint16_t n)
 {
-	twin->stats.errors++;
-	twin->twins->drops[reason]++;
+	twin->stats.errors += n;
+	twin->twins->drops[reason] += n;
 }
 
-static struct rte_mbuf *frame_to_mbuf(const struct twin *twin, const uint8_t *frame, size_t len);
+/* Hand a frame to the workers, to leave by the twin's port. */
+static bool
+carry_to_port(struct twin *twin, struct rte_mbuf *m)
+{
+	m->port = twin->port;
+	return (!twin->vlan || frame_tag(m, twin->vlan)) &&
+	       rte_ring_enqueue(twin->twins->dp->workers[0]->from_host, m) == 0;
+}
 
 /* ---- to the kernel ---- */
 
-/* True if the frame was a solicitation for one of our prefixes, of which the kernel knows no single
- * address, and the answer is on its way. */
+/* True if the frame, without its tag, was a solicitation for one of our prefixes, of which the
+ * kernel knows no single address, and the answer is on its way. */
 static bool
-answer_solicitation(struct twin *twin, const struct rte_mbuf *m, bool tagged)
+answer_solicitation(struct twin *twin, const struct rte_mbuf *m)
 {
 	struct twins *t = twin->twins;
 	struct ndp_targets targets = { t->solicited[twin->port],
 				       t->n_solicited[twin->port],
 				       { { 0 } } };
-	uint8_t question[256], answer[NDP_ANSWER_LEN];
-	uint32_t skip = tagged ? TAG_BYTES : 0, len = rte_pktmbuf_pkt_len(m);
+	uint8_t answer[NDP_ANSWER_LEN];
 	struct rte_mbuf *out;
 
-	if (targets.count == 0 || len > sizeof(question) || len < MAC_BYTES + skip ||
-	    m->nb_segs > 1)
+	if (targets.count == 0 || m->nb_segs > 1)
 		return false;
-	memcpy(question, rte_pktmbuf_mtod(m, const void *), MAC_BYTES);
-	memcpy(question + MAC_BYTES, rte_pktmbuf_mtod_offset(m, const void *, MAC_BYTES + skip),
-	       len - MAC_BYTES - skip);
 	memcpy(targets.mac.b, t->dp->ports[twin->port].mac, 6);
-	if (!ndp_answer(question, len - skip, &targets, answer))
+	if (!ndp_answer(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &targets, answer))
 		return false;
-	out = frame_to_mbuf(twin, answer, sizeof(answer));
-	if (out && rte_ring_enqueue(t->dp->workers[0]->from_host, out) == 0)
+	out = frame_make(t->dp->mbufs, answer, sizeof(answer));
+	if (out && carry_to_port(twin, out))
 		return true;
 	rte_pktmbuf_free(out);
 	return false;
 }
 
-/* Write a frame without its VLAN tag, if it has one: the twin is one network. */
-static void
-carry_to_kernel(struct twin *twin, struct rte_mbuf *m, bool tagged)
-{
-	struct iovec parts[SEGMENTS_MAX + 1];
-	const struct rte_mbuf *segment;
-	int n = 0;
+/* Frames that go to one twin together. */
+struct outgoing {
+	struct twin *twin;
+	struct rte_mbuf *frames[BATCH];
+	uint16_t count;
+};
 
-	for (segment = m; segment && n < SEGMENTS_MAX; segment = segment->next) {
-		parts[n].iov_base = rte_pktmbuf_mtod(segment, void *);
-		parts[n++].iov_len = segment->data_len;
-		if (segment == m && tagged && segment->data_len >= MAC_BYTES + TAG_BYTES) {
-			parts[0].iov_len = MAC_BYTES;
-			parts[1].iov_base =
-			    rte_pktmbuf_mtod_offset(segment, void *, MAC_BYTES + TAG_BYTES);
-			parts[1].iov_len = segment->data_len - MAC_BYTES - TAG_BYTES;
-			n = 2;
-		}
+static void
+carry_to_kernel(struct outgoing *out)
+{
+	struct twin *twin = out->twin;
+	enum drop_reason reason = DROP_HOST_INTERFACE_DOWN;
+	uint16_t taken = 0;
+
+	if (out->count == 0)
+		return;
+	if (twin->device.fd >= 0) {
+		taken = twin_device_send(&twin->device, out->frames, out->count);
+		if (twin->device.by_vhost)
+			reason = DROP_HOST_RING_FULL;
+	} else {
+		rte_pktmbuf_free_bulk(out->frames, out->count);
 	}
-	if (!segment && tap_write(twin->fd, parts, n) >= 0)
-		twin->stats.to_kernel++;
-	else
-		drop(twin, DROP_HOST_INTERFACE_DOWN);
+	twin->stats.to_kernel += taken;
+	drop(twin, reason, out->count - taken);
+	out->count = 0;
+}
+
+/* Add a frame to those on their way, without its tag: the twin is one network. */
+static void
+sort_out(struct twins *t, uint8_t port, struct rte_mbuf *m, struct outgoing *out)
+{
+	const struct packet *p = packet_of_mbuf(m);
+	struct twin *twin = twin_find(t, port, p->vlan);
+
+	if (!twin) {
+		/* A VLAN of no interest: Linux would drop it too. */
+		t->drops[DROP_NO_SERVICE]++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if (p->flags & PACKET_TAGGED)
+		frame_untag(m);
+	if (answer_solicitation(twin, m)) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if (out->twin != twin)
+		carry_to_kernel(out);
+	out->twin = twin;
+	out->frames[out->count++] = m;
 }
 
 static bool
@@ -154,23 +181,16 @@ carry_port(struct twins *t, uint8_t port)
 {
 	struct rte_ring *ring = t->dp->ports[port].to_host;
 	struct rte_mbuf *mbufs[BATCH];
+	struct outgoing out = { 0 };
 	unsigned int total = 0, n, i;
 
 	if (!ring)
 		return false;
 	while (total < TICK_FRAMES) {
 		n = rte_ring_sc_dequeue_burst(ring, (void **)mbufs, BATCH, NULL);
-		for (i = 0; i < n; i++) {
-			const struct packet *p = packet_of_mbuf(mbufs[i]);
-			struct twin *twin = twin_find(t, port, p->vlan);
-
-			/* A VLAN of no interest: Linux would drop it too. */
-			if (!twin)
-				t->drops[DROP_NO_SERVICE]++;
-			else if (!answer_solicitation(twin, mbufs[i], p->flags & PACKET_TAGGED))
-				carry_to_kernel(twin, mbufs[i], p->flags & PACKET_TAGGED);
-			rte_pktmbuf_free(mbufs[i]);
-		}
+		for (i = 0; i < n; i++)
+			sort_out(t, port, mbufs[i], &out);
+		carry_to_kernel(&out);
 		total += n;
 		if (n < BATCH)
 			break;
@@ -195,65 +215,16 @@ on_look(void *arg)
 
 /* ---- from the kernel ---- */
 
-/* Append bytes to the frame, chaining mbufs where one is too small. */
-static bool
-append(struct rte_mempool *pool, struct rte_mbuf *head, const uint8_t *bytes, size_t len)
-{
-	while (len > 0) {
-		struct rte_mbuf *last = rte_pktmbuf_lastseg(head);
-		uint16_t room = rte_pktmbuf_tailroom(last);
-		uint16_t part = (uint16_t)RTE_MIN(len, (size_t)room);
-
-		if (room == 0) {
-			struct rte_mbuf *next = rte_pktmbuf_alloc(pool);
-
-			if (!next)
-				return false;
-			if (rte_pktmbuf_chain(head, next) != 0) {
-				rte_pktmbuf_free(next);
-				return false;
-			}
-			continue;
-		}
-		memcpy(rte_pktmbuf_append(head, part), bytes, part);
-		bytes += part;
-		len -= part;
-	}
-	return true;
-}
-
-static struct rte_mbuf *
-frame_to_mbuf(const struct twin *twin, const uint8_t *frame, size_t len)
-{
-	struct rte_mempool *pool = twin->twins->dp->mbufs;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-	const uint8_t tag[TAG_BYTES] = { 0x81, 0x00, (uint8_t)(twin->vlan >> 8),
-					 (uint8_t)twin->vlan };
-	bool fits;
-
-	if (!m)
-		return NULL;
-	m->port = twin->port;
-	fits = append(pool, m, frame, MAC_BYTES);
-	if (twin->vlan)
-		fits = fits && append(pool, m, tag, sizeof(tag));
-	if (fits && append(pool, m, frame + MAC_BYTES, len - MAC_BYTES))
-		return m;
-	rte_pktmbuf_free(m);
-	return NULL;
-}
-
 static void
 twin_close(struct twin *twin)
 {
-	if (twin->fd < 0)
+	if (twin->device.fd < 0)
 		return;
-	loop_fd_remove(twin->twins->loop, twin->fd);
-	tap_close(twin->fd);
-	twin->fd = -1;
+	loop_fd_remove(twin->twins->loop, twin->device.fd);
+	twin_device_close(&twin->device);
 }
 
-/* Somebody has deleted the device. The descriptor would say so for ever. */
+/* Somebody has deleted the device. A TAP's descriptor would say so for ever. */
 static void
 twin_lose(struct twin *twin, int err)
 {
@@ -266,27 +237,20 @@ static void
 on_frames(int fd, uint32_t events, void *arg)
 {
 	struct twin *twin = arg;
-	struct twins *t = twin->twins;
-	struct rte_ring *ring = t->dp->workers[0]->from_host;
-	unsigned int i;
+	struct rte_mbuf *frames[READ_FRAMES];
+	int n = twin_device_receive(&twin->device, frames, READ_FRAMES), i;
 
+	(void)fd;
 	(void)events;
-	for (i = 0; i < READ_FRAMES; i++) {
-		ssize_t len = tap_read(fd, t->frame, FRAME_MAX);
-		struct rte_mbuf *m;
-
-		if (len < 0) {
-			if (len != -EAGAIN && len != -EINTR)
-				twin_lose(twin, (int)-len);
-			return;
-		}
-		m = len >= MAC_BYTES ? frame_to_mbuf(twin, t->frame, (size_t)len) : NULL;
-		if (m && rte_ring_enqueue(ring, m) == 0) {
+	if (n < 0)
+		twin_lose(twin, -n);
+	for (i = 0; i < n; i++) {
+		if (frames[i] && carry_to_port(twin, frames[i])) {
 			twin->stats.from_kernel++;
 			continue;
 		}
-		drop(twin, m ? DROP_HOST_RING_FULL : DROP_MBUF_EXHAUSTED);
-		rte_pktmbuf_free(m);
+		drop(twin, frames[i] ? DROP_HOST_RING_FULL : DROP_MBUF_EXHAUSTED, 1);
+		rte_pktmbuf_free(frames[i]);
 	}
 }
 
@@ -303,16 +267,21 @@ twin_free(struct twin *twin)
 static int
 twin_open(struct twins *t, struct twin *twin)
 {
-	unsigned int index;
-	int ret;
+	struct vhost_request request = { .path = t->vhost,
+					 .name = twin->name,
+					 .mac = t->dp->ports[twin->port].mac,
+					 .mbufs = t->dp->mbufs };
+	int ret = twin_device_open(&twin->device, &request, t->error, sizeof(t->error));
 
-	twin->fd = tap_open(twin->name, t->dp->ports[twin->port].mac, t->error, sizeof(t->error));
-	if (twin->fd < 0)
-		return twin->fd;
-	ret = loop_fd_add(t->loop, twin->fd, EPOLLIN, on_frames, twin);
-	index = netdev_index(twin->name);
+	t->vhost = request.path;
+	if (ret)
+		return ret;
+	twin->ifindex = netdev_index(twin->name);
+	ret = loop_fd_add(t->loop, twin->device.fd, EPOLLIN, on_frames, twin);
 	if (!ret)
-		ret = index ? network_link_add(t->network, twin->port, twin->vlan, index) : -ENODEV;
+		ret = twin->ifindex
+			  ? network_link_add(t->network, twin->port, twin->vlan, twin->ifindex)
+			  : -ENODEV;
 	if (!ret)
 		return 0;
 	snprintf(t->error, sizeof(t->error),
@@ -344,7 +313,7 @@ twin_add(struct twins *t, const struct config *config, uint8_t port, uint16_t vl
 	twin->twins = t;
 	twin->port = port;
 	twin->vlan = vlan;
-	twin->fd = -1;
+	twin->device.fd = -1;
 	twin->wanted = true;
 	len = vlan ? snprintf(twin->name, sizeof(twin->name), "%s.%u", name, vlan)
 		   : snprintf(twin->name, sizeof(twin->name), "%s", name);
@@ -374,7 +343,7 @@ twin_want(struct twins *t, const struct config *config, uint8_t port, uint16_t v
 	if (!twin)
 		return twin_add(t, config, port, vlan);
 	twin->wanted = true;
-	return twin->fd < 0 ? twin_open(t, twin) : 0;
+	return twin->device.fd < 0 ? twin_open(t, twin) : 0;
 }
 
 static void
@@ -444,8 +413,16 @@ twins_configure(struct twins *t, const struct config *config, const char **error
 }
 
 bool
-twins_lost(const struct twins *t)
+twins_lost(struct twins *t)
 {
+	char name[IFNAMSIZ];
+	size_t i;
+
+	/* vhost-net does not tell that its device is gone. */
+	for (i = 0; i < t->count; i++)
+		if (t->list[i]->device.by_vhost && t->list[i]->device.fd >= 0 &&
+		    !if_indextoname(t->list[i]->ifindex, name))
+			twin_lose(t->list[i], errno);
 	return t->lost;
 }
 
@@ -462,9 +439,9 @@ twins_create(struct loop *loop, struct dataplane *dp, const struct config *confi
 	t->loop = loop;
 	t->dp = dp;
 	t->network = network;
-	t->frame = malloc(FRAME_MAX);
+	t->vhost = vhost_path();
 	t->timer = loop_timer_create(loop, on_look, t);
-	if (t->frame && t->timer && twins_configure(t, config, error) == 0) {
+	if (t->timer && twins_configure(t, config, error) == 0) {
 		loop_timer_arm(t->timer, loop_now());
 		return t;
 	}
@@ -489,7 +466,6 @@ twins_destroy(struct twins *t)
 		free(t->solicited[i]);
 	loop_timer_free(t->timer);
 	free(t->list);
-	free(t->frame);
 	free(t);
 }
 

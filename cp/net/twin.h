@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Twins: each link (port, vlan) has a TAP device in the kernel. What no service claims is carried
- * to it, and what the kernel sends there leaves by the port, tagged if the link is a VLAN.
+ * Twins: each link (port, vlan) has a network device in the kernel, behind vhost-net where the
+ * kernel has that, else a TAP (twin_device.h). What no service claims is carried to it, and what
+ * the kernel sends there leaves by the port, tagged if the link is a VLAN.
  *
- *     worker --port.to_host ring--> control --write--> TAP
- *     TAP --read--> control --worker.from_host ring--> worker --> port
+ *     worker --port.to_host ring--> control --send--> device
+ *     device --receive--> control --worker.from_host ring--> worker --> port
  *
  * Control thread only.
  */
@@ -28,8 +29,8 @@ struct twins *twins_create(struct loop *loop, struct dataplane *dp, const struct
  * *error. */
 int twins_configure(struct twins *t, const struct config *config, const char **error);
 /* True if somebody has deleted a twin since: twins_configure makes it anew, without its addresses.
- */
-bool twins_lost(const struct twins *t);
+ * To be asked when links of the network have changed. */
+bool twins_lost(struct twins *t);
 void twins_destroy(struct twins *t);
 
 /* For `show interfaces`. */
