@@ -62,7 +62,7 @@ OBJS  := $(call obj,$(LIB_SRC) $(DP_SRC) $(CP_SRC) $(CP_MAIN) $(TOOL_SRC))
 PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san lint check demo lab benches \
+.PHONY: all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -154,6 +154,10 @@ fuzz:
 san:
 	tools/dev/check.sh san
 
+# In a virtual machine, because few machines that run tests have a vhost-net. Not part of check.
+check-vhost: deps
+	tests/vm/run.sh
+
 lint: all
 	tools/dev/lint.py
 
@@ -208,6 +212,7 @@ help:
 	@echo 'make unit stage control conf admin packets e2e    one suite'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'
 	@echo 'make san        the suites under AddressSanitizer and UndefinedBehaviourSanitizer'
+	@echo 'sudo make check-vhost  twins behind vhost-net, in a virtual machine that it downloads a kernel for'
 	@echo 'make lint       the bounds on the code'
 	@echo 'make install    PREFIX (/usr/local), DESTDIR, SYSCONFDIR (/etc), UNITDIR'
 	@echo 'make clean      remove build/'

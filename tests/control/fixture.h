@@ -53,6 +53,7 @@ const struct network_route *route(const char *prefix);
 const char *config_text(const char *wan, const char *lan, const char *rest);
 
 int test_ports_register(void);
+int test_twin_device_register(void);
 int test_twin_register(void);
 int test_network_register(void);
 

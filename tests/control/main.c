@@ -10,6 +10,7 @@
 static int (*const registers[])(void) = {
 	test_ports_register,
 	test_twin_register,
+	test_twin_device_register,
 	test_network_register,
 };
 

@@ -13,7 +13,7 @@ MB=${MB:-50}
 ip() { /usr/bin/ip "$@"; }
 
 begin() {
-	/bin/busybox mkdir -p /sbin /etc
+	/bin/busybox mkdir -p /sbin /etc /var/lib
 	/bin/busybox --install -s /bin
 	export PATH=/usr/bin:/bin
 	mount -t proc proc /proc
