@@ -86,9 +86,15 @@ receive_line(int fd)
 	char *line = malloc(size);
 
 	while (line) {
-		char *newline, *grown;
-		ssize_t n = recv(fd, line + len, size - len, 0);
+		char *newline = NULL, *grown;
+		/* No byte behind the line is taken: a stream may follow. */
+		ssize_t n = recv(fd, line + len, size - len, MSG_PEEK);
 
+		if (n > 0) {
+			newline = memchr(line + len, '\n', (size_t)n);
+			n = recv(fd, line + len,
+				 newline ? (size_t)(newline - line) - len + 1 : (size_t)n, 0);
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -96,7 +102,6 @@ receive_line(int fd)
 				errno = 0;
 			break;
 		}
-		newline = memchr(line + len, '\n', (size_t)n);
 		if (newline) {
 			*newline = '\0';
 			return line;
@@ -219,4 +224,26 @@ client_ask(const char *socket_path, json_t *request, bool quiet, int *code)
 	}
 	json_decref(answer);
 	return result;
+}
+
+int
+client_stream(const char *socket_path, json_t *request, int *code)
+{
+	struct client_failure f = { .seconds = PATIENCE_SECONDS };
+	const struct timeval forever = { 0 };
+	int fd = connect_to(socket_path, &f);
+	json_t *answer = fd < 0 ? NULL : exchange(fd, request, socket_path, &f);
+	json_t *result = answer ? result_of(answer, &f) : NULL;
+
+	json_decref(request);
+	json_decref(answer);
+	json_decref(result);
+	*code = result ? EXIT_DONE : complain(f.code, "%s", f.text);
+	if (result) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }

@@ -12,6 +12,9 @@
  * reference), or NULL with *code EXIT_NO_DAEMON or EXIT_REFUSED, after saying why; with quiet, a
  * daemon that is not there is not spoken of. */
 json_t *client_ask(const char *socket_path, json_t *request, bool quiet, int *code);
+/* The same for a command whose answer is followed by a stream (lib/stream.h): the socket, from
+ * which the answer has been read, or -1. */
+int client_stream(const char *socket_path, json_t *request, int *code);
 
 /* Why there was no result. */
 struct client_failure {

@@ -24,6 +24,9 @@ enum option_id {
 	OPTION_CLIENT,
 	OPTION_FLAGS,
 	OPTION_LENGTH,
+	OPTION_COUNT,
+	OPTION_SNAPLEN,
+	OPTION_DROPS,
 };
 #define BIT(option) (1u << OPTION_##option)
 
@@ -44,6 +47,9 @@ static const struct option_name {
 	[OPTION_CLIENT] = { "client", required_argument },
 	[OPTION_FLAGS] = { "flags", required_argument },
 	[OPTION_LENGTH] = { "length", required_argument },
+	[OPTION_COUNT] = { "count", required_argument },
+	[OPTION_SNAPLEN] = { "snaplen", required_argument },
+	[OPTION_DROPS] = { "drops", no_argument },
 };
 #define N_OPTIONS (sizeof(option_names) / sizeof(option_names[0]))
 
@@ -68,13 +74,11 @@ static const struct command {
 	{ "disable", command_order, "POOL/ADDRESS:PORT", 0 },
 	{ "weight", command_order, "POOL/ADDRESS:PORT N", 0 },
 	{ "top", command_top, NULL, 0 },
+	{ "capture", command_capture, "FILE",
+	  BIT(SERVICE) | BIT(CLIENT) | BIT(COUNT) | BIT(SNAPLEN) | BIT(DROPS) },
 	{ "version", command_version, NULL, BIT(JSON) },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static const char *const later_commands[] = {
-	"capture",
-};
 
 static const char usage[] =
     "usage: penstock [--socket PATH] COMMAND\n"
@@ -103,6 +107,9 @@ static const char usage[] =
     "  weight POOL/ADDRESS:PORT N its share of the connections; 0 drains\n"
     "       these four hold until a configuration gives the backend another weight\n"
     "  top                     live: rates of services, backends, workers and drops\n"
+    "  capture [--service NAME] [--client ADDRESS[/LENGTH]] [--count N] [--drops]\n"
+    "       [--snaplen BYTES] FILE\n"
+    "       packets as they came in and went out, with verdicts, as pcapng; - is the output\n"
     "  version [--json]\n"
     "\n"
     "--socket PATH  the daemon's admin socket (" SOCKET_DEFAULT ")\n"
@@ -168,6 +175,13 @@ take_option(enum option_id option, const char *value, struct options *o)
 		return parse_number("limit", value, &o->limit);
 	case OPTION_LENGTH:
 		return parse_number("length", value, &o->length);
+	case OPTION_COUNT:
+		return parse_number("count", value, &o->count);
+	case OPTION_SNAPLEN:
+		return parse_number("snaplen", value, &o->snaplen);
+	case OPTION_DROPS:
+		o->drops = true;
+		break;
 	case OPTION_PROTOCOL:
 		o->protocol = value;
 		break;
@@ -221,12 +235,6 @@ find_command(const char *name)
 	for (i = 0; i < N_COMMANDS; i++) {
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-	}
-	for (i = 0; i < sizeof(later_commands) / sizeof(later_commands[0]); i++) {
-		if (strcmp(later_commands[i], name) == 0) {
-			complain(EXIT_USAGE, "%s is not in this version", name);
-			return NULL;
-		}
 	}
 	complain(EXIT_USAGE, "there is no command \"%s\"; penstock --help lists them", name);
 	return NULL;

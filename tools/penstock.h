@@ -30,7 +30,9 @@ struct options {
 	const char *confirm; /* a time; NULL: at once and for good */
 	long limit;          /* 0: the daemon's default */
 	long length;         /* 0: the smallest packet */
-	bool json, watch, dry_run, all;
+	long count;          /* 0: no end */
+	long snaplen;        /* 0: the daemon's default */
+	bool json, watch, dry_run, all, drops;
 };
 
 /* change.c */
@@ -50,6 +52,8 @@ int command_order(const struct options *o);
 int command_explain(const struct options *o);
 /* top.c */
 int command_top(const struct options *o);
+/* capture.c */
+int command_capture(const struct options *o);
 /* True if `show` knows the object. */
 bool show_knows(const char *object);
 

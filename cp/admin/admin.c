@@ -146,6 +146,19 @@ client_answer(void *arg, char *line, size_t len)
 	client_write(c);
 }
 
+/* A command keeps the socket. */
+static int
+client_take(void *arg)
+{
+	struct admin_client *c = arg;
+	int fd = c->fd;
+
+	loop_fd_remove(c->admin->control->loop, fd);
+	client_forget_input(c);
+	*c = (struct admin_client){ .admin = c->admin, .fd = -1 };
+	return fd;
+}
+
 /* Say why and close. */
 static void
 client_refuse(struct admin_client *c, const char *reason)
@@ -368,6 +381,8 @@ admin_allocate(struct control *control)
 	for (i = 0; i < CLIENTS_MAX; i++)
 		a->clients[i] = (struct admin_client){ .admin = a, .fd = -1 };
 	a->commands = commands_create(control);
+	if (a->commands)
+		commands_allow_streams(a->commands, client_take);
 	a->timer = loop_timer_create(control->loop, admin_tick, a);
 	if (a->commands)
 		a->metrics = metrics_server_create(control, commands_counters(a->commands));

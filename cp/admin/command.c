@@ -14,6 +14,7 @@
 #include "cp/admin/orders.h"
 #include "cp/admin/show.h"
 #include "cp/admin/walk.h"
+#include "cp/capture/captures.h"
 
 /* A request is a flat object with a handful of members: more structure than this is refused before
  * a tree is built from it. */
@@ -26,6 +27,8 @@ struct commands {
 	struct walks *walks;
 	struct client_lists *client_lists;
 	struct explains *explains;
+	struct captures *captures;
+	command_take_fn *take; /* NULL: no streams */
 };
 
 /* One request on its way through a command. */
@@ -58,7 +61,9 @@ commands_create(struct control *control)
 	c->explains = explains_create(control);
 	if (c->counters)
 		c->limit_watch = limit_watch_create(control, c->counters);
-	if (!c->counters || !c->limit_watch || !c->walks || !c->client_lists || !c->explains) {
+	c->captures = captures_create(control);
+	if (!c->counters || !c->limit_watch || !c->walks || !c->client_lists || !c->explains ||
+	    !c->captures) {
 		commands_destroy(c);
 		return NULL;
 	}
@@ -70,6 +75,7 @@ commands_destroy(struct commands *c)
 {
 	if (!c)
 		return;
+	captures_destroy(c->captures);
 	explains_destroy(c->explains);
 	client_lists_destroy(c->client_lists);
 	walks_destroy(c->walks);
@@ -82,6 +88,12 @@ struct counters *
 commands_counters(const struct commands *c)
 {
 	return c->counters;
+}
+
+void
+commands_allow_streams(struct commands *c, command_take_fn *take)
+{
+	c->take = take;
 }
 
 void
@@ -246,6 +258,31 @@ command_explain(struct command *cmd)
 	memcpy(cmd->error, error, sizeof(error));
 }
 
+/* ---- capture ---- */
+
+static void
+command_capture(struct command *cmd)
+{
+	struct commands *c = cmd->commands;
+	struct capture_request request = { .take = c->take, .arg = cmd->arg };
+	char error[256] = "";
+	int rc;
+
+	if (!c->take || !c->control->snapshot) {
+		snprintf(cmd->error, sizeof(cmd->error), "nothing can be captured here");
+		return;
+	}
+	if (capture_request_read(c->control, cmd->request, &request, error) < 0) {
+		memcpy(cmd->error, error, sizeof(error));
+		return;
+	}
+	rc = captures_start(c->captures, &request);
+	cmd->later = rc == 0;
+	if (rc == -EBUSY)
+		snprintf(cmd->error, sizeof(cmd->error),
+			 "a capture is running already; there is one at a time");
+}
+
 static void
 command_version(struct command *cmd)
 {
@@ -269,6 +306,7 @@ static const struct {
 	{ "show", command_show },         { "version", command_version },
 	{ "disable", command_order },     { "drain", command_order },
 	{ "enable", command_order },      { "weight", command_order },
+	{ "capture", command_capture },
 };
 
 /* ---- from line to line ---- */

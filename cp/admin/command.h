@@ -20,9 +20,15 @@ struct counters;
 /* Takes the line (to be freed, len bytes, ends with '\n'); NULL if there was no memory for it. */
 typedef void command_answer_fn(void *arg, char *line, size_t len);
 
+/* Gives the socket of whoever asked with `arg` to the command, which keeps it; no answer is due any
+ * more. */
+typedef int command_take_fn(void *arg);
+
 /* NULL without memory. */
 struct commands *commands_create(struct control *control);
 void commands_destroy(struct commands *c);
+/* How commands that stream get their socket; without it they are refused. */
+void commands_allow_streams(struct commands *c, command_take_fn *take);
 
 /* What the commands count with. */
 struct counters *commands_counters(const struct commands *c);

@@ -4,7 +4,9 @@
  *
  *     head of the line ──> worker's query ASKED ──> DONE ──> answer
  *                               ▲                    │ another worker owns the client
- *                               └────────────────────┘ (its snapshot is newer than ours)
+ *                               └────────────────────┘
+ *
+ * Who owns it, a worker says, by its snapshot: the first one is asked first.
  *
  * A question that is cancelled may leave a query behind that a worker has still to answer; `asked`
  * tells it from that of the question that follows.
@@ -17,8 +19,6 @@
 #include <string.h>
 
 #include "cp/admin/explain_text.h"
-#include "dp/l4/classify.h"
-#include "dp/l4/steer.h"
 
 #define PAUSE_NS   100000ull     /* between looks */
 #define PATIENCE   5000000000ull /* a worker that says nothing for so long does not run */
@@ -28,8 +28,8 @@ struct question {
 	struct question *next;
 	struct explain_caller caller;
 	struct explain_query query; /* its inputs */
-	uint16_t worker;
-	bool asked; /* worker's query is this question's */
+	uint16_t worker;            /* the one that is asked */
+	bool asked;                 /* worker's query is this question's */
 	unsigned int owners;
 	uint64_t since; /* loop_now when it became the head, 0 before */
 };
@@ -197,16 +197,6 @@ port_of_client(const struct snapshot *s, const struct addr *client)
 	return 0;
 }
 
-/* By the snapshot that was published last; the worker will say if its own knows better. */
-static uint16_t
-first_owner(const struct snapshot *s, const struct explain_query *q)
-{
-	struct packet p = { .tuple = q->tuple, .in_port = q->in_port };
-
-	classify_packet(s, &p);
-	return p.direction == DIR_NONE ? 0 : steer_owner(s, &p);
-}
-
 int
 explains_start(struct explains *e, json_t *request, const struct explain_caller *caller,
 	       char error[256])
@@ -226,7 +216,6 @@ explains_start(struct explains *e, json_t *request, const struct explain_caller 
 	query.in_port = port_of_client(s, &query.tuple.src);
 	q->query = query;
 	q->caller = *caller;
-	q->worker = first_owner(s, &query);
 	*e->tail = q;
 	e->tail = &q->next;
 	if (e->head == q)

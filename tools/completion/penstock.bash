@@ -37,7 +37,7 @@ _penstock()
 		COMPREPLY=($(compgen -W "syn ack fin rst" -- "$cur"))
 		return
 		;;
-	--service | --limit | --client | --length | --confirm) return ;;
+	--service | --limit | --client | --length | --confirm | --count | --snaplen) return ;;
 	esac
 
 	for ((i = 1; i < cword; i++)); do
@@ -52,7 +52,7 @@ _penstock()
 	done
 
 	case $command in
-	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain drain enable disable weight top version --socket --help" -- "$cur")) ;;
+	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain capture drain enable disable weight top version --socket --help" -- "$cur")) ;;
 	check | diff) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _filedir ;;
 	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --confirm --socket" -- "$cur")) || _filedir ;;
 	confirm) COMPREPLY=($(compgen -W "--socket" -- "$cur")) ;;
@@ -74,6 +74,7 @@ _penstock()
 		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _penstock_backends
 		;;
 	top) COMPREPLY=($(compgen -W "--socket" -- "$cur")) ;;
+	capture) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--service --client --count --drops --snaplen --socket" -- "$cur")) || _filedir ;;
 	version) COMPREPLY=($(compgen -W "--json --socket" -- "$cur")) ;;
 	esac
 } && complete -F _penstock penstock
