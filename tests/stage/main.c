@@ -26,6 +26,7 @@ static int (*const suites[])(void) = {
 	test_balance_register,
 	test_source_port_register,
 	test_refuse_register,
+	test_restore_register,
 	test_heaviest_register,
 };
 /* clang-format on */

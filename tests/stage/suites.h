@@ -33,6 +33,7 @@ int test_encap_register(void);
 int test_icmp_register(void);
 int test_balance_register(void);
 int test_source_port_register(void);
+int test_restore_register(void);
 int test_heaviest_register(void);
 
 #endif
