@@ -60,13 +60,14 @@ CP_A  := $(B)/cp.a
 OBJS  := $(call obj,$(LIB_SRC) $(DP_SRC) $(CP_SRC) $(CP_MAIN) $(TOOL_SRC))
 
 PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
+MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
 .PHONY: all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
-all: $(OBJS) $(LIB_A) $(DP_A) $(CP_A) $(PROGRAMS)
+all: $(OBJS) $(LIB_A) $(DP_A) $(CP_A) $(PROGRAMS) $(MANUALS)
 
 $(OBJS): | have-packages
 
@@ -80,6 +81,14 @@ $(B)/penstockd: $(call obj,$(CP_MAIN)) $(CP_A) $(DP_A) $(LIB_A)
 
 $(B)/penstock: $(call obj,$(TOOL_SRC)) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TOOL_LIBS)
+
+# The program knows its settings, metrics and drop reasons best: a line @SETTINGS@ stands for them.
+$(B)/man/%: tools/man/% $(B)/penstockd
+	@mkdir -p $(@D)
+	$(call say,MAN)awk -v penstockd=$(B)/penstockd '/^@[A-Z]+@$$/ { \
+	  part = tolower(substr($$0, 2, length($$0) - 2)); \
+	  if (system(penstockd " --manual " part) != 0) exit 1; next } { print; fflush() }' $< > $@.new
+	@mv $@.new $@
 
 # Archives are made anew, so that the object of a removed file does not stay in them.
 define archive
@@ -192,7 +201,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/penstock
 	install -m 755 $(B)/penstockd $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(B)/penstock $(DESTDIR)$(PREFIX)/bin/
-	for page in $(wildcard tools/man/*.[1-8]); do \
+	for page in $(MANUALS); do \
 	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	if test -f conf/penstock.service; then install -d $(DESTDIR)$(UNITDIR) && \
 	  sed 's|@SBINDIR@|$(PREFIX)/sbin|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g; s|@BINDIR@|$(PREFIX)/bin|g' \

@@ -19,7 +19,9 @@
 
 #include "cp/admin/admin.h"
 #include "cp/admin/admin_socket.h"
+#include "cp/admin/metrics.h"
 #include "cp/config/config.h"
+#include "cp/config/manual.h"
 #include "cp/control.h"
 #include "cp/device/ports.h"
 #include "cp/log.h"
@@ -411,6 +413,21 @@ begin(struct penstockd *d)
 	return rc;
 }
 
+/* What the build puts into the manual pages. */
+static int
+print_manual(const char *part)
+{
+	if (strcmp(part, "settings") == 0)
+		manual_settings(stdout);
+	else if (strcmp(part, "metrics") == 0)
+		metrics_manual(stdout);
+	else if (strcmp(part, "drops") == 0)
+		manual_drops(stdout);
+	else
+		return 2;
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -419,6 +436,8 @@ main(int argc, char **argv)
 
 	if (rc != 0)
 		return rc < 0 ? 2 : 0;
+	if (d.options.manual)
+		return print_manual(d.options.manual);
 	if (d.options.check)
 		return config_check_main(d.options.config_file);
 	d.background = -1;

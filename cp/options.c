@@ -12,6 +12,7 @@ print_usage(FILE *out)
 	fputs("usage: penstockd [--config FILE] [--socket PATH] [--state DIR] [--foreground] "
 	      "[--fresh]\n"
 	      "       penstockd --check FILE\n"
+	      "       penstockd --manual settings | metrics | drops\n"
 	      "       penstockd --version | --help\n"
 	      "  --config FILE   configuration (default /etc/penstock/penstock.conf)\n"
 	      "  --socket PATH   admin socket (default /run/penstock/penstock.sock)\n"
@@ -19,7 +20,8 @@ print_usage(FILE *out)
 	      "/var/lib/penstock)\n"
 	      "  --foreground    stay in the foreground, log to standard error\n"
 	      "  --fresh         start without the connections that the last penstockd had\n"
-	      "  --check FILE    validate FILE, print what is wrong with it, and end\n",
+	      "  --check FILE    validate FILE, print what is wrong with it, and end\n"
+	      "  --manual PART   print a part of the manual pages, for man(7), and end\n",
 	      out);
 }
 
@@ -33,6 +35,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "fresh", no_argument, NULL, 'e' },
 		{ "check", required_argument, NULL, 'k' },
+		{ "manual", required_argument, NULL, 'm' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -56,6 +59,8 @@ options_parse(struct options *o, int argc, char **argv)
 		} else if (c == 'k') {
 			o->check = true;
 			o->config_file = optarg;
+		} else if (c == 'm') {
+			o->manual = optarg;
 		} else if (c == 'V') {
 			printf("penstockd %s\n", PENSTOCK_VERSION);
 			return 1;

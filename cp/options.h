@@ -12,8 +12,9 @@ struct options {
 	const char *socket_path;
 	const char *state_dir; /* --state */
 	bool foreground;
-	bool fresh; /* --fresh: without the connections of the last process */
-	bool check; /* --check: validate config_file and end */
+	bool fresh;         /* --fresh: without the connections of the last process */
+	const char *manual; /* --manual: print this part of the manual and end; NULL: no */
+	bool check;         /* --check: validate config_file and end */
 };
 
 /* 0: go on. 1: everything asked for was printed, end with exit code 0. -1: wrong usage, said on

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cp/admin/show.h"
+#include "cp/config/manual.h"
 #include "lib/addr.h"
 
 enum metric_kind {
@@ -67,6 +68,7 @@ static const struct metric backend_metrics[] = {
 	COUNTER("backend_connections_total", "Connections that have begun.", "connections_total"),
 	GAUGE("backend_connections_active", "Connections now.", "connections_active"),
 	GAUGE("backend_weight", "Share of the pool's connections.", "weight"),
+	GAUGE("backend_effective_weight", "The same while it starts slowly.", "effective_weight"),
 	IS("backend_up", "1 if the backend may be chosen.", "state", "up"),
 	IS("backend_draining", "1 if it keeps its connections and gets no new ones.", "state",
 	   "drain"),
@@ -179,13 +181,14 @@ static const struct metric_object {
 	show_fn *show;
 	const struct metric *metrics;
 	void (*label)(FILE *out, json_t *row);
+	const char *labels; /* that it prints */
 } objects[] = {
-	{ show_services, service_metrics, label_service },
-	{ show_pools, pool_metrics, label_pool },
-	{ show_backends, backend_metrics, label_backend },
-	{ show_interfaces, interface_metrics, label_interface },
-	{ show_workers, worker_metrics, label_worker },
-	{ show_drops, drop_metrics, label_reason },
+	{ show_services, service_metrics, label_service, "service" },
+	{ show_pools, pool_metrics, label_pool, "pool" },
+	{ show_backends, backend_metrics, label_backend, "pool, backend" },
+	{ show_interfaces, interface_metrics, label_interface, "interface" },
+	{ show_workers, worker_metrics, label_worker, "worker" },
+	{ show_drops, drop_metrics, label_reason, "reason" },
 };
 
 /* ---- samples ---- */
@@ -259,26 +262,35 @@ print_object(FILE *out, const struct metric_object *o, json_t *list)
 }
 
 /* What belongs to no object. */
+enum global_metric {
+	GLOBAL_INFO,
+	GLOBAL_GENERATION,
+	GLOBAL_APPLIED,
+	GLOBAL_START,
+	GLOBALS,
+};
+
+static const struct metric global_metrics[GLOBALS] = {
+	[GLOBAL_INFO] = GAUGE("info", "Always 1; which gateway this is.", NULL),
+	[GLOBAL_GENERATION] = GAUGE("generation", "Number of the running configuration.", NULL),
+	[GLOBAL_APPLIED] = GAUGE("generation_timestamp_seconds",
+				 "When it was applied, in seconds since 1970.", NULL),
+	[GLOBAL_START] =
+	    GAUGE("start_time_seconds", "When the daemon started, in seconds since 1970.", NULL),
+};
+
 static void
 print_globals(FILE *out, const struct control *c)
 {
-	static const struct metric info = GAUGE("info", "Always 1; which gateway this is.", NULL);
-	static const struct metric generation =
-	    GAUGE("generation", "Number of the running configuration.", NULL);
-	static const struct metric applied = GAUGE(
-	    "generation_timestamp_seconds", "When it was applied, in seconds since 1970.", NULL);
-	static const struct metric start =
-	    GAUGE("start_time_seconds", "When the daemon started, in seconds since 1970.", NULL);
-
-	print_head(out, &info);
+	print_head(out, &global_metrics[GLOBAL_INFO]);
 	fputs("penstock_info{", out);
 	print_label(out, "gateway_instance", c->config->instance);
 	fputs("} 1\n", out);
-	print_head(out, &generation);
+	print_head(out, &global_metrics[GLOBAL_GENERATION]);
 	fprintf(out, "penstock_generation %" PRIu64 "\n", c->generation);
-	print_head(out, &applied);
+	print_head(out, &global_metrics[GLOBAL_APPLIED]);
 	fprintf(out, "penstock_generation_timestamp_seconds %lld\n", (long long)c->applied_at);
-	print_head(out, &start);
+	print_head(out, &global_metrics[GLOBAL_START]);
 	fprintf(out, "penstock_start_time_seconds %lld\n",
 		(long long)time(NULL) - (long long)((loop_now() - c->started_at) / 1000000000));
 }
@@ -307,4 +319,34 @@ metrics_text(struct control *control, struct counters *counters, size_t *len)
 		return text;
 	free(text);
 	return NULL;
+}
+
+/* ---- the manual ---- */
+
+static void
+describe(FILE *out, const struct metric *m, const char *labels)
+{
+	const char *more = m->value == VALUE_REASONS ? ", reason" : "";
+	char name[128], rest[128] = "";
+
+	snprintf(name, sizeof(name), "penstock_%s", m->name);
+	if (labels)
+		snprintf(rest, sizeof(rest), " {%s%s}", labels, more);
+	manual_entry(out, name, rest);
+	manual_text(out, m->help);
+	fputc('\n', out);
+}
+
+void
+metrics_manual(FILE *out)
+{
+	const struct metric *m;
+	size_t i;
+
+	for (i = 0; i < GLOBALS; i++)
+		describe(out, &global_metrics[i], i == GLOBAL_INFO ? "gateway_instance" : NULL);
+	for (i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		for (m = objects[i].metrics; m->name; m++)
+			describe(out, m, objects[i].labels);
+	}
 }

@@ -9,6 +9,7 @@
 #define CP_ADMIN_METRICS_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "cp/admin/counters.h"
 #include "cp/control.h"
@@ -16,5 +17,8 @@
 /* The whole page, NUL-terminated and to be freed, *len bytes without the NUL; NULL without memory.
  */
 char *metrics_text(struct control *control, struct counters *counters, size_t *len);
+
+/* Every metric with its labels and what it means, as part of a manual page. */
+void metrics_manual(FILE *out);
 
 #endif
