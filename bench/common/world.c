@@ -81,7 +81,7 @@ world_start(bool want_hugepages)
 
 	hugepages = want_hugepages;
 	config = parse(nothing);
-	if (ports_eal_init(config, error, sizeof(error)) < 0)
+	if (ports_eal_init(config, 0, error, sizeof(error)) < 0)
 		world_fail("%s", error);
 	dp_clock_init(&dataplane.clock);
 	dataplane.n_workers = 1;

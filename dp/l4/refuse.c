@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 
+#include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/icmp.h"
 #include "dp/l4/nexthop.h"
@@ -130,6 +131,8 @@ refuse(struct worker *w, struct packet *p, enum drop_reason reason)
 {
 	bool sent = false;
 
+	p->reason = (uint8_t)reason;
+	capture_drop(w, p, false);
 	if (icmp_may_answer(p) && p->tuple.proto == IPPROTO_TCP && !(p->tcp_flags & TCP_RST))
 		sent = send_reset(w, p);
 	else if (icmp_may_answer(p) && p->tuple.proto == IPPROTO_UDP)
