@@ -23,7 +23,7 @@ static const struct {
 			  { { "worker" },
 			    { "packets_in", "packets_out", "steered_in", "steered_out" } } },
 	[TOP_DROPS] = { "drops", { { "reason" }, { "count" } } },
-	[TOP_CLIENTS] = { "clients", { { "client", "worker" }, { "limited" } } },
+	[TOP_CLIENTS] = { "clients", { { "client", "worker" }, { "bytes", "limited" } } },
 };
 
 static double

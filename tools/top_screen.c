@@ -66,11 +66,11 @@ static const struct column drop_columns[] = {
 static const struct column client_columns[] = {
 	{ "CLIENT", "client", COLUMN_TEXT },
 	{ "WORKER", "worker", COLUMN_NUMBER },
-	{ "PACKETS", "packets", COLUMN_COUNT },
-	{ "BYTES", "bytes", COLUMN_COUNT },
+	{ "PKT/S", "packets_per_second", COLUMN_COUNT },
+	{ "BIT/S", "bytes/s", COLUMN_BITS },
 	{ "CONNECTIONS", "connections", COLUMN_COUNT },
-	{ "LIMITED", "limited", COLUMN_SUM },
 	{ "LIMITED/S", "limited/s", COLUMN_COUNT },
+	{ "LIMITED", "limited", COLUMN_SUM },
 	{ 0 },
 };
 
@@ -91,7 +91,8 @@ static const struct {
 			{ "count/s", "count/s", "count/s", "count/s", "count/s" },
 			true },
 	[TOP_CLIENTS] = { client_columns,
-			  { "packets", "bytes", "connections", "connections", "limited" } },
+			  { "packets_per_second", "bytes/s", "connections", "connections",
+			    "limited/s" } },
 };
 
 /* ---- rows ---- */

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import test_show
-from daemon import Daemon, config
+from daemon import BUILD, Daemon, config
 from test_cli import expect, wait
 
 LABELS = {"service", "pool", "backend", "interface", "worker", "reason"}
@@ -117,6 +117,9 @@ def content(t, folder):
                 frozenset({("worker", "0")}): 16}
             assert samples["penstock_interface_rx_packets_total"] == {
                 frozenset({("interface", "wan")}): 16}
+        with t("every metric is in penstockd(8)"):
+            page = (BUILD / "man" / "penstockd.8").read_text()
+            assert not [name for name in types if f"\\fB{name}\\fR" not in page]
         with t("generation and its time"):
             assert samples["penstock_generation"] == {frozenset(): 1}
             for name in ("start_time", "generation_timestamp"):

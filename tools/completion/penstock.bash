@@ -87,6 +87,7 @@ _penstockd()
 	case $prev in
 	--config | --socket | --check) _filedir ;;
 	--state) _filedir -d ;;
-	*) COMPREPLY=($(compgen -W "--config --socket --state --foreground --check --help --version" -- "$cur")) ;;
+	--manual) COMPREPLY=($(compgen -W "settings metrics drops" -- "$cur")) ;;
+	*) COMPREPLY=($(compgen -W "--config --socket --state --foreground --fresh --check --manual --help --version" -- "$cur")) ;;
 	esac
 } && complete -F _penstockd penstockd

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manual pages and the completion say everything that the programs have."""
+import re
+import subprocess
+from pathlib import Path
+
+from daemon import BUILD, PENSTOCKD, Daemon, cli, config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {name: BUILD / "man" / name for name in ("penstock.1", "penstock.conf.5", "penstockd.8")}
+
+
+def plain(name):
+    """A page's source without roff's escapes for letters and fonts."""
+    text = PAGES[name].read_text(encoding="utf-8")
+    return re.sub(r"\\f[BIRP]", "", text).replace("\\-", "-").replace("\\&", "").replace("\\e", "\\")
+
+
+def missing(wanted, text):
+    return [w for w in wanted if not re.search(rf"(?<![\w-]){re.escape(w)}(?![\w-])", text)]
+
+
+def pages(t, _folder):
+    for name, path in PAGES.items():
+        with t(f"{name}: mandoc finds no mistake"):
+            done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(path)],
+                                  capture_output=True, text=True, timeout=60, check=False)
+            lines = [line for line in done.stdout.splitlines() if "missing date" not in line]
+            assert not lines, lines
+            assert not re.search(r"^@[A-Z]+@$", path.read_text(), re.M), "a part is missing"
+
+
+def settings(t, _folder):
+    conf = (ROOT / "tests/conf/good/every-key.conf").read_text()
+    conf = re.sub(r'"[^"]*"', '""', conf)
+    used = set(re.findall(r"(\w+)\s*[=:]", conf))
+    page = plain("penstock.conf.5").split("FORWARDING MODES")[0]
+    named = set(re.findall(r"^\.TP\n(\w+)", page, re.M)) | {
+        part for path in re.findall(r"^\.S[HS] ([a-z.0-9]+)(?: = \(|:)", page, re.M)
+        for part in path.split(".")}
+    with t("every setting of a configuration that has them all is in penstock.conf(5)"):
+        assert used and not used - named, used - named
+    with t("every setting of penstock.conf(5) is in the configuration that has them all"):
+        assert not named - used, named - used
+    with t("conf/penstock.conf has every setting"):
+        example = (ROOT / "conf/penstock.conf").read_text()
+        assert not missing(used, example), missing(used, example)
+
+
+def commands(t, _folder):
+    usage = cli("--help").stdout
+    names = set(re.findall(r"^  ([a-z]+)\b", usage, re.M))
+    options = set(re.findall(r"--[a-z-]+", usage))
+    page = plain("penstock.1")
+    completion = (ROOT / "tools/completion/penstock.bash").read_text()
+    readme = (ROOT / "README.md").read_text()
+    with t("every command is in penstock(1)"):
+        assert len(names) > 10 and not missing(names, page), missing(names, page)
+    with t("every command and option is completed"):
+        assert not missing(names | options, completion), missing(names | options, completion)
+    with t("every option is in penstock(1)"):
+        assert not missing(options - {"--help"}, page), missing(options, page)
+    with t("every command is in the README"):
+        assert not missing(names, readme), missing(names, readme)
+    objects = set(re.search(r'"object: must be one of (.*?)\)',
+                            (ROOT / "cp/admin/command.c").read_text(), re.S)[1]
+                  .replace('"', "").replace("\n", " ").replace(",", " ").split())
+    with t("everything that can be shown is in penstock(1), completed, and in --help"):
+        assert "services" in objects, objects
+        for text in (page, completion, usage):
+            assert not missing(objects, text), missing(objects, text)
+
+
+def daemon_page(t, folder):
+    usage = subprocess.run([PENSTOCKD, "--help"], capture_output=True, text=True, timeout=60,
+                           check=True).stdout
+    options = set(re.findall(r"--[a-z]+", usage))
+    page = plain("penstockd.8")
+    completion = (ROOT / "tools/completion/penstock.bash").read_text()
+    with t("every option of penstockd is in its page and completed"):
+        assert not missing(options, page), missing(options, page)
+        assert not missing(options, completion), missing(options, completion)
+    source = "\n".join(p.read_text() for p in sorted((ROOT / "cp").rglob("*.c")))
+    events = set(re.findall(r'log_event\(\s*LOG_LEVEL_\w+,\s*"([a-z-]+)"', source))
+    events |= set(re.findall(r'"((?:backend|pool|log)-[a-z-]+)"', source))
+    with t("every event of the log is in penstockd(8)"):
+        assert len(events) > 10 and not missing(events, page), missing(events, page)
+    with Daemon(folder, config()) as d:
+        with t("every drop reason is in penstock(1)"):
+            reasons = [row["reason"] for row in d.show("drops")]
+            drops = plain("penstock.1").split("DROP REASONS")[1]
+            assert not missing(reasons, drops), missing(reasons, drops)
+    with t("a part of the manual that there is not: wrong usage"):
+        done = subprocess.run([PENSTOCKD, "--manual", "nonsense"], capture_output=True, timeout=60,
+                              check=False)
+        assert done.returncode == 2
+
+
+TESTS = (pages, settings, commands, daemon_page)
