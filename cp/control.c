@@ -262,6 +262,18 @@ log_published(const struct control *c, enum generation_how how)
 		  c->config_name, "how", generation_how_name(how), NULL);
 }
 
+/* Limits on clients need all of their memory. 0 or -errno. */
+static int
+prepare_limits(struct control *c, const struct config *config)
+{
+	size_t i;
+
+	for (i = 0; i < config->n_services; i++)
+		if (config->services[i].limit_client.set)
+			return dataplane_prepare_clients(c->dp);
+	return 0;
+}
+
 /* Make n the running configuration; takes it over on success only. On failure *error says why. */
 static int
 take_over(struct control *c, const struct candidate *n, const char **error)
@@ -274,6 +286,11 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 		rc = health_prepare(c->health, n->config);
 	}
 	if (rc == 0) {
+		*error = "not enough memory for dataplane.clients";
+		rc = prepare_limits(c, n->config);
+	}
+	if (rc == 0) {
+		*error = "not enough memory";
 		s = compile_now(c, n->config, n->number, error);
 		rc = s ? publish_snapshot(c, s) : -ENOMEM;
 	}

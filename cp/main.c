@@ -124,11 +124,13 @@ start_workers(struct penstockd *d, const struct config *config)
 	else
 		dp_clock_init(&dp->clock);
 	dp->connections = config->dataplane.connections;
+	dp->clients = config->dataplane.clients;
 	dp->idle_sleep = config->dataplane.idle_sleep;
 	dp->rcu = rte_zmalloc("rcu", rcu_size, RTE_CACHE_LINE_SIZE);
 	dp->resolve = rte_ring_create_elem("resolve", sizeof(struct resolve_request),
 					   RESOLVE_RING_SIZE, SOCKET_ID_ANY, RING_F_SC_DEQ);
-	if (!dp->rcu || !dp->resolve || rte_rcu_qsbr_init(dp->rcu, SNAPSHOT_MAX_WORKERS))
+	if (dataplane_create(dp) < 0 || !dp->rcu || !dp->resolve ||
+	    rte_rcu_qsbr_init(dp->rcu, SNAPSHOT_MAX_WORKERS))
 		return -ENOMEM;
 	for (i = 0; i < config->dataplane.n_workers; i++) {
 		int rc;
@@ -343,6 +345,7 @@ stop(struct penstockd *d)
 	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
 		worker_destroy(d->dataplane.workers[i]);
 	tables_close(c->tables, d->launched);
+	dataplane_destroy(&d->dataplane);
 	if (d->eal) {
 		ports_close(&d->dataplane);
 		rte_eal_cleanup();

@@ -3,11 +3,10 @@
  * The journey of a packet, stage by stage. A worker runs whole bursts: each stage walks all packets
  * whose verdict is still VERDICT_CONTINUE before the next stage begins.
  *
- *   port ─> parse ─> classify ─> echo ─> steer ─> fragment ─> track ─> balance ─> rewrite ─> port
- *           │        │           │       │    ▲   │           │        │          │
- *           host     host        answer  │    │   held        host     drop       answer
- *           drop     drop                ▼    │   drop                            drop, wait
- *                          another worker's inbox
+ *   port ─> parse ─> classify ─> echo ─> steer ─> fragment ─> limit ─> track ─> balance ─> rewrite
+ * ─> port │        │           │       │    ▲   │           │        │        │          │ host
+ * host        answer  │    │   held        drop     host     drop       answer drop     drop ▼    │
+ * drop                                     drop, wait another worker's inbox
  *
  * "host" is the twin's queue. What finds no Ethernet address for its next hop waits (l4/waiting.h)
  * and is rewritten again. A packet from an inbox is classified anew, by this worker's snapshot.
@@ -20,6 +19,7 @@
 #include <rte_ring.h>
 
 #include "dp/capture.h"
+#include "dp/l4/client_table.h"
 #include "dp/l4/connection.h"
 #include "dp/l4/explain.h"
 #include "dp/l4/fragment.h"
@@ -126,15 +126,17 @@ forward(struct worker *w, struct burst *b)
 {
 	if (!b->count)
 		return;
-	/* 5. whose connection is it? */
+	/* 5. may it come, and so much? */
+	stage_limit(w, b);
+	/* 6. whose connection is it? */
 	stage_track(w, b);
 	capture_before_balance(w, b);
-	/* 6. which backend? */
+	/* 7. which backend? */
 	stage_balance(w, b);
 	stage_heaviest(w, b);
-	/* 7. make it what leaves */
+	/* 8. make it what leaves */
 	stage_rewrite(w, b);
-	/* 8. hand it to the port */
+	/* 9. hand it to the port */
 	dispatch(w, b);
 }
 
@@ -274,6 +276,8 @@ pipeline_iterate(struct worker *w)
 	fragments_expire(w);
 	connections_answer(w, &w->query);
 	explain_answer(w);
+	client_table_count(w->clients, w->now);
+	w->stats.clients = client_table_used(w->clients);
 	heaviest_iterate(w);
 	work += worker_flush(w);
 	capture_end(w);

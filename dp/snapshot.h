@@ -118,12 +118,12 @@ struct limit_setting {
 /* The limits of a service that has SERVICE_LIMITED; where something is not limited, its gcra is
  * gcra_none. */
 struct service_limits {
-	uint32_t flags;           /* enum limits_flags */
+	_Alignas(64) uint32_t flags; /* enum limits_flags */
 	uint32_t mask4;           /* network byte order: what of an IPv4 address makes a client */
 	uint64_t mask6[2];        /* the same of an IPv6 address */
 	const struct lpm *access; /* prefix -> ACCESS_DENY or ACCESS_ALLOW */
 	uint32_t client_connections, service_connections; /* at a time; UINT32_MAX: not limited */
-	struct gcra client[LIMIT_RATES];
+	_Alignas(64) struct gcra client[LIMIT_RATES];
 	struct lease_rate service[LIMIT_RATES];
 	uint8_t prefix4, prefix6; /* of mask4 and mask6, as configured */
 	struct limit_setting client_settings[LIMIT_RATES], service_settings[LIMIT_RATES];

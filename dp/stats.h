@@ -42,6 +42,7 @@ struct worker_stats {
 	uint64_t iterations, busy_cycles, total_cycles; /* busy: iterations that had work */
 	uint64_t connections, connections_v6;           /* entries now */
 	uint64_t fragments_held;                        /* now */
+	uint64_t clients; /* entries of the client table in use within the last half minute */
 	uint64_t drops[DROP_REASON_COUNT];
 	struct port_stats ports[SNAPSHOT_MAX_PORTS];
 };

@@ -9,6 +9,7 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
+#include "dp/l4/client_table.h"
 #include "dp/l4/connection.h"
 #include "dp/l4/fragment.h"
 #include "dp/l4/heaviest.h"
@@ -60,6 +61,8 @@ allocate(struct worker *w, int socket)
 	w->service_stats = map_lazily(sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	w->service_drops = map_lazily(sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	w->backend_stats = map_lazily(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
+	w->leases = map_lazily(sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
+	w->clients = client_table_create(w->dataplane->clients, socket);
 	w->connections = connections_create(w->dataplane->connections, w->index, socket,
 					    w->dataplane->connection_memory[w->index]);
 	w->fragments = fragment_table_create(FRAGMENT_ENTRIES, socket);
@@ -67,6 +70,30 @@ allocate(struct worker *w, int socket)
 	w->heaviest = heaviest_create(w->dataplane->connections, w->now, socket);
 	return w->heaviest && w->waiting && w->inbox && w->from_host && w->service_stats &&
 	       w->service_drops && w->backend_stats && w->connections && w->fragments;
+}
+
+int
+dataplane_create(struct dataplane *dp)
+{
+	dp->service_buckets = map_lazily(sizeof(*dp->service_buckets) * SNAPSHOT_MAX_SERVICES);
+	return dp->service_buckets ? 0 : -ENOMEM;
+}
+
+void
+dataplane_destroy(struct dataplane *dp)
+{
+	unmap(dp->service_buckets, sizeof(*dp->service_buckets) * SNAPSHOT_MAX_SERVICES);
+}
+
+int
+dataplane_prepare_clients(struct dataplane *dp)
+{
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < dp->n_workers; i++)
+		rc = client_table_populate(dp->workers[i]->clients);
+	return rc;
 }
 
 int
@@ -112,6 +139,8 @@ worker_destroy(struct worker *w)
 	waiting_destroy(w->waiting);
 	fragment_table_destroy(w->fragments);
 	connections_destroy(w->connections);
+	client_table_destroy(w->clients);
+	unmap(w->leases, sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
 	unmap(w->service_stats, sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	unmap(w->service_drops, sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	unmap(w->backend_stats, sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);

@@ -18,12 +18,14 @@
 
 #include "dp/clock.h"
 #include "dp/handoff.h"
+#include "dp/l4/lease.h"
 #include "dp/packet.h"
 #include "dp/port.h"
 #include "dp/snapshot.h"
 #include "dp/stats.h"
 
 struct capture;        /* dp/capture.h */
+struct client_table;   /* dp/l4/client_table.c */
 struct connections;    /* dp/l4/connection.c */
 struct fragment_table; /* dp/l4/fragment.c */
 struct heaviest;       /* dp/l4/heaviest.c */
@@ -40,9 +42,11 @@ struct dataplane {
 	struct dp_clock clock;    /* the time that snapshots and workers speak of */
 	bool idle_sleep;
 	uint32_t connections; /* per worker */
+	uint32_t clients;     /* per worker */
 	/* by worker: where its connections lie, NULL: in memory of its own */
 	void *connection_memory[SNAPSHOT_MAX_WORKERS];
-	atomic_bool stop; /* control writes, workers read */
+	struct service_bucket *service_buckets; /* [SNAPSHOT_MAX_SERVICES]; workers write */
+	atomic_bool stop;                       /* control writes, workers read */
 	/* control writes, workers load once per iteration */
 	_Atomic(const struct snapshot *) published;
 	_Atomic(struct capture *) capture; /* NULL: none runs */
@@ -82,6 +86,8 @@ struct worker {
 	struct capture *capture;         /* loaded once per iteration; NULL: none runs */
 	uint64_t now;                    /* ns, read once per iteration; monotonic */
 	struct connections *connections;
+	struct client_table *clients;
+	struct lease *leases; /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
 	struct fragment_table *fragments;
 	struct waiting *waiting;
 	struct heaviest *heaviest;
@@ -125,6 +131,12 @@ worker_count_drop(struct worker *w, uint32_t service, enum drop_reason reason)
 	}
 }
 
+/* What workers share of limits. 0 or -ENOMEM. Control thread, before the first worker. */
+int dataplane_create(struct dataplane *dp);
+void dataplane_destroy(struct dataplane *dp);
+/* Have the memory of all client tables, before there is a limit on clients. 0 or -errno. Control
+ * thread, while workers run. */
+int dataplane_prepare_clients(struct dataplane *dp);
 /* Create worker `index` for the data plane: tables on the NUMA node of its core. 0 or -ENOMEM.
  * Control thread. */
 int worker_create(struct dataplane *dp, uint16_t index, unsigned int lcore, unsigned int core);

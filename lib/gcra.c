@@ -17,6 +17,19 @@ divide_up(unsigned __int128 a, uint64_t b)
 	return (a + b - 1) / b;
 }
 
+/* So much that what fits exactly is not lost to the rounding of costs, and no more. */
+static uint64_t
+burst_ticks(const struct gcra *g, const struct gcra_rate *rate)
+{
+	unsigned __int128 fits = (unsigned __int128)rate->burst_ns * rate->count / rate->period_ns;
+	unsigned __int128 cost = (fits * g->mult + (((uint64_t)1 << g->shift) - 1)) >> g->shift;
+	uint64_t burst = TIME_MAX / 2;
+
+	if (rate->burst_ns < burst / GCRA_TICKS_PER_NS)
+		burst = gcra_time(rate->burst_ns);
+	return cost > burst && cost < TIME_MAX / 2 ? (uint64_t)cost : burst;
+}
+
 struct gcra
 gcra_make(const struct gcra_rate *rate)
 {
@@ -31,8 +44,7 @@ gcra_make(const struct gcra_rate *rate)
 			g.shift++;
 		g.mult = (uint64_t)divide_up(period << g.shift, rate->count);
 	}
-	g.burst = rate->burst_ns < TIME_MAX / GCRA_TICKS_PER_NS / 2 ? gcra_time(rate->burst_ns)
-								    : TIME_MAX / 2;
+	g.burst = burst_ticks(&g, rate);
 	one = gcra_cost(&g, rate->max_n);
 	g.ceiling = one > g.burst ? one : g.burst;
 	return g;

@@ -163,7 +163,8 @@ world_open(const char *objects, uint32_t connections)
 	if (!w->snapshot)
 		world_fail("%s", error);
 	dataplane.connections = connections;
-	if (worker_create(&dataplane, 0, rte_lcore_id(), 0) < 0)
+	dataplane.clients = 1 << 20;
+	if (dataplane_create(&dataplane) < 0 || worker_create(&dataplane, 0, rte_lcore_id(), 0) < 0)
 		world_fail("no memory for %u connections: more hugepages are needed", connections);
 	w->worker = dataplane.workers[0];
 	w->worker->snapshot = w->snapshot;
@@ -176,6 +177,7 @@ void
 world_close(struct world *w)
 {
 	worker_destroy(w->worker);
+	dataplane_destroy(&dataplane);
 	snapshot_free(w->snapshot);
 	compiler_destroy(w->compiler);
 	config_free(w->config);

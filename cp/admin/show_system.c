@@ -20,17 +20,17 @@ show_workers(struct show *show)
 		struct worker_rate rate = counters_worker(show->counters, i);
 
 		show_append(
-		    &list,
-		    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:f}",
-			      "worker", (json_int_t)i, "core", (json_int_t)w->core, "packets_in",
-			      (json_int_t)w->stats.packets_in, "packets_out",
-			      (json_int_t)w->stats.packets_out, "steered_in",
-			      (json_int_t)w->stats.steered_in, "steered_out",
-			      (json_int_t)w->stats.steered_out, "busy_percent", rate.busy_percent,
-			      "cycles_per_packet", rate.cycles_per_packet, "connections",
-			      (json_int_t)w->stats.connections, "clients", (json_int_t)0,
-			      "fragments_held", (json_int_t)w->stats.fragments_held, "busy_seconds",
-			      (double)w->stats.busy_cycles / (double)dp->clock.hz));
+		    &list, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:f}",
+				     "worker", (json_int_t)i, "core", (json_int_t)w->core,
+				     "packets_in", (json_int_t)w->stats.packets_in, "packets_out",
+				     (json_int_t)w->stats.packets_out, "steered_in",
+				     (json_int_t)w->stats.steered_in, "steered_out",
+				     (json_int_t)w->stats.steered_out, "busy_percent",
+				     rate.busy_percent, "cycles_per_packet", rate.cycles_per_packet,
+				     "connections", (json_int_t)w->stats.connections, "clients",
+				     (json_int_t)w->stats.clients, "fragments_held",
+				     (json_int_t)w->stats.fragments_held, "busy_seconds",
+				     (double)w->stats.busy_cycles / (double)dp->clock.hz));
 	}
 	return list;
 }

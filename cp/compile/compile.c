@@ -77,6 +77,7 @@ compiler_destroy(struct compiler *c)
 	free(c->pools);
 	slots_free(c);
 	shared_put(c->destinations);
+	shared_put(c->limits);
 	free(c->targets);
 	identity_destroy(c->services);
 	identity_destroy(c->backends);
@@ -104,6 +105,7 @@ snapshot_free(const struct snapshot *s)
 	free(p->services);
 	free(p->backends);
 	shared_put(p->destinations);
+	shared_put(p->limits);
 	free(p->nexthops);
 	free(p->sources);
 	lpm_free(p->routes);
@@ -130,7 +132,7 @@ pool_lifetime(const struct config *config, size_t pool)
 static uint32_t
 service_flags(const struct config *config, const struct service_config *s)
 {
-	uint32_t flags = 0;
+	uint32_t flags = limits_service_flags(s);
 
 	if (s->hash == HASH_CLIENT)
 		flags |= SERVICE_HASH_CLIENT;
@@ -435,6 +437,7 @@ snapshot_connect(struct compiler *c, struct snapshot_parts *p, const struct comp
 	s->backends = p->backends;
 	s->n_backends = identity_limit(c->backends);
 	s->pools = p->pools;
+	s->limits = p->limits->limits;
 	s->destination_lpm = p->destinations->lpm;
 	s->destinations = p->destinations->destinations;
 	s->destination_ports = p->destinations->ports;
@@ -472,13 +475,17 @@ compile_parts(struct compiler *c, struct snapshot_parts *p, struct network_build
 	/* 4. pools and their tables */
 	if (rc == 0)
 		rc = pools_fill(c, p, in, backend_slots);
-	/* 5. destinations, unless the configuration is the same */
+	/* 5. destinations and limits, unless the configuration is the same */
 	if (rc < 0)
 		return rc;
-	p->destinations = in->config == c->config && in->generation == c->generation
-			      ? shared_get(c->destinations)
-			      : destination_set_build(&services, net);
-	return p->destinations ? 0 : -ENOMEM;
+	if (in->config == c->config && in->generation == c->generation) {
+		p->destinations = shared_get(c->destinations);
+		p->limits = shared_get(c->limits);
+	} else {
+		p->destinations = destination_set_build(&services, net);
+		p->limits = limit_set_build(c, &services);
+	}
+	return p->destinations && p->limits ? 0 : -ENOMEM;
 }
 
 /* Forget pools that are no longer configured. */
@@ -539,6 +546,8 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 	c->n_backend_slots = in->config->n_pools;
 	shared_put(c->destinations);
 	c->destinations = shared_get(p->destinations);
+	shared_put(c->limits);
+	c->limits = shared_get(p->limits);
 	c->config = in->config;
 	c->generation = in->generation;
 	return &p->snapshot;

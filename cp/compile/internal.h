@@ -5,6 +5,7 @@
  *
  *   pools.c         members, Maglev tables, settling      (remembered by pool name)
  *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
+ *   limits.c        limits, allow and deny lists           (the same)
  *   network.c       next hops, routes, sources             (rebuilt for every snapshot)
  */
 #ifndef CP_COMPILE_INTERNAL_H
@@ -51,6 +52,13 @@ struct destination_set {
 	struct lpm *nat_backends;
 };
 
+/* Limits of all services, by slot: a shared block, unchanged between two configurations. */
+struct limit_set {
+	struct service_limits *limits;
+	struct access **access; /* limits.c: shared blocks; NULL where a service has no lists */
+	uint32_t n;
+};
+
 /* Source addresses of a port and family stand together in `sources`. */
 struct source_range {
 	uint16_t first, count;
@@ -89,6 +97,7 @@ struct compiler {
 	const struct config *config;
 	uint64_t generation;
 	struct destination_set *destinations; /* shared block */
+	struct limit_set *limits;             /* shared block */
 	uint32_t *service_slots;              /* by service of config */
 	uint32_t **backend_slots;             /* [pool][backend] of config */
 	size_t n_backend_slots;
@@ -104,6 +113,7 @@ struct snapshot_parts {
 	struct pool *pools;
 	uint32_t **pool_members; /* [n_pools] */
 	struct destination_set *destinations;
+	struct limit_set *limits;
 	struct nexthop *nexthops;
 	struct source *sources;
 	struct lpm *routes;
@@ -124,6 +134,12 @@ uint64_t pool_settles_at(const struct pool_state *p);
 /* destinations.c: a shared block with one reference, or NULL without memory. */
 struct destination_set *destination_set_build(const struct compile_services *services,
 					      const struct network_build *net);
+
+/* limits.c: a shared block with one reference, or NULL without memory. */
+struct limit_set *limit_set_build(const struct compiler *c,
+				  const struct compile_services *services);
+/* What of service.flags follows from its limits. */
+uint32_t limits_service_flags(const struct service_config *s);
 
 /* network.c: fill b from its input. sources first (owners decide which worker has which), then next
  * hops and routes, then one next hop for each backend by network_build_nexthop. 0, -ENOMEM or

@@ -158,39 +158,6 @@ validate_dataplane(struct load *load)
 	}
 }
 
-/* ---- what is accepted but does nothing yet ----------------------------------------------------
- */
-
-static const char not_enforced[] = "accepted but not enforced by this version";
-
-static void
-warn_services(struct load *load)
-{
-	bool limits = false, lists = false;
-	size_t i;
-
-	for (i = 0; i < load->config->n_services && !(limits && lists); i++) {
-		const struct service_config *service = &load->config->services[i];
-		const config_setting_t *setting = element(load, "services", i);
-
-		if (!limits && (service->limit_client.set || service->limit_service.set)) {
-			report_warning(load, setting, "limits", "limits are %s", not_enforced);
-			limits = true;
-		}
-		if (!lists && (service->n_allow || service->n_deny)) {
-			report_warning(load, setting, service->n_allow ? "allow" : "deny",
-				       "allow and deny are %s", not_enforced);
-			lists = true;
-		}
-	}
-}
-
-static void
-warn_not_enforced(struct load *load)
-{
-	warn_services(load);
-}
-
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 void
@@ -211,8 +178,6 @@ validate(struct load *load)
 	}
 	if (ok)
 		validate_sources(load, &network);
-	/* 4. what has no effect */
-	warn_not_enforced(load);
 	if (!ok)
 		message_add(load->messages, load->file, 0, false, "out of memory");
 	lpm_free(network.direct);

@@ -23,6 +23,7 @@
 #include <rte_prefetch.h>
 
 #include "dp/l4/connection.h"
+#include "dp/l4/limit.h"
 #include "dp/l4/refuse.h"
 #include "dp/l4/source_port.h"
 #include "dp/l4/stages.h"
@@ -144,15 +145,20 @@ begin_tracked(struct worker *w, struct packet *p, uint8_t mode)
 		packet_drop(p, DROP_CONNECTION_UNKNOWN);
 		return false;
 	}
+	if (!limit_begin(w, p))
+		return false;
 	if (mode == MODE_FULL_NAT && !source_port_choose(w, p, &t)) {
+		limit_abort(w, p);
 		packet_drop(p, DROP_SOURCE_PORT_EXHAUSTED);
 		return false;
 	}
 	p->connection = connection_open(w, p, &t, &why);
 	if (p->connection == INDEX_NONE) {
+		limit_abort(w, p);
 		packet_drop(p, why);
 		return false;
 	}
+	limit_begun(w, p);
 	p->backend = connection_at(w->connections, p->connection)->backend;
 	return true;
 }
@@ -169,6 +175,34 @@ begin_pinned(struct worker *w, struct packet *p)
 		p->connection = connection_open(w, p, &t, &why);
 }
 
+/* DSR, where a limit counts connections: none begins without an entry. */
+static bool
+begin_counted(struct worker *w, struct packet *p)
+{
+	const struct connection_target t = { .service = p->service, .backend = p->backend };
+	enum drop_reason why;
+
+	if (!leaves_entry(p))
+		return true;
+	if (!limit_begin(w, p))
+		return false;
+	p->connection = connection_open(w, p, &t, &why);
+	if (p->connection == INDEX_NONE) {
+		limit_abort(w, p);
+		packet_drop(p, why);
+		return false;
+	}
+	limit_begun(w, p);
+	return true;
+}
+
+/* p has a connection. False: dropped, since its connection is not one that counts. */
+static inline bool
+keep(struct worker *w, struct packet *p)
+{
+	return !(w->snapshot->services[p->service].flags & SERVICE_TRACKED) || limit_adopt(w, p);
+}
+
 /* Give p a backend, and a connection where that is due. False: dropped. */
 static bool
 place(struct worker *w, struct packet *p, bool *opened)
@@ -181,7 +215,7 @@ place(struct worker *w, struct packet *p, bool *opened)
 	if (*opened) {
 		hit = connection_find(w, &p->tuple);
 		if (hit != INDEX_NONE && connection_join(w, p, hit))
-			return true;
+			return keep(w, p);
 	}
 	p->backend = pool->n_members ? choose_backend(w, p, pool) : INDEX_NONE;
 	if (p->backend == INDEX_NONE) {
@@ -195,6 +229,12 @@ place(struct worker *w, struct packet *p, bool *opened)
 		*opened = true;
 		return begin_tracked(w, p, service->mode);
 	}
+	if (service->flags & SERVICE_TRACKED) {
+		*opened = true;
+		return begin_counted(w, p);
+	}
+	if (is_syn(p) && !limit_begin(w, p))
+		return false;
 	if (pool_moving(pool, p->flow_hash)) {
 		*opened = true;
 		begin_pinned(w, p);
@@ -267,7 +307,9 @@ stage_balance(struct worker *w, struct burst *b)
 	/* 2. A backend for those without a connection. */
 	for (i = 0; i < b->count; i++) {
 		p = &b->packets[i];
-		if (wants_backend(p) && (p->connection != INDEX_NONE || place(w, p, &opened)))
+		if (!wants_backend(p))
+			continue;
+		if (p->connection != INDEX_NONE ? keep(w, p) : place(w, p, &opened))
 			count_forward(w, p);
 	}
 	/* 3. Where slots have been given, those of before. */

@@ -23,6 +23,7 @@
 
 #include "dp/l4/connection_memory.h"
 #include "dp/l4/heaviest.h"
+#include "dp/l4/limit.h"
 
 /* Timers fire at most this much late. It only says how long a dead connection keeps its memory:
  * lookups go by the deadline itself. */
@@ -520,6 +521,8 @@ connection_close(struct worker *w, uint32_t index)
 	}
 	wheel_disarm(c->wheel, index);
 	count_closed(w, connection);
+	if (connection->flags & (CONNECTION_COUNTED_CLIENT | CONNECTION_COUNTED_SERVICE))
+		limit_ended(w, connection);
 	connection_slot_give(c, index);
 }
 

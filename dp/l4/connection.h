@@ -26,6 +26,8 @@ enum connection_flags {
 	CONNECTION_FIN_REPLY = 1 << 1,
 	CONNECTION_HAS_REPLY = 1 << 2, /* nat and full-nat: a reply tuple is in the hash */
 	CONNECTION_FULL_NAT = 1 << 3,
+	CONNECTION_COUNTED_CLIENT = 1 << 4,  /* in the client's connections, see limit.h */
+	CONNECTION_COUNTED_SERVICE = 1 << 5, /* ... in the service's */
 };
 
 struct connection {
@@ -37,14 +39,14 @@ struct connection {
 	uint8_t state;         /* enum connection_state */
 	uint8_t flags;         /* enum connection_flags */
 	uint8_t client_len;    /* of the client's prefix, as heaviest.h has counted it */
-	uint8_t pad;
+	uint8_t after_closing; /* packets of the client since it is closing, up to a few */
 	/* second cache line */
 	uint64_t deadline;        /* ns; the wheel entry may fire earlier and is then re-armed */
 	struct addr backend_addr; /* nat modes: what the destination becomes */
 	struct addr local;        /* full-nat: our source address */
 	uint64_t packets_in, packets_out;
 	uint32_t next_free;
-	uint32_t pad2;
+	uint32_t client; /* COUNTED_CLIENT: whose, an index in the client table */
 };
 static_assert(sizeof(struct connection) == 128, "two cache lines a connection");
 

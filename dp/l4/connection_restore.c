@@ -15,6 +15,7 @@
 #include "dp/l4/classify.h"
 #include "dp/l4/connection_memory.h"
 #include "dp/l4/connection_table.h"
+#include "dp/l4/limit.h"
 
 #define BATCH 32u
 static_assert(2 * BATCH <= BURST_MAX, "both tuples of a batch are looked up at once");
@@ -32,7 +33,8 @@ is_whole(const struct connection *c)
 {
 	const struct tuple *t = &c->forward;
 	uint8_t known = CONNECTION_FIN_FORWARD | CONNECTION_FIN_REPLY | CONNECTION_HAS_REPLY |
-			CONNECTION_FULL_NAT;
+			CONNECTION_FULL_NAT | CONNECTION_COUNTED_CLIENT |
+			CONNECTION_COUNTED_SERVICE;
 
 	if (t->proto != IPPROTO_TCP && t->proto != IPPROTO_UDP)
 		return false;
@@ -166,6 +168,7 @@ take_over(struct worker *w, const struct batch *b, uint32_t i)
 		connection->deadline = w->now + longest;
 	connection_count_opened(w, connection);
 	connection_rearm(w, slot);
+	limit_restored(w, connection);
 	return FATE_ALIVE;
 }
 

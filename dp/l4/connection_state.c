@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 
 #include "dp/l4/connection.h"
+#include "dp/l4/limit.h"
 
 /* A connection whose client has not completed the handshake lives no longer than this. */
 #define HALF_OPEN_NS 30000000000ull
@@ -108,8 +109,10 @@ connection_step(struct worker *w, struct connection *c, const struct packet *p, 
 		return;
 	c->deadline = w->now + connection_timeout(&w->snapshot->services[c->service], c->state);
 	/* A deadline that moves away is found out when the timer fires. */
-	if (c->state == CONNECTION_CLOSING && before != CONNECTION_CLOSING)
+	if (c->state == CONNECTION_CLOSING && before != CONNECTION_CLOSING) {
 		connection_rearm(w, index);
+		limit_ended(w, c);
+	}
 }
 
 /* A client that takes the port of a connection that is over begins another. */

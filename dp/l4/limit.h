@@ -39,8 +39,23 @@ void limit_abort(struct worker *w, const struct packet *p);
 /* Forward packet p goes on in its connection, which is not counted although its service limits
  * connections: begun before that limit was set, or closing. False: refused, p is dropped. */
 bool limit_adopt(struct worker *w, struct packet *p);
+/* The connection was begun in an earlier process: count it here. */
+void limit_restored(struct worker *w, struct connection *c);
 /* The connection is closing or closed: it counts no longer. */
 void limit_ended(struct worker *w, struct connection *c);
+
+/* What of an address makes a client of the service. */
+static inline void
+limit_client_prefix(const struct service_limits *l, const struct addr *addr, struct addr *out)
+{
+	*out = *addr;
+	if (addr_is_v4(addr)) {
+		out->w[3] &= l->mask4;
+	} else {
+		out->q[0] &= l->mask6[0];
+		out->q[1] &= l->mask6[1];
+	}
+}
 
 /* ---- for explain ---- */
 

@@ -31,6 +31,10 @@ void stage_steer(struct worker *w, struct burst *b);
  * another worker's (full-nat answers). Full: DROP. True if there was a fragment to look at. */
 bool stage_fragment(struct worker *w, struct burst *b, struct burst *released);
 
+/* limit.c: who may come, and how much: allow and deny lists, then packets and bytes of clients and
+ * of services. Sets client; DROP. */
+void stage_limit(struct worker *w, struct burst *b);
+
 /* track.c: finds the connection (both directions) of packets that may have one; sets connection,
  * backend, service. */
 void stage_track(struct worker *w, struct burst *b);

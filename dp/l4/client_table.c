@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table's buckets, and who is replaced.
+ *
+ * Times of use are 16 bits in units of about a millisecond, counted from the bucket's own base,
+ * which follows the time so that "now" is always between 2^15 and 2^16 from it (or less, in the
+ * first half minute). What is older than the base counts as 0. They only bring the entries into an
+ * order: whether one is idle is read from the entry itself.
+ */
+#include "dp/l4/client_table.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <rte_malloc.h>
+#include <rte_prefetch.h>
+#include <rte_vect.h>
+
+#include "lib/gcra.h"
+#include "lib/siphash.h"
+
+#define USED_SHIFT 20 /* ns >> USED_SHIFT: about ms */
+#define BASE_SHIFT 35 /* the base's unit: 2^15 of these */
+#define SPILLED    CLIENT_WAYS
+#define BASE       CLIENT_WAYS
+/* One walk over all buckets takes about so long, if as many buckets a call are enough for that. */
+#define COUNT_NS    4000000000ull
+#define COUNT_BATCH 16
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+struct client_table {
+	struct client_bucket *buckets;
+	struct client *entries; /* [n_buckets * CLIENT_WAYS] */
+	struct client *shared;  /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
+	struct siphash_key key;
+	uint32_t n_buckets;
+
+	/* the walk that counts */
+	uint32_t cursor, counted, used;
+	uint64_t next_count, interval;
+};
+
+/* Memory that the kernel provides when it is used, or when it is populated. */
+static void *
+map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	/* Without large pages it works as well. */
+	madvise(p, size, MADV_HUGEPAGE);
+	return p;
+}
+
+static size_t
+buckets_size(const struct client_table *t)
+{
+	return t->n_buckets * sizeof(*t->buckets);
+}
+
+static size_t
+entries_size(const struct client_table *t)
+{
+	return (size_t)t->n_buckets * CLIENT_WAYS * sizeof(*t->entries);
+}
+
+static size_t
+shared_size(const struct client_table *t)
+{
+	return SNAPSHOT_MAX_SERVICES * sizeof(*t->shared);
+}
+
+struct client_table *
+client_table_create(uint32_t n, int socket)
+{
+	struct client_table *t =
+	    rte_zmalloc_socket("clients", sizeof(*t), RTE_CACHE_LINE_SIZE, socket);
+
+	if (!t)
+		return NULL;
+	t->n_buckets = n / (CLIENT_WAYS - 1) + 2;
+	t->interval = COUNT_NS / t->n_buckets + 1;
+	t->buckets = map(buckets_size(t));
+	t->entries = map(entries_size(t));
+	t->shared = map(shared_size(t));
+	if (!t->buckets || !t->entries || !t->shared ||
+	    getrandom(&t->key, sizeof(t->key), 0) != sizeof(t->key)) {
+		client_table_destroy(t);
+		return NULL;
+	}
+	return t;
+}
+
+static void
+unmap(void *p, size_t size)
+{
+	if (p)
+		munmap(p, size);
+}
+
+void
+client_table_destroy(struct client_table *t)
+{
+	if (!t)
+		return;
+	unmap(t->shared, shared_size(t));
+	unmap(t->entries, entries_size(t));
+	unmap(t->buckets, buckets_size(t));
+	rte_free(t);
+}
+
+static int
+populate(void *p, size_t size)
+{
+	return madvise(p, size, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+}
+
+int
+client_table_populate(struct client_table *t)
+{
+	int rc = populate(t->buckets, buckets_size(t));
+
+	if (rc == 0)
+		rc = populate(t->entries, entries_size(t));
+	/* Kernels before 5.14 cannot; the worker will have the page faults. */
+	return rc == -EINVAL ? 0 : rc;
+}
+
+struct client *
+client_at(const struct client_table *t, uint32_t index)
+{
+	if (index & CLIENT_SHARED)
+		return &t->shared[index & ~CLIENT_SHARED];
+	return &t->entries[index];
+}
+
+static inline uint32_t
+reduce(uint32_t hash, uint32_t n)
+{
+	return (uint32_t)((uint64_t)hash * n >> 32);
+}
+
+void
+client_lookup_begin(const struct client_table *t, struct client_lookup *l)
+{
+	uint64_t hash = siphash13_3(&t->key, l->key.prefix.q[0], l->key.prefix.q[1],
+				    (uint64_t)l->key.epoch << 32 | l->key.service);
+	uint32_t low = (uint32_t)hash, high = (uint32_t)(hash >> 32);
+
+	/* reduce() takes the high bits of both halves. */
+	l->tag = (uint16_t)(low ^ high * 31);
+	l->tag += !l->tag;
+	l->bucket = reduce(low, t->n_buckets);
+	l->other = reduce(high, t->n_buckets);
+	rte_prefetch0(&t->buckets[l->bucket]);
+}
+
+#ifdef __AVX2__
+uint32_t
+client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
+{
+	__m256i same = _mm256_cmpeq_epi16(_mm256_load_si256((const void *)tags),
+					  _mm256_set1_epi16((short)tag));
+	/* Two bytes a way become one. */
+	__m128i bytes =
+	    _mm_packs_epi16(_mm256_castsi256_si128(same), _mm256_extracti128_si256(same, 1));
+
+	return (uint32_t)_mm_movemask_epi8(bytes) & ((1u << CLIENT_WAYS) - 1);
+}
+#else
+uint32_t
+client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
+{
+	return client_tags_plain(tags, tag);
+}
+#endif
+
+static inline bool
+same_key(const struct client_key *a, const struct client_key *b)
+{
+	return addr_equal(&a->prefix, &b->prefix) && a->service == b->service &&
+	       a->epoch == b->epoch;
+}
+
+static uint32_t
+find_in(const struct client_table *t, uint32_t bucket, const struct client_lookup *l)
+{
+	uint32_t bits = client_tags(t->buckets[bucket].tags, l->tag);
+
+	for (; bits; bits &= bits - 1) {
+		uint32_t index = bucket * CLIENT_WAYS + (uint32_t)__builtin_ctz(bits);
+
+		if (same_key(&t->entries[index].key, &l->key))
+			return index;
+	}
+	return INDEX_NONE;
+}
+
+uint32_t
+client_find(const struct client_table *t, const struct client_lookup *l)
+{
+	uint32_t index = find_in(t, l->bucket, l);
+
+	if (index == INDEX_NONE && t->buckets[l->bucket].tags[SPILLED])
+		index = find_in(t, l->other, l);
+	return index;
+}
+
+/* ---- times of use ---- */
+
+static inline uint16_t
+used_offset(const struct client_bucket *b, uint64_t now)
+{
+	uint64_t since =
+	    (now >> USED_SHIFT) - ((uint64_t)b->used[BASE] << (BASE_SHIFT - USED_SHIFT));
+
+	return (uint16_t)since;
+}
+
+/* Bring the base up to date, so that `now` has an offset. */
+static inline void
+follow_time(struct client_bucket *b, uint64_t now)
+{
+	uint16_t behind = (uint16_t)((uint16_t)(now >> BASE_SHIFT) - b->used[BASE]);
+	uint32_t shift, i;
+
+	if (behind < 2)
+		return;
+	shift = (uint32_t)(behind - 1) << (BASE_SHIFT - USED_SHIFT);
+	for (i = 0; i < CLIENT_WAYS; i++)
+		b->used[i] = b->used[i] > shift ? (uint16_t)(b->used[i] - shift) : 0;
+	b->used[BASE] = (uint16_t)(b->used[BASE] + behind - 1);
+}
+
+static inline void
+touch(struct client_table *t, uint32_t index, uint64_t now)
+{
+	struct client_bucket *b = &t->buckets[index / CLIENT_WAYS];
+	uint16_t *used = &b->used[index % CLIENT_WAYS], at;
+
+	follow_time(b, now);
+	at = used_offset(b, now);
+	/* Once a millisecond is enough, and keeps the line clean. */
+	if (*used < at)
+		*used = at;
+}
+
+void
+client_released(struct client_table *t, uint32_t index, uint64_t now)
+{
+	struct client_bucket *b;
+
+	if (index & CLIENT_SHARED)
+		return;
+	b = &t->buckets[index / CLIENT_WAYS];
+	follow_time(b, now);
+	b->used[index % CLIENT_WAYS] = used_offset(b, now);
+}
+
+/* ---- replacing ---- */
+
+/* When the entry will be idle, ns; UINT64_MAX: while its connections live. */
+static uint64_t
+idle_at(const struct client *c)
+{
+	uint64_t last = 0;
+	uint32_t i;
+
+	if (c->connections)
+		return UINT64_MAX;
+	for (i = 0; i < LIMIT_RATES; i++)
+		last = c->tat[i] > last ? c->tat[i] : last;
+	return last / GCRA_TICKS_PER_NS + (last % GCRA_TICKS_PER_NS != 0);
+}
+
+/* The way used longest ago of those not used after `at` and not in `skip`; CLIENT_WAYS: none. */
+static uint32_t
+oldest_way(const struct client_bucket *b, uint16_t at, uint32_t skip)
+{
+	uint32_t best = CLIENT_WAYS, i;
+
+	for (i = 0; i < CLIENT_WAYS; i++) {
+		if (b->used[i] > at || (skip >> i & 1) ||
+		    (best < CLIENT_WAYS && b->used[i] >= b->used[best]))
+			continue;
+		best = i;
+	}
+	return best;
+}
+
+/* An idle way of the bucket, CLIENT_WAYS if there is none. */
+static uint32_t
+idle_way(const struct client_table *t, uint32_t bucket, uint64_t now, uint32_t *busy)
+{
+	const struct client_bucket *b = &t->buckets[bucket];
+	uint16_t at = used_offset(b, now);
+	uint32_t way;
+
+	*busy = 0;
+	for (;;) {
+		way = oldest_way(b, at, *busy);
+		if (way == CLIENT_WAYS || idle_at(&t->entries[bucket * CLIENT_WAYS + way]) <= now)
+			return way;
+		*busy |= 1u << way;
+	}
+}
+
+/* Ways that turned out to be busy will not be asked before they can be idle. */
+static void
+note_busy(struct client_table *t, uint32_t bucket, uint32_t busy, uint64_t now)
+{
+	struct client_bucket *b = &t->buckets[bucket];
+
+	for (; busy; busy &= busy - 1) {
+		uint32_t way = (uint32_t)__builtin_ctz(busy);
+		uint64_t idle = idle_at(&t->entries[bucket * CLIENT_WAYS + way]);
+		uint64_t ahead = (idle - now) >> USED_SHIFT,
+			 most = UINT16_MAX - used_offset(b, now);
+
+		/* One that holds connections is asked again in a second, unless client_released
+		 * says when. */
+		if (idle == UINT64_MAX)
+			ahead = 1000;
+		b->used[way] = (uint16_t)(used_offset(b, now) + (ahead < most ? ahead : most));
+	}
+}
+
+static uint32_t
+take_in(struct client_table *t, uint32_t bucket, const struct client_lookup *l, uint64_t now)
+{
+	struct client_bucket *b = &t->buckets[bucket];
+	uint32_t busy, way, index;
+
+	follow_time(b, now);
+	way = idle_way(t, bucket, now, &busy);
+	note_busy(t, bucket, busy, now);
+	if (way == CLIENT_WAYS)
+		return INDEX_NONE;
+	index = bucket * CLIENT_WAYS + way;
+	b->tags[way] = l->tag;
+	b->used[way] = used_offset(b, now);
+	t->entries[index] = (struct client){ .key = l->key };
+	return index;
+}
+
+static uint32_t
+take_shared(struct client_table *t, const struct client_lookup *l)
+{
+	struct client *c = &t->shared[l->key.service];
+
+	if (c->key.epoch != l->key.epoch)
+		*c = (struct client){ .key = { .service = l->key.service, .epoch = l->key.epoch } };
+	return CLIENT_SHARED | l->key.service;
+}
+
+uint32_t
+client_take(struct client_table *t, const struct client_lookup *l, uint64_t now)
+{
+	uint32_t index = client_find(t, l);
+
+	if (index != INDEX_NONE) {
+		touch(t, index, now);
+		return index;
+	}
+	index = take_in(t, l->bucket, l, now);
+	if (index != INDEX_NONE)
+		return index;
+	index = take_in(t, l->other, l, now);
+	if (index == INDEX_NONE)
+		return take_shared(t, l);
+	t->buckets[l->bucket].tags[SPILLED] = 1;
+	return index;
+}
+
+bool
+client_has_room(const struct client_table *t, const struct client_lookup *l, uint64_t now)
+{
+	uint32_t buckets[2] = { l->bucket, l->other }, i, way;
+
+	for (i = 0; i < 2 * CLIENT_WAYS; i++) {
+		way = buckets[i & 1] * CLIENT_WAYS + i / 2;
+		if (idle_at(&t->entries[way]) <= now)
+			return true;
+	}
+	return false;
+}
+
+void
+client_lookup_fetch(const struct client_table *t, const struct client_lookup *l)
+{
+	const struct client_bucket *b = &t->buckets[l->bucket];
+	uint32_t bits = client_tags(b->tags, l->tag), way;
+
+	if (bits) {
+		rte_prefetch0(&t->entries[l->bucket * CLIENT_WAYS + (uint32_t)__builtin_ctz(bits)]);
+		return;
+	}
+	if (b->tags[SPILLED])
+		rte_prefetch0(&t->buckets[l->other]);
+	way = oldest_way(b, UINT16_MAX, 0);
+	rte_prefetch0(&t->entries[l->bucket * CLIENT_WAYS + way]);
+}
+
+/* ---- how many ---- */
+
+static uint32_t
+used_ways(struct client_bucket *b, uint64_t now)
+{
+	uint32_t n = 0, i;
+
+	follow_time(b, now);
+	for (i = 0; i < CLIENT_WAYS; i++)
+		n += b->tags[i] && b->used[i];
+	return n;
+}
+
+void
+client_table_count(struct client_table *t, uint64_t now)
+{
+	uint32_t i;
+
+	for (i = 0; i < COUNT_BATCH && t->next_count <= now; i++) {
+		t->counted += used_ways(&t->buckets[t->cursor], now);
+		if (++t->cursor == t->n_buckets) {
+			t->used = t->counted;
+			t->cursor = t->counted = 0;
+		}
+		rte_prefetch0(&t->buckets[t->cursor]);
+		t->next_count = t->next_count + t->interval * COUNT_BATCH < now
+				    ? now
+				    : t->next_count + t->interval;
+	}
+}
+
+uint32_t
+client_table_used(const struct client_table *t)
+{
+	return t->used;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The limited clients of one worker: fixed memory, one cache line a client, no timers.
+ *
+ *     hash(client prefix, service) ─┬─> bucket: 15 tags, 15 times "last used"   one cache line
+ *                                   └─> another bucket, if the first has none idle
+ *     (bucket, way) ──> struct client                                           one cache line
+ *
+ * An entry is IDLE when it carries no information: all its tats have passed and no connection is
+ * counted. Only idle entries are replaced, the longest unused first; so clients that are being
+ * limited stay, whatever a flood of made-up sources does, and replacing loses nothing:
+ *
+ *     idle  <=>  for all r: tat[r] <= now, and connections == 0
+ *
+ * The hash is keyed: who makes up sources cannot choose their buckets. A client whose buckets have
+ * nothing idle is charged to its service's one shared entry, which has one client's limits.
+ *
+ * Owner: the worker. Nothing is allocated after client_table_populate.
+ */
+#ifndef DP_L4_CLIENT_TABLE_H
+#define DP_L4_CLIENT_TABLE_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/packet.h"
+#include "dp/snapshot.h"
+#include "lib/addr.h"
+
+struct client_key {
+	struct addr prefix; /* host bits are zero */
+	uint32_t service, epoch;
+};
+
+struct client {
+	struct client_key key;
+	uint64_t tat[LIMIT_RATES]; /* ticks, see lib/gcra.h */
+	uint32_t connections;      /* counted now; > 0 keeps the entry where it is */
+	uint32_t pad[3];
+};
+static_assert(sizeof(struct client) == 64, "one cache line a client");
+
+#define CLIENT_WAYS 15
+
+/* tags[CLIENT_WAYS] says whether a client of this bucket has had to go to its other one;
+ * used[CLIENT_WAYS] is what the times are counted from. */
+struct client_bucket {
+	uint16_t tags[CLIENT_WAYS + 1]; /* 0: never used */
+	uint16_t used[CLIENT_WAYS + 1]; /* in about ms: last use, or known not to be idle before */
+};
+static_assert(sizeof(struct client_bucket) == 64, "one cache line a bucket");
+
+/* Indices from here on are services' shared entries: CLIENT_SHARED | service slot. */
+#define CLIENT_SHARED 0x80000000u
+
+/* Where a client is or would be. */
+struct client_lookup {
+	struct client_key key;
+	uint32_t bucket, other;
+	uint16_t tag;
+};
+
+struct client_table;
+
+/* A table for n clients. Its memory is reserved, and comes when it is used. NULL without memory.
+ * Control thread. */
+struct client_table *client_table_create(uint32_t n, int socket);
+void client_table_destroy(struct client_table *t);
+/* Have the memory now, so that the worker need not wait for the kernel; changes no entry. 0 or
+ * -ENOMEM. Control thread, while the worker runs. */
+int client_table_populate(struct client_table *t);
+
+/* Three passes over a burst, so that memory is on its way before it is needed: fill l from its key
+ * and fetch the bucket; fetch the entry; then find or take. */
+void client_lookup_begin(const struct client_table *t, struct client_lookup *l);
+void client_lookup_fetch(const struct client_table *t, const struct client_lookup *l);
+/* The client's index, INDEX_NONE if it has none. Changes nothing. */
+uint32_t client_find(const struct client_table *t, const struct client_lookup *l);
+/* ... and if it has none, that of an idle entry that is now the client's; of the service's shared
+ * entry if there is none. now: ns. */
+uint32_t client_take(struct client_table *t, const struct client_lookup *l, uint64_t now);
+/* True if client_take would find a place for a client that has none. Changes nothing. */
+bool client_has_room(const struct client_table *t, const struct client_lookup *l, uint64_t now);
+
+/* The entry at an index that client_find or client_take has returned. */
+struct client *client_at(const struct client_table *t, uint32_t index);
+
+/* The entry holds no connections any more. */
+void client_released(struct client_table *t, uint32_t index, uint64_t now);
+
+/* How many entries were in use within about the last half minute: counted by a walk that takes some
+ * seconds, a few buckets a call. Called once per iteration. */
+void client_table_count(struct client_table *t, uint64_t now);
+uint32_t client_table_used(const struct client_table *t);
+
+/* ---- for tests: ways whose tag is the given one, as bits ---- */
+
+static inline uint32_t
+client_tags_plain(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
+{
+	uint32_t bits = 0, i;
+
+	for (i = 0; i < CLIENT_WAYS; i++)
+		bits |= (uint32_t)(tags[i] == tag) << i;
+	return bits;
+}
+
+uint32_t client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stage limit, and what is charged where a connection begins.
+ */
+#include "dp/l4/limit.h"
+
+#include <netinet/in.h>
+
+#include "dp/l4/client_table.h"
+#include "dp/l4/lease.h"
+#include "dp/l4/stages.h"
+#include "lib/gcra.h"
+
+/* A closing connection may have so many more packets (the last ACKs) before it counts again. */
+#define CLOSING_PACKETS 2
+
+/* A packet that stage limit looks at. */
+struct visit {
+	struct packet *p;
+	const struct service_limits *limits;
+	struct client_lookup lookup;
+};
+
+static inline const struct service_limits *
+limits_of(const struct worker *w, const struct packet *p)
+{
+	return &w->snapshot->limits[p->service];
+}
+
+static inline uint32_t
+bytes_of(const struct packet *p, enum limit_rate kind)
+{
+	return kind == LIMIT_BYTES ? p->ip_len : 1;
+}
+
+/* ---- who is it? ---- */
+
+static void
+client_key(const struct worker *w, const struct service_limits *l, const struct packet *p,
+	   struct client_key *key)
+{
+	limit_client_prefix(l, &p->tuple.src, &key->prefix);
+	key->service = p->service;
+	key->epoch = w->snapshot->services[p->service].epoch;
+}
+
+/* True if the packet may begin a connection, as far as this stage can tell. */
+static inline bool
+may_begin(const struct packet *p)
+{
+	if (p->tuple.proto == IPPROTO_UDP)
+		return true;
+	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static inline bool
+wants_client(const struct service_limits *l, const struct packet *p)
+{
+	return (l->flags & LIMITS_CLIENT) || ((l->flags & LIMITS_CLIENT_BEGIN) && may_begin(p));
+}
+
+/* The client's entry, looked up alone. */
+static struct client *
+client_alone(struct worker *w, const struct service_limits *l, struct packet *p)
+{
+	struct client_lookup lookup;
+
+	client_key(w, l, p, &lookup.key);
+	client_lookup_begin(w->clients, &lookup);
+	p->client = client_take(w->clients, &lookup, w->now);
+	return client_at(w->clients, p->client);
+}
+
+/* The entry that stage limit has found for p, or another if it has none or had nothing to keep it
+ * in its place. */
+static struct client *
+client_of(struct worker *w, const struct service_limits *l, struct packet *p)
+{
+	struct client_key key;
+	struct client *c;
+
+	if (p->client == INDEX_NONE)
+		return client_alone(w, l, p);
+	c = client_at(w->clients, p->client);
+	if (p->client & CLIENT_SHARED)
+		return c;
+	client_key(w, l, p, &key);
+	if (addr_equal(&c->key.prefix, &key.prefix) && c->key.service == key.service &&
+	    c->key.epoch == key.epoch)
+		return c;
+	return client_alone(w, l, p);
+}
+
+/* ---- refusing ---- */
+
+/* One who shares an entry is told so: it is not this client's own limit. */
+static bool
+reject_client(struct packet *p, enum drop_reason reason)
+{
+	packet_drop(p, p->client & CLIENT_SHARED ? DROP_CLIENT_TABLE_FULL : reason);
+	return false;
+}
+
+static bool
+reject(struct packet *p, enum drop_reason reason)
+{
+	packet_drop(p, reason);
+	return false;
+}
+
+/* ---- rates ---- */
+
+static inline bool
+client_allows(const struct worker *w, const struct service_limits *l, const struct client *c,
+	      enum limit_rate kind, uint32_t n)
+{
+	const struct gcra *g = &l->client[kind];
+
+	return gcra_allows(g, c->tat[kind], gcra_time(w->now), gcra_cost(g, n));
+}
+
+static inline void
+client_charge(const struct worker *w, const struct service_limits *l, struct client *c,
+	      enum limit_rate kind, uint32_t n)
+{
+	const struct gcra *g = &l->client[kind];
+
+	c->tat[kind] = gcra_commit(g, c->tat[kind], gcra_time(w->now), gcra_cost(g, n));
+}
+
+static inline void
+client_refund(const struct service_limits *l, struct client *c, enum limit_rate kind, uint32_t n)
+{
+	uint64_t cost = gcra_cost(&l->client[kind], n);
+
+	c->tat[kind] -= c->tat[kind] < cost ? c->tat[kind] : cost;
+}
+
+static struct lease_request
+lease_request(struct worker *w, const struct packet *p, enum limit_rate kind)
+{
+	return (struct lease_request){
+		.lease = lease_of(w, p->service),
+		.bucket = &w->dataplane->service_buckets[p->service],
+		.rate = &limits_of(w, p)->service[kind],
+		.kind = kind,
+		.now = gcra_time(w->now),
+	};
+}
+
+static inline uint64_t
+lease_cost(const struct lease_request *r, uint32_t n)
+{
+	return gcra_cost(&r->rate->gcra, n);
+}
+
+/* ---- the stage ---- */
+
+/* Have credit for both, or for none. */
+static bool
+service_allows(struct worker *w, struct packet *p)
+{
+	struct lease_request packets = lease_request(w, p, LIMIT_PACKETS), bytes = packets;
+
+	bytes.kind = LIMIT_BYTES;
+	bytes.rate = &limits_of(w, p)->service[LIMIT_BYTES];
+	if (!lease_ensure(&packets, lease_cost(&packets, 1)))
+		return reject(p, DROP_SERVICE_PACKETS);
+	if (!lease_ensure(&bytes, lease_cost(&bytes, p->ip_len))) {
+		lease_give_back(&packets, 0);
+		return reject(p, DROP_SERVICE_BYTES);
+	}
+	packets.lease->credit[LIMIT_PACKETS] -= lease_cost(&packets, 1);
+	packets.lease->credit[LIMIT_BYTES] -= lease_cost(&bytes, p->ip_len);
+	return true;
+}
+
+/* Packets and bytes: all limits are asked, then all are charged. */
+static void
+charge(struct worker *w, const struct visit *v)
+{
+	const struct service_limits *l = v->limits;
+	struct packet *p = v->p;
+	struct client *c = NULL;
+
+	if (l->flags & LIMITS_CLIENT) {
+		c = client_at(w->clients, p->client);
+		if (!client_allows(w, l, c, LIMIT_PACKETS, 1)) {
+			reject_client(p, DROP_CLIENT_PACKETS);
+			return;
+		}
+		if (!client_allows(w, l, c, LIMIT_BYTES, p->ip_len)) {
+			reject_client(p, DROP_CLIENT_BYTES);
+			return;
+		}
+	}
+	if ((l->flags & LIMITS_SERVICE) && !service_allows(w, p))
+		return;
+	if (!c)
+		return;
+	client_charge(w, l, c, LIMIT_PACKETS, 1);
+	client_charge(w, l, c, LIMIT_BYTES, p->ip_len);
+}
+
+static inline bool
+is_limited(const struct snapshot *s, const struct packet *p)
+{
+	if (p->verdict != VERDICT_CONTINUE || p->direction != DIR_FORWARD ||
+	    p->service >= s->n_services)
+		return false;
+	return s->services[p->service].epoch && (s->services[p->service].flags & SERVICE_LIMITED);
+}
+
+/* Is the client on the lists' right side? */
+static inline bool
+may_come(const struct service_limits *l, const struct packet *p)
+{
+	uint32_t found;
+
+	if (!(l->flags & LIMITS_ACCESS))
+		return true;
+	found = lpm_lookup(l->access, &p->tuple.src);
+	return found == ACCESS_ALLOW || (found == LPM_NONE && !(l->flags & LIMITS_ALLOW_ONLY));
+}
+
+void
+stage_limit(struct worker *w, struct burst *b)
+{
+	const struct snapshot *s = w->snapshot;
+	struct visit visits[BURST_MAX];
+	uint16_t n = 0, i;
+
+	/* 1. Who may not come goes; whose bucket is needed? */
+	for (i = 0; i < b->count; i++) {
+		struct packet *p = &b->packets[i];
+		struct visit *v = &visits[n];
+
+		p->client = INDEX_NONE;
+		if (!is_limited(s, p))
+			continue;
+		v->p = p;
+		v->limits = limits_of(w, p);
+		if (!may_come(v->limits, p)) {
+			packet_drop(p, DROP_DENIED);
+			continue;
+		}
+		if (wants_client(v->limits, p)) {
+			client_key(w, v->limits, p, &v->lookup.key);
+			client_lookup_begin(w->clients, &v->lookup);
+		} else if (!(v->limits->flags & LIMITS_SERVICE)) {
+			continue;
+		}
+		n++;
+	}
+	/* 2. The clients' entries. */
+	for (i = 0; i < n; i++) {
+		if (wants_client(visits[i].limits, visits[i].p))
+			client_lookup_fetch(w->clients, &visits[i].lookup);
+	}
+	/* 3. Charge. */
+	for (i = 0; i < n; i++) {
+		struct visit *v = &visits[i];
+
+		if (wants_client(v->limits, v->p))
+			v->p->client = client_take(w->clients, &v->lookup, w->now);
+		charge(w, v);
+	}
+}
+
+/* ---- where a connection begins ---- */
+
+/* What stage limit has charged for p. */
+static void
+refund_packet(struct worker *w, struct packet *p)
+{
+	const struct service_limits *l = limits_of(w, p);
+	enum limit_rate kind;
+
+	for (kind = LIMIT_PACKETS; kind <= LIMIT_BYTES; kind++) {
+		if (l->flags & LIMITS_CLIENT)
+			client_refund(l, client_at(w->clients, p->client), kind, bytes_of(p, kind));
+		if (l->flags & LIMITS_SERVICE) {
+			struct lease_request r = lease_request(w, p, kind);
+
+			lease_give_back(&r, lease_cost(&r, bytes_of(p, kind)));
+		}
+	}
+}
+
+/* What the client's limits say to one more connection. */
+static bool
+client_begins(struct worker *w, struct packet *p, struct client *c)
+{
+	const struct service_limits *l = limits_of(w, p);
+
+	if (!client_allows(w, l, c, LIMIT_NEW_CONNECTIONS, 1))
+		return reject_client(p, DROP_CLIENT_NEW_CONNECTIONS);
+	if (c->connections >= l->client_connections)
+		return reject_client(p, DROP_CLIENT_CONNECTIONS);
+	return true;
+}
+
+/* The same of the service's; if it may, it is charged. */
+static bool
+service_begins(struct worker *w, struct packet *p)
+{
+	const struct service_limits *l = limits_of(w, p);
+	struct lease_request r = lease_request(w, p, LIMIT_NEW_CONNECTIONS);
+
+	if (!lease_ensure(&r, lease_cost(&r, 1)))
+		return reject(p, DROP_SERVICE_NEW_CONNECTIONS);
+	if ((l->flags & LIMITS_SERVICE_COUNT) &&
+	    !service_connection_add(r.bucket, w->snapshot->services[p->service].epoch,
+				    l->service_connections)) {
+		lease_give_back(&r, 0);
+		return reject(p, DROP_SERVICE_CONNECTIONS);
+	}
+	r.lease->credit[LIMIT_NEW_CONNECTIONS] -= lease_cost(&r, 1);
+	return true;
+}
+
+static inline bool
+begins_limited(const struct worker *w, const struct packet *p)
+{
+	return (w->snapshot->services[p->service].flags & SERVICE_LIMITED) &&
+	       (limits_of(w, p)->flags & LIMITS_BEGIN);
+}
+
+bool
+limit_begin(struct worker *w, struct packet *p)
+{
+	const struct service_limits *l = limits_of(w, p);
+	struct client *c = NULL;
+
+	if (!begins_limited(w, p))
+		return true;
+	if (l->flags & LIMITS_CLIENT_BEGIN)
+		c = client_of(w, l, p);
+	if ((c && !client_begins(w, p, c)) ||
+	    ((l->flags & LIMITS_SERVICE_BEGIN) && !service_begins(w, p))) {
+		refund_packet(w, p);
+		return false;
+	}
+	if (!c)
+		return true;
+	client_charge(w, l, c, LIMIT_NEW_CONNECTIONS, 1);
+	if (l->flags & LIMITS_CLIENT_COUNT)
+		c->connections++;
+	return true;
+}
+
+void
+limit_begun(struct worker *w, const struct packet *p)
+{
+	struct connection *c = connection_at(w->connections, p->connection);
+
+	if (!begins_limited(w, p))
+		return;
+	c->client = p->client;
+	if (limits_of(w, p)->flags & LIMITS_CLIENT_COUNT)
+		c->flags |= CONNECTION_COUNTED_CLIENT;
+	if (limits_of(w, p)->flags & LIMITS_SERVICE_COUNT)
+		c->flags |= CONNECTION_COUNTED_SERVICE;
+}
+
+static void
+uncount_client(struct worker *w, uint32_t index, uint32_t service, uint32_t epoch)
+{
+	struct client *c = client_at(w->clients, index);
+
+	/* The shared entry may be another service's by now. */
+	if (c->key.service != service || c->key.epoch != epoch || !c->connections)
+		return;
+	if (--c->connections == 0)
+		client_released(w->clients, index, w->now);
+}
+
+void
+limit_abort(struct worker *w, const struct packet *p)
+{
+	const struct service_limits *l = limits_of(w, p);
+	uint32_t epoch = w->snapshot->services[p->service].epoch;
+
+	if (!begins_limited(w, p))
+		return;
+	if (l->flags & LIMITS_CLIENT_BEGIN)
+		client_refund(l, client_at(w->clients, p->client), LIMIT_NEW_CONNECTIONS, 1);
+	if (l->flags & LIMITS_CLIENT_COUNT)
+		uncount_client(w, p->client, p->service, epoch);
+	if (l->flags & LIMITS_SERVICE_BEGIN) {
+		struct lease_request r = lease_request(w, p, LIMIT_NEW_CONNECTIONS);
+
+		lease_give_back(&r, lease_cost(&r, 1));
+	}
+	if (l->flags & LIMITS_SERVICE_COUNT)
+		service_connection_remove(&w->dataplane->service_buckets[p->service], epoch);
+}
+
+void
+limit_ended(struct worker *w, struct connection *c)
+{
+	if (c->flags & CONNECTION_COUNTED_CLIENT)
+		uncount_client(w, c->client, c->service, c->service_epoch);
+	if (c->flags & CONNECTION_COUNTED_SERVICE)
+		service_connection_remove(&w->dataplane->service_buckets[c->service],
+					  c->service_epoch);
+	c->flags &= (uint8_t) ~(CONNECTION_COUNTED_CLIENT | CONNECTION_COUNTED_SERVICE);
+}
+
+/* ---- connections that are not counted yet, or no longer ---- */
+
+/* Count connection c of p by what `flags` (LIMITS_COUNT) says, if there is room. */
+static bool
+count_again(struct worker *w, struct packet *p, struct connection *c, bool force)
+{
+	const struct service_limits *l = limits_of(w, p);
+	bool client = (l->flags & LIMITS_CLIENT_COUNT) && !(c->flags & CONNECTION_COUNTED_CLIENT);
+	bool service =
+	    (l->flags & LIMITS_SERVICE_COUNT) && !(c->flags & CONNECTION_COUNTED_SERVICE);
+	struct client *entry = client ? client_of(w, l, p) : NULL;
+
+	if (client && !force && entry->connections >= l->client_connections)
+		return reject_client(p, DROP_CLIENT_CONNECTIONS);
+	if (service &&
+	    !service_connection_add(&w->dataplane->service_buckets[p->service], c->service_epoch,
+				    force ? UINT32_MAX : l->service_connections))
+		return force || reject(p, DROP_SERVICE_CONNECTIONS);
+	if (service)
+		c->flags |= CONNECTION_COUNTED_SERVICE;
+	if (!client)
+		return true;
+	c->client = p->client;
+	c->flags |= CONNECTION_COUNTED_CLIENT;
+	entry->connections++;
+	return true;
+}
+
+static inline bool
+all_counted(const struct service_limits *l, const struct connection *c)
+{
+	return (!(l->flags & LIMITS_CLIENT_COUNT) || (c->flags & CONNECTION_COUNTED_CLIENT)) &&
+	       (!(l->flags & LIMITS_SERVICE_COUNT) || (c->flags & CONNECTION_COUNTED_SERVICE));
+}
+
+void
+limit_restored(struct worker *w, struct connection *c)
+{
+	uint8_t counted = CONNECTION_COUNTED_CLIENT | CONNECTION_COUNTED_SERVICE;
+	struct packet p = { .service = c->service, .tuple = c->forward, .client = INDEX_NONE };
+	bool over = c->state == CONNECTION_CLOSING && !(c->flags & counted);
+
+	c->flags &= (uint8_t)~counted;
+	if (over || !begins_limited(w, &p) || !(limits_of(w, &p)->flags & LIMITS_COUNT))
+		return;
+	count_again(w, &p, c, true);
+}
+
+bool
+limit_adopt(struct worker *w, struct packet *p)
+{
+	struct connection *c = connection_at(w->connections, p->connection);
+
+	if (all_counted(limits_of(w, p), c) || (p->flags & (PACKET_ICMP_ERROR | PACKET_LATER)))
+		return true;
+	if (c->state != CONNECTION_CLOSING)
+		return count_again(w, p, c, true);
+	/* Over, it seems. */
+	if ((p->tcp_flags & (TCP_FIN | TCP_RST)) || c->after_closing < CLOSING_PACKETS) {
+		c->after_closing += !(p->tcp_flags & (TCP_FIN | TCP_RST));
+		return true;
+	}
+	if (count_again(w, p, c, false))
+		return true;
+	refund_packet(w, p);
+	return false;
+}
