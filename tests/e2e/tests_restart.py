@@ -2,12 +2,41 @@
 """penstockd dies, or is stopped, and is started again: what goes on."""
 import hashlib
 import json
+import os
+import re
+import signal
 
 from bed import PENSTOCKD, Bed, every_mode, expect, group, vip, wait_until
+from tests_changes import MANY4, MANY6, many_clients, result_of, with_routes
 
-SIZE = 1 << 20
+# Each download takes 8 s, so all are under way when penstockd dies and when it is back.
+SIZE, SECONDS = 1 << 19, 8
 
-restart = group("restart", lambda: Bed(objects=every_mode))
+
+class Restarted(Bed):
+    def log(self):
+        with open(f"{self.lab.where}/penstockd.log", encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def again(self, number, text, *more):
+        """End penstockd by a signal and start it with this configuration; what the new one logs."""
+        self.daemon.send_signal(number)
+        code = self.daemon.wait(15)
+        expect(code == (-number if number == signal.SIGKILL else 0), f"it ended with {code}")
+        before = len(self.log())
+        self.daemon = self.lab.penstock(PENSTOCKD, text, *more)
+        return self.log()[before:]
+
+
+restart = group("restart", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=with_routes))
+
+
+def taken_over(log):
+    """How many connections the new process goes on with."""
+    found = re.search(r"connections-taken-over: .* connections=(\d+) .*damaged=(\d+)", log)
+    expect(found, f"nothing was taken over: {log}")
+    expect(found[2] == "0", f"damaged connections: {log}")
+    return int(found[1])
 
 
 def expected(bed):
@@ -15,17 +44,89 @@ def expected(bed):
         return hashlib.sha256(big.read(SIZE)).hexdigest()
 
 
-def killed_under_downloads(mode, family, count):
+def under_downloads(number, count):
     def test(bed):
-        load = bed.start_peer("fetch", vip(mode, family), count, SIZE, 8)
-        bed.daemon.kill()
-        bed.daemon.wait()
-        bed.daemon = bed.lab.penstock(PENSTOCKD, bed.config(bed.lab.backends))
-        results = json.loads(load.stdout.read())
-        expect(len(results) == count and set(results) == {expected(bed)}, f"{[r for r in results if r != expected(bed)][:5]}")
-    test.__name__ = f"killed under {count} downloads {mode} IPv{family}"
+        """nat and full-nat, both families: every download ends with the right checksum, and the counters go on."""
+        loads = [bed.start_peer("fetch", vip(mode, family), count // 4, SIZE, SECONDS, *(MANY4 if family == 4 else MANY6))
+                 for mode in ("nat", "full-nat") for family in (4, 6)]
+        # With other weights rows lead elsewhere: what is only computed anew would break.
+        log = bed.again(number, bed.config(bed.lab.backends, weights={1: 10}))
+        expect(taken_over(log) >= count, f"{log}")
+        active = {s["name"]: s["connections_active"] for s in bed.show("services")}
+        for name in ("nat-4-web", "nat-6-web", "full-nat-4-web", "full-nat-6-web"):
+            expect(active[name] >= count // 4, f"{name} has {active[name]} connections")
+        want = expected(bed)
+        for load in loads:
+            results = result_of(load)
+            wrong = [r for r in results if r != want]
+            expect(len(results) == count // 4 and not wrong, f"{len(wrong)} of {len(results)} did not end well: {wrong[:3]}")
+    test.__name__ = f"{signal.Signals(number).name} under {count} downloads"
     restart(test)
 
 
-killed_under_downloads("nat", 4, 1)
-killed_under_downloads("full-nat", 4, 1)
+under_downloads(signal.SIGKILL, 200)
+under_downloads(signal.SIGTERM, 40)
+
+
+def held_through(mode, family):
+    def test(bed):
+        """Connections whose backend is remembered nowhere or pinned by a moving row stay with it."""
+        sources = MANY4 if family == 4 else MANY6
+        bed.apply(bed.config(bed.lab.backends))
+        held = bed.start_peer("hold", vip(mode, family), 100, 12, *sources)
+        moved = bed.config(bed.lab.backends, weights={1: 30})
+        bed.apply(moved)
+        bed.again(signal.SIGKILL, moved)
+        broken = [r for r in result_of(held) if r[3] is not None]
+        expect(not broken, f"{len(broken)} connections broke: {broken[:3]}")
+    test.__name__ = f"SIGKILL while rows move, {mode} IPv{family}"
+    restart(test)
+
+
+held_through("l2", 4)
+held_through("gue", 6)
+held_through("ipip", 4)
+
+
+@restart
+def killed_again_and_again(bed):
+    """Five times while connections come and go: the table is never damaged, and a download goes on through all of it."""
+    bed.apply(bed.config(bed.lab.backends))
+    held = bed.start_peer("hold", vip("full-nat", 4), 20, 16, *MANY4)
+    load = bed.start_peer("load", vip("nat", 4), 60)
+    for _ in range(5):
+        expect(taken_over(bed.again(signal.SIGKILL, bed.config(bed.lab.backends))) >= 20, "too few go on")
+    load.stdin.close()
+    result_of(load)
+    broken = [r for r in result_of(held) if r[3] is not None]
+    expect(not broken, f"{len(broken)} connections broke: {broken[:3]}")
+
+
+@restart
+def why_it_starts_empty(bed):
+    """Whatever does not fit is said, and nothing is taken over."""
+    text = bed.config(bed.lab.backends)
+    for change, more, reason in (
+            (lambda t: t, ["--fresh"], "--fresh"),
+            (lambda t: t.replace("connections = 65536", "connections = 65537"), [], "dataplane.connections"),
+            (lambda t: t.replace('instance = "lab"', 'instance = "other"'), [], "instance has changed")):
+        bed.again(signal.SIGTERM, text)
+        log = bed.again(signal.SIGTERM, change(text), *more)
+        expect("connections-not-taken-over" in log and reason in log, f"{reason}: {log}")
+        expect("connections-taken-over" not in log, log)
+    bed.again(signal.SIGTERM, text)
+    os.unlink(bed.lab.state() + "/slots")
+    log = bed.again(signal.SIGTERM, text)
+    expect("connections-not-taken-over" in log and "what they lead to" in log, f"without slots: {log}")
+    expect(taken_over(bed.again(signal.SIGTERM, text)) >= 0, "the next one does not find what this one has left")
+
+
+@restart
+def memory_is_where_it_belongs(bed):
+    """One file, for its owner only; it is gone when the next penstockd has no use for it."""
+    name = "/dev/shm/penstock" + os.path.realpath(bed.lab.state()).replace("/", "-")
+    expect(wait_until(lambda: os.path.exists(name)), f"{name} is missing")
+    info = os.stat(name)
+    expect(info.st_mode & 0o777 == 0o600, f"mode {info.st_mode:o}")
+    expect(info.st_size >= 2 * 65536 * 128, f"{info.st_size} bytes")
+    expect(info.st_blocks * 512 >= info.st_size, "not all of its memory is there: an access could fail")
