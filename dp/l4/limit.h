@@ -91,10 +91,10 @@ enum access_verdict {
 };
 
 enum client_place {
-	CLIENT_UNLIMITED, /* the service does not limit clients */
-	CLIENT_KNOWN,     /* has an entry */
-	CLIENT_NEW,       /* has none, and would get one */
-	CLIENT_SHARED,    /* finds no place: the service's shared bucket counts */
+	CLIENT_UNLIMITED,    /* the service does not limit clients */
+	CLIENT_KNOWN,        /* has an entry */
+	CLIENT_NEW,          /* has none, and would get one */
+	CLIENT_SHARED_PLACE, /* finds no place: the service's shared bucket counts */
 };
 
 /* What is asked: a packet that a client could send now. */
