@@ -6,7 +6,8 @@
 #ifndef CP_SERVICE_MANAGER_H
 #define CP_SERVICE_MANAGER_H
 
-/* Tell the service manager, if $NOTIFY_SOCKET names one: "READY=1", "RELOADING=1", "STOPPING=1". */
+/* Tell the service manager, if $NOTIFY_SOCKET names one: "READY=1", "RELOADING=1", "STOPPING=1",
+ * "STATUS=...". */
 void service_manager_notify(const char *state);
 
 /* Go into the background: the caller goes on in a child; the parent waits for daemon_ready and

@@ -11,6 +11,7 @@
 
 #include "cp/config/message.h"
 #include "cp/log.h"
+#include "cp/service_manager.h"
 
 /* How soon to try again to go back. */
 #define RETURN_AGAIN 5000000000ull
@@ -94,6 +95,12 @@ generations_notice(const struct generations *g)
 void
 generations_set_notice(struct generations *g, char *notice)
 {
+	char status[1024];
+
+	if (!g->notice && !notice)
+		return;
+	snprintf(status, sizeof(status), "STATUS=%s", notice ? notice : "");
+	service_manager_notify(status);
 	free(g->notice);
 	g->notice = notice;
 }

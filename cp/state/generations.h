@@ -61,7 +61,7 @@ int generations_rollback(struct generations *g, uint64_t number, struct control_
 
 /* Why the configuration that runs is not that of the file; NULL: no reason known. */
 const char *generations_notice(const struct generations *g);
-/* Takes the text over. */
+/* Takes the text over, and tells the service manager. */
 void generations_set_notice(struct generations *g, char *notice);
 
 #endif
