@@ -22,6 +22,8 @@
 
 /* Changes of the network wait this long for more of them. */
 #define REFRESH_DELAY 10000000ULL
+/* ... and for so long at most after one that took long. */
+#define REST_MAX 250000000ULL
 /* How soon to look again whether old snapshots can be freed. */
 #define RECLAIM_DELAY 5000000ULL
 /* How soon to try again to make a twin anew. */
@@ -128,6 +130,7 @@ heal_twins(struct control *c)
 int
 control_publish(struct control *c)
 {
+	uint64_t began = loop_now(), cost;
 	const char *error = NULL;
 	const struct snapshot *s = compile_now(c, c->config, c->generation, &error);
 
@@ -136,6 +139,9 @@ control_publish(struct control *c)
 		s = NULL;
 		error = "not enough memory";
 	}
+	/* Large pools take their time to compile: four times as long is everybody else's. */
+	cost = loop_now() - began;
+	c->publish_rest = began + cost + (cost < REST_MAX / 4 ? 4 * cost : REST_MAX);
 	if (s) {
 		health_published(c->health);
 		admin_published(c->admin);
@@ -181,8 +187,10 @@ on_resolve_timer(void *arg)
 void
 control_refresh(struct control *c)
 {
+	uint64_t at = loop_now() + REFRESH_DELAY;
+
 	if (c->config)
-		arm_earlier(c, loop_now() + REFRESH_DELAY);
+		arm_earlier(c, at > c->publish_rest ? at : c->publish_rest);
 }
 
 static void

@@ -41,6 +41,7 @@ struct control {
 	struct tables *tables; /* where connections outlive the process; NULL: they do not */
 	struct loop_timer *publish_timer; /* coalesces changes of the network; settles rows */
 	uint64_t publish_at;              /* when it fires; UINT64_MAX: not armed */
+	uint64_t publish_rest;            /* what follows the last publication waits until then */
 	struct loop_timer *reclaim_timer; /* frees snapshots that no worker sees any more */
 	struct loop_timer *resolve_timer; /* reads what workers want resolved */
 	struct mac port_macs[CONFIG_MAX_INTERFACES];

@@ -18,6 +18,7 @@
 #define NS_PER_S     1000000000ull
 #define EVENTS_MAX   64
 #define NOT_IN_HEAP  SIZE_MAX
+#define DELAY_WINDOW (10 * NS_PER_S)
 #define TIMERS_ROUND 256 /* so many timers may fire before descriptors get their turn */
 
 struct loop_fd {
@@ -42,6 +43,9 @@ struct loop {
 	struct loop_timer **heap; /* heap[(i - 1) / 2]->at <= heap[i]->at */
 	size_t n_armed;
 	size_t n_timers, heap_size; /* n_armed <= n_timers <= heap_size, so arming cannot fail */
+	uint64_t delay,
+	    delay_before; /* the longest in this window of DELAY_WINDOW, and in the last */
+	uint64_t delay_since;
 };
 
 uint64_t
@@ -267,6 +271,26 @@ loop_timer_free(struct loop_timer *timer)
 
 /* ---- the loop ---- */
 
+uint64_t
+loop_delay(const struct loop *loop)
+{
+	return loop->delay > loop->delay_before ? loop->delay : loop->delay_before;
+}
+
+static void
+note_delay(struct loop *loop, uint64_t late)
+{
+	uint64_t now = loop_now();
+
+	if (now - loop->delay_since > DELAY_WINDOW) {
+		loop->delay_before = now - loop->delay_since > 2 * DELAY_WINDOW ? 0 : loop->delay;
+		loop->delay = 0;
+		loop->delay_since = now;
+	}
+	if (late > loop->delay)
+		loop->delay = late;
+}
+
 static void
 loop_fire_timers(struct loop *loop)
 {
@@ -279,6 +303,7 @@ loop_fire_timers(struct loop *loop)
 		if (timer->at > now)
 			return;
 		loop_timer_disarm(timer);
+		note_delay(loop, loop_now() - timer->at);
 		timer->fn(timer->arg);
 	}
 }

@@ -20,6 +20,10 @@ void loop_stop(struct loop *loop);
 /* Monotonic now in ns (the clock of timers and of the workers). */
 uint64_t loop_now(void);
 
+/* The longest that a timer was late, in the last ten to twenty seconds (ns): how long something
+ * kept the loop from looking. */
+uint64_t loop_delay(const struct loop *loop);
+
 typedef void loop_fd_fn(int fd, uint32_t events, void *arg);
 typedef void loop_timer_fn(void *arg);
 

@@ -177,12 +177,12 @@ show_backends(struct show *show)
 static uint32_t
 rows_moving(const struct pool *pool)
 {
-	uint32_t row, n = 0;
+	uint32_t word, n = 0;
 
 	if (pool->rows != pool->settled_rows)
 		return pool->rows;
-	for (row = 0; pool->moving && row < pool->rows; row++)
-		n += pool->moving[row >> 6] >> (row & 63) & 1;
+	for (word = 0; pool->moving && word <= pool->rows / 64; word++)
+		n += (uint32_t)__builtin_popcountll(pool->moving[word]);
 	return n;
 }
 
@@ -190,22 +190,34 @@ static json_t *
 show_pool(const struct control *control, size_t index)
 {
 	const struct pool_config *c = &control->config->pools[index];
-	uint32_t up = 0, rows = 0, moving = 0;
+	uint32_t up = 0, rows = 0, moving = 0, passing = 0, failing = 0;
+	const struct pool *pool = NULL;
+	bool panic = false;
 	json_t *object;
 	size_t j;
 
 	for (j = 0; j < c->n_backends; j++) {
 		uint32_t slot = compiler_backend_slot(control->compiler, index, j);
 		const struct backend *b = backend_of(control, slot);
+		struct health_view view = { 0 };
 
+		health_show(control->health, c, &c->backends[j], &view);
+		passing += view.checked && view.status == HEALTH_PASSING;
+		failing += view.checked && view.status == HEALTH_FAILING;
+		panic |= view.panic;
 		if (!b || b->pool >= control->snapshot->n_pools)
 			continue;
 		up += (b->flags & (BACKEND_UP | BACKEND_DRAIN)) == BACKEND_UP;
-		rows = control->snapshot->pools[b->pool].rows;
-		moving = rows_moving(&control->snapshot->pools[b->pool]);
+		pool = &control->snapshot->pools[b->pool];
 	}
-	object = json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", c->name, "backends",
-			   (json_int_t)c->n_backends, "up", (json_int_t)up, "rows",
+	if (pool) {
+		rows = pool->rows;
+		moving = rows_moving(pool);
+	}
+	object = json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:b, s:I, s:I}", "name", c->name,
+			   "backends", (json_int_t)c->n_backends, "up", (json_int_t)up, "check",
+			   health_check_name(c->health.check), "passing", (json_int_t)passing,
+			   "failing", (json_int_t)failing, "panic", (int)panic, "rows",
 			   (json_int_t)rows, "moving_rows", (json_int_t)moving);
 	if (moving > 0) {
 		uint64_t at = compiler_pool_settle(control->compiler, c->name),

@@ -218,9 +218,10 @@ show_version(struct show *show)
 {
 	const struct control *control = show->control;
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:I, s:I}", "version", PENSTOCK_VERSION, "build",
-			 PENSTOCK_BUILD, "dpdk", rte_version(), "instance",
+	return json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:f}", "version", PENSTOCK_VERSION,
+			 "build", PENSTOCK_BUILD, "dpdk", rte_version(), "instance",
 			 show_text(control->config->instance), "generation",
 			 (json_int_t)control->generation, "uptime_seconds",
-			 (json_int_t)((loop_now() - control->started_at) / 1000000000));
+			 (json_int_t)((loop_now() - control->started_at) / 1000000000),
+			 "control_delay_ms", (double)loop_delay(control->loop) / 1e6);
 }

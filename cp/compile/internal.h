@@ -33,7 +33,10 @@ struct pool_member {
 struct pool_state {
 	char *name;
 	struct pool_member *members; /* by member slot */
-	size_t n_members, capacity;
+	size_t n_members, n_used, capacity;
+	uint32_t *index; /* open addressing over members: slot + 1, 0 empty; slots of members that
+			    have left may still stand in it */
+	size_t index_mask, n_indexed;
 	uint32_t rows, settled_rows;
 	uint16_t *candidate, *settled; /* shared blocks; the same one when nothing moves */
 	uint64_t *moving;              /* shared block or NULL */

@@ -25,6 +25,7 @@ pool_state_free(struct pool_state *p)
 	shared_put(p->settled);
 	shared_put(p->moving);
 	free(p->members);
+	free(p->index);
 	free(p->name);
 	free(p);
 }
@@ -54,13 +55,25 @@ pool_find(struct compiler *c, const char *name)
 	return p;
 }
 
+static size_t
+member_hash(const struct addr *addr, uint16_t port)
+{
+	uint64_t h = (addr->q[0] ^ 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
+
+	h = (h ^ h >> 32 ^ addr->q[1] ^ port) * 0xc4ceb9fe1a85ec53ull;
+	return (size_t)(h ^ h >> 29);
+}
+
 static struct pool_member *
 member_find(const struct pool_state *p, const struct backend_config *b)
 {
 	size_t i;
 
-	for (i = 0; i < p->n_members; i++) {
-		struct pool_member *m = &p->members[i];
+	if (!p->index)
+		return NULL;
+	for (i = member_hash(&b->address, b->port) & p->index_mask; p->index[i];
+	     i = (i + 1) & p->index_mask) {
+		struct pool_member *m = &p->members[p->index[i] - 1];
 
 		if (m->used && m->port == b->port && addr_equal(&m->addr, &b->address))
 			return m;
@@ -76,15 +89,51 @@ pool_member_slot(const struct pool_state *p, const struct backend_config *b)
 	return m && m->present ? (uint16_t)(m - p->members) : UINT16_MAX;
 }
 
+static void
+index_put(struct pool_state *p, size_t slot)
+{
+	const struct pool_member *m = &p->members[slot];
+	size_t i = member_hash(&m->addr, m->port) & p->index_mask;
+
+	while (p->index[i])
+		i = (i + 1) & p->index_mask;
+	p->index[i] = (uint32_t)slot + 1;
+	p->n_indexed++;
+}
+
+/* Room for one more in the index, which stays half empty; who has left goes out of it. */
+static bool
+index_room(struct pool_state *p)
+{
+	size_t size = 16, slot;
+	uint32_t *index;
+
+	if (p->index && (p->n_indexed + 1) * 2 <= p->index_mask + 1)
+		return true;
+	while (size < (p->n_used + 1) * 4)
+		size *= 2;
+	index = calloc(size, sizeof(*index));
+	if (!index)
+		return false;
+	free(p->index);
+	p->index = index;
+	p->index_mask = size - 1;
+	p->n_indexed = 0;
+	for (slot = 0; slot < p->n_members; slot++)
+		if (p->members[slot].used)
+			index_put(p, slot);
+	return true;
+}
+
 static struct pool_member *
 member_add(struct pool_state *p, const struct backend_config *b)
 {
+	size_t i = p->n_used == p->n_members ? p->n_members : 0;
 	struct pool_member *m;
-	size_t i;
 
-	for (i = 0; i < p->n_members && p->members[i].used; i++)
+	for (; i < p->n_members && p->members[i].used; i++)
 		;
-	if (i == MAGLEV_NONE)
+	if (i == MAGLEV_NONE || !index_room(p))
 		return NULL;
 	if (i == p->capacity) {
 		size_t capacity = p->capacity ? p->capacity * 2 : 8;
@@ -99,6 +148,8 @@ member_add(struct pool_state *p, const struct backend_config *b)
 		p->n_members++;
 	m = &p->members[i];
 	*m = (struct pool_member){ .addr = b->address, .port = b->port, .used = true };
+	p->n_used++;
+	index_put(p, i);
 	return m;
 }
 
@@ -176,9 +227,12 @@ forget_gone(struct pool_state *p)
 {
 	size_t i;
 
-	for (i = 0; i < p->n_members; i++)
-		if (!p->members[i].present)
-			p->members[i].used = false;
+	for (i = 0; i < p->n_members; i++) {
+		if (p->members[i].present || !p->members[i].used)
+			continue;
+		p->members[i].used = false;
+		p->n_used--;
+	}
 }
 
 static void

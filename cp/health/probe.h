@@ -5,7 +5,8 @@
  *
  * Whoever embeds a struct probe owns it. done is called once for each probe_start, from the loop or
  * from within probe_start, unless probe_cancel comes first; a probe ends at the latest `timeout`
- * after its start. Control thread only.
+ * after its start. Time in which the loop was late is not the backend's: it is added, once, and
+ * what has come meanwhile is looked at before a probe is given up. Control thread only.
  *
  * Invariant: a probe that does not run has no descriptor, no memory and no armed timer.
  */
@@ -48,7 +49,9 @@ struct probe {
 
 	/* while it runs */
 	bool running;
-	int fd; /* -1: none */
+	bool extended; /* had its time added */
+	int fd;        /* -1: none */
+	loop_fd_fn *on_event;
 	bool raw;
 	uint16_t sequence;
 	uint64_t token, started;

@@ -266,6 +266,7 @@ http {{
     root {root};
     default_type application/octet-stream;
     location = / {{ return 200 "b{number}\\n"; }}
+    location = /status {{ stub_status; }}
   }}
 }}
 """
