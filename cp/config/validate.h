@@ -44,6 +44,9 @@ bool validate_interfaces(struct load *load, struct network *network);
 bool validate_routes(struct load *load, struct network *network);
 void validate_neighbours(struct load *load, const struct network *network);
 bool validate_pools(struct load *load, const struct network *network);
+/* How the pool of that setting is checked; called by validate_pools. */
+void validate_health(struct load *load, const struct network *network,
+		     const config_setting_t *setting, const struct pool_config *pool);
 bool validate_services(struct load *load);
 /* The service's way to each backend of its pool. */
 bool validate_forwarding(struct load *load, const struct network *network);

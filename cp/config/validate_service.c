@@ -7,25 +7,8 @@
 #include <string.h>
 
 #include "cp/config/validate.h"
-#include "lib/units.h"
 
 /* ---- pools ----------------------------------------------------------------------------------- */
-
-static void
-check_health(struct load *load, const config_setting_t *pool, const struct health_config *health)
-{
-	const config_setting_t *group = config_setting_get_member(pool, "health");
-	char timeout[UNITS_STRLEN], interval[UNITS_STRLEN];
-
-	if (!group || !usable(group, "interval") || !usable(group, "timeout"))
-		return;
-	if (health->timeout >= health->interval)
-		report(load, group,
-		       config_setting_get_member(group, "timeout") ? "timeout" : "interval",
-		       "the timeout (%s) must be less than the interval (%s)",
-		       duration_format(health->timeout, timeout),
-		       duration_format(health->interval, interval));
-}
 
 static int
 by_address(const void *a, const void *b)
@@ -177,7 +160,7 @@ validate_pools(struct load *load, const struct network *network)
 
 		if (!usable(setting, NULL))
 			continue;
-		check_health(load, setting, &pool->health);
+		validate_health(load, network, setting, pool);
 		check_weights(load, setting, pool);
 		for (j = 0; j < pool->n_backends; j++)
 			check_backend(load, network, inner_element(setting, "backends", j),
