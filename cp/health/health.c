@@ -46,16 +46,6 @@ on_ramp(void *arg)
 	h->changed(h->changed_arg);
 }
 
-/* A failure is not worth a line each time: the next change is saved again. */
-static void
-on_save(void *arg)
-{
-	int rc = health_save(arg);
-
-	if (rc < 0)
-		log_warning("the backends' health cannot be saved: %s", strerror(-rc));
-}
-
 static bool
 everybody(const struct member *m)
 {
@@ -68,8 +58,7 @@ health_destroy(struct health *h)
 {
 	if (!h)
 		return;
-	if (h->unsaved)
-		on_save(h);
+	health_save_end(h);
 	members_sweep(h, everybody);
 	prober_end(&h->prober);
 	loop_timer_free(h->ramp);
@@ -93,7 +82,7 @@ health_create(struct loop *loop, struct store *store, health_changed_fn *changed
 	h->running_max = descriptors();
 	h->store = store;
 	h->ramp = loop_timer_create(loop, on_ramp, h);
-	h->save = loop_timer_create(loop, on_save, h);
+	h->save = loop_timer_create(loop, health_save_aside, h);
 	if (!h->ramp || !h->save) {
 		health_destroy(h);
 		return NULL;

@@ -83,6 +83,7 @@ struct health {
 	struct loop_timer *ramp;     /* the next step of a slow start */
 	struct loop_timer *save;
 	bool unsaved;
+	struct save_job *job;        /* the disk is writing */
 	void *saving;                /* while it is written: the list (json_t) */
 	size_t running, running_max; /* checks; each holds a descriptor */
 	bool limit_said;
@@ -105,9 +106,14 @@ void member_due(void *arg);
 void member_checked(struct probe *probe);
 
 /* saved.c */
-/* Write now: 0 (also without a store) or -errno. Write a second from now. Read. */
+/* Write now: 0 (also without a store) or -errno. */
 int health_save(struct health *h);
+/* Write a second from now, aside of the loop. */
 void health_save_soon(struct health *h);
+/* What that timer calls; arg is the struct health. */
+void health_save_aside(void *arg);
+/* Nothing is left to be written. */
+void health_save_end(struct health *h);
 void health_restore(struct health *h);
 
 /* condition.c */

@@ -348,7 +348,8 @@ set_request(struct request *r)
 	ok &= !curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	ok &= !curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
 	ok &= !curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-	/* Addresses need no name service; to look through thousands that are remembered takes time. */
+	/* Addresses need no name service; to look through thousands that are remembered takes time.
+	 */
 	ok &= !curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	ok &= !curl_easy_setopt(curl, CURLOPT_USERAGENT, "penstock-health");
 	ok &= !curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,27 +66,100 @@ add_entry(struct member *m)
 		json_array_append_new(list, to_entry(m));
 }
 
-int
-health_save(struct health *h)
+/* The file's text, to be freed; NULL without memory. */
+static char *
+to_text(struct health *h)
 {
 	json_t *all;
 	char *text;
-	int rc;
 
-	loop_timer_disarm(h->save);
-	h->unsaved = false;
-	if (!h->store)
-		return 0;
 	h->saving = json_array();
 	if (h->saving)
 		members_each(h, add_entry);
 	all = json_pack("{s:i, s:o}", "version", 1, "backends", h->saving);
 	h->saving = NULL;
 	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
+	json_decref(all);
+	return text;
+}
+
+/* A file that is on its way to the disk, which may take as long as it likes. The thread touches
+ * nothing but this and the store, whose files are each other's own. */
+struct save_job {
+	pthread_t thread;
+	struct store *store;
+	char *text;
+	int rc;
+};
+
+static void *
+run_job(void *arg)
+{
+	struct save_job *job = arg;
+
+	job->rc = store_write(job->store, FILE_NAME, job->text, strlen(job->text));
+	return NULL;
+}
+
+/* False: it still runs. */
+static bool
+end_job(struct health *h, bool wait)
+{
+	struct save_job *job = h->job;
+
+	if (!job)
+		return true;
+	if (wait)
+		pthread_join(job->thread, NULL);
+	else if (pthread_tryjoin_np(job->thread, NULL) != 0)
+		return false;
+	if (job->rc < 0)
+		log_warning("the backends' health cannot be saved: %s", strerror(-job->rc));
+	free(job->text);
+	free(job);
+	h->job = NULL;
+	return true;
+}
+
+int
+health_save(struct health *h)
+{
+	char *text;
+	int rc;
+
+	end_job(h, true);
+	loop_timer_disarm(h->save);
+	h->unsaved = false;
+	if (!h->store)
+		return 0;
+	text = to_text(h);
 	rc = text ? store_write(h->store, FILE_NAME, text, strlen(text)) : -ENOMEM;
 	free(text);
-	json_decref(all);
 	return rc;
+}
+
+void
+health_save_aside(void *arg)
+{
+	struct health *h = arg;
+	struct save_job *job;
+
+	if (!end_job(h, false)) {
+		loop_timer_arm(h->save, loop_now() + SAVE_DELAY);
+		return;
+	}
+	h->unsaved = false;
+	job = h->store ? calloc(1, sizeof(*job)) : NULL;
+	if (!job)
+		return;
+	job->store = h->store;
+	job->text = to_text(h);
+	if (!job->text || pthread_create(&job->thread, NULL, run_job, job) != 0) {
+		free(job->text);
+		free(job);
+		return;
+	}
+	h->job = job;
 }
 
 void
@@ -95,6 +169,14 @@ health_save_soon(struct health *h)
 		return;
 	h->unsaved = true;
 	loop_timer_arm(h->save, loop_now() + SAVE_DELAY);
+}
+
+void
+health_save_end(struct health *h)
+{
+	end_job(h, true);
+	if (h->unsaved)
+		(void)health_save(h);
 }
 
 /* ---- reading ---- */
