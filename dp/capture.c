@@ -208,11 +208,19 @@ fill_service(const struct worker *w, const struct packet *p, struct capture_reco
 	r->service_epoch = s->services[p->service].epoch;
 }
 
-static void
+/* A record for p as it came in. One that is lost is lost once. */
+static struct capture_record *
 take_packet(struct worker *w, struct packet *p)
 {
+	struct capture_record *r;
+
 	p->capture = 0;
-	(void)take(w, p->in_port, p->mbuf, &p->capture);
+	if (p->flags & PACKET_UNCAPTURED)
+		return NULL;
+	r = take(w, p->in_port, p->mbuf, &p->capture);
+	if (!r)
+		p->flags |= PACKET_UNCAPTURED;
+	return r;
 }
 
 void
@@ -225,7 +233,7 @@ capture_take_echo(struct worker *w, struct burst *b)
 
 		if (p->verdict == VERDICT_CONTINUE && (p->flags & PACKET_ECHO_REQUEST) &&
 		    wanted(w, p))
-			take_packet(w, p);
+			(void)take_packet(w, p);
 	}
 }
 
@@ -239,7 +247,7 @@ capture_take(struct worker *w, struct burst *b)
 		struct packet *p = &b->packets[i];
 
 		if (p->verdict == VERDICT_CONTINUE && wanted(w, p))
-			take_packet(w, p);
+			(void)take_packet(w, p);
 	}
 }
 
@@ -274,7 +282,7 @@ verdict_host(struct worker *w, struct packet *p)
 		return;
 	r = record_of(w, p);
 	if (!r)
-		r = take(w, p->in_port, p->mbuf, &p->capture);
+		r = take_packet(w, p);
 	if (!r)
 		return;
 	fill_service(w, p, r);
@@ -304,7 +312,7 @@ capture_dropped(struct worker *w, struct packet *p, bool waits)
 	if (!r) {
 		if ((waits && w->capture->filter.drops) || !wanted(w, p))
 			return;
-		r = take(w, p->in_port, p->mbuf, &p->capture);
+		r = take_packet(w, p);
 	}
 	if (!r)
 		return;

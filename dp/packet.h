@@ -67,6 +67,7 @@ enum packet_flags {
 	PACKET_INNER_FRAGMENT =
 	    1 << 10,             /* the packet inside an ICMP error was itself a first fragment */
 	PACKET_WAITED = 1 << 11, /* has waited for its next hop's address already */
+	PACKET_UNCAPTURED = 1 << 12, /* its record was lost, dp/capture.h */
 };
 
 enum direction {

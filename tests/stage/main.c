@@ -28,6 +28,7 @@ static int (*const suites[])(void) = {
 	test_refuse_register,
 	test_restore_register,
 	test_heaviest_register,
+	test_capture_register,
 };
 /* clang-format on */
 

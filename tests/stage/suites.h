@@ -35,5 +35,6 @@ int test_balance_register(void);
 int test_source_port_register(void);
 int test_restore_register(void);
 int test_heaviest_register(void);
+int test_capture_register(void);
 
 #endif

@@ -22,6 +22,7 @@ int test_loop_register(void);
 int test_lpm_register(void);
 int test_maglev_register(void);
 int test_ndp_register(void);
+int test_pcapng_register(void);
 int test_siphash_register(void);
 int test_store_register(void);
 int test_table_register(void);
