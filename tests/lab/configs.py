@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configurations for the lab's edge, as text."""
-from topology import backend_address
+from topology import CLIENT6, backend_address
 
 HEAD = """# Penstock in the lab: two ports on veth, ordinary memory, workers that sleep when there is nothing to do.
 instance = "lab";
@@ -30,13 +30,13 @@ def head(driver="af_xdp", workers="1", connections=65536, mtu=1500):
     return HEAD.format(driver=driver, arguments=comma + arguments, workers=workers, connections=connections, mtu=mtu)
 
 
-def pool(name, backends, port, family, weights=None):
-    """backends: numbers; weights: {number: weight}."""
+def pool(name, backends, port, family, weights=None, extra=""):
+    """backends: numbers; weights: {number: weight}; extra: further settings of the pool."""
     lines = []
     for number in backends:
         weight = f" weight = {weights[number]};" if weights and number in weights else ""
         lines.append(f'    {{ address = "{backend_address(number)[family == 6]}"; port = {port};{weight} }}')
-    return f'  {{ name = "{name}"; backends = (\n' + ",\n".join(lines) + " ); }"
+    return f'  {{ name = "{name}"; backends = (\n' + ",\n".join(lines) + f" ); {extra}}}"
 
 
 def service(name, address, port, protocol, forward, pool_name, extra=""):
@@ -48,13 +48,19 @@ def objects(pools, services):
     return "\npools = (\n" + ",\n".join(pools) + " );\n\nservices = (\n" + ",\n".join(services) + " );\n"
 
 
+HEALTH = 'health = { check = "http"; path = "/"; port = 8080; interval = "500ms"; timeout = "400ms"; rise = 2; fall = 2; }; '
+LIMITS = 'limits = { client = { new_connections = "10/s"; burst = "1s"; }; }; '
+
+
 def demo(backends, driver="af_xdp"):
-    """nat and dsr-gue, both families, over the same backends."""
+    """nat and dsr-gue, both families, over the same backends, checked; and a service that limits its clients."""
     pools, services = [], []
     for family in (4, 6):
         net = "203.0.113." if family == 4 else "2001:db8:f::"
-        pools.append(pool(f"web{family}", backends, 8080, family))
-        pools.append(pool(f"direct{family}", backends, 80, family))
+        pools.append(pool(f"web{family}", backends, 8080, family, extra=HEALTH))
+        pools.append(pool(f"direct{family}", backends, 80, family, extra=HEALTH))
         services.append(service(f"nat{family}", f"{net}10", 80, "tcp", "nat", f"web{family}"))
         services.append(service(f"gue{family}", f"{net}20", 80, "tcp", "dsr-gue", f"direct{family}"))
-    return head(driver) + objects(pools, services)
+        services.append(service(f"limited{family}", f"{net}30", 80, "tcp", "nat", f"web{family}", LIMITS))
+    route = f'routes = ( {{ to = "2001:db8:1:77::/64"; via = "{CLIENT6}"; }} );\n'
+    return head(driver) + route + objects(pools, services)

@@ -42,6 +42,14 @@ def start(lab):
         return "af_packet"
 
 
+def second_client(lab):
+    """Further addresses of the client's machine, for whom limits count apart; an IPv6 client is a /64."""
+    lab.address(lab.client, "eth0", "198.51.100.77/24")
+    lab.ip(lab.client, "addr", "add", "2001:db8:1:77::1/128", "dev", "eth0", "nodad", "preferred_lft", "0")
+    for number in lab.backends:
+        lab.ip(lab.backend_name(number), "-6", "route", "add", "2001:db8:1:77::/64", "dev", "eth1", "table", "100")
+
+
 def penstock(lab, *words, check=True):
     return lab.run(lab.edge, PENSTOCK, "--socket", lab.socket(), *words, check=check)
 
@@ -112,10 +120,60 @@ def download_through_changes(lab, driver):
         raise RuntimeError("the download is not what the server has")
 
 
+def state_of(lab, pool, number):
+    """What `show backends` says of b<number>."""
+    views = json.loads(penstock(lab, "show", "backends", "--json").stdout)
+    return next(v for v in views if v["pool"] == pool and v["address"] == topology.backend_address(number)[0])
+
+
+def wait_for_state(lab, pool, number, state):
+    begin = time.monotonic()
+    while state_of(lab, pool, number)["state"] != state:
+        if time.monotonic() > begin + 10:
+            raise RuntimeError(f"b{number} does not become {state}:\n" + penstock(lab, "show", "backends").stdout)
+        time.sleep(0.02)
+    return time.monotonic() - begin
+
+
+def failing_backend(lab):
+    """A web server ends: its check finds out, nobody is sent there; it comes back."""
+    number = lab.backends[0]
+    lab.stop_nginx(number)
+    seconds = wait_for_state(lab, "web4", number, "down")
+    view = state_of(lab, "web4", number)
+    print(f"  b{number}'s web server ends; {seconds:.1f} s later b{number} is {view['state']} ({view['reason']}); requests go to the others:")
+    ask(lab)
+    lab.nginx(number)
+    print(f"  it is started again: up after {wait_for_state(lab, 'web4', number, 'up'):.1f} s")
+
+
+def attempts(lab, source, address, count):
+    """New connections, one after the other as fast as they come: how many were answered."""
+    words = ["curl", "-s", "-m", "0.3", "--interface", source, "-o", "/dev/null"]
+    return sum(lab.run(lab.client, *words, url(address), check=False).returncode == 0 for _ in range(count))
+
+
+def limited_client(lab):
+    """One client over its limit, another one beside it."""
+    for greedy, modest, address in ((topology.CLIENT4, "198.51.100.77", "203.0.113.30"),
+                                    (topology.CLIENT6, "2001:db8:1:77::1", "2001:db8:f::30")):
+        attempts(lab, greedy, address, 10)
+        over = attempts(lab, greedy, address, 10)
+        fine = attempts(lab, modest, address, 5)
+        print(f"  {greedy} after its 10 at once: {over} of 10 answered; {modest} meanwhile: {fine} of 5")
+        if over > 6 or fine != 5:
+            raise RuntimeError("the limit does not hold, or holds the wrong one back:\n" + penstock(lab, "show", "drops").stdout)
+    say("penstock explain: why is that client not answered?")
+    attempts(lab, topology.CLIENT4, "203.0.113.30", 12)
+    for client in (topology.CLIENT4, "198.51.100.77"):
+        print(penstock(lab, "explain", "--protocol", "tcp", "--client", f"{client}:40000", "--service", "203.0.113.30:80").stdout)
+
+
 def demo():
     say("A client, Penstock, three web servers: network namespaces on this machine")
     with topology.Lab(NAME) as lab:
         driver = start(lab)
+        second_client(lab)
         print(f"  penstockd forwards between two {driver} ports")
         wait_for_backends(lab)
         say("Requests through nat and dsr-gue, IPv4 and IPv6: who answered how often")
@@ -125,6 +183,10 @@ def demo():
         wait_for_backends(lab)
         say("Requests again")
         ask(lab)
+        say("A web server fails, and comes back")
+        failing_backend(lab)
+        say("A service that lets each client begin 10 connections a second")
+        limited_client(lab)
         say("penstock show services")
         print(penstock(lab, "show", "services").stdout, end="")
         say("penstock show backends")
