@@ -63,7 +63,7 @@ allocate(struct worker *w, int socket)
 	w->backend_stats = map_lazily(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
 	w->leases = map_lazily(sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
 	w->clients = client_table_create(w->dataplane->clients, socket);
-	w->connections = connections_create(w->dataplane->connections, w->index, socket,
+	w->connections = connections_create(w->dataplane->connections, socket,
 					    w->dataplane->connection_memory[w->index]);
 	w->fragments = fragment_table_create(FRAGMENT_ENTRIES, socket);
 	w->waiting = waiting_create(socket);

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table. rte_hash maps tuples to (index, which tuple) in its data word; the connections lie in
- * one array. Free ones form a list; those that were never used begin at `fresh`, so that a large
- * table costs nothing to start.
+ * The table: connections lie in one array and are found by connection_index.c. Free ones form a
+ * list; those that were never used begin at `fresh`, so that a large table costs nothing to start.
  *
- *     hash: tuple ──> index << 1 | reply        array: [ c0 | c1 | free | c3 | never used ... ]
- *                                                              └─> next_free
- *
- * Hashes are SipHash with a key of the table's own: clients choose addresses and ports, and with a
- * CRC (whose collisions no seed changes) they could choose them to fall into one bucket.
+ *     index: tuple ──> slot << 1 | reply      array: [ c0 | c1 | free | c3 | never used ... ]
+ *                                                            └─> next_free
  */
 #include "dp/l4/connection_table.h"
 
 #include <stddef.h>
-#include <stdio.h>
-#include <sys/random.h>
 
-#include <rte_errno.h>
-#include <rte_hash.h>
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
@@ -31,6 +23,8 @@
 /* So many timers a call, and so many slots a query: some microseconds each. */
 #define EXPIRE_BATCH 64
 #define ANSWER_SLOTS 512
+/* An index and a bit more in 32 bits, and both tuples in one flow table. */
+#define CONNECTIONS_MAX (1u << 29)
 
 const char *
 connection_state_name(enum connection_state state)
@@ -46,21 +40,6 @@ connection_state_name(enum connection_state state)
 	return state < CONNECTION_STATES ? names[state] : "?";
 }
 
-static int
-tuple_compare(const void *a, const void *b, size_t len)
-{
-	const uint64_t *x = a, *y = b;
-
-	(void)len;
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) != 0;
-}
-
-bool
-tuples_equal(const struct tuple *a, const struct tuple *b)
-{
-	return tuple_compare(a, b, sizeof(*a)) == 0;
-}
-
 static void *
 wheel_alloc(size_t size, void *arg)
 {
@@ -69,29 +48,6 @@ wheel_alloc(size_t size, void *arg)
 	c->wheel_memory =
 	    rte_zmalloc_socket("connection timers", size, RTE_CACHE_LINE_SIZE, c->socket);
 	return c->wheel_memory;
-}
-
-static struct rte_hash *
-hash_create(const struct connections *c, uint16_t worker)
-{
-	char name[RTE_HASH_NAMESIZE];
-	struct rte_hash_parameters params = {
-		.name = name,
-		/* Both tuples of every connection; with the extra buckets no insertion fails
-		 * before that, however the tuples fall. */
-		.entries = RTE_MAX(2 * c->capacity, 8u),
-		.key_len = sizeof(struct tuple),
-		.socket_id = c->socket,
-		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
-	};
-	struct rte_hash *hash;
-
-	/* The address makes the name the process's only one. */
-	snprintf(name, sizeof(name), "conn%u %p", worker, (const void *)c);
-	hash = rte_hash_create(&params);
-	if (hash)
-		rte_hash_set_cmp_func(hash, tuple_compare);
-	return hash;
 }
 
 size_t
@@ -142,11 +98,11 @@ place(struct connections *c, void *memory)
 }
 
 struct connections *
-connections_create(uint32_t n, uint16_t worker, int socket, void *memory)
+connections_create(uint32_t n, int socket, void *memory)
 {
 	struct connections *c;
 
-	if (n == 0 || n > RTE_HASH_ENTRIES_MAX / 2)
+	if (n == 0 || n > CONNECTIONS_MAX)
 		return NULL;
 	c = rte_zmalloc_socket("connections", sizeof(*c), RTE_CACHE_LINE_SIZE, socket);
 	if (!c)
@@ -159,9 +115,7 @@ connections_create(uint32_t n, uint16_t worker, int socket, void *memory)
 					   RTE_CACHE_LINE_SIZE, socket);
 	/* Time 0 is before any worker's; the wheel jumps over what is empty. */
 	c->wheel = wheel_create(n, TICK_NS, 0, wheel_alloc, c);
-	c->hash = hash_create(c, worker);
-	if (!place(c, memory) || !c->by_service || !c->wheel || !c->hash ||
-	    getrandom(&c->key, sizeof(c->key), 0) != sizeof(c->key)) {
+	if (!connections_index_create(c) || !place(c, memory) || !c->by_service || !c->wheel) {
 		connections_destroy(c);
 		return NULL;
 	}
@@ -173,7 +127,7 @@ connections_destroy(struct connections *c)
 {
 	if (!c)
 		return;
-	rte_hash_free(c->hash);
+	connections_index_destroy(c);
 	rte_free(c->wheel_memory);
 	if (!c->shared)
 		rte_free(c->head);
@@ -197,78 +151,6 @@ uint32_t
 connections_live(const struct connections *c)
 {
 	return c->live;
-}
-
-uint32_t
-connections_entries(const struct connections *c)
-{
-	return (uint32_t)rte_hash_count(c->hash);
-}
-
-uint32_t
-connections_hash(const struct connections *c, const struct tuple *t)
-{
-	return (uint32_t)siphash13(&c->key, t, sizeof(*t));
-}
-
-void
-connections_lookup(struct worker *w, const struct tuple *const *tuples, uint32_t n, uint32_t *hits)
-{
-	struct connections *c = w->connections;
-	const void *keys[BURST_MAX];
-	hash_sig_t hashes[BURST_MAX];
-	void *data[BURST_MAX];
-	uint64_t found = 0;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		keys[i] = tuples[i];
-		hashes[i] = connections_hash(c, tuples[i]);
-	}
-	rte_hash_lookup_with_hash_bulk_data(c->hash, keys, hashes, n, &found, data);
-	for (i = 0; i < n; i++) {
-		hits[i] = INDEX_NONE;
-		if (!(found >> i & 1))
-			continue;
-		hits[i] = (uint32_t)(uintptr_t)data[i];
-		rte_prefetch0(&c->array[hit_index(hits[i])]);
-		rte_prefetch0(&c->array[hit_index(hits[i])].deadline);
-	}
-}
-
-uint32_t
-connections_find_hashed(const struct connections *c, const struct tuple *t, uint32_t hash)
-{
-	void *data;
-
-	if (rte_hash_lookup_with_hash_data(c->hash, t, hash, &data) < 0)
-		return INDEX_NONE;
-	return (uint32_t)(uintptr_t)data;
-}
-
-uint32_t
-connection_find(struct worker *w, const struct tuple *tuple)
-{
-	return connections_find_hashed(w->connections, tuple,
-				       connections_hash(w->connections, tuple));
-}
-
-struct tuple
-connection_reply_tuple(const struct connection *c)
-{
-	struct tuple t = {
-		.src = c->backend_addr,
-		.dst = c->forward.src,
-		.sport = c->backend_port,
-		.dport = c->forward.sport,
-		.proto = c->forward.proto,
-	};
-
-	if (c->flags & CONNECTION_FULL_NAT) {
-		t.dst = c->local;
-		t.dport = c->local_port;
-	}
-	return t;
 }
 
 bool
@@ -388,25 +270,6 @@ connection_may_open(struct worker *w, const struct packet *p, const struct conne
 	return c->free_list != INDEX_NONE || c->head->fresh < c->capacity;
 }
 
-bool
-connection_enter(struct connections *c, uint32_t index, const struct connection_hashes *h)
-{
-	struct connection *connection = &c->array[index];
-	struct tuple reply;
-
-	if (rte_hash_add_key_with_hash_data(c->hash, &connection->forward, h->forward,
-					    (void *)(uintptr_t)(index << 1)) != 0)
-		return false;
-	if (!(connection->flags & CONNECTION_HAS_REPLY))
-		return true;
-	reply = connection_reply_tuple(connection);
-	if (rte_hash_add_key_with_hash_data(c->hash, &reply, h->reply,
-					    (void *)(uintptr_t)(index << 1 | 1)) == 0)
-		return true;
-	rte_hash_del_key_with_hash(c->hash, &connection->forward, h->forward);
-	return false;
-}
-
 void
 connection_count_opened(struct worker *w, struct connection *connection)
 {
@@ -511,14 +374,8 @@ connection_close(struct worker *w, uint32_t index)
 {
 	struct connections *c = w->connections;
 	struct connection *connection = &c->array[index];
-	struct tuple reply;
 
-	rte_hash_del_key_with_hash(c->hash, &connection->forward,
-				   connections_hash(c, &connection->forward));
-	if (connection->flags & CONNECTION_HAS_REPLY) {
-		reply = connection_reply_tuple(connection);
-		rte_hash_del_key_with_hash(c->hash, &reply, connections_hash(c, &reply));
-	}
+	connection_leave(c, index);
 	wheel_disarm(c->wheel, index);
 	count_closed(w, connection);
 	if (connection->flags & (CONNECTION_COUNTED_CLIENT | CONNECTION_COUNTED_SERVICE))

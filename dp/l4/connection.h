@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections of one worker: a fixed array, found through rte_hash by either direction's tuple.
+ * Connections of one worker: a fixed array, found by either direction's tuple.
  *
  *   forward tuple (client -> service) ──┐
  *                                       ├──> index ──> struct connection
@@ -54,7 +54,7 @@ static_assert(sizeof(struct connection) == 128, "two cache lines a connection");
  * array lies in `memory`, of connections_memory_size(n) bytes: all zero, or as an earlier table of
  * n left it, and then connections_restore comes next; it stays when the table is destroyed. NULL:
  * memory of its own. Control thread. */
-struct connections *connections_create(uint32_t n, uint16_t worker, int socket, void *memory);
+struct connections *connections_create(uint32_t n, int socket, void *memory);
 void connections_destroy(struct connections *c);
 
 /* The connection at an index that packet.connection names. */

@@ -137,7 +137,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	dataplane.mbufs = pool;
 	worker.snapshot = &snapshot;
 	worker.dataplane = &dataplane;
-	worker.connections = connections_create(64, 0, SOCKET_ID_ANY, NULL);
+	worker.connections = connections_create(64, SOCKET_ID_ANY, NULL);
 	worker.heaviest = heaviest_create(64, 0, SOCKET_ID_ANY);
 	worker.service_drops = calloc(1, sizeof(*worker.service_drops));
 	worker.service_stats = calloc(1, sizeof(*worker.service_stats));

@@ -153,7 +153,7 @@ flow_fixture(uint32_t n)
 	struct fixture *f = fixture_create();
 
 	f->dataplane.connections = n;
-	f->worker->connections = connections_create(n, 0, SOCKET_ID_ANY, NULL);
+	f->worker->connections = connections_create(n, SOCKET_ID_ANY, NULL);
 	if (!f->worker->connections)
 		abort();
 	return f;

@@ -79,7 +79,7 @@ vector_fixture(const struct vector *v)
 		f->snapshot.ports[0].own6 = fixture_addr("2001:db8:1::2");
 	}
 	fixture_publish(f);
-	f->worker->connections = connections_create(64, 0, SOCKET_ID_ANY, NULL);
+	f->worker->connections = connections_create(64, SOCKET_ID_ANY, NULL);
 	return f;
 }
 
