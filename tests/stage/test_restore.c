@@ -43,7 +43,7 @@ table_create(struct life *l)
 {
 	struct worker *w = l->f->worker;
 
-	w->connections = connections_create(ROOM, 0, SOCKET_ID_ANY, l->memory);
+	w->connections = connections_create(ROOM, SOCKET_ID_ANY, l->memory);
 	if (!w->connections)
 		abort();
 	memset(&w->stats, 0, sizeof(w->stats));
