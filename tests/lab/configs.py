@@ -49,7 +49,7 @@ def objects(pools, services):
 
 
 HEALTH = 'health = { check = "http"; path = "/"; port = 8080; interval = "500ms"; timeout = "400ms"; rise = 2; fall = 2; }; '
-LIMITS = 'limits = { client = { new_connections = "10/s"; burst = "1s"; }; }; '
+LIMITS = 'limits = { client = { new_connections = "1/s"; burst = "5s"; }; }; '
 
 
 def demo(backends, driver="af_xdp"):
