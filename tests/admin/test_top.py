@@ -69,18 +69,27 @@ class Top:
     def key(self, keys):
         os.write(self.master, keys)
 
-    def screen(self):
-        """The lines of the last whole screen."""
+    def see(self, true, seconds=20):
+        """Wait for a whole screen, drawn from now on, of which that is true; its lines."""
         self.forget()
-        self.read(1.5)
-        frames = self.raw.decode().split("\033[H")
-        whole = [f for f in frames if f.endswith("\033[J")]
-        assert whole, self.raw
-        return [CODES.sub("", line).rstrip("\r") for line in whole[-1].split("\n")]
+        end = time.monotonic() + seconds
+        lines = []
+        while True:
+            self.read(0.1)
+            frames = self.raw.decode(errors="replace").split("\033[H")
+            for frame in frames[1:]:
+                if not frame.endswith("\033[J"):
+                    continue
+                lines = [CODES.sub("", line).rstrip("\r") for line in frame.split("\n")]
+                if true(lines):
+                    return lines
+            assert time.monotonic() < end, lines
 
     def ended(self, code=0):
-        self.read(0.3)
-        assert self.process.wait(10) == code, self.process.stderr.read()
+        end = time.monotonic() + 20
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read(0.1)
+        assert self.process.poll() == code, (self.process.poll(), self.raw[-500:])
         self.read(0.2)
         assert self.raw.rstrip().endswith(LEAVE) and b"\033[?25h" in self.raw, self.raw[-200:]
         self.same()
@@ -90,10 +99,16 @@ class Top:
         assert termios.tcgetattr(self.slave) == self.before
 
 
-def line_of(lines, start):
-    found = [line for line in lines if line.startswith(start)]
-    assert found, f"{start!r} begins no line of {lines}"
-    return found[0]
+def begins(lines, start):
+    return any(line.startswith(start) for line in lines)
+
+
+def has_row(lines, title, row):
+    """Is there such a row soon after the line of titles?"""
+    for at, line in enumerate(lines):
+        if line.startswith(title + " "):
+            return any(other.split()[:1] == [row] for other in lines[at:at + 8])
+    return False
 
 
 def live(t, folder):
@@ -101,46 +116,39 @@ def live(t, folder):
         wait(lambda: d.show("interfaces")[0]["rx_packets"] >= 16)
         with Top(d) as top:
             with t("the screen: daemon, sums, every table, no more lines than there are"):
-                lines = top.screen()
+                lines = top.see(lambda lines: all(
+                    has_row(lines, title, row)
+                    for title, row in (("SERVICE", "web"), ("POOL", "web"), ("WORKER", "0"),
+                                       ("DROPPED", "ip-checksum"), ("CLIENT", "198.51.100.1"))))
                 assert "admin-test" in lines[0] and "generation 1" in lines[0], lines
-                assert lines[1].startswith("services in "), lines
-                for title, row in (("SERVICE", "web"), ("POOL", "web"), ("WORKER", "0"),
-                                   ("DROPPED", "ip-checksum")):
-                    at = lines.index(line_of(lines, title + " "))
-                    assert any(line.split()[:1] == [row] for line in lines[at:at + 6]), lines
-                assert len(lines) <= 40, lines
+                assert lines[1].startswith("services in ") and len(lines) <= 40, lines
             with t("while it runs, keys are not echoed"):
                 raw = termios.tcgetattr(top.slave)[3]
                 assert not raw & termios.ECHO and not raw & termios.ICANON
                 assert raw & termios.ISIG
             with t("another size: clipped, never wrapped"):
-                top.resize(10, 40)
-                top.process.send_signal(signal.SIGWINCH)
-                lines = top.screen()
-                assert len(lines) <= 10 and all(len(line) <= 40 for line in lines), lines
-                top.resize(1, 1)
-                top.process.send_signal(signal.SIGWINCH)
-                assert all(len(line) <= 1 for line in top.screen())
-                top.resize(40, 120)
-                top.process.send_signal(signal.SIGWINCH)
+                for rows, columns in ((10, 40), (1, 1), (40, 120)):
+                    top.resize(rows, columns)
+                    top.process.send_signal(signal.SIGWINCH)
+                    top.see(lambda lines, r=rows, c=columns: len(lines) <= r and
+                            all(len(line) <= c for line in lines))
             with t("keys: one table, all tables, help, pause"):
                 top.key(b"3")
-                lines = top.screen()
-                assert lines[2].startswith("WORKER") and lines[3].split()[0] == "0", lines
+                top.see(lambda lines: len(lines) == 4 and lines[2].startswith("WORKER"))
                 top.key(b"jj\033[A\033[Bk0")
-                assert line_of(top.screen(), "SERVICE")
+                top.see(lambda lines: begins(lines, "SERVICE"))
                 top.key(b"h")
-                assert line_of(top.screen(), "q "), "help"
+                top.see(lambda lines: begins(lines, "q ") and not begins(lines, "SERVICE"))
                 top.key(b"h ")
-                lines = top.screen()
-                assert "PAUSED" in lines[0], lines
+                top.see(lambda lines: "PAUSED" in lines[0] and begins(lines, "SERVICE"))
                 top.key(b" x\033\x00\xff~")
-                assert "PAUSED" not in top.screen()[0]
-            with t("sorted by a key: connections, drops, order of the configuration"):
+                top.see(lambda lines: "PAUSED" not in lines[0])
+            with t("sorted by a key: connections, then order of the configuration"):
                 top.key(b"1a")
-                lines = top.screen()
-                assert [line.split()[0] for line in lines[3:6]] == ["web", "dns", "six"], lines
+                top.see(lambda lines: [line.split()[0] for line in lines[3:]] ==
+                        ["web", "dns", "six"])
                 top.key(b"0o")
+                top.see(lambda lines: begins(lines, "POOL"))
             with t("q: exit 0, the terminal as it was"):
                 top.key(b"q")
                 top.ended()
@@ -166,7 +174,7 @@ def ways_out(t, folder):
             top.forget()
             top.process.send_signal(signal.SIGCONT)
             top.got(ENTER)
-            assert "admin-test" in top.screen()[0]
+            top.see(lambda lines: "admin-test" in lines[0])
             top.key(b"q")
             top.ended()
         with t("the terminal is gone: it ends"):
@@ -196,13 +204,12 @@ def without(t, folder):
             expect(d.cli("top", "services"), 2)
         with Top(d) as top:
             with t("the daemon ends: it is said, and the screen stays"):
-                top.screen()
+                top.see(lambda lines: begins(lines, "SERVICE"))
                 d.stop()
-                wait(lambda: "no daemon answers" in top.screen()[0])
-                assert line_of(top.screen(), "SERVICE")
+                top.see(lambda lines: "no daemon answers" in lines[0] and begins(lines, "SERVICE"))
             with t("and when it is back, so is top"):
                 d.launch()
-                wait(lambda: "generation 1" in top.screen()[0], 30)
+                top.see(lambda lines: "generation 1" in lines[0], 60)
                 top.key(b"q")
                 top.ended()
 
