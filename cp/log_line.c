@@ -169,6 +169,7 @@ log_line_text(const struct log_entry *e, char out[LOG_LINE_MAX])
 	struct line l = { .out = out };
 	const char *sentence = sentence_of(e);
 	bool plain = sentence && strcmp(e->event, "message") == 0;
+	static const char own[] = "penstockd: ";
 	char count[48];
 	size_t i;
 
@@ -178,6 +179,10 @@ log_line_text(const struct log_entry *e, char out[LOG_LINE_MAX])
 	}
 	if (!plain)
 		put(&l, e->event);
+	/* A sentence that says no more than the name is for JSON. */
+	if (sentence && strncmp(sentence, own, sizeof(own) - 1) == 0 &&
+	    strcmp(sentence + sizeof(own) - 1, e->event) == 0)
+		sentence = NULL;
 	if (sentence) {
 		if (!plain)
 			put(&l, ": ");

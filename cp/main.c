@@ -361,7 +361,7 @@ ready(struct penstockd *d)
 		log_background();
 		daemon_ready(d->background);
 	}
-	log_event(LOG_LEVEL_INFO, "ready", NULL);
+	log_event(LOG_LEVEL_INFO, "ready", "message", "penstockd: ready", NULL);
 	service_manager_notify("READY=1");
 }
 

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import test_cli  # noqa: E402
 import test_generations  # noqa: E402
+import test_log  # noqa: E402
 import test_manual  # noqa: E402
 import test_metrics  # noqa: E402
 import test_orders  # noqa: E402
@@ -44,7 +45,7 @@ class Tally:
 
 def main():
     t = Tally()
-    modules = (test_cli, test_generations, test_show, test_socket, test_manual, test_metrics, test_orders,
+    modules = (test_cli, test_generations, test_show, test_socket, test_log, test_manual, test_metrics, test_orders,
                test_top)
     tests = [test for module in modules for test in module.TESTS]
     for test in tests:
