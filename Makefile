@@ -63,7 +63,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
+.PHONY: bench-limits limits all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -190,8 +190,16 @@ define bench_program
 $(B)/bench-$(1): $(call obj,$(sort $(wildcard bench/$(1)/*.c bench/common/*.c))) $(CP_A) $(DP_A) $(LIB_A)
 	$$(call say,LINK)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(DEP_LIBS)
 endef
+# The ports of this one are rings.
+$(B)/bench-limits: private DEP_LIBS += -lrte_net_ring
 $(foreach name,$(BENCHES),$(eval $(call bench_program,$(name))))
 benches: $(addprefix $(B)/bench-,$(BENCHES))
+
+# Are limits exact? In real time with the table for people, and quickly as a test.
+bench-limits: $(B)/bench-limits
+	@$(B)/bench-limits
+limits: $(B)/bench-limits
+	@$(SUITE_ENV) $(B)/bench-limits --virtual --seconds 2
 
 # ---- the machine ------------------------------------------------------------------------------
 deps:
@@ -218,7 +226,8 @@ help:
 	@echo 'sudo make check set up the machine, build, run every test; ends with N passed, N failed'
 	@echo 'sudo make lab   the lab of the demo, left standing; sudo make lab-down removes it'
 	@echo 'sudo make deps  install missing Debian packages, set hugepages'
-	@echo 'make unit stage control conf admin packets e2e    one suite'
+	@echo 'make unit stage control conf admin packets e2e limits    one suite'
+	@echo 'make bench-limits   are limits exact, for 1, 2 and 4 workers? ten seconds for each line'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'
 	@echo 'make san        the suites under AddressSanitizer and UndefinedBehaviourSanitizer'
 	@echo 'sudo make check-vhost  twins behind vhost-net, in a virtual machine that it downloads a kernel for'

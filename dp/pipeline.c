@@ -46,7 +46,7 @@ static bool
 hand_over(struct rte_ring *ring, struct packet *p)
 {
 	*packet_of_mbuf(p->mbuf) = *p;
-	return rte_ring_mp_enqueue(ring, p->mbuf) == 0;
+	return rte_ring_enqueue(ring, p->mbuf) == 0;
 }
 
 static void

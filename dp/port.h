@@ -11,6 +11,12 @@
 
 #include <rte_ring.h>
 
+/* Flags of the rings that several workers fill and one thread empties. Where workers share a core,
+ * one may be stopped in the middle of filling: with the usual kind of ring all others would spin
+ * until it goes on; with this one they do not wait. (Fill with rte_ring_enqueue, which looks at the
+ * kind.) */
+#define RING_MANY_TO_ONE (RING_F_MP_RTS_ENQ | RING_F_SC_DEQ)
+
 struct port {
 	uint16_t port_id;   /* DPDK's */
 	uint16_t rx_queues; /* worker i polls queue i, if i < rx_queues; with fewer queues than

@@ -56,7 +56,7 @@ worker_flush_port(struct worker *w, uint32_t port)
 	if (w->index < p->tx_queues) {
 		send_frames(w, port, q->mbufs, q->count);
 	} else {
-		taken = rte_ring_mp_enqueue_burst(p->tx_shared, (void **)q->mbufs, q->count, NULL);
+		taken = rte_ring_enqueue_burst(p->tx_shared, (void **)q->mbufs, q->count, NULL);
 		drop_unsent(w, (uint8_t)port, q->mbufs + taken, (uint16_t)(q->count - taken));
 	}
 	q->count = 0;

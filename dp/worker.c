@@ -55,7 +55,7 @@ ring_create(const char *kind, uint16_t index, unsigned int size, int socket, uns
 static bool
 allocate(struct worker *w, int socket)
 {
-	w->inbox = ring_create("inbox", w->index, INBOX_SIZE, socket, RING_F_SC_DEQ);
+	w->inbox = ring_create("inbox", w->index, INBOX_SIZE, socket, RING_MANY_TO_ONE);
 	w->from_host = ring_create("from-host", w->index, FROM_HOST_SIZE, socket,
 				   RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->service_stats = map_lazily(sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);

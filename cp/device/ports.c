@@ -328,13 +328,14 @@ opening_rings(struct opening *o)
 	if (port->tx_queues < o->n_workers) {
 		snprintf(name, sizeof(name), "tx-%s", port->name);
 		port->tx_shared =
-		    rte_ring_create(name, TX_SHARED_SIZE, SOCKET_ID_ANY, RING_F_SC_DEQ);
+		    rte_ring_create(name, TX_SHARED_SIZE, SOCKET_ID_ANY, RING_MANY_TO_ONE);
 		if (!port->tx_shared)
 			return opening_failed(o, -ENOMEM, "no memory for its transmit ring");
 	}
 	if (o->interface->twin) {
 		snprintf(name, sizeof(name), "host-%s", port->name);
-		port->to_host = rte_ring_create(name, TO_HOST_SIZE, SOCKET_ID_ANY, RING_F_SC_DEQ);
+		port->to_host =
+		    rte_ring_create(name, TO_HOST_SIZE, SOCKET_ID_ANY, RING_MANY_TO_ONE);
 		if (!port->to_host)
 			return opening_failed(o, -ENOMEM, "no memory for the ring to its twin");
 	}

@@ -4,7 +4,7 @@
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
 #   check.sh              all steps
-#   check.sh STEP...      only these: build clang lint unit stage control conf admin packets e2e san fuzz
+#   check.sh STEP...      only these: build clang lint unit stage limits control conf admin packets e2e san fuzz
 #
 # Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
 # line of this program is the sum. A suite that is missing, crashes, hangs or prints no such line
@@ -16,7 +16,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 
 logs=build/logs
 jobs=$(nproc)
-suites=(unit stage control conf admin packets e2e)
+suites=(unit stage limits control conf admin packets e2e)
 passed=0
 failed=0
 table=()
@@ -82,6 +82,7 @@ show() {
 exists() {
 	case $1 in
 	unit | stage | control) compgen -G "tests/$1/*.c" >/dev/null ;;
+	limits) [ -d bench/limits ] ;;
 	*) [ -f "tests/$1/run.py" ] ;;
 	esac
 }
@@ -120,7 +121,7 @@ do_fuzz() {
 do_step() {
 	case $1 in
 	build | clang | lint | san | fuzz) "do_$1" ;;
-	unit | stage | control | conf | admin | packets | e2e) run_suite "" "$1" ;;
+	unit | stage | limits | control | conf | admin | packets | e2e) run_suite "" "$1" ;;
 	*)
 		echo "check: there is no step '$1'" >&2
 		exit 2
