@@ -29,6 +29,7 @@ static int (*const suites[])(void) = {
 	test_restore_register,
 	test_heaviest_register,
 	test_capture_register,
+	test_explain_register,
 };
 /* clang-format on */
 

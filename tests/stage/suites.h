@@ -36,5 +36,6 @@ int test_source_port_register(void);
 int test_restore_register(void);
 int test_heaviest_register(void);
 int test_capture_register(void);
+int test_explain_register(void);
 
 #endif
