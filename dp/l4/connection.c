@@ -255,19 +255,24 @@ connection_may_open(struct worker *w, const struct packet *p, const struct conne
 		    enum drop_reason *why)
 {
 	const struct connections *c = w->connections;
+	uint32_t hit = connection_find(w, &p->tuple);
 	struct connection would;
 	struct tuple reply;
 
 	connection_fill(w, &would, p, t);
 	reply = connection_reply_tuple(&would);
 	*why = DROP_CONNECTION_CLASH;
-	if (!gives_way(w, connection_find(w, &p->tuple)))
+	if (!gives_way(w, hit))
 		return false;
+	/* What gives way leaves its slot. */
+	*why = DROP_CONNECTION_TABLE_FULL;
+	if (hit == INDEX_NONE && c->free_list == INDEX_NONE && c->head->fresh >= c->capacity)
+		return false;
+	*why = DROP_CONNECTION_CLASH;
 	if ((would.flags & CONNECTION_HAS_REPLY) &&
 	    (tuples_equal(&reply, &p->tuple) || !gives_way(w, connection_find(w, &reply))))
 		return false;
-	*why = DROP_CONNECTION_TABLE_FULL;
-	return c->free_list != INDEX_NONE || c->head->fresh < c->capacity;
+	return true;
 }
 
 void

@@ -34,7 +34,7 @@ set_up(enum forward mode, uint8_t proto)
 		f->backends[i].nexthop = hop;
 		f->backends[i].sources_count = 1;
 	}
-	fixture_route(f, "198.51.100.0/24", hop);
+	fixture_route(f, "198.0.0.0/8", hop);
 	fixture_publish(f);
 }
 
