@@ -135,6 +135,8 @@ say_member(struct member *m, const struct verdict *v)
 			return;
 		}
 		event = failing ? "backend-failing" : "backend-passing";
+	} else if (v->panic) {
+		event = "backend-panic";
 	}
 	snprintf(seconds, sizeof(seconds), "%lld", m->since ? (long long)(now - m->since) : 0ll);
 	/* What is up from the beginning is no news. */

@@ -18,6 +18,7 @@ int test_heavy_register(void);
 int test_history_register(void);
 int test_limit_watch_register(void);
 int test_log_register(void);
+int test_health_register(void);
 int test_loop_register(void);
 int test_lpm_register(void);
 int test_maglev_register(void);
