@@ -10,6 +10,7 @@
  */
 #include <netinet/in.h>
 
+#include <rte_hash.h>
 #include <rte_prefetch.h>
 
 #include "dp/l4/classify.h"
@@ -116,23 +117,50 @@ struct batch {
 	uint32_t slots[BATCH];
 	struct connection_hashes hashes[BATCH];
 	struct tuple replies[BATCH];
-	const struct tuple *tuples[2 * BATCH];
+	/* all tuples of the batch */
+	const void *tuples[2 * BATCH];
+	hash_sig_t tuple_hashes[2 * BATCH];
 };
 
+static uint32_t
+batch_add_tuple(struct batch *b, const struct connections *c, const struct tuple *t)
+{
+	uint32_t hash = connections_hash(c, t);
+
+	b->tuples[b->n_tuples] = t;
+	b->tuple_hashes[b->n_tuples++] = hash;
+	return hash;
+}
+
 static void
-batch_add(struct batch *b, struct connections *c, uint32_t slot)
+batch_add(struct batch *b, const struct connections *c, uint32_t slot)
 {
 	const struct connection *connection = &c->array[slot];
+	uint32_t i = b->n++;
 
-	b->slots[b->n] = slot;
-	b->hashes[b->n].forward = connections_hash(c, &connection->forward);
-	b->tuples[b->n_tuples++] = &connection->forward;
-	if (connection->flags & CONNECTION_HAS_REPLY) {
-		b->replies[b->n] = connection_reply_tuple(connection);
-		b->hashes[b->n].reply = connections_hash(c, &b->replies[b->n]);
-		b->tuples[b->n_tuples++] = &b->replies[b->n];
-	}
-	b->n++;
+	b->slots[i] = slot;
+	b->hashes[i].forward = batch_add_tuple(b, c, &connection->forward);
+	if (!(connection->flags & CONNECTION_HAS_REPLY))
+		return;
+	b->replies[i] = connection_reply_tuple(connection);
+	b->hashes[i].reply = batch_add_tuple(b, c, &b->replies[i]);
+}
+
+/* True if all tuples are different and nobody's yet, as they should be. */
+static bool
+batch_is_new(const struct connections *c, struct batch *b)
+{
+	void *data[2 * BATCH];
+	uint64_t found = 0;
+	uint32_t i, k, same = 0;
+
+	/* This also has the buckets near for what comes next. */
+	rte_hash_lookup_with_hash_bulk_data(c->hash, b->tuples, b->tuple_hashes, b->n_tuples,
+					    &found, data);
+	for (i = 1; i < b->n_tuples; i++)
+		for (k = 0; k < i; k++)
+			same |= b->tuple_hashes[i] == b->tuple_hashes[k];
+	return found == 0 && same == 0;
 }
 
 /* Both tuples of the i-th of the batch are nobody's yet, and not the same. */
@@ -149,16 +177,16 @@ is_alone(const struct connections *c, const struct batch *b, uint32_t i)
 	       connections_find_hashed(c, &b->replies[i], b->hashes[i].reply) == INDEX_NONE;
 }
 
-/* Have slot i go on. */
+/* Have the i-th of the batch go on, unless it is the same as another. */
 static enum fate
-take_over(struct worker *w, const struct batch *b, uint32_t i)
+take_over(struct worker *w, const struct batch *b, uint32_t i, bool alone)
 {
 	struct connections *c = w->connections;
 	uint32_t slot = b->slots[i];
 	struct connection *connection = &c->array[slot];
 	uint64_t longest;
 
-	if (!is_alone(c, b, i) || !connection_enter(c, slot, &b->hashes[i])) {
+	if (!(alone || is_alone(c, b, i)) || !connection_enter(c, slot, &b->hashes[i])) {
 		connection_slot_give(c, slot);
 		return FATE_DAMAGED;
 	}
@@ -175,13 +203,14 @@ take_over(struct worker *w, const struct batch *b, uint32_t i)
 static void
 batch_take_over(struct worker *w, struct batch *b, struct connections_restored *result)
 {
-	uint32_t hits[2 * BATCH], i;
+	bool alone;
+	uint32_t i;
 
 	if (b->n == 0)
 		return;
-	connections_lookup(w, b->tuples, b->n_tuples, hits); /* only to have the buckets near */
+	alone = batch_is_new(w->connections, b);
 	for (i = 0; i < b->n; i++)
-		count(result, take_over(w, b, i));
+		count(result, take_over(w, b, i, alone));
 	b->n = b->n_tuples = 0;
 }
 
