@@ -10,7 +10,6 @@
  */
 #include <netinet/in.h>
 
-#include <rte_hash.h>
 #include <rte_prefetch.h>
 
 #include "dp/l4/classify.h"
@@ -19,7 +18,6 @@
 #include "dp/l4/limit.h"
 
 #define BATCH 32u
-static_assert(2 * BATCH <= BURST_MAX, "both tuples of a batch are looked up at once");
 
 enum fate {
 	FATE_ALIVE,
@@ -113,25 +111,13 @@ count(struct connections_restored *r, enum fate fate)
 
 /* Slots that go on, and what they are found by. */
 struct batch {
-	uint32_t n, n_tuples;
+	uint32_t n;
 	uint32_t slots[BATCH];
 	struct connection_hashes hashes[BATCH];
 	struct tuple replies[BATCH];
-	/* all tuples of the batch */
-	const void *tuples[2 * BATCH];
-	hash_sig_t tuple_hashes[2 * BATCH];
 };
 
-static uint32_t
-batch_add_tuple(struct batch *b, const struct connections *c, const struct tuple *t)
-{
-	uint32_t hash = connections_hash(c, t);
-
-	b->tuples[b->n_tuples] = t;
-	b->tuple_hashes[b->n_tuples++] = hash;
-	return hash;
-}
-
+/* Their buckets are on their way from now on. */
 static void
 batch_add(struct batch *b, const struct connections *c, uint32_t slot)
 {
@@ -139,28 +125,13 @@ batch_add(struct batch *b, const struct connections *c, uint32_t slot)
 	uint32_t i = b->n++;
 
 	b->slots[i] = slot;
-	b->hashes[i].forward = batch_add_tuple(b, c, &connection->forward);
+	b->hashes[i].forward = connections_hash(c, &connection->forward);
+	flow_table_prefetch(&c->index, b->hashes[i].forward);
 	if (!(connection->flags & CONNECTION_HAS_REPLY))
 		return;
 	b->replies[i] = connection_reply_tuple(connection);
-	b->hashes[i].reply = batch_add_tuple(b, c, &b->replies[i]);
-}
-
-/* True if all tuples are different and nobody's yet, as they should be. */
-static bool
-batch_is_new(const struct connections *c, struct batch *b)
-{
-	void *data[2 * BATCH];
-	uint64_t found = 0;
-	uint32_t i, k, same = 0;
-
-	/* This also has the buckets near for what comes next. */
-	rte_hash_lookup_with_hash_bulk_data(c->hash, b->tuples, b->tuple_hashes, b->n_tuples,
-					    &found, data);
-	for (i = 1; i < b->n_tuples; i++)
-		for (k = 0; k < i; k++)
-			same |= b->tuple_hashes[i] == b->tuple_hashes[k];
-	return found == 0 && same == 0;
+	b->hashes[i].reply = connections_hash(c, &b->replies[i]);
+	flow_table_prefetch(&c->index, b->hashes[i].reply);
 }
 
 /* Both tuples of the i-th of the batch are nobody's yet, and not the same. */
@@ -179,14 +150,14 @@ is_alone(const struct connections *c, const struct batch *b, uint32_t i)
 
 /* Have the i-th of the batch go on, unless it is the same as another. */
 static enum fate
-take_over(struct worker *w, const struct batch *b, uint32_t i, bool alone)
+take_over(struct worker *w, const struct batch *b, uint32_t i)
 {
 	struct connections *c = w->connections;
 	uint32_t slot = b->slots[i];
 	struct connection *connection = &c->array[slot];
 	uint64_t longest;
 
-	if (!(alone || is_alone(c, b, i)) || !connection_enter(c, slot, &b->hashes[i])) {
+	if (!is_alone(c, b, i) || !connection_enter(c, slot, &b->hashes[i])) {
 		connection_slot_give(c, slot);
 		return FATE_DAMAGED;
 	}
@@ -203,15 +174,11 @@ take_over(struct worker *w, const struct batch *b, uint32_t i, bool alone)
 static void
 batch_take_over(struct worker *w, struct batch *b, struct connections_restored *result)
 {
-	bool alone;
 	uint32_t i;
 
-	if (b->n == 0)
-		return;
-	alone = batch_is_new(w->connections, b);
 	for (i = 0; i < b->n; i++)
-		count(result, take_over(w, b, i, alone));
-	b->n = b->n_tuples = 0;
+		count(result, take_over(w, b, i));
+	b->n = 0;
 }
 
 void
