@@ -2,9 +2,9 @@
 /*
  * The state directory (--state): small files that outlive the daemon, by name.
  *
- * Owned by whoever opened it; a lock in the directory keeps a second daemon out. Control thread
- * only; a write waits for the disk. Nothing that is read is to be trusted: somebody may have
- * written to the directory.
+ * Owned by whoever opened it; a lock in the directory keeps a second daemon out. Any thread, but
+ * one at a time for a name: a write waits for the disk, and may do so aside of the control thread.
+ * Nothing that is read is to be trusted: somebody may have written to the directory.
  *
  * Invariant: whatever moment the process or the machine dies at, a name has all of the old content
  * or all of the new one. A write goes

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "cp/admin/command.h"
 #include "cp/control.h"
@@ -38,6 +40,8 @@ static struct control control;
 static struct commands *commands;
 static struct loop_timer *once;
 
+static int on_take(void *arg);
+
 static void
 must(bool good, const char *what)
 {
@@ -66,7 +70,7 @@ open_dataplane(const struct config *config)
 {
 	char error[512] = "";
 
-	must(ports_eal_init(config, error, sizeof(error)) == 0, error);
+	must(ports_eal_init(config, 0, error, sizeof(error)) == 0, error);
 	dataplane.n_workers = 1;
 	must(ports_open(&dataplane, config, error, sizeof(error)) == 0, error);
 	memcpy(control.port_macs[0].b, dataplane.ports[0].mac, 6);
@@ -125,6 +129,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	commands = commands_create(&control);
 	once = loop_timer_create(control.loop, end_of_turn, control.loop);
 	must(commands && once, "no memory");
+	commands_allow_streams(commands, on_take);
 	config_free(config);
 	config_messages_free(&messages);
 	return 0;
@@ -136,6 +141,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 struct asked {
 	unsigned int answers;
 	bool gone;
+	int peer; /* the other end of the socket that a command has taken; -1: none has */
 };
 
 static void
@@ -158,6 +164,20 @@ on_answer(void *arg, char *line, size_t len)
 	free(line);
 }
 
+/* A command streams: whoever reads it goes away after a turn of the loop. */
+static int
+on_take(void *arg)
+{
+	struct asked *asked = arg;
+	int ends[2];
+
+	must(asked->answers == 0 && asked->peer < 0, "an answer, and a stream");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	asked->peer = ends[1];
+	return ends[0];
+}
+
 static void
 check_state(void)
 {
@@ -170,10 +190,18 @@ check_state(void)
 	must(history_good(h, UINT64_MAX, NULL) != NULL, "nothing to go back to");
 }
 
+/* What is due on the loop. */
+static void
+turn(void)
+{
+	loop_timer_arm(once, loop_now());
+	loop_run(control.loop);
+}
+
 static void
 ask(const char *line, size_t len)
 {
-	struct asked asked = { 0 };
+	struct asked asked = { .peer = -1 };
 	/* On the heap and no longer than the line, so that a read behind it is seen. */
 	char *copy = malloc(len ? len : 1);
 
@@ -182,8 +210,12 @@ ask(const char *line, size_t len)
 	command_run(commands, copy, len, on_answer, &asked);
 	free(copy);
 	commands_published(commands);
-	loop_timer_arm(once, loop_now());
-	loop_run(control.loop);
+	turn();
+	if (asked.peer >= 0) {
+		must(asked.answers == 0, "a stream, and an answer");
+		close(asked.peer);
+		turn();
+	}
 	asked.gone = true;
 	command_cancel(commands, &asked);
 	check_state();
