@@ -107,7 +107,7 @@ struct lease_rate {
 	uint64_t batch; /* ticks that a worker takes at most beyond what it needs; 0: one by one */
 	uint64_t carry; /* ticks that it may still hold when a burst is done */
 	uint32_t shift; /* it takes no more than 1 / 2^shift of what is there */
-	uint32_t pad;
+	uint32_t alone; /* 1: there is one worker */
 };
 
 /* A rate as configured, for people. count 0: not limited. */

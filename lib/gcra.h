@@ -79,6 +79,16 @@ gcra_commit(const struct gcra *g, uint64_t tat, uint64_t now, uint64_t cost)
 	return (tat > now ? tat : now) + cost;
 }
 
+/* Both at once: *after is the tat if the event is charged. */
+static inline bool
+gcra_try(const struct gcra *g, uint64_t tat, uint64_t now, uint64_t cost, uint64_t *after)
+{
+	uint64_t bounded = gcra_bounded(g, tat, now);
+
+	*after = (bounded > now ? bounded : now) + cost;
+	return bounded <= now || *after <= now + g->burst;
+}
+
 /* How much would be allowed now, counted in ones (UINT64_MAX without a limit). */
 uint64_t gcra_left(const struct gcra *g, uint64_t tat, uint64_t now);
 

@@ -167,6 +167,8 @@ world_open(const char *objects, uint32_t connections)
 	if (dataplane_create(&dataplane) < 0 || worker_create(&dataplane, 0, rte_lcore_id(), 0) < 0)
 		world_fail("no memory for %u connections: more hugepages are needed", connections);
 	w->worker = dataplane.workers[0];
+	if (dataplane_prepare_clients(&dataplane) < 0)
+		world_fail("no memory for the clients");
 	w->worker->snapshot = w->snapshot;
 	atomic_store(&dataplane.published, w->snapshot);
 	world_tick(w);

@@ -42,10 +42,14 @@ struct bench_case {
 	bool shortly;       /* also with --short */
 };
 
-#define LIMITS                                                                              \
-	"limits = { client = { packets = \"1G/s\"; bytes = \"1000G/s\"; new_connections = " \
-	"\"1G/s\"; "                                                                        \
-	"}; };"
+/* New connections of UDP would have every flow tracked: in the tunnels' cases only packets and
+ * bytes are limited. */
+#define PACKETS "packets = \"1G/s\"; bytes = \"1000G/s\"; "
+#define LIMITS  "limits = { client = { " PACKETS "}; };"
+#define LIMITS_ALL                                                                                \
+	"limits = { client = { " PACKETS "new_connections = \"1G/s\"; connections = 1000000; }; " \
+					 "};"
+#define LIMITS_BOTH "limits = { client = { " PACKETS "}; service = { " PACKETS "}; };"
 
 static const struct bench_case cases[] = {
 	{ "dsr-l2 IPv4", "dsr-l2", false, false, false, 1 << 20, 1 << 17, "", true },
@@ -54,15 +58,20 @@ static const struct bench_case cases[] = {
 	{ "dsr-gue IPv4", "dsr-gue", false, false, false, 1 << 20, 1 << 17, "", true },
 	{ "dsr-gue IPv6", "dsr-gue", true, false, false, 1 << 20, 1 << 17, "", false },
 	{ "dsr-gue IPv4 limits", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS, true },
+	{ "dsr-gue IPv4 limits 1k clients", "dsr-gue", false, false, false, 1 << 20, 1 << 10,
+	  LIMITS, false },
 	{ "dsr-gue IPv4 limits 1M clients", "dsr-gue", false, false, false, 1 << 20, 1 << 20,
 	  LIMITS, false },
+	{ "dsr-gue IPv4 limits client+service", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
+	  LIMITS_BOTH, false },
 	{ "dsr-ipip IPv6 limits", "dsr-ipip", true, false, false, 1 << 20, 1 << 17, LIMITS, false },
 	{ "nat IPv4 2^15", "nat", false, true, false, 1 << 15, 1 << 13, "", true },
 	{ "nat IPv4", "nat", false, true, false, 1 << 20, 1 << 17, "", true },
 	{ "nat IPv4 2^23", "nat", false, true, false, 1 << 23, 1 << 20, "", false },
 	{ "nat IPv6", "nat", true, true, false, 1 << 20, 1 << 17, "", false },
 	{ "nat IPv4 both ways", "nat", false, true, true, 1 << 20, 1 << 17, "", false },
-	{ "nat IPv4 both ways limits", "nat", false, true, true, 1 << 20, 1 << 17, LIMITS, false },
+	{ "nat IPv4 both ways limits", "nat", false, true, true, 1 << 20, 1 << 17, LIMITS_ALL,
+	  false },
 	{ "full-nat IPv4 both ways", "full-nat", false, true, true, 1 << 15, 1 << 13, "", false },
 };
 
@@ -72,6 +81,7 @@ enum {
 	STAGE_CLASSIFY,
 	STAGE_ECHO,
 	STAGE_STEER,
+	STAGE_LIMIT,
 	STAGE_TRACK,
 	STAGE_BALANCE,
 	STAGE_HEAVIEST,
@@ -79,8 +89,9 @@ enum {
 	STAGE_TX,
 	STAGES,
 };
-static const char *const stage_names[STAGES] = { "parse",   "classify", "echo",    "steer", "track",
-						 "balance", "heaviest", "rewrite", "tx" };
+static const char *const stage_names[STAGES] = { "parse",   "classify", "echo",    "steer",
+						 "limit",   "track",    "balance", "heaviest",
+						 "rewrite", "tx" };
 
 struct measured {
 	struct samples whole, stages[STAGES];
@@ -318,6 +329,8 @@ staged(struct run *r, uint64_t cycles[STAGES])
 	stage_echo(w, b);
 	at[STAGE_STEER] = rte_rdtsc();
 	stage_steer(w, b);
+	at[STAGE_LIMIT] = rte_rdtsc();
+	stage_limit(w, b);
 	at[STAGE_TRACK] = rte_rdtsc();
 	stage_track(w, b);
 	at[STAGE_BALANCE] = rte_rdtsc();

@@ -131,7 +131,7 @@ rate_compile(const struct limits_config *l, enum limit_rate kind, struct limit_s
 static struct lease_rate
 lease_compile(struct gcra g, enum limit_rate kind, uint16_t n_workers)
 {
-	struct lease_rate r = { .gcra = g };
+	struct lease_rate r = { .gcra = g, .alone = n_workers == 1 };
 	uint64_t batch = g.burst / BURST_SHARE / n_workers;
 	uint64_t least = BATCH_PACKETS * gcra_cost(&g, kind == LIMIT_BYTES ? BATCH_BYTES : 1);
 

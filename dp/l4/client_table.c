@@ -145,24 +145,9 @@ reduce(uint32_t hash, uint32_t n)
 	return (uint32_t)((uint64_t)hash * n >> 32);
 }
 
-void
-client_lookup_begin(const struct client_table *t, struct client_lookup *l)
-{
-	uint64_t hash = siphash13_3(&t->key, l->key.prefix.q[0], l->key.prefix.q[1],
-				    (uint64_t)l->key.epoch << 32 | l->key.service);
-	uint32_t low = (uint32_t)hash, high = (uint32_t)(hash >> 32);
-
-	/* reduce() takes the high bits of both halves. */
-	l->tag = (uint16_t)(low ^ high * 31);
-	l->tag += !l->tag;
-	l->bucket = reduce(low, t->n_buckets);
-	l->other = reduce(high, t->n_buckets);
-	rte_prefetch0(&t->buckets[l->bucket]);
-}
-
 #ifdef __AVX2__
-uint32_t
-client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
+static inline uint32_t
+match(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
 {
 	__m256i same = _mm256_cmpeq_epi16(_mm256_load_si256((const void *)tags),
 					  _mm256_set1_epi16((short)tag));
@@ -173,12 +158,40 @@ client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
 	return (uint32_t)_mm_movemask_epi8(bytes) & ((1u << CLIENT_WAYS) - 1);
 }
 #else
-uint32_t
-client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
+static inline uint32_t
+match(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
 {
 	return client_tags_plain(tags, tag);
 }
 #endif
+
+uint32_t
+client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
+{
+	return match(tags, tag);
+}
+
+void
+client_lookups_begin(const struct client_table *t, struct client_lookup *lookups, uint32_t n)
+{
+	const struct siphash_key key = t->key;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		struct client_lookup *l = &lookups[i];
+		uint64_t hash = siphash13_3(&key, l->key.prefix.q[0], l->key.prefix.q[1],
+					    (uint64_t)l->key.epoch << 32 | l->key.service);
+		uint32_t low = (uint32_t)hash, high = (uint32_t)(hash >> 32);
+
+		/* reduce() takes the high bits of both halves. */
+		l->tag = (uint16_t)(low ^ high * 31);
+		l->tag += !l->tag;
+		l->bucket = reduce(low, t->n_buckets);
+		l->other = reduce(high, t->n_buckets);
+		l->candidate = INDEX_NONE;
+		rte_prefetch0(&t->buckets[l->bucket]);
+	}
+}
 
 static inline bool
 same_key(const struct client_key *a, const struct client_key *b)
@@ -190,7 +203,7 @@ same_key(const struct client_key *a, const struct client_key *b)
 static uint32_t
 find_in(const struct client_table *t, uint32_t bucket, const struct client_lookup *l)
 {
-	uint32_t bits = client_tags(t->buckets[bucket].tags, l->tag);
+	uint32_t bits = match(t->buckets[bucket].tags, l->tag);
 
 	for (; bits; bits &= bits - 1) {
 		uint32_t index = bucket * CLIENT_WAYS + (uint32_t)__builtin_ctz(bits);
@@ -237,15 +250,21 @@ follow_time(struct client_bucket *b, uint64_t now)
 	b->used[BASE] = (uint16_t)(b->used[BASE] + behind - 1);
 }
 
+/* Once a millisecond is enough, and leaves the bucket's line clean. */
 static inline void
 touch(struct client_table *t, uint32_t index, uint64_t now)
 {
-	struct client_bucket *b = &t->buckets[index / CLIENT_WAYS];
-	uint16_t *used = &b->used[index % CLIENT_WAYS], at;
+	struct client *c = &t->entries[index];
+	struct client_bucket *b;
+	uint16_t *used, at;
 
+	if (c->touched == (uint32_t)(now >> USED_SHIFT))
+		return;
+	c->touched = (uint32_t)(now >> USED_SHIFT);
+	b = &t->buckets[index / CLIENT_WAYS];
 	follow_time(b, now);
 	at = used_offset(b, now);
-	/* Once a millisecond is enough, and keeps the line clean. */
+	used = &b->used[index % CLIENT_WAYS];
 	if (*used < at)
 		*used = at;
 }
@@ -344,7 +363,8 @@ take_in(struct client_table *t, uint32_t bucket, const struct client_lookup *l, 
 	index = bucket * CLIENT_WAYS + way;
 	b->tags[way] = l->tag;
 	b->used[way] = used_offset(b, now);
-	t->entries[index] = (struct client){ .key = l->key };
+	t->entries[index] =
+	    (struct client){ .key = l->key, .touched = (uint32_t)(now >> USED_SHIFT) };
 	return index;
 }
 
@@ -361,8 +381,11 @@ take_shared(struct client_table *t, const struct client_lookup *l)
 uint32_t
 client_take(struct client_table *t, const struct client_lookup *l, uint64_t now)
 {
-	uint32_t index = client_find(t, l);
+	uint32_t index = l->candidate;
 
+	/* Since it was found, another client of the burst may have got it. */
+	if (index == INDEX_NONE || !same_key(&t->entries[index].key, &l->key))
+		index = client_find(t, l);
 	if (index != INDEX_NONE) {
 		touch(t, index, now);
 		return index;
@@ -390,20 +413,29 @@ client_has_room(const struct client_table *t, const struct client_lookup *l, uin
 	return false;
 }
 
-void
-client_lookup_fetch(const struct client_table *t, const struct client_lookup *l)
+static inline void
+fetch(const struct client_table *t, struct client_lookup *l)
 {
 	const struct client_bucket *b = &t->buckets[l->bucket];
-	uint32_t bits = client_tags(b->tags, l->tag), way;
+	uint32_t bits = match(b->tags, l->tag);
 
 	if (bits) {
-		rte_prefetch0(&t->entries[l->bucket * CLIENT_WAYS + (uint32_t)__builtin_ctz(bits)]);
+		l->candidate = l->bucket * CLIENT_WAYS + (uint32_t)__builtin_ctz(bits);
+		rte_prefetch0(&t->entries[l->candidate]);
 		return;
 	}
 	if (b->tags[SPILLED])
 		rte_prefetch0(&t->buckets[l->other]);
-	way = oldest_way(b, UINT16_MAX, 0);
-	rte_prefetch0(&t->entries[l->bucket * CLIENT_WAYS + way]);
+	rte_prefetch0(&t->entries[l->bucket * CLIENT_WAYS + oldest_way(b, UINT16_MAX, 0)]);
+}
+
+void
+client_lookups_fetch(const struct client_table *t, struct client_lookup *lookups, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		fetch(t, &lookups[i]);
 }
 
 /* ---- how many ---- */

@@ -37,7 +37,8 @@ struct client {
 	struct client_key key;
 	uint64_t tat[LIMIT_RATES]; /* ticks, see lib/gcra.h */
 	uint32_t connections;      /* counted now; > 0 keeps the entry where it is */
-	uint32_t pad[3];
+	uint32_t touched;          /* when its bucket was told of a use, in about ms */
+	uint32_t pad[2];
 };
 static_assert(sizeof(struct client) == 64, "one cache line a client");
 
@@ -58,6 +59,7 @@ static_assert(sizeof(struct client_bucket) == 64, "one cache line a bucket");
 struct client_lookup {
 	struct client_key key;
 	uint32_t bucket, other;
+	uint32_t candidate; /* an entry that is likely to be the client's */
 	uint16_t tag;
 };
 
@@ -71,10 +73,10 @@ void client_table_destroy(struct client_table *t);
  * -ENOMEM. Control thread, while the worker runs. */
 int client_table_populate(struct client_table *t);
 
-/* Three passes over a burst, so that memory is on its way before it is needed: fill l from its key
- * and fetch the bucket; fetch the entry; then find or take. */
-void client_lookup_begin(const struct client_table *t, struct client_lookup *l);
-void client_lookup_fetch(const struct client_table *t, const struct client_lookup *l);
+/* Three passes over a burst, so that memory is on its way before it is needed: fill n lookups from
+ * their keys and fetch the buckets; fetch the entries; then find or take one after the other. */
+void client_lookups_begin(const struct client_table *t, struct client_lookup *l, uint32_t n);
+void client_lookups_fetch(const struct client_table *t, struct client_lookup *l, uint32_t n);
 /* The client's index, INDEX_NONE if it has none. Changes nothing. */
 uint32_t client_find(const struct client_table *t, const struct client_lookup *l);
 /* ... and if it has none, that of an idle entry that is now the client's; of the service's shared

@@ -34,17 +34,26 @@ batch(const struct lease_rate *rate, uint64_t need, uint64_t room)
 	return need + (extra < rate->batch ? extra : rate->batch);
 }
 
+/* The bucket's tat becomes `new` if it still is *old. A worker that is alone needs no locked
+ * instruction. */
+static inline bool
+replace(const struct lease_request *r, _Atomic(uint64_t) *tat, uint64_t *old, uint64_t new)
+{
+	if (!r->rate->alone)
+		return atomic_compare_exchange_weak_explicit(tat, old, new, memory_order_relaxed,
+							     memory_order_relaxed);
+	atomic_store_explicit(tat, new, memory_order_relaxed);
+	return true;
+}
+
 bool
-lease_ensure(const struct lease_request *r, uint64_t cost)
+lease_take(const struct lease_request *r, uint64_t cost)
 {
 	_Atomic(uint64_t) *tat = &r->bucket->tat[r->kind];
 	const struct gcra *g = &r->rate->gcra;
 	uint64_t *credit = &r->lease->credit[r->kind], *seen = &r->lease->seen[r->kind];
-	uint64_t need, take, old, start;
+	uint64_t need = cost - *credit, take, old, start;
 
-	if (*credit >= cost)
-		return true;
-	need = cost - *credit;
 	/* A tat grows (but for what others return): what was too little is too little, without
 	 * asking again. */
 	if (!gcra_allows(g, *seen, r->now, need))
@@ -58,8 +67,7 @@ lease_ensure(const struct lease_request *r, uint64_t cost)
 		start = gcra_commit(g, old, r->now, 0);
 		take =
 		    batch(r->rate, need, r->now + g->burst > start ? r->now + g->burst - start : 0);
-	} while (!atomic_compare_exchange_weak_explicit(
-	    tat, &old, start + take, memory_order_relaxed, memory_order_relaxed));
+	} while (!replace(r, tat, &old, start + take));
 	*credit += take;
 	return true;
 }
@@ -75,8 +83,7 @@ bucket_return(const struct lease_request *r, uint64_t ticks)
 		if (old <= r->now)
 			return;
 		back = old - r->now < ticks ? old - r->now : ticks;
-	} while (!atomic_compare_exchange_weak_explicit(tat, &old, old - back, memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!replace(r, tat, &old, old - back));
 	/* It may have been what was too far ahead. */
 	r->lease->seen[r->kind] = 0;
 }

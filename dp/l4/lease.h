@@ -50,7 +50,7 @@ static_assert(sizeof(struct lease) == 64, "one cache line a service");
  * of larger limits. */
 struct lease *lease_of(struct worker *w, uint32_t service);
 
-/* Have credit of at least `cost` ticks, if the limit allows it. now: ticks. */
+/* What a worker wants of a limit. now: ticks. */
 struct lease_request {
 	struct lease *lease;
 	struct service_bucket *bucket;
@@ -58,7 +58,17 @@ struct lease_request {
 	enum limit_rate kind;
 	uint64_t now;
 };
-bool lease_ensure(const struct lease_request *r, uint64_t cost);
+/* Take out of the bucket what the credit is short of `cost` ticks, and a batch; false: the limit
+ * does not allow it. */
+bool lease_take(const struct lease_request *r, uint64_t cost);
+
+/* Have credit of at least `cost` ticks, if the limit allows it. */
+static inline bool
+lease_ensure(const struct lease_request *r, uint64_t cost)
+{
+	return r->lease->credit[r->kind] >= cost || lease_take(r, cost);
+}
+
 /* Credit that was ensured and not used, or used for a packet that was then refused (add: its cost),
  * stays with the worker as far as it may, or goes back. */
 void lease_give_back(const struct lease_request *r, uint64_t add);

@@ -14,11 +14,16 @@
 /* A closing connection may have so many more packets (the last ACKs) before it counts again. */
 #define CLOSING_PACKETS 2
 
-/* A packet that stage limit looks at. */
-struct visit {
-	struct packet *p;
-	const struct service_limits *limits;
-	struct client_lookup lookup;
+/* The packets of a burst that are limited, and the clients that they belong to, in the same order:
+ * not all of them need theirs. */
+struct visits {
+	uint32_t n, n_lookups;
+	struct {
+		struct packet *p;
+		const struct service_limits *limits;
+		bool client;
+	} list[BURST_MAX];
+	struct client_lookup lookups[BURST_MAX];
 };
 
 static inline const struct service_limits *
@@ -66,7 +71,7 @@ client_alone(struct worker *w, const struct service_limits *l, struct packet *p)
 	struct client_lookup lookup;
 
 	client_key(w, l, p, &lookup.key);
-	client_lookup_begin(w->clients, &lookup);
+	client_lookups_begin(w->clients, &lookup, 1);
 	p->client = client_take(w->clients, &lookup, w->now);
 	return client_at(w->clients, p->client);
 }
@@ -177,29 +182,31 @@ service_allows(struct worker *w, struct packet *p)
 
 /* Packets and bytes: all limits are asked, then all are charged. */
 static void
-charge(struct worker *w, const struct visit *v)
+charge(struct worker *w, const struct service_limits *l, struct packet *p)
 {
-	const struct service_limits *l = v->limits;
-	struct packet *p = v->p;
-	struct client *c = NULL;
+	uint64_t now = gcra_time(w->now), packets, bytes;
+	struct client *c;
 
-	if (l->flags & LIMITS_CLIENT) {
-		c = client_at(w->clients, p->client);
-		if (!client_allows(w, l, c, LIMIT_PACKETS, 1)) {
-			reject_client(p, DROP_CLIENT_PACKETS);
-			return;
-		}
-		if (!client_allows(w, l, c, LIMIT_BYTES, p->ip_len)) {
-			reject_client(p, DROP_CLIENT_BYTES);
-			return;
-		}
+	if (!(l->flags & LIMITS_CLIENT)) {
+		if (l->flags & LIMITS_SERVICE)
+			service_allows(w, p);
+		return;
+	}
+	c = client_at(w->clients, p->client);
+	if (!gcra_try(&l->client[LIMIT_PACKETS], c->tat[LIMIT_PACKETS], now,
+		      gcra_cost(&l->client[LIMIT_PACKETS], 1), &packets)) {
+		reject_client(p, DROP_CLIENT_PACKETS);
+		return;
+	}
+	if (!gcra_try(&l->client[LIMIT_BYTES], c->tat[LIMIT_BYTES], now,
+		      gcra_cost(&l->client[LIMIT_BYTES], p->ip_len), &bytes)) {
+		reject_client(p, DROP_CLIENT_BYTES);
+		return;
 	}
 	if ((l->flags & LIMITS_SERVICE) && !service_allows(w, p))
 		return;
-	if (!c)
-		return;
-	client_charge(w, l, c, LIMIT_PACKETS, 1);
-	client_charge(w, l, c, LIMIT_BYTES, p->ip_len);
+	c->tat[LIMIT_PACKETS] = packets;
+	c->tat[LIMIT_BYTES] = bytes;
 }
 
 static inline bool
@@ -223,47 +230,49 @@ may_come(const struct service_limits *l, const struct packet *p)
 	return found == ACCESS_ALLOW || (found == LPM_NONE && !(l->flags & LIMITS_ALLOW_ONLY));
 }
 
+/* Note a packet that is limited; drop it if it may not come at all. */
+static inline void
+visit(struct worker *w, struct visits *v, struct packet *p)
+{
+	const struct service_limits *l = limits_of(w, p);
+	bool client = wants_client(l, p);
+
+	if (!may_come(l, p)) {
+		packet_drop(p, DROP_DENIED);
+		return;
+	}
+	if (client)
+		client_key(w, l, p, &v->lookups[v->n_lookups++].key);
+	else if (!(l->flags & LIMITS_SERVICE))
+		return;
+	v->list[v->n].p = p;
+	v->list[v->n].limits = l;
+	v->list[v->n++].client = client;
+}
+
 void
 stage_limit(struct worker *w, struct burst *b)
 {
-	const struct snapshot *s = w->snapshot;
-	struct visit visits[BURST_MAX];
-	uint16_t n = 0, i;
+	const struct client_lookup *lookup;
+	struct visits v;
+	uint32_t i;
 
-	/* 1. Who may not come goes; whose bucket is needed? */
+	/* 1. Who may not come goes; who are the others? */
+	v.n = v.n_lookups = 0;
 	for (i = 0; i < b->count; i++) {
-		struct packet *p = &b->packets[i];
-		struct visit *v = &visits[n];
-
-		p->client = INDEX_NONE;
-		if (!is_limited(s, p))
-			continue;
-		v->p = p;
-		v->limits = limits_of(w, p);
-		if (!may_come(v->limits, p)) {
-			packet_drop(p, DROP_DENIED);
-			continue;
-		}
-		if (wants_client(v->limits, p)) {
-			client_key(w, v->limits, p, &v->lookup.key);
-			client_lookup_begin(w->clients, &v->lookup);
-		} else if (!(v->limits->flags & LIMITS_SERVICE)) {
-			continue;
-		}
-		n++;
+		b->packets[i].client = INDEX_NONE;
+		if (is_limited(w->snapshot, &b->packets[i]))
+			visit(w, &v, &b->packets[i]);
 	}
-	/* 2. The clients' entries. */
-	for (i = 0; i < n; i++) {
-		if (wants_client(visits[i].limits, visits[i].p))
-			client_lookup_fetch(w->clients, &visits[i].lookup);
-	}
+	/* 2. Their entries, on their way. */
+	client_lookups_begin(w->clients, v.lookups, v.n_lookups);
+	client_lookups_fetch(w->clients, v.lookups, v.n_lookups);
 	/* 3. Charge. */
-	for (i = 0; i < n; i++) {
-		struct visit *v = &visits[i];
-
-		if (wants_client(v->limits, v->p))
-			v->p->client = client_take(w->clients, &v->lookup, w->now);
-		charge(w, v);
+	lookup = v.lookups;
+	for (i = 0; i < v.n; i++) {
+		if (v.list[i].client)
+			v.list[i].p->client = client_take(w->clients, lookup++, w->now);
+		charge(w, v.list[i].limits, v.list[i].p);
 	}
 }
 

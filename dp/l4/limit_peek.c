@@ -68,7 +68,7 @@ place_of(struct peek *k)
 
 	if (!(k->limits->flags & (LIMITS_CLIENT | LIMITS_CLIENT_BEGIN)))
 		return CLIENT_UNLIMITED;
-	client_lookup_begin(t, &l);
+	client_lookups_begin(t, &l, 1);
 	index = client_find(t, &l);
 	if (index != INDEX_NONE) {
 		k->client = *client_at(t, index);
