@@ -40,7 +40,9 @@ gcra_make(const struct gcra_rate *rate)
 	if (divide_up(period, rate->count) >= most) {
 		g.mult = most;
 	} else {
-		while (g.shift < 32 && divide_up(period << (g.shift + 1), rate->count) < most)
+		/* Where each counts one, a cost is a whole number of ticks anyway. */
+		while (rate->max_n > 1 && g.shift < 32 &&
+		       divide_up(period << (g.shift + 1), rate->count) < most)
 			g.shift++;
 		g.mult = (uint64_t)divide_up(period << g.shift, rate->count);
 	}

@@ -23,7 +23,10 @@
 #define USED_SHIFT 20 /* ns >> USED_SHIFT: about ms */
 #define BASE_SHIFT 35 /* the base's unit: 2^15 of these */
 #define SPILLED    CLIENT_WAYS
-#define BASE       CLIENT_WAYS
+/* So many clients in the mean for the ways of a bucket: with more, buckets are full too often, and
+ * the idle are replaced by each other. */
+#define CLIENTS_MEAN 11
+#define BASE         CLIENT_WAYS
 /* One walk over all buckets takes about so long, if as many buckets a call are enough for that. */
 #define COUNT_NS    4000000000ull
 #define COUNT_BATCH 16
@@ -83,7 +86,7 @@ client_table_create(uint32_t n, int socket)
 
 	if (!t)
 		return NULL;
-	t->n_buckets = n / (CLIENT_WAYS - 1) + 2;
+	t->n_buckets = n / CLIENTS_MEAN + 2;
 	t->interval = COUNT_NS / t->n_buckets + 1;
 	t->buckets = map(buckets_size(t));
 	t->entries = map(entries_size(t));

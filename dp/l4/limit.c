@@ -265,8 +265,10 @@ stage_limit(struct worker *w, struct burst *b)
 			visit(w, &v, &b->packets[i]);
 	}
 	/* 2. Their entries, on their way. */
-	client_lookups_begin(w->clients, v.lookups, v.n_lookups);
-	client_lookups_fetch(w->clients, v.lookups, v.n_lookups);
+	if (v.n_lookups) {
+		client_lookups_begin(w->clients, v.lookups, v.n_lookups);
+		client_lookups_fetch(w->clients, v.lookups, v.n_lookups);
+	}
 	/* 3. Charge. */
 	lookup = v.lookups;
 	for (i = 0; i < v.n; i++) {

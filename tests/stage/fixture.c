@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include "dp/l4/client_table.h"
 #include "dp/l4/heaviest.h"
 #include "lib/maglev.h"
 
@@ -64,6 +65,7 @@ worker_by_hand(struct fixture *f)
 	w->snapshot = &f->snapshot;
 	w->now = 1000000000;
 	w->random = 1;
+	w->leases = map(sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
 	w->service_stats = map(sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	w->service_drops = map(sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	w->backend_stats = map(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
@@ -99,6 +101,7 @@ fixture_create(void)
 	struct snapshot *s = &f->snapshot;
 
 	f->dataplane.mbufs = pool;
+	need(dataplane_create(&f->dataplane) == 0, "no memory");
 	f->worker = worker_by_hand(f);
 	f->dataplane.workers[0] = f->worker;
 	atomic_store(&f->dataplane.published, s);
@@ -108,6 +111,7 @@ fixture_create(void)
 	s->owner_prefix6 = 64;
 	s->toeplitz = &f->toeplitz;
 	s->services = f->services;
+	s->limits = f->limits;
 	s->backends = f->backends;
 	s->pools = f->pools;
 	s->destinations = f->destinations;
@@ -133,6 +137,9 @@ fixture_destroy(struct fixture *f)
 	lpm_free(f->nat_backends);
 	lpm_free(f->routes);
 	heaviest_destroy(w->heaviest);
+	dataplane_destroy(&f->dataplane);
+	client_table_destroy(w->clients);
+	munmap(w->leases, sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
 	munmap(w->service_stats, sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	munmap(w->service_drops, sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	munmap(w->backend_stats, sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);

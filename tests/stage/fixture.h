@@ -34,7 +34,8 @@ struct fixture {
 
 	struct toeplitz toeplitz;
 	struct service services[FIXTURE_MAX];
-	struct pool pools[FIXTURE_MAX]; /* of the service with the same index */
+	struct service_limits limits[FIXTURE_MAX]; /* of services with SERVICE_LIMITED */
+	struct pool pools[FIXTURE_MAX];            /* of the service with the same index */
 	struct backend backends[FIXTURE_MAX];
 	uint32_t members[FIXTURE_MAX][FIXTURE_MAX];
 	uint16_t rows[FIXTURE_MAX][FIXTURE_ROWS];

@@ -14,6 +14,7 @@ int test_checksum_register(void);
 int test_compile_register(void);
 int test_config_register(void);
 int test_flow_table_register(void);
+int test_gcra_register(void);
 int test_heavy_register(void);
 int test_history_register(void);
 int test_limit_watch_register(void);
