@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dp/l4/limit_view.h"
 #include "dp/packet.h"
 #include "lib/heavy.h"
 
@@ -95,7 +96,8 @@ struct explain_query {
 	uint32_t row_index;
 	uint32_t service, backend; /* slots, INDEX_NONE */
 	uint32_t service_epoch, backend_epoch;
-	bool connected; /* the packet belongs to this connection: */
+	struct limits_view limits; /* of a packet to a service */
+	bool connected;            /* the packet belongs to this connection: */
 	struct connection_view connection;
 	struct addr source; /* full-nat, no connection yet: what the backend would see; else zero */
 	uint16_t source_port; /* network byte order */

@@ -58,15 +58,27 @@ print_row(json_t *row)
 }
 
 static void
-print_limits(json_t *limits)
+print_limits(json_t *r)
 {
+	json_t *limits = json_object_get(r, "limits");
 	size_t i;
 
+	if (*field(r, "access"))
+		printf("access      %s\n", field(r, "access"));
+	if (*field(r, "limited_client"))
+		printf("client      %s, %s\n", field(r, "limited_client"),
+		       strcmp(field(r, "limited_client_entry"), "shared") == 0
+			   ? "counted with others: the table of clients is full"
+			   : field(r, "limited_client_entry"));
 	for (i = 0; i < json_array_size(limits); i++) {
 		json_t *limit = json_array_get(limits, i);
 
-		printf("%-12s%s %s: %s, %s left\n", i ? "" : "limits", field(limit, "of"),
-		       field(limit, "limit"), field(limit, "rate"), field(limit, "left"));
+		printf("%-12s%-24s %s", i ? "" : "limits", field(limit, "limit"),
+		       field(limit, "rate"));
+		if (*field(limit, "burst"))
+			printf(" (burst %s)", field(limit, "burst"));
+		printf(", %lld left%s\n", number(limit, "left"),
+		       json_is_true(json_object_get(limit, "exceeded")) ? ": EXCEEDED" : "");
 	}
 }
 
@@ -96,11 +108,13 @@ print_people(json_t *r)
 	if (*field(r, "service"))
 		printf("service     %s\n", field(r, "service"));
 	printf("worker      %lld, core %lld\n", number(r, "worker"), number(r, "core"));
-	print_limits(json_object_get(r, "limits"));
+	print_limits(r);
 	if (*field(r, "service"))
 		print_connection(json_object_get(r, "connection"));
 	print_row(json_object_get(r, "row"));
 	print_way(r);
+	if (*field(r, "answer"))
+		printf("answer      %s\n", field(r, "answer"));
 	printf("verdict     %s", field(r, "verdict"));
 	if (*field(r, "reason"))
 		printf(": %s", field(r, "reason"));

@@ -5,6 +5,7 @@
 
 #include "cp/admin/show.h"
 #include "dp/drops.h"
+#include "lib/units.h"
 
 const char *
 service_slot_name(const struct control *control, uint32_t slot, uint32_t epoch)
@@ -133,12 +134,91 @@ flags_name(const struct explain_query *q)
 	return q->tcp_flags & TCP_RST ? "rst" : "ack";
 }
 
+/* "200" at a time, or "10k/s". */
+static json_t *
+limit_rate(const struct limit_view *v)
+{
+	const struct rate rate = { v->count, v->period_ns };
+	char text[UNITS_STRLEN];
+
+	if (!v->period_ns)
+		return json_sprintf("%llu", (unsigned long long)v->count);
+	return json_string(rate_format(&rate, text));
+}
+
+static json_t *
+limit_json(const struct limit_view *v)
+{
+	enum drop_reason reason = limit_kind_reason((enum limit_kind)v->kind);
+	char burst[UNITS_STRLEN];
+	json_t *object =
+	    json_pack("{s:s, s:o, s:I, s:b}", "limit", drop_reason_name(reason), "rate",
+		      limit_rate(v), "left", (json_int_t)v->left, "exceeded", (int)v->exceeded);
+
+	if (v->period_ns)
+		show_add(&object, "burst", json_string(duration_format(v->burst_ns, burst)));
+	else
+		show_add(&object, "used", json_integer((json_int_t)v->used));
+	return object;
+}
+
+static json_t *
+limits_json(const struct explain_query *q)
+{
+	json_t *list = json_array();
+	uint8_t i;
+
+	for (i = 0; i < q->limits.count && i < LIMIT_KINDS; i++)
+		show_append(&list, limit_json(&q->limits.views[i]));
+	return list;
+}
+
+/* Who may come, and what counts as the client; nothing without lists or limits of clients. */
+static void
+add_client(json_t **object, const struct explain_query *q)
+{
+	static const char *const access[] = {
+		[ACCESS_ALLOWED] = "allowed",
+		[ACCESS_DENIED] = "on the deny list",
+		[ACCESS_MISSING] = "not on the allow list",
+	};
+	static const char *const places[] = {
+		[CLIENT_KNOWN] = "known",
+		[CLIENT_NEW] = "new",
+		[CLIENT_SHARED_PLACE] = "shared",
+	};
+
+	if (q->limits.access != ACCESS_ANYBODY && q->limits.access <= ACCESS_MISSING)
+		show_add(object, "access", json_string(access[q->limits.access]));
+	if (q->limits.place == CLIENT_UNLIMITED || q->limits.place > CLIENT_SHARED_PLACE)
+		return;
+	show_add(object, "limited_client", show_prefix(&q->limits.client));
+	show_add(object, "limited_client_entry", json_string(places[q->limits.place]));
+}
+
+/* What the sender gets for a packet that is dropped; NULL: nothing. */
+static const char *
+answer(const struct control *control, const struct explain_query *q)
+{
+	const struct snapshot *s = control->snapshot;
+	bool tcp = q->tuple.proto == IPPROTO_TCP;
+
+	if (q->verdict != VERDICT_DROP)
+		return NULL;
+	if (q->reason == DROP_TOO_BIG)
+		return "ICMP too big";
+	if (q->reason != DROP_NO_BACKEND || q->service >= s->n_services ||
+	    !(s->services[q->service].flags & SERVICE_REFUSE) || (q->tcp_flags & TCP_RST))
+		return NULL;
+	return tcp ? "TCP RST" : "ICMP port unreachable";
+}
+
 json_t *
 explain_json(const struct control *control, const struct explain_query *q, uint16_t worker)
 {
 	const char *service = service_slot_name(control, q->service, q->service_epoch);
 	json_t *object = json_pack(
-	    "{s:s, s:o, s:o, s:s, s:I, s:s, s:i, s:i, s:s?, s:s, s:s, s:s, s:[], s:o, s:o, s:o, "
+	    "{s:s, s:o, s:o, s:s, s:I, s:s, s:i, s:i, s:s?, s:s, s:s, s:s, s:o, s:o, s:o, s:o, "
 	    "s:s?}",
 	    "protocol", protocol_name(q->tuple.proto), "client",
 	    end_json(&q->tuple.src, q->tuple.sport), "destination",
@@ -147,10 +227,14 @@ explain_json(const struct control *control, const struct explain_query *q, uint1
 	    (int)worker, "core", (int)control->dp->workers[worker]->core, "service", service,
 	    "verdict", verdict_name(q), "reason",
 	    q->verdict == VERDICT_DROP ? drop_reason_name((enum drop_reason)q->reason) : "", "help",
-	    help(q), "limits", "connection", connection_json(q), "row", row_json(q), "backend",
-	    backend_json(control, q), "forward", service ? forward_mode_name(q->mode) : NULL);
+	    help(q), "limits", limits_json(q), "connection", connection_json(q), "row", row_json(q),
+	    "backend", backend_json(control, q), "forward",
+	    service ? forward_mode_name(q->mode) : NULL);
 
 	add_way(&object, control, q);
+	add_client(&object, q);
+	if (answer(control, q))
+		show_add(&object, "answer", json_string(answer(control, q)));
 	if (q->source.q[0] || q->source.q[1])
 		show_add(&object, "source", end_json(&q->source, q->source_port));
 	return object;

@@ -326,7 +326,8 @@ peek_tracked(struct worker *w, struct packet *p, uint8_t mode, struct balance_ch
 	uint32_t count;
 	bool found;
 
-	if (!may_begin_tracked(p, mode)) {
+	choice->begins = may_begin_tracked(p, mode);
+	if (!choice->begins) {
 		packet_drop(p, why);
 		return false;
 	}
@@ -349,25 +350,54 @@ peek_tracked(struct worker *w, struct packet *p, uint8_t mode, struct balance_ch
 	return true;
 }
 
+/* ... begin_counted? */
+static bool
+peek_counted(struct worker *w, struct packet *p, struct balance_choice *choice)
+{
+	const struct connection_target t = { .service = p->service, .backend = p->backend };
+	enum drop_reason why;
+
+	choice->begins = leaves_entry(p);
+	if (!choice->begins || connection_may_open(w, p, &t, &why))
+		return true;
+	packet_drop(p, why);
+	return false;
+}
+
+static void
+peek_row(const struct worker *w, struct packet *p, const struct pool *pool,
+	 struct balance_choice *choice)
+{
+	const struct service *service = &w->snapshot->services[p->service];
+	uint32_t settled;
+
+	if (!pool->n_members)
+		return;
+	p->flow_hash = flow_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
+	choice->row = maglev_row(p->flow_hash, pool->rows);
+	choice->moving = pool_moving(pool, p->flow_hash);
+	settled = choice->moving
+		      ? member_backend(w->snapshot, pool, pool_settled(pool, p->flow_hash))
+		      : INDEX_NONE;
+	choice->settled = settled != INDEX_NONE && goes_by_settled(w, p, pool);
+	p->backend = choose_backend(w, p, pool);
+}
+
 bool
 balance_peek(struct worker *w, struct packet *p, struct balance_choice *choice)
 {
 	const struct service *service = &w->snapshot->services[p->service];
-	const struct pool *pool = &w->snapshot->pools[service->pool];
 
 	*choice = (struct balance_choice){ 0 };
-	if (pool->n_members) {
-		p->flow_hash = flow_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
-		choice->row = maglev_row(p->flow_hash, pool->rows);
-		choice->moving = pool_moving(pool, p->flow_hash);
-		choice->settled = choice->moving && goes_by_settled(w, p, pool) &&
-				  member_backend(w->snapshot, pool,
-						 pool_settled(pool, p->flow_hash)) != INDEX_NONE;
-		p->backend = choose_backend(w, p, pool);
-	}
+	peek_row(w, p, &w->snapshot->pools[service->pool], choice);
 	if (p->backend == INDEX_NONE) {
 		packet_drop(p, DROP_NO_BACKEND);
 		return false;
 	}
-	return !forward_tracks(service->mode) || peek_tracked(w, p, service->mode, choice);
+	if (forward_tracks(service->mode))
+		return peek_tracked(w, p, service->mode, choice);
+	if (service->flags & SERVICE_TRACKED)
+		return peek_counted(w, p, choice);
+	choice->begins = is_syn(p);
+	return true;
 }

@@ -14,6 +14,7 @@
 struct balance_choice {
 	uint32_t row;         /* of the pool's candidate table */
 	bool moving, settled; /* the row has moved; the packet goes by it as it was */
+	bool begins;          /* p would begin a connection, as far as limits are concerned */
 	struct addr source;   /* full-nat: the source towards the backend; else zero */
 	uint16_t source_port; /* network byte order */
 };

@@ -6,6 +6,7 @@
 #include "dp/l4/balance.h"
 #include "dp/l4/classify.h"
 #include "dp/l4/connection.h"
+#include "dp/l4/limit.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/rewrite.h"
 #include "dp/l4/steer.h"
@@ -65,6 +66,24 @@ explain_track(struct worker *w, struct packet *p, struct explain_query *q)
 	}
 }
 
+/* Forward packets: may it come, and so much; begins: may it begin a connection? */
+static bool
+explain_limit(const struct worker *w, struct packet *p, struct explain_query *q, bool begins)
+{
+	const struct limit_query query = {
+		.service = p->service,
+		.client = p->tuple.src,
+		.ip_len = p->ip_len,
+		.begins = begins,
+	};
+
+	limit_peek(w, &query, &q->limits);
+	if (q->limits.reason == DROP_REASON_COUNT)
+		return true;
+	packet_drop(p, q->limits.reason);
+	return false;
+}
+
 static bool
 explain_balance(struct worker *w, struct packet *p, struct explain_query *q)
 {
@@ -79,6 +98,8 @@ explain_balance(struct worker *w, struct packet *p, struct explain_query *q)
 	if (q->connected)
 		return true;
 	placed = balance_peek(w, p, &choice);
+	if (choice.begins && !explain_limit(w, p, q, true))
+		placed = false;
 	q->row = EXPLAIN_ROW_STABLE;
 	if (choice.moving)
 		q->row = choice.settled ? EXPLAIN_ROW_SETTLED : EXPLAIN_ROW_CANDIDATE;
@@ -134,6 +155,8 @@ explain_stages(struct worker *w, struct packet *p, struct explain_query *q)
 		q->owner = steer_owner(w->snapshot, p);
 	if (p->verdict != VERDICT_CONTINUE || q->owner != w->index)
 		return;
+	if (p->direction == DIR_FORWARD && !explain_limit(w, p, q, false))
+		return;
 	explain_track(w, p, q);
 	if (explain_balance(w, p, q))
 		explain_rewrite(w, p, q);
@@ -148,6 +171,7 @@ explain(struct worker *w, struct explain_query *q)
 	q->owner = w->index;
 	q->row = EXPLAIN_ROW_NONE;
 	q->connected = false;
+	q->limits = (struct limits_view){ .reason = DROP_REASON_COUNT };
 	q->source = (struct addr){ 0 };
 	explain_stages(w, &p, q);
 	if (p.verdict == VERDICT_HOST && !w->dataplane->ports[p.in_port].to_host)
