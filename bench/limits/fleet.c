@@ -24,7 +24,7 @@
 /* The devices of the configuration are only named: the ports are rings. */
 static const char head[] =
     "dataplane: { workers = [ %s ]; control = 0; share_cores = true; hugepages = false;\n"
-    "  memory = \"1G\"; idle = \"sleep\"; connections = 65536; clients = 65536; };\n"
+    "  memory = \"1G\"; idle = \"sleep\"; connections = 131072; clients = 65536; };\n"
     "interfaces = (\n"
     "  { name = \"wan\"; device = \"net_null0\"; side = \"client\"; twin = false;\n"
     "    addresses = [ \"198.51.100.2/24\", \"2001:db8:1::2/64\" ]; },\n"

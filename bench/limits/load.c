@@ -15,14 +15,13 @@
 #include <rte_ring.h>
 
 #include "bench/common/world.h"
-#include "lib/checksum.h"
+#include "bench/limits/frame.h"
 
 #define OVER      10 /* times the limit */
 #define BY_KIND   5  /* clients of a kind; the first BY_KIND4 of them have IPv4 */
 #define BY_KIND4  3
 #define FLOWS     64 /* of each client, by port */
 #define FRAME_MAX 514
-#define L3        14
 #define CATCH_UP  256 /* packets of a client at once */
 
 static const struct {
@@ -107,14 +106,7 @@ load_objects(void)
 	return text;
 }
 
-/* ---- frames ---- */
-
-static void
-put16(uint8_t *at, uint16_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
+/* ---- addresses ---- */
 
 static bool
 is_v4(uint32_t number)
@@ -149,61 +141,6 @@ service_addr(uint32_t number)
 	return a;
 }
 
-/* IP header; returns its length. */
-static unsigned int
-write_ip(uint8_t *ip, const struct client *c, uint32_t number, uint16_t len)
-{
-	struct addr to = service_addr(number);
-	uint8_t proto = kinds[number / BY_KIND].proto;
-	uint16_t sum;
-
-	if (!is_v4(number)) {
-		ip[0] = 0x60;
-		put16(ip + 4, (uint16_t)(len - 40));
-		ip[6] = proto;
-		ip[7] = 64;
-		memcpy(ip + 8, c->addr.b, 16);
-		memcpy(ip + 24, to.b, 16);
-		return 40;
-	}
-	ip[0] = 0x45;
-	put16(ip + 2, len);
-	put16(ip + 6, 0x4000);
-	ip[8] = 64;
-	ip[9] = proto;
-	memcpy(ip + 12, c->addr.b + 12, 4);
-	memcpy(ip + 16, to.b + 12, 4);
-	sum = csum_compute(ip, 20);
-	memcpy(ip + 10, &sum, 2);
-	return 20;
-}
-
-static void
-write_frame(const struct load *l, struct client *c, uint32_t number, uint32_t flow)
-{
-	uint8_t *b = c->frames[flow], proto = kinds[number / BY_KIND].proto;
-	uint16_t len = (uint16_t)(c->len - L3), l4_len, sum;
-	struct addr to = service_addr(number);
-	uint8_t *l4;
-
-	memcpy(b, l->fleet->mac, 6);
-	memcpy(b + 6, "\x02\0\0\0\1\1", 6);
-	put16(b + 12, is_v4(number) ? 0x0800 : 0x86dd);
-	l4 = b + L3 + write_ip(b + L3, c, number, len);
-	l4_len = (uint16_t)(b + c->len - l4);
-	put16(l4, (uint16_t)(10000 + 7 * flow));
-	put16(l4 + 2, 80);
-	if (proto == IPPROTO_TCP) {
-		l4[12] = 0x50;
-		l4[13] = TCP_SYN;
-	} else {
-		put16(l4 + 4, l4_len);
-	}
-	sum = (uint16_t)~csum_fold(
-	    csum_add_bytes(csum_pseudo(&c->addr, &to, proto, l4_len), l4, l4_len));
-	memcpy(l4 + (proto == IPPROTO_TCP ? 16 : 6), &sum, 2);
-}
-
 /* ---- who there is ---- */
 
 /* A client's own, or the one of its service. */
@@ -233,14 +170,26 @@ open_client(struct load *l, uint32_t number)
 	c->meter = meter_of(l, number);
 	c->addr = client_addr(number);
 	c->hash = toeplitz_addr(l->fleet->snapshot->toeplitz, &c->addr);
-	c->len = (uint16_t)(L3 + kinds[kind].ip_len);
+	c->len = (uint16_t)(FRAME_L3 + kinds[kind].ip_len);
 	if (kind == LOAD_SERVICE)
 		senders = is_v4(number) ? BY_KIND4 : BY_KIND - BY_KIND4;
 	c->rate = OVER * kinds[kind].limit / senders;
 	if (kind == LOAD_BYTES)
 		c->rate /= kinds[kind].ip_len;
-	for (flow = 0; flow < FLOWS; flow++)
-		write_frame(l, c, number, flow);
+	for (flow = 0; flow < FLOWS; flow++) {
+		const struct frame frame = {
+			.mac = l->fleet->mac,
+			.tuple = { .src = c->addr,
+				   .dst = service_addr(number),
+				   .sport = htons((uint16_t)(10000 + 7 * flow)),
+				   .dport = htons(80),
+				   .proto = kinds[kind].proto },
+			.tcp_flags = TCP_SYN,
+			.ip_len = kinds[kind].ip_len,
+		};
+
+		frame_write(&frame, c->frames[flow]);
+	}
 }
 
 struct load *
@@ -325,14 +274,14 @@ static void
 count(struct load *l, const struct rte_mbuf *m, uint64_t now)
 {
 	const uint8_t *b = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t number = b[12] == 0x08 ? b[L3 + 14] : b[L3 + 8 + 5];
+	uint32_t number = b[12] == 0x08 ? b[FRAME_L3 + 14] : b[FRAME_L3 + 8 + 5];
 	struct meter *meter;
 	double most;
 
 	if (number >= LOAD_CLIENTS)
 		world_fail("a packet that nobody has sent");
 	meter = l->clients[number].meter;
-	meter->passed += meter->kind == LOAD_BYTES ? m->pkt_len - L3 : 1;
+	meter->passed += meter->kind == LOAD_BYTES ? m->pkt_len - FRAME_L3 : 1;
 	most = (double)meter->passed /
 	       ((double)meter->limit * (double)(now - l->begin + LOAD_BURST_NS) / 1e9);
 	meter->most = most > meter->most ? most : meter->most;

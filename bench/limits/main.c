@@ -12,6 +12,8 @@
  *     in a window of N seconds (10), a second after the beginning, all that passes of a limit is
  *     within 0.5 % of limit * N; and at no time since the beginning more than limit * time + burst.
  *
+ * Then a million made-up sources come, while real clients must keep all of their service.
+ *
  * Beside it is shown what the same limiter lets through when each worker has one of its own and
  * packets stay where they arrive. The workers are penstockd's and run on lcores of their own, which
  * may share cores. With --virtual nothing waits for the clock: one thread, the same result each
@@ -25,6 +27,7 @@
 
 #include "bench/common/world.h"
 #include "bench/limits/fleet.h"
+#include "bench/limits/flood.h"
 #include "bench/limits/load.h"
 
 #define SECOND    1000000000ull
@@ -207,6 +210,28 @@ check_row(uint32_t workers, enum fleet_kind kind, const struct result *r)
 		check(r->steered > 0, "no packet was steered", "all limits");
 }
 
+/* ---- the flood ---- */
+
+static void
+run_floods(uint32_t workers)
+{
+	struct flood_result r;
+	unsigned int i;
+
+	printf("\n1,000,000 made-up sources, %u workers\n%-26s%22s%26s\n", workers, "each of which",
+	       "real clients: passed", "made-up ones: passed");
+	for (i = 0; i < FLOODS; i++) {
+		flood_run(i, workers, &r);
+		printf("%-26s%11llu of %7llu%15llu of %7llu\n", r.name,
+		       (unsigned long long)r.real_passed, (unsigned long long)r.real_sent,
+		       (unsigned long long)r.flood_passed, (unsigned long long)r.flood_sent);
+		fflush(stdout);
+		check(r.real_passed == r.real_sent, "a real client has lost packets", r.name);
+		check(r.flood_passed >= r.least, "all refused", r.name);
+		check(r.flood_passed <= r.most, "unlimited", r.name);
+	}
+}
+
 static int
 kind_of(const char *text)
 {
@@ -279,6 +304,8 @@ main(int argc, char **argv)
 			check_row(counts[i], (enum fleet_kind)kind, &r);
 		}
 	}
+	if (o.only == FLEET_KINDS && !o.workers)
+		run_floods(2);
 	printf("%u passed, %u failed\n", passed, failed);
 	fleet_end();
 	return failed ? 1 : 0;

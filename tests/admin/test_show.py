@@ -234,4 +234,39 @@ def shows(t, folder):
             assert d.alive() and d.stop() == 0, d.output()
 
 
-TESTS = (shows,)
+def limited(t, folder):
+    """Five of a client's packets pass; whatever comes in, who sent it and why it went is shown."""
+    ether = Ether(src=CLIENT_MAC, dst=PORT_MAC)
+    frames = [ether / IP(src="198.51.100.1", dst="203.0.113.10") /
+              TCP(sport=40000 + i, dport=80, flags="S") for i in range(12)]
+    frames += [ether / IP(src="198.51.100.2", dst="203.0.113.10") /
+               TCP(sport=40000, dport=80, flags="S")]
+    frames += [ether / IP(src=f"198.51.101.{i}", dst="203.0.113.10") /
+               UDP(sport=40000, dport=53) / Raw(b"q" * 20) for i in range(1, 6)]
+    wrpcap(str(folder / "in.pcap"), frames)
+    services = SERVICES.replace(
+        'pool = "web"; }', 'pool = "web"; limits = { client = { packets = "60/h"; burst = "5m"; }; }; }')
+    services = services.replace(
+        'pool = "dns"; }', 'pool = "dns"; deny = [ "198.51.101.1" ]; '
+        'limits = { client = { new_connections = "60/h"; burst = "2m"; prefix4 = 24; }; }; }')
+    assert services.count("limits") == 2, services
+    with Daemon(folder, config(device=f"net_pcap0,rx_pcap={folder}/in.pcap,tx_pcap={folder}/out.pcap",
+                               services=services)) as d:
+        wait(lambda: d.show("workers")[0]["packets_in"] == len(frames))
+        with t("show clients: what limits have refused, by their names"):
+            rows = {c["client"]: c for c in d.show("clients")}
+            assert set(rows) == {"198.51.100.1", "198.51.100.2", "198.51.101.0/24"}, rows
+            assert rows["198.51.100.1"]["packets"] == 12, rows
+            assert rows["198.51.100.1"]["limited"] == {"client-packets": 7}, rows
+            assert rows["198.51.100.1"]["connections"] == 5, rows
+            assert rows["198.51.100.2"]["limited"] == {}, rows
+        with t("show clients: a client is what the limits say; lists count as limits"):
+            net = rows["198.51.101.0/24"]
+            assert net["packets"] == 5 and net["connections"] == 2, net
+            assert net["limited"] == {"denied": 1, "client-new-connections": 2}, net
+        with t("show clients: the table has them too"):
+            out = expect(d.cli("show", "clients"), 0).stdout
+            assert "client-packets 7" in out and "denied 1, client-new-connections 2" in out, out
+
+
+TESTS = (shows, limited)
