@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health: backends that fail and come back under load."""
 import json
+import os
+import signal
 import time
 
 import configs
-from bed import Bed, expect, group, vip, wait_until
+from bed import PENSTOCKD, Bed, expect, group, vip, wait_until
+from topology import run
 
 
 INTERVAL, TIMEOUT, RISE, FALL = 0.3, 0.2, 2, 2
@@ -69,7 +72,154 @@ def stopped_and_started(bed):
     expect(counts["ok"] > 100, f"{counts}")
 
 
-health(stopped_and_started)
+def flapping(bed):
+    """Backends whose answers change from check to check never leave, with rise and fall above 1; when all stay away it is panic."""
+    bed.apply(bed.config([1, 2, 3], kind="http", health='path = "/flap";'))
+    path = f"{bed.lab.where}/www/flap"
+    expect(wait_until(lambda: backend(bed, 1)["health"] == "failing", 5), f"{backend(bed, 1)}")  # not there at all: 404, panic
+    expect(backend(bed, 1)["reason"].endswith("status 404"), f"{backend(bed, 1)}")
+    expect(bed.show("pools")[0]["panic"], "no panic although all fail")
+    bed.curl(vip("nat", 4))
+    with open(path, "w", encoding="ascii") as out:
+        out.write("OK")
+    expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 5), f"{bed.show('pools')}")
+    expect(not bed.show("pools")[0]["panic"], "still panic")
+    seen = set()
+    for _ in range(8):
+        os.rename(path, path + ".away")
+        time.sleep(INTERVAL * 0.55)
+        os.rename(path + ".away", path)
+        time.sleep(INTERVAL * 1.3)
+        seen |= {b["state"] for b in bed.show("backends")}
+    expect(seen == {"up"}, f"states of a flapping backend: {seen}")
+    os.unlink(path)
+
+
+def hanging(bed):
+    """A server that takes connections and never answers is a timeout; nobody else waits for it."""
+    bed.apply(bed.config([1, 2, 3], kind="http"))
+    expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 5), f"{bed.show('pools')}")
+    pid = str(bed.lab.webs[2].pid)
+    workers = bed.lab.run(bed.lab.edge, "pgrep", "-P", pid).stdout.split()
+    for one in workers:
+        os.kill(int(one), signal.SIGSTOP)
+    try:
+        took = wait_state(bed, 2, "down", 10)
+        b = backend(bed, 2)
+        print(f"     a server that hangs was found after {took:.2f} s, bound {DETECTION:.2f} s")
+        expect(b["reason"].startswith("timeout"), f"{b}")
+        expect(took < DETECTION + 1, f"it took {took:.2f} s")
+        expect({x["health"] for x in bed.show("backends") if x["address"] != b["address"]} == {"passing"}, f"{bed.show('backends')}")
+    finally:
+        for one in workers:
+            os.kill(int(one), signal.SIGCONT)
+    wait_state(bed, 2, "up", 10)
+
+
+def certificates(bed):
+    """HTTPS: a certificate that is not trusted, one that is, one of another name, and none that is asked for."""
+    where = bed.lab.where
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=www.example.net", "-addext",
+        "subjectAltName=DNS:www.example.net", "-keyout", f"{where}/tls.key", "-out", f"{where}/tls.pem")
+    for number in (1, 2, 3):
+        bed.lab.start(bed.lab.backend_name(number), "openssl", "s_server", "-quiet", "-www", "-accept", "8443", "-key", f"{where}/tls.key",
+                      "-cert", f"{where}/tls.pem")
+    time.sleep(0.3)
+    for more, health_text, reason in (
+            ("", "failing", "tls: "), (f'ca = "{where}/tls.pem"; host = "www.example.net";', "passing", ""),
+            (f'ca = "{where}/tls.pem"; host = "www.example.org";', "failing", "tls: "), ("verify = false;", "passing", ""),
+            ('verify = false; port = 8080;', "failing", "tls: ")):
+        bed.apply(bed.config([1, 2, 3], kind="https", health=more if "port" in more else more + " port = 8443;"))
+        found = wait_until(lambda: {b["health"] for b in bed.show("backends")} == {health_text}, 8)
+        expect(found and reason in backend(bed, 1)["reason"], f"{more}: {backend(bed, 1)}")
+
+
+def datagrams(bed):
+    """UDP: the line server answers each datagram; another answer than expected, nobody on the port."""
+    for more, health_text, reason in (('port = 9000; payload = "x"; answer = "b"; ', "passing", ""),
+                                      ('port = 9000; payload = "hex:00ff"; answer = "hex:ffff";', "failing", "body"),
+                                      ("port = 9000;", "passing", ""), ("port = 9; ", "failing", "refused")):
+        bed.apply(bed.config([1, 2, 3], kind="udp", health=more))
+        found = wait_until(lambda: {b["health"] for b in bed.show("backends")} == {health_text}, 8)
+        expect(found and reason in backend(bed, 1)["reason"], f"{more}: {backend(bed, 1)}")
+
+
+def echoes(family):
+    def test(bed):
+        """ICMP: a backend that does not answer any more."""
+        bed.apply(bed.config([1, 2, 3], kind="icmp", family=family))
+        expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 8), f"{bed.show('backends')}")
+        ignore = "net/ipv6/icmp/echo_ignore_all" if family == 6 else "net/ipv4/icmp_echo_ignore_all"
+        bed.lab.write(bed.lab.backend_name(3), ignore, 1)
+        wait_state(bed, 3, "down", 10)
+        expect(backend(bed, 3)["reason"].startswith("timeout"), f"{backend(bed, 3)}")
+        bed.lab.write(bed.lab.backend_name(3), ignore, 0)
+        wait_state(bed, 3, "up", 10)
+    test.__name__ = f"echoes, IPv{family}"
+    return test
+
+
+def refused(family, forward):
+    def test(bed):
+        """all_down = "refuse": clients are told at once when nobody is left, by RST; and served as soon as one is back."""
+        bed.apply(bed.config([1, 2, 3], pool=' all_down = "refuse";', family=family, forward=forward))
+        expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 8), f"{bed.show('backends')}")
+        bed.curl(vip("nat", family))
+        for number in (1, 2, 3):
+            bed.lab.stop_nginx(number)
+        expect(wait_until(lambda: bed.show("pools")[0]["up"] == 0, 8), f"{bed.show('backends')}")
+        begin = time.monotonic()
+        answer = bed.peer("refused", "tcp", vip("nat", family), 80).strip()
+        expect(answer == "refused" and time.monotonic() - begin < 1.5, f"{answer} after {time.monotonic() - begin:.1f} s")
+        drops = {d["reason"]: d["count"] for d in bed.show("drops", "--service", "web")}
+        expect(drops["no-backend"] > 0, f"{drops}")
+        for number in (1, 2, 3):
+            bed.lab.nginx(number, size_mb=16)
+        expect(wait_until(lambda: bed.show("pools")[0]["up"] == 3, 8), f"{bed.show('backends')}")
+        bed.curl(vip("nat", family))
+    test.__name__ = f"refused, IPv{family}, {forward}"
+    return test
+
+
+def ordered(bed):
+    """drain and disable under held connections; slow start afterwards."""
+    bed.apply(bed.config([1, 2, 3], pool=' slow_start = "4s";'))
+    expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 8), f"{bed.show('backends')}")
+    bed.penstock("drain", "web/10.2.0.12:8080")
+    names = {bed.curl(vip("nat", 4)).strip() for _ in range(30)}
+    expect(names == {"b1", "b3"}, f"{names} answer while b2 drains")
+    bed.penstock("disable", "web/10.2.0.13:8080")
+    names = {bed.curl(vip("nat", 4)).strip() for _ in range(20)}
+    expect(names == {"b1"}, f"{names} answer while b3 is disabled too")
+    bed.penstock("enable", "web/10.2.0.12:8080")
+    bed.penstock("enable", "web/10.2.0.13:8080")
+    weights = []
+    end = time.monotonic() + 6
+    while time.monotonic() < end and (not weights or weights[-1] < 100):
+        weight = backend(bed, 3)["effective_weight"]
+        if not weights or weight != weights[-1]:
+            weights.append(weight)
+        time.sleep(0.05)
+    expect(backend(bed, 2)["effective_weight"] == 100, "b2 was only drained")
+    expect(weights[0] <= 20 and weights[-1] == 100 and weights == sorted(weights) and len(weights) >= 5, f"weights of b3: {weights}")
+
+
+def remembered(bed):
+    """What failed before a restart is not taken for good after it."""
+    bed.apply(bed.config([1, 2, 3]))
+    expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 8), f"{bed.show('backends')}")
+    bed.lab.stop_nginx(3)
+    wait_state(bed, 3, "down", 10)
+    bed.lab.stop(bed.daemon)
+    bed.daemon = bed.lab.penstock(PENSTOCKD, bed.config([1, 2, 3]))
+    expect(backend(bed, 3)["state"] == "down", f"{backend(bed, 3)}")
+    bed.lab.nginx(3, size_mb=16)
+    wait_state(bed, 3, "up", 10)
+
+
+for TEST in (stopped_and_started, flapping, hanging, certificates, datagrams, echoes(4), echoes(6), refused(4, "nat"), refused(6, "nat"),
+             refused(4, "dsr-gue"), ordered, remembered):
+    health(TEST)
 
 
 # ---- many backends ----
