@@ -14,8 +14,8 @@ INTERVAL, TIMEOUT, RISE, FALL = 0.3, 0.2, 2, 2
 DETECTION = FALL * INTERVAL + TIMEOUT
 
 
-def check(kind, more=""):
-    return (f'health = {{ check = "{kind}"; interval = "{int(INTERVAL * 1000)}ms"; timeout = "{int(TIMEOUT * 1000)}ms"; '
+def check(kind, more="", interval=INTERVAL, timeout=TIMEOUT):
+    return (f'health = {{ check = "{kind}"; interval = "{int(interval * 1000)}ms"; timeout = "{int(timeout * 1000)}ms"; '
             f'rise = {RISE}; fall = {FALL}; {more} }};')
 
 
@@ -25,8 +25,9 @@ def with_health(pool, text):
     return pool[:-1] + text + " }"
 
 
-def objects(backends, kind="tcp", health="", pool="", family=4, forward="nat"):
-    made = with_health(configs.pool("web", backends, 8080 if forward == "nat" else 80, family), check(kind, health) + pool)
+def objects(backends, kind="tcp", health="", pool="", family=4, forward="nat", slow=False):
+    times = (1.5, 1.4) if slow else (INTERVAL, TIMEOUT)
+    made = with_health(configs.pool("web", backends, 8080 if forward == "nat" else 80, family), check(kind, health, *times) + pool)
     return configs.objects([made], [configs.service("web", vip("nat", family), 80, "tcp", forward, "web")])
 
 
@@ -61,6 +62,8 @@ def stopped_and_started(bed):
     expect(took < DETECTION + 0.3, f"it took {took:.2f} s, with {DETECTION:.2f} s as the bound")
     names = {bed.curl(vip("nat", 4)).strip() for _ in range(30)}
     expect(names == {"b1", "b3"}, f"{names} answer while b2 is down")
+    later = json.loads(bed.peer("load", vip("nat", 4), 1).splitlines()[-1])
+    expect(later["failed"] == 0 and later["ok"] > 20, f"clients see a failure that was found: {later}")
     bed.lab.nginx(2, size_mb=16)
     wait_state(bed, 2, "up", 10)
     names = {bed.curl(vip("nat", 4)).strip() for _ in range(30)}
@@ -129,8 +132,8 @@ def certificates(bed):
             ("", "failing", "tls: "), (f'ca = "{where}/tls.pem"; host = "www.example.net";', "passing", ""),
             (f'ca = "{where}/tls.pem"; host = "www.example.org";', "failing", "tls: "), ("verify = false;", "passing", ""),
             ('verify = false; port = 8080;', "failing", "tls: ")):
-        bed.apply(bed.config([1, 2, 3], kind="https", health=more if "port" in more else more + " port = 8443;"))
-        found = wait_until(lambda: {b["health"] for b in bed.show("backends")} == {health_text}, 8)
+        bed.apply(bed.config([1, 2, 3], kind="https", slow=True, health=more if "port" in more else more + " port = 8443;"))
+        found = wait_until(lambda: {b["health"] for b in bed.show("backends")} == {health_text}, 15)
         expect(found and reason in backend(bed, 1)["reason"], f"{more}: {backend(bed, 1)}")
 
 
