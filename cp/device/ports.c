@@ -146,10 +146,15 @@ find_new_port(const struct dataplane *dp, uint16_t *port_id)
 static int
 opening_probe(struct opening *o, struct dataplane *dp)
 {
+	char iface[NETDEV_NAME_SIZE];
 	int ret = opening_check(o);
 
 	if (ret)
 		return ret;
+	/* Before it is opened: older kernels do not share the packets of a device that is down
+	 * between queues (PACKET_FANOUT). */
+	if (netdev_of_device(o->interface->device, iface))
+		netdev_hand_over(iface);
 	ret = rte_dev_probe(o->interface->device);
 	if (ret)
 		return device_failed(o, ret, "open");
@@ -347,14 +352,11 @@ opening_start(struct opening *o)
 {
 	uint16_t id = o->port->port_id;
 	struct rte_ether_addr mac;
-	char iface[NETDEV_NAME_SIZE];
 	int ret;
 
 	ret = set_mtu(id, o->interface->mtu);
 	if (ret)
 		return mtu_failed(o, ret);
-	if (netdev_of_device(o->interface->device, iface))
-		netdev_hand_over(iface);
 	ret = rte_eth_dev_start(id);
 	if (ret)
 		return device_failed(o, ret, "start");
