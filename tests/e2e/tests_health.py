@@ -62,7 +62,7 @@ def stopped_and_started(bed):
     expect(took < DETECTION + 0.3, f"it took {took:.2f} s, with {DETECTION:.2f} s as the bound")
     names = {bed.curl(vip("nat", 4)).strip() for _ in range(30)}
     expect(names == {"b1", "b3"}, f"{names} answer while b2 is down")
-    later = json.loads(bed.peer("load", vip("nat", 4), 1).splitlines()[-1])
+    later = json.loads(bed.start_peer("load", vip("nat", 4), 1.5).stdout.read().splitlines()[-1])
     expect(later["failed"] == 0 and later["ok"] > 20, f"clients see a failure that was found: {later}")
     bed.lab.nginx(2, size_mb=16)
     wait_state(bed, 2, "up", 10)
