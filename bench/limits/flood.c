@@ -218,9 +218,9 @@ flood_run(unsigned int which, uint32_t workers, struct flood_result *out)
 	f.now = fleet_now(f.fleet);
 	run(&f, which);
 	out->least = floods[which].fills ? places * 9 / 10 : out->flood_sent;
-	/* The table rounds up a little; each worker's shared entry is worth one client more, of
+	/* The table rounds its size up; each worker's shared entry is worth one client more, of
 	 * 100 at most. */
-	out->most = floods[which].fills ? places * 11 / 10 + 500 * workers : out->flood_sent;
+	out->most = floods[which].fills ? places * 3 / 2 + 500 * workers : out->flood_sent;
 	fleet_close(f.fleet);
 	free(text);
 }
