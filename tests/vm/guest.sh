@@ -201,6 +201,7 @@ fallback() {
 }
 
 begin
+echo # ends what the firmware has left on the line
 case $(cat /proc/cmdline) in
 *penstock.shell*) setsid cttyhack sh ;;
 *)
