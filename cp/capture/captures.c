@@ -453,9 +453,6 @@ turn_by_stage(struct captures *c)
 		}
 		break;
 	case STAGE_FLUSHING:
-		if (!c->out_len)
-			reader_gone(c);
-		break;
 	case STAGE_IDLE:
 		break;
 	}
@@ -468,6 +465,9 @@ captures_turn(void *arg)
 	struct captures *c = arg;
 
 	turn_by_stage(c);
+	/* In the same turn: who has the end of one capture may ask for the next. */
+	if (c->stage == STAGE_FLUSHING && !c->out_len)
+		reader_gone(c);
 	if (c->stage > STAGE_LEAVING && c->out_len && loop_now() - c->progress_at > PATIENCE)
 		reader_gone(c);
 	if (c->stage > STAGE_LEAVING && c->fd < 0)

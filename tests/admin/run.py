@@ -20,6 +20,7 @@ import test_log  # noqa: E402
 import test_manual  # noqa: E402
 import test_metrics  # noqa: E402
 import test_orders  # noqa: E402
+import test_packets  # noqa: E402
 import test_show  # noqa: E402
 import test_socket  # noqa: E402
 import test_top  # noqa: E402
@@ -45,7 +46,7 @@ class Tally:
 
 def main():
     t = Tally()
-    modules = (test_cli, test_generations, test_show, test_socket, test_log, test_manual, test_metrics, test_orders,
+    modules = (test_cli, test_generations, test_show, test_socket, test_log, test_manual, test_metrics, test_orders, test_packets,
                test_top)
     tests = [test for module in modules for test in module.TESTS]
     for test in tests:
