@@ -16,6 +16,7 @@ enum metric_kind {
 
 enum metric_value {
 	VALUE_NUMBER,  /* the field */
+	VALUE_MS,      /* the field, of milliseconds, as seconds; 0: there is no sample */
 	VALUE_IS,      /* 1 if the field is the text `yes`, else 0 */
 	VALUE_EITHER,  /* 1 if it is `yes`, 0 if it is `no`, else there is no sample */
 	VALUE_REASONS, /* the field's members, with a label reason each */
@@ -35,6 +36,7 @@ struct metric {
 	}
 #define COUNTER(n, h, f) METRIC(n, h, f, METRIC_COUNTER, .value = VALUE_NUMBER)
 #define GAUGE(n, h, f)   METRIC(n, h, f, METRIC_GAUGE, .value = VALUE_NUMBER)
+#define SECONDS(n, h, f) METRIC(n, h, f, METRIC_GAUGE, .value = VALUE_MS)
 #define REASONS(n, h, f) METRIC(n, h, f, METRIC_COUNTER, .value = VALUE_REASONS)
 #define IS(n, h, f, y)   METRIC(n, h, f, METRIC_GAUGE, .value = VALUE_IS, .yes = y)
 #define EITHER(n, h, f, y, o) \
@@ -72,6 +74,7 @@ static const struct metric backend_metrics[] = {
 	IS("backend_up", "1 if the backend may be chosen.", "state", "up"),
 	IS("backend_draining", "1 if it keeps its connections and gets no new ones.", "state",
 	   "drain"),
+	SECONDS("backend_check_seconds", "How long the last health check took.", "check_ms"),
 	EITHER("backend_health", "1 if its checks pass, 0 if they fail; none: not known.", "health",
 	       "passing", "failing"),
 	{ 0 },
@@ -239,11 +242,15 @@ print_sample(FILE *out, const struct metric_object *o, const struct metric *m, j
 	if (!value ||
 	    (m->value == VALUE_EITHER && !yes && strcmp(text_of(row, m->field), m->no) != 0))
 		return;
+	if (m->value == VALUE_MS && json_number_value(value) <= 0)
+		return;
 	fprintf(out, "penstock_%s{", m->name);
 	o->label(out, row);
 	fputs("} ", out);
 	if (m->value == VALUE_NUMBER)
 		print_number(out, value);
+	else if (m->value == VALUE_MS)
+		fprintf(out, "%.6f\n", json_number_value(value) / 1000);
 	else
 		fprintf(out, "%d\n", yes);
 }

@@ -96,4 +96,38 @@ def daemon_page(t, folder):
         assert done.returncode == 2
 
 
-TESTS = (pages, settings, commands, daemon_page)
+COMPLETE = """
+_init_completion() { words=("${typed[@]}"); cword=$((${#words[@]} - 1))
+	cur=${words[cword]} prev=${words[cword - 1]}; }
+_filedir() { COMPREPLY=(a-file); }
+source "$0"; typed=("$@")
+"_$1"; printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def complete(*typed):
+    """What bash offers for the last word."""
+    done = subprocess.run(["bash", "-c", COMPLETE, str(ROOT / "tools/completion/penstock.bash"),
+                           *typed], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and not done.stderr, done
+    return set(done.stdout.split())
+
+
+def completion(t, _folder):
+    usage = cli("--help").stdout
+    names = set(re.findall(r"^  ([a-z]+)\b", usage, re.M))
+    with t("completion in bash: commands, the options of each, what can be shown"):
+        assert names <= complete("penstock", ""), names - complete("penstock", "")
+        assert complete("penstock", "ro") == {"rollback"}
+        for name in names - {"show"}:
+            assert "--socket" in complete("penstock", name, "-"), name
+        assert {"services", "clients", "history"} <= complete("penstock", "show", "")
+        assert "--limit" in complete("penstock", "show", "clients", "--")
+        assert complete("penstock", "--socket", "x", "ch") == {"check"}
+        assert complete("penstock", "apply", "") == {"a-file"}
+        assert {"--dry-run", "--confirm"} <= complete("penstock", "apply", "f", "--")
+        assert complete("penstockd", "--fo") == {"--foreground"}
+        assert complete("penstockd", "--manual", "") == {"settings", "metrics", "drops"}
+
+
+TESTS = (completion, pages, settings, commands, daemon_page)
