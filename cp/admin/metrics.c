@@ -212,17 +212,21 @@ print_number(FILE *out, json_t *value)
 		fprintf(out, "%" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
 }
 
+/* A row of JSON with the labels that all of its samples have. */
+struct labelled_row {
+	json_t *row;
+	const char *labels;
+};
+
 static void
-print_reasons(FILE *out, const struct metric_object *o, const struct metric *m, json_t *row)
+print_reasons(FILE *out, const struct metric *m, const struct labelled_row *r)
 {
 	const char *reason;
 	json_t *count;
 
-	json_object_foreach(json_object_get(row, m->field), reason, count)
+	json_object_foreach(json_object_get(r->row, m->field), reason, count)
 	{
-		fprintf(out, "penstock_%s{", m->name);
-		o->label(out, row);
-		fputc(',', out);
+		fprintf(out, "penstock_%s{%s,", m->name, r->labels);
 		print_label(out, "reason", reason);
 		fputs("} ", out);
 		print_number(out, count);
@@ -230,23 +234,21 @@ print_reasons(FILE *out, const struct metric_object *o, const struct metric *m, 
 }
 
 static void
-print_sample(FILE *out, const struct metric_object *o, const struct metric *m, json_t *row)
+print_sample(FILE *out, const struct metric *m, const struct labelled_row *r)
 {
-	json_t *value = json_object_get(row, m->field);
-	bool yes = m->yes && strcmp(text_of(row, m->field), m->yes) == 0;
+	json_t *value = json_object_get(r->row, m->field);
+	const char *text = text_of(r->row, m->field);
+	bool yes = m->yes && strcmp(text, m->yes) == 0;
 
 	if (m->value == VALUE_REASONS) {
-		print_reasons(out, o, m, row);
+		print_reasons(out, m, r);
 		return;
 	}
-	if (!value ||
-	    (m->value == VALUE_EITHER && !yes && strcmp(text_of(row, m->field), m->no) != 0))
+	if (!value || (m->value == VALUE_EITHER && !yes && strcmp(text, m->no) != 0))
 		return;
 	if (m->value == VALUE_MS && json_number_value(value) <= 0)
 		return;
-	fprintf(out, "penstock_%s{", m->name);
-	o->label(out, row);
-	fputs("} ", out);
+	fprintf(out, "penstock_%s{%s} ", m->name, r->labels);
 	if (m->value == VALUE_NUMBER)
 		print_number(out, value);
 	else if (m->value == VALUE_MS)
@@ -255,17 +257,51 @@ print_sample(FILE *out, const struct metric_object *o, const struct metric *m, j
 		fprintf(out, "%d\n", yes);
 }
 
-static void
+/* The labels of all rows, each with its NUL, to be freed; NULL without memory. There may be very
+ * many rows, and each has a dozen samples: its labels are made once. */
+static char *
+labels_of(const struct metric_object *o, json_t *list)
+{
+	char *labels = NULL;
+	size_t len, i;
+	FILE *out = open_memstream(&labels, &len);
+	json_t *row;
+
+	if (!out)
+		return NULL;
+	json_array_foreach(list, i, row)
+	{
+		o->label(out, row);
+		fputc('\0', out);
+	}
+	if (fclose(out) == 0)
+		return labels;
+	free(labels);
+	return NULL;
+}
+
+/* False without memory. */
+static bool
 print_object(FILE *out, const struct metric_object *o, json_t *list)
 {
+	char *labels = labels_of(o, list);
 	const struct metric *m;
-	json_t *row;
 	size_t i;
 
+	if (!labels)
+		return false;
 	for (m = o->metrics; m->name; m++) {
+		struct labelled_row r = { .labels = labels };
+
 		print_head(out, m);
-		json_array_foreach(list, i, row) print_sample(out, o, m, row);
+		json_array_foreach(list, i, r.row)
+		{
+			print_sample(out, m, &r);
+			r.labels += strlen(r.labels) + 1;
+		}
 	}
+	free(labels);
+	return true;
 }
 
 /* What belongs to no object. */
@@ -318,8 +354,7 @@ metrics_text(struct control *control, struct counters *counters, size_t *len)
 	for (i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
 		json_t *list = objects[i].show(&show);
 
-		complete = complete && list;
-		print_object(out, &objects[i], list);
+		complete = complete && list && print_object(out, &objects[i], list);
 		json_decref(list);
 	}
 	if (fclose(out) == 0 && complete)

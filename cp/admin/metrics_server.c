@@ -20,8 +20,10 @@
 #define MILLISECOND    1000000ULL
 #define SECOND         1000000000ULL
 #define AGAIN_AFTER    (10 * SECOND)
-/* A page that took t to make serves for 4 t more: a fifth of the time at most goes into pages. */
-#define PAGE_LASTS 4
+/* A page that took t to make serves for 4 t more, but not for longer than a second: a fifth of the
+ * time at most goes into pages. */
+#define PAGE_LASTS      4
+#define PAGE_LASTS_MOST (SECOND / PAGE_LASTS)
 
 struct metrics_server {
 	struct control *control;
@@ -59,6 +61,7 @@ follow_page(struct metrics_server *s)
 {
 	uint64_t start = loop_now();
 	struct MHD_Response *page;
+	uint64_t took;
 	size_t len = 0;
 	char *text;
 
@@ -77,7 +80,9 @@ follow_page(struct metrics_server *s)
 	}
 	MHD_add_response_header(page, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
 	s->page = page;
-	s->page_until = loop_now() + PAGE_LASTS * (loop_now() - start);
+	took = loop_now() - start;
+	s->page_until =
+	    start + took + (took < PAGE_LASTS_MOST ? took : PAGE_LASTS_MOST) * PAGE_LASTS;
 }
 
 /* libmicrohttpd calls this for a request's head, for each part of its body, and at its end. An
