@@ -8,7 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import kept
 
 BUILD = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build"))
 PENSTOCKD = os.environ.get("PENSTOCKD", str(BUILD / "penstockd"))
@@ -71,7 +70,6 @@ class Daemon:
 
     def __exit__(self, *_):
         self.stop()
-        kept.forget(self.folder / "state")
 
     def output(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import kept  # noqa: E402
 import test_cli  # noqa: E402
 import test_generations  # noqa: E402
 import test_log  # noqa: E402
@@ -56,6 +57,7 @@ def main():
             (Path(folder) / "second").mkdir()
             with t(f"{test.__name__} as a whole"):
                 test(t, Path(folder))
+            kept.forget(folder)
     print(f"{t.passed} passed, {t.failed} failed")
     return 1 if t.failed else 0
 

@@ -223,7 +223,7 @@ class Lab:
         listed = run("ip", "netns", "list", check=False).stdout.split()
         for namespace in [n for n in listed if n.startswith(self.name + "-")]:
             run("ip", "netns", "del", namespace, check=False)
-        kept.forget(self.state())
+        kept.forget(self.where)
         shutil.rmtree(self.where, ignore_errors=True)
 
     def stop_recorded(self):

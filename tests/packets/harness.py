@@ -259,7 +259,7 @@ def run(case_):
             if daemon.poll() is None:
                 daemon.kill()
             daemon.wait()
-            kept.forget(f"{where}/state")
+            kept.forget(where)
         return errors
 
 

@@ -27,6 +27,7 @@ static int (*const suites[])(void) = {
 	test_source_port_register,
 	test_refuse_register,
 	test_restore_register,
+	test_tables_register,
 	test_heaviest_register,
 	test_capture_register,
 	test_explain_register,

@@ -34,6 +34,7 @@ int test_icmp_register(void);
 int test_balance_register(void);
 int test_source_port_register(void);
 int test_restore_register(void);
+int test_tables_register(void);
 int test_heaviest_register(void);
 int test_capture_register(void);
 int test_explain_register(void);
