@@ -31,6 +31,9 @@ static int (*const suites[])(void) = {
 	test_heaviest_register,
 	test_capture_register,
 	test_explain_register,
+	test_limit_register,
+	test_client_table_register,
+	test_lease_register,
 };
 /* clang-format on */
 

@@ -19,6 +19,9 @@ suite_add(const char *name, const CU_TestInfo *tests)
 	return CU_get_error();
 }
 
+int test_limit_register(void);
+int test_client_table_register(void);
+int test_lease_register(void);
 int test_parse_register(void);
 int test_parse_cut_register(void);
 int test_fragment_register(void);
