@@ -29,7 +29,7 @@ static const char head[] =
     "  { name = \"wan\"; device = \"net_null0\"; side = \"client\"; twin = false;\n"
     "    addresses = [ \"198.51.100.2/24\", \"2001:db8:1::2/64\" ]; },\n"
     "  { name = \"lan\"; device = \"net_null1\"; side = \"backend\"; twin = false;\n"
-    "    addresses = [ \"10.2.0.1/16\", \"2001:db8:2::1/64\" ]; } );\n";
+    "    addresses = [ \"10.2.0.1/16\", \"2001:db8:2::1/64\" ]; } );\n%s";
 
 /* The process's one pair of ports. */
 static struct {
@@ -50,12 +50,8 @@ parse(const char *objects, uint32_t workers)
 	for (i = 0; i < workers; i++)
 		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%ld", i ? ", " : "",
 			 i % (cpus > 0 ? cpus : 1));
-	if (asprintf(&text, head, list) < 0)
+	if (asprintf(&text, head, list, objects) < 0)
 		world_fail("no memory");
-	text = realloc(text, strlen(text) + strlen(objects) + 1);
-	if (!text)
-		world_fail("no memory");
-	strcat(text, objects);
 	config = config_parse_for("bench", text, strlen(text), NULL, &messages);
 	for (i = 0; i < messages.count; i++) {
 		if (!messages.list[i].warning)

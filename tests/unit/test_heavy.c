@@ -160,11 +160,9 @@ test_prefix_length_is_of_the_key(void)
 	item.hash = heavy_hash(&s->heavy, &addr, item.len);
 	wide = heavy_add(&s->heavy, &item, s->now, 0);
 	narrow = add(s, 0, 1);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(wide);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(narrow);
 	CU_ASSERT_PTR_NOT_EQUAL(wide, narrow);
-	CU_ASSERT_EQUAL(wide->len, 120);
-	CU_ASSERT_EQUAL(narrow->len, 128);
+	CU_ASSERT(wide && wide->len == 120);
+	CU_ASSERT(narrow && narrow->len == 128);
 	stream_close(s);
 }
 
@@ -236,10 +234,9 @@ static void
 test_admission(void)
 {
 	struct stream *s = stream_open(5);
-	uint32_t *before = calloc(s->heavy.mask + 1, sizeof(*before));
+	uint32_t before[ENTRIES / HEAVY_WAYS] = { 0 };
 	uint32_t missing = 0, tries = 0, client, i;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(before);
 	for (client = 0; client < CLIENTS; client++) {
 		struct addr addr = client_addr(client);
 		uint32_t bucket = (uint32_t)heavy_hash(&s->heavy, &addr, 128) & s->heavy.mask;
@@ -256,7 +253,6 @@ test_admission(void)
 	}
 	CU_ASSERT_EQUAL(tries, s->heavy.mask + 1);
 	CU_ASSERT(missing <= tries * 20 / 100);
-	free(before);
 	stream_close(s);
 }
 
@@ -315,7 +311,7 @@ test_decay(void)
 	/* What it has counted stays until the place is needed. */
 	e = entry_of(s, 1);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-	CU_ASSERT_EQUAL(e->packets, 1000);
+	CU_ASSERT(e && e->packets == 1000);
 	/* A long time at once. */
 	add(s, 1, 4000000);
 	heavy_decay(&s->heavy, s->now + 1000000 * SECOND);
