@@ -3,8 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cp/log.h"
 #include "cp/state/slots.h"
 #include "cp/state/store.h"
 #include "cp/state/tables.h"
@@ -32,6 +35,7 @@ place_begin(void)
 	char *c;
 
 	fixture_destroy(fixture_create()); /* the clock wants the EAL */
+	log_configure(&(struct log_config){ .level = LOG_LEVEL_ERROR }, "test");
 	if (!mkdtemp(p.folder))
 		abort();
 	p.store = store_open(p.folder, &error);
@@ -237,6 +241,36 @@ test_nothing_left_behind(void)
 	place_end(&p);
 }
 
+/* On hugetlbfs, where the test can have one with free pages. */
+static void
+test_hugepages(void)
+{
+	struct place p = place_begin();
+	char huge[80], command[256];
+
+	snprintf(huge, sizeof(huge), "%s/huge", p.folder);
+	mkdir(huge, 0700);
+	if (mount("none", huge, "hugetlbfs", 0, "pagesize=2M,size=8M") == 0) {
+		p.request.hugepages = true;
+		live(&p);
+		CU_ASSERT_TRUE(next_finds_it(&p));
+		CU_ASSERT_NOT_EQUAL(access(p.path, F_OK), 0); /* not in /dev/shm */
+		p.request.hugepages = false;
+		CU_ASSERT_FALSE(next_finds_it(&p));
+		CU_ASSERT_EQUAL(access(p.path, F_OK), 0);
+		/* Room for 4 pages: ordinary memory instead. */
+		p.request.hugepages = true;
+		p.request.connections = 100000;
+		CU_ASSERT_FALSE(next_finds_it(&p));
+		CU_ASSERT_TRUE(next_finds_it(&p));
+		CU_ASSERT_EQUAL(access(p.path, F_OK), 0);
+		umount(huge);
+	}
+	snprintf(command, sizeof(command), "rm -f /dev/hugepages/%s", strrchr(p.path, '/') + 1);
+	CU_ASSERT_EQUAL(system(command), 0);
+	place_end(&p);
+}
+
 /* Slots as bytes: the same again; and nothing at all if a byte is missing, too many or another. */
 static void
 test_slots(void)
@@ -291,6 +325,7 @@ static const CU_TestInfo tests[] = {
 	{ "another header", test_another_header },
 	{ "one owner", test_one_owner },
 	{ "nothing left behind", test_nothing_left_behind },
+	{ "hugepages", test_hugepages },
 	{ "slots", test_slots },
 	CU_TEST_INFO_NULL,
 };
