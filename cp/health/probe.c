@@ -69,11 +69,10 @@ probe_end(struct probe *probe, enum health_cause cause, const char *detail, ...)
 	probe->latency = loop_now() - probe->started;
 	probe->cause = cause;
 	probe->detail[0] = '\0';
-	if (detail) {
-		va_start(args, detail);
+	va_start(args, detail);
+	if (detail)
 		vsnprintf(probe->detail, sizeof(probe->detail), detail, args);
-		va_end(args);
-	}
+	va_end(args);
 	release(probe);
 	probe->done(probe);
 }
