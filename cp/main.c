@@ -350,6 +350,7 @@ stop(struct penstockd *d)
 		ports_close(&d->dataplane);
 		rte_eal_cleanup();
 	}
+	generations_stop(c->generations);
 	if (c->loop)
 		loop_destroy(c->loop);
 }

@@ -308,3 +308,10 @@ generations_start(struct generations *g, struct control *c)
 	history_report(g->history);
 	return g->timer ? 0 : -ENOMEM;
 }
+
+void
+generations_stop(struct generations *g)
+{
+	loop_timer_free(g->timer);
+	g->timer = NULL;
+}

@@ -33,6 +33,8 @@ const char *generations_file(const struct generations *g);
 
 /* The loop runs for c, which has g. 0 or -ENOMEM. */
 int generations_start(struct generations *g, struct control *c);
+/* The loop is about to end. */
+void generations_stop(struct generations *g);
 
 /* ---- asked by control_apply ---- */
 
