@@ -323,6 +323,25 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 	return 0;
 }
 
+/* Workers that own other clients than before do not know these clients' connections. */
+static void
+warn_of_owners(const struct control *c, const struct config *config, const char *name,
+	       struct config_messages *messages)
+{
+	uint8_t before[2], after[2];
+
+	if (!c->config || config->dataplane.n_workers < 2)
+		return;
+	compile_owner_prefixes(c->config, &before[0], &before[1]);
+	compile_owner_prefixes(config, &after[0], &after[1]);
+	if (before[0] != after[0] || before[1] != after[1])
+		message_add(messages, name, 0, true,
+			    "clients are now /%u and /%u where they were /%u and /%u (prefix4, "
+			    "prefix6 of limits): they move to other workers, and what these do not "
+			    "know of them begins anew: connections in nat modes, use of limits",
+			    after[0], after[1], before[0], before[1]);
+}
+
 /* Parse and validate; an error in messages if the result cannot become the running configuration.
  */
 static struct config *
@@ -339,6 +358,7 @@ examine(struct control *c, const struct control_request *request, struct config_
 		config_free(config);
 		return NULL;
 	}
+	warn_of_owners(c, config, request->name, messages);
 	return config;
 }
 

@@ -349,17 +349,10 @@ pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_in
 static void
 ownership_fill(const struct compiler *c, struct snapshot *s, const struct config *config)
 {
-	uint8_t prefix4 = 32, prefix6 = 64;
+	uint8_t prefix4, prefix6;
 	size_t i;
 
-	for (i = 0; i < config->n_services; i++) {
-		const struct limits_config *l = &config->services[i].limit_client;
-
-		if (!l->set)
-			continue;
-		prefix4 = l->prefix4 < prefix4 ? l->prefix4 : prefix4;
-		prefix6 = l->prefix6 < prefix6 ? l->prefix6 : prefix6;
-	}
+	compile_owner_prefixes(config, &prefix4, &prefix6);
 	s->n_workers = c->n_workers;
 	s->owner_prefix4 = (uint8_t)(96 + prefix4);
 	s->owner_prefix6 = prefix6;

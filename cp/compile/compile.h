@@ -61,6 +61,10 @@ const struct snapshot *compile(struct compiler *c, const struct compile_input *i
 /* Free a snapshot that no worker can see any more. */
 void snapshot_free(const struct snapshot *s);
 
+/* What of an address decides which worker owns it: the coarsest prefix that any limit calls a
+ * client. */
+void compile_owner_prefixes(const struct config *config, uint8_t *prefix4, uint8_t *prefix6);
+
 /* The snapshot compiled last was not published, and its configuration will be freed: share nothing
  * with it. */
 void compiler_forget_config(struct compiler *c);

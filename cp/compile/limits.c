@@ -224,6 +224,23 @@ limits_compile(struct service_limits *out, const struct service_config *s, uint1
 
 /* ---- all services ---- */
 
+void
+compile_owner_prefixes(const struct config *config, uint8_t *prefix4, uint8_t *prefix6)
+{
+	size_t i;
+
+	*prefix4 = 32;
+	*prefix6 = 64;
+	for (i = 0; i < config->n_services; i++) {
+		const struct limits_config *l = &config->services[i].limit_client;
+
+		if (!l->set)
+			continue;
+		*prefix4 = l->prefix4 < *prefix4 ? l->prefix4 : *prefix4;
+		*prefix6 = l->prefix6 < *prefix6 ? l->prefix6 : *prefix6;
+	}
+}
+
 static void
 release(void *data)
 {
