@@ -48,7 +48,7 @@ struct bench_case {
 #define LIMITS  "limits = { client = { " PACKETS "}; };"
 #define LIMITS_ALL                                                                                \
 	"limits = { client = { " PACKETS "new_connections = \"1G/s\"; connections = 1000000; }; " \
-					 "};"
+	"};"
 #define LIMITS_BOTH "limits = { client = { " PACKETS "}; service = { " PACKETS "}; };"
 
 static const struct bench_case cases[] = {
