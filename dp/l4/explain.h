@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What would happen to a packet now: the journey of pipeline.c by functions that change nothing.
+ * What it does not foretell: a limit's word on a connection that goes on although it has closed.
+ *
  * The control thread asks through worker.explain (dp/handoff.h); worker only.
  */
 #ifndef DP_L4_EXPLAIN_H

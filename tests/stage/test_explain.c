@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dp/l4/classify.h"
+#include "dp/l4/client_table.h"
 #include "dp/l4/explain.h"
 #include "dp/l4/nexthop.h"
 #include "flows.h"
@@ -107,6 +108,7 @@ happen(struct tuple t, uint8_t tcp_flags)
 	stage_parse(f->worker, &b);
 	stage_classify(f->worker, &b);
 	stage_steer(f->worker, &b);
+	stage_limit(f->worker, &b);
 	stage_track(f->worker, &b);
 	stage_balance(f->worker, &b);
 	stage_rewrite(f->worker, &b);
@@ -171,6 +173,79 @@ test_agrees(void)
 		}
 	}
 	CU_ASSERT_TRUE(forwarded > 4000);
+}
+
+/* `count` a second, a tenth of which may come at once. */
+static struct gcra
+a_second(uint64_t count)
+{
+	struct gcra_rate rate = { count, SECOND, SECOND / 10, 1 };
+
+	return gcra_make(&rate);
+}
+
+/* All that a client and a service can be limited in; little of each. */
+static void
+limit_all(uint8_t proto)
+{
+	struct service_limits *l = &f->limits[0];
+	enum limit_rate kind;
+
+	for (kind = 0; kind < LIMIT_RATES; kind++)
+		l->client[kind] = l->service[kind].gcra = gcra_none();
+	l->mask4 = UINT32_MAX;
+	l->mask6[0] = UINT64_MAX;
+	l->prefix4 = 32;
+	l->prefix6 = 64;
+	l->client[LIMIT_PACKETS] = a_second(30);
+	l->client[LIMIT_NEW_CONNECTIONS] = a_second(100);
+	l->service[LIMIT_NEW_CONNECTIONS].gcra = a_second(200);
+	l->client_settings[LIMIT_PACKETS] = (struct limit_setting){ 30, SECOND, SECOND / 10 };
+	l->client_connections = 12;
+	l->service_connections = 30;
+	l->flags = LIMITS_CLIENT | LIMITS_CLIENT_BEGIN | LIMITS_CLIENT_COUNT |
+		   LIMITS_SERVICE_BEGIN | LIMITS_SERVICE_COUNT;
+	f->services[0].flags |= SERVICE_LIMITED | SERVICE_TRACKED;
+	f->services[0].protocol = proto;
+	f->worker->clients = client_table_create(1024, SOCKET_ID_ANY);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f->worker->clients);
+}
+
+/* With limits that bite in turn: what is said before is what happens then. */
+static void
+test_agrees_on_limits(void)
+{
+	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
+	uint32_t reasons[DROP_REASON_COUNT] = { 0 };
+	unsigned int mode, proto;
+	uint32_t i;
+
+	for (mode = MODE_DSR_L2; mode <= MODE_FULL_NAT; mode++) {
+		for (proto = 0; proto < 2; proto++) {
+			set_up((enum forward)mode, protocols[proto]);
+			limit_all(protocols[proto]);
+			for (i = 0; i < 600; i++) {
+				/* four clients, twenty flows each */
+				struct tuple t =
+				    flow_number(i % 4 | i / 4 * 7919 % 20 << 8, protocols[proto]);
+				uint8_t flag = proto ? 0 : TCP_SYN;
+				struct explain_query q;
+				struct packet p;
+
+				f->worker->now += i % 50 ? SECOND / 500 : SECOND / 5;
+				if (!proto && i % 3 == 0)
+					flag = TCP_ACK;
+				q = ask(t, flag);
+				p = happen(t, flag);
+				CU_ASSERT_TRUE(agree(&q, &p));
+				reasons[p.verdict == VERDICT_DROP ? p.reason : 0]++;
+			}
+			flow_fixture_destroy(f);
+		}
+	}
+	CU_ASSERT_TRUE(reasons[0] > 500);
+	CU_ASSERT_TRUE(reasons[DROP_CLIENT_PACKETS] > 10);
+	CU_ASSERT_TRUE(reasons[DROP_CLIENT_CONNECTIONS] + reasons[DROP_SERVICE_CONNECTIONS] > 10);
 }
 
 static void
@@ -357,6 +432,7 @@ test_explain_register(void)
 {
 	static const CU_TestInfo tests[] = {
 		{ "says what then happens, in all modes", test_agrees },
+		{ "... and with limits", test_agrees_on_limits },
 		{ "a connection", test_connection },
 		{ "an answer of a backend", test_answer },
 		{ "settled and candidate rows", test_rows },
