@@ -100,19 +100,23 @@ flow_matches_plain(const struct flow_bucket *b, uint16_t tag)
 	return bits;
 }
 
+#ifdef __SSE2__
 static inline uint32_t
 flow_matches(const struct flow_bucket *b, uint16_t tag)
 {
-#ifdef __SSE2__
 	__m128i tags, equal;
 
 	memcpy(&tags, b->tags, sizeof(tags));
 	equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
 	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
-#else
-	return flow_matches_plain(b, tag);
-#endif
 }
+#else
+static inline uint32_t
+flow_matches(const struct flow_bucket *b, uint16_t tag)
+{
+	return flow_matches_plain(b, tag);
+}
+#endif
 
 /* A walk over the values that a hash may stand for. */
 struct flow_cursor {

@@ -28,6 +28,7 @@ struct outer {
 	uint8_t protocol;      /* after the outer IP header */
 	uint8_t traffic_class; /* with ECN */
 	bool df;
+	bool ip_checksum; /* the port does the outer header's */
 };
 
 static inline uint32_t
@@ -63,10 +64,11 @@ write_outer4(struct worker *w, uint8_t *at, const struct outer *o)
 		o->dst->w[3],
 	};
 	uint64_t sum = (uint64_t)words[0] + words[1] + words[2] + words[3] + words[4];
+	uint32_t checksum = o->ip_checksum ? 0 : ntohs((uint16_t)~csum_fold(sum));
 
 	put32(at, words[0]);
 	put32(at + 4, words[1]);
-	put32(at + 8, words[2] | htonl((uint32_t)ntohs((uint16_t)~csum_fold(sum))));
+	put32(at + 8, words[2] | htonl(checksum));
 	put32(at + 12, words[3]);
 	put32(at + 16, words[4]);
 }
@@ -105,6 +107,16 @@ protocol_of(const struct packet *p)
 	return p->flags & PACKET_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 }
 
+/* Have the port do what it can of the outer headers' checksums: `l4` of UDP too. */
+static inline void
+request_checksums(struct rte_mbuf *m, const struct way *way, bool v4, bool l4)
+{
+	m->l2_len = way->hop->header_len + 2u;
+	m->l3_len = v4 ? IP4_HEADER : IP6_HEADER;
+	m->ol_flags |= v4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6;
+	m->ol_flags |= l4 ? RTE_MBUF_F_TX_UDP_CKSUM : 0;
+}
+
 /* Make room for `extra` bytes behind an outer IP header and write the latter. Returns where the
  * extra bytes begin, or NULL (dropped). o->protocol is set by the caller. */
 static __rte_always_inline uint8_t *
@@ -134,10 +146,14 @@ encapsulate(struct worker *w, struct packet *p, const struct way *way, unsigned 
 	at = nexthop_frame(w, p, way->hop, ip_header + extra, outer4);
 	if (unlikely(!at))
 		return NULL;
-	if (outer4)
-		write_outer4(w, at, o);
-	else
+	if (!outer4) {
 		write_outer6(at, o);
+		return at + ip_header;
+	}
+	o->ip_checksum = w->dataplane->ports[way->hop->port].tx_ip_checksum;
+	if (o->ip_checksum)
+		request_checksums(p->mbuf, way, true, false);
+	write_outer4(w, at, o);
 	return at + ip_header;
 }
 
@@ -203,6 +219,11 @@ encap_gue(struct worker *w, struct packet *p, const struct way *way)
 		return; /* the carried packet has its own checksum */
 	/* IPv6 demands one (RFC 8200, 8.1). */
 	sum = csum_pseudo(o.src, o.dst, IPPROTO_UDP, o.len);
+	if (w->dataplane->ports[way->hop->port].tx_l4_checksum) {
+		request_checksums(p->mbuf, way, false, true);
+		put16(udp + 6, csum_fold(sum));
+		return;
+	}
 	sum = csum_add_bytes(sum, udp, UDP_HEADER + GUE_HEADER) + carried_sum(p);
 	checksum = (uint16_t)~csum_fold(sum);
 	put16(udp + 6, checksum ? checksum : 0xffff);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tunnel modes of stage rewrite, and what routers say about tunnels. */
 #include "dp/l4/stages.h"
+#include "frames.h"
 #include "suites.h"
 #include "vector.h"
 
@@ -73,6 +74,62 @@ test_no_source(void)
 	vector_fixture_free(f);
 }
 
+/* Rewrite one packet of a vector on a port that does checksums. */
+static struct packet *
+offloaded(struct fixture *f, const struct vector *v, struct burst *b)
+{
+	struct packet *p = vector_receive(f, v, b);
+	unsigned int i;
+
+	for (i = 0; i < SNAPSHOT_MAX_PORTS; i++)
+		f->dataplane.ports[i].tx_ip_checksum = f->dataplane.ports[i].tx_l4_checksum = true;
+	stage_rewrite(f->worker, b);
+	CU_ASSERT_EQUAL_FATAL(p->verdict, VERDICT_TRANSMIT);
+	return p;
+}
+
+/* What the device is to fill in: the IPv4 header's checksum, left zero. */
+static void
+test_offload_ip(void)
+{
+	const struct vector *v = vector_find("ipip", "tcp over IPv4 in IPv4");
+	struct fixture *f = vector_fixture(v);
+	struct burst b = { 0 };
+	struct packet *p = offloaded(f, v, &b);
+	const uint8_t *frame = rte_pktmbuf_mtod(p->mbuf, const uint8_t *);
+
+	CU_ASSERT_EQUAL(p->mbuf->ol_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM),
+			RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
+	CU_ASSERT_EQUAL(p->mbuf->ol_flags & RTE_MBUF_F_TX_L4_MASK, 0);
+	CU_ASSERT_EQUAL(p->mbuf->l2_len, 14);
+	CU_ASSERT_EQUAL(p->mbuf->l3_len, 20);
+	CU_ASSERT(frame[24] == 0 && frame[25] == 0);
+	fixture_free(&b);
+	vector_fixture_free(f);
+}
+
+/* UDP in IPv6: the field holds the pseudo header's sum (RFC 8200, 8.1; next header 17). */
+static void
+test_offload_udp(void)
+{
+	const struct vector *v = vector_find("gue", "tcp over IPv6 in IPv6");
+	struct fixture *f = vector_fixture(v);
+	struct burst b = { 0 };
+	struct packet *p = offloaded(f, v, &b);
+	const uint8_t *frame = rte_pktmbuf_mtod(p->mbuf, const uint8_t *);
+	uint32_t sum = frame_sum(17, frame + 22, 32) + (uint32_t)(frame[18] << 8 | frame[19]);
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	CU_ASSERT_EQUAL(p->mbuf->ol_flags & (RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_L4_MASK),
+			RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM);
+	CU_ASSERT_EQUAL(p->mbuf->l2_len, 14);
+	CU_ASSERT_EQUAL(p->mbuf->l3_len, 40);
+	CU_ASSERT_EQUAL((uint32_t)(frame[60] << 8 | frame[61]), sum);
+	fixture_free(&b);
+	vector_fixture_free(f);
+}
+
 int
 test_encap_register(void)
 {
@@ -82,6 +139,8 @@ test_encap_register(void)
 		{ "errors about tunnels", test_tunnel_errors },
 		{ "source addresses", test_sources },
 		{ "no source address", test_no_source },
+		{ "the port's own checksum: IPv4", test_offload_ip },
+		{ "the port's own checksum: UDP in IPv6", test_offload_udp },
 		CU_TEST_INFO_NULL,
 	};
 
