@@ -72,25 +72,70 @@ to_host(struct worker *w, struct packet *p)
 	w->stats.ports[p->in_port].to_host++;
 }
 
+/* Packets of other workers, gathered so that an inbox is filled once a burst. */
+struct steered {
+	uint16_t count;
+	uint16_t owners[BURST_MAX];
+	struct rte_mbuf *mbufs[BURST_MAX];
+};
+
 static void
-to_owner(struct worker *w, struct packet *p)
+gather(struct steered *s, struct packet *p)
 {
 	p->verdict = VERDICT_CONTINUE;
-	if (!hand_over(w->dataplane->workers[p->owner]->inbox, p)) {
+	*packet_of_mbuf(p->mbuf) = *p;
+	s->owners[s->count] = p->owner;
+	s->mbufs[s->count++] = p->mbuf;
+}
+
+/* In the order of their arrival, so that a client's stay in order. */
+static void
+to_owner(struct worker *w, uint16_t owner, struct rte_mbuf **mbufs, uint16_t count)
+{
+	unsigned int i, taken;
+
+	taken = rte_ring_enqueue_burst(w->dataplane->workers[owner]->inbox, (void **)mbufs, count,
+				       NULL);
+	w->stats.steered_out += taken;
+	for (i = taken; i < count; i++) {
+		struct packet *p = packet_of_mbuf(mbufs[i]);
+
 		packet_drop(p, DROP_STEER_RING_FULL);
 		drop(w, p);
-		return;
 	}
-	w->stats.steered_out++;
+}
+
+/* One owner after the other. */
+static void
+to_owners(struct worker *w, struct steered *s)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+
+	while (s->count > 0) {
+		uint16_t owner = s->owners[0], others = 0, n = 0, i;
+
+		for (i = 0; i < s->count; i++) {
+			if (s->owners[i] == owner) {
+				mbufs[n++] = s->mbufs[i];
+				continue;
+			}
+			s->owners[others] = s->owners[i];
+			s->mbufs[others++] = s->mbufs[i];
+		}
+		s->count = others;
+		to_owner(w, owner, mbufs, n);
+	}
 }
 
 /* Act on the verdicts that end a packet's stay here, and close the gaps that they leave. */
 static void
 dispatch(struct worker *w, struct burst *b)
 {
+	struct steered steered;
 	uint16_t kept = 0;
 	uint16_t i;
 
+	steered.count = 0;
 	capture_before_dispatch(w, b);
 	for (i = 0; i < b->count; i++) {
 		struct packet *p = &b->packets[i];
@@ -111,13 +156,14 @@ dispatch(struct worker *w, struct burst *b)
 			to_host(w, p);
 			break;
 		case VERDICT_STEER:
-			to_owner(w, p);
+			gather(&steered, p);
 			break;
 		case VERDICT_TAKEN:
 			break;
 		}
 	}
 	b->count = kept;
+	to_owners(w, &steered);
 }
 
 /* The stages that need the client's private state; ends every packet's stay. */
