@@ -100,22 +100,23 @@ void capture_destroy(struct capture *c);
 const struct capture_record *capture_peek(struct capture *c, uint32_t worker);
 void capture_done(struct capture *c, uint32_t worker);
 
-/* ---- hooks; worker only. The inline ones are called in any case. ---- */
+/* ---- hooks; worker only. The inline ones are called in any case; the others lie out of the way of
+ * the code that runs without a capture. ---- */
 
 /* Echo requests, which stage echo turns into their replies. */
-void capture_take_echo(struct worker *w, struct burst *b);
+__rte_cold void capture_take_echo(struct worker *w, struct burst *b);
 /* Packets about to be balanced and rewritten: service, client and connection are known. */
-void capture_take(struct worker *w, struct burst *b);
+__rte_cold void capture_take(struct worker *w, struct burst *b);
 /* Verdicts, but drops. */
-void capture_verdicts(struct worker *w, struct burst *b);
+__rte_cold void capture_verdicts(struct worker *w, struct burst *b);
 /* p is dropped, or is about to be turned into the answer to its sender; waits: not yet. */
-void capture_dropped(struct worker *w, struct packet *p, bool waits);
+__rte_cold void capture_dropped(struct worker *w, struct packet *p, bool waits);
 /* p leaves; pieces of one packet call it for each. */
-void capture_leaving(struct worker *w, const struct packet *p);
-void capture_frame_out(struct worker *w, uint8_t port, const struct rte_mbuf *m,
-		       enum capture_event event);
+__rte_cold void capture_leaving(struct worker *w, const struct packet *p);
+__rte_cold void capture_frame_out(struct worker *w, uint8_t port, const struct rte_mbuf *m,
+				  enum capture_event event);
 /* The iteration ends. */
-void capture_commit(struct worker *w);
+__rte_cold void capture_commit(struct worker *w);
 
 static inline void
 capture_before_echo(struct worker *w, struct burst *b)
