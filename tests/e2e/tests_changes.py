@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes under load: applying configurations, backends that come and go, two workers and the clients that they own."""
+import ipaddress
 import json
 
 from bed import Bed, every_mode, expect, group, vip
@@ -137,6 +138,15 @@ def owned(mode, family):
         expect(set().union(*owner.values()) == {0, 1}, f"all clients are on one worker: {owner}")
         steered = sum(w["steered_in"] for w in bed.show("workers"))
         expect(steered > 0, "nothing was steered")
+        # The same workers know them as senders; an IPv6 client is a /64.
+        heavy = {}
+        for row in bed.show("clients", "--limit", "1000"):
+            heavy.setdefault(row["client"], set()).add(row["worker"])
+        expect(all(len(workers) == 1 for workers in heavy.values()), f"a client is on two workers: {heavy}")
+        for client, workers in owner.items():
+            address = ipaddress.ip_address(client.strip("[]"))
+            name = client if family == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+            expect(heavy.get(name) == workers, f"{name}: {heavy.get(name)} in show clients, {workers} in show connections")
     return test
 
 
