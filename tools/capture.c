@@ -170,13 +170,17 @@ copy_stream(int fd, struct sink *s)
 	int code = EXIT_DONE;
 
 	while (content && code == EXIT_DONE) {
-		if (!receive_all(fd, header, sizeof(header))) {
-			code = complain(EXIT_NO_DAEMON, "the daemon has ended the capture");
+		bool whole = receive_all(fd, header, sizeof(header));
+
+		if (whole)
+			stream_header_read(header, &kind, &length);
+		if (whole && length > STREAM_LENGTH_MAX) {
+			code = complain(EXIT_NO_DAEMON, "not a stream of penstockd's");
 			break;
 		}
-		stream_header_read(header, &kind, &length);
-		if (length > STREAM_LENGTH_MAX || !receive_all(fd, content, length)) {
-			code = complain(EXIT_NO_DAEMON, "the daemon's stream is broken off");
+		/* It may stop in the middle of a frame; the blocks before are whole. */
+		if (!whole || !receive_all(fd, content, length)) {
+			code = complain(EXIT_NO_DAEMON, "the daemon has ended the capture");
 			break;
 		}
 		if (kind == STREAM_END) {
