@@ -47,6 +47,7 @@ struct tables {
 	bool restores;
 	struct identity *services, *backends; /* of the last process, until they are taken */
 	uint64_t saved;                       /* changes of identities that the store knows */
+	const char *notice; /* where the file lies, if not where it should: for the log */
 };
 
 static size_t
@@ -223,9 +224,8 @@ settle_somewhere(struct tables *t, const struct tables_request *request, const c
 	}
 	shared_file_remove(&huge, name);
 	if (request->hugepages)
-		log_info("connections lie in ordinary memory: %s",
-			 huge.page ? "there are not enough free hugepages"
-				   : "no hugetlbfs is mounted");
+		t->notice =
+		    huge.page ? "there are not enough free hugepages" : "no hugetlbfs is mounted";
 	return tmpfs.page ? settle(t, &tmpfs, name, request) : rc;
 }
 
@@ -290,6 +290,8 @@ tables_start_clock(struct tables *t, struct dp_clock *clock)
 {
 	struct header *h = t->header;
 
+	if (t->notice)
+		log_info("connections lie in ordinary memory: %s", t->notice);
 	if (t->restores) {
 		*clock = (struct dp_clock){ h->base, h->multiplier, h->hz };
 		return;
