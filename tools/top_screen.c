@@ -82,17 +82,19 @@ static const struct {
 } tables[TOP_OBJECTS] = {
 	[TOP_SERVICES] = { service_columns,
 			   { "packets_in/s", "bytes_in/s", "connections_total/s",
-			     "connections_active", "drops/s" } },
+			     "connections_active", "drops/s" },
+			   false },
 	[TOP_BACKENDS] = { backend_columns,
-			   { "packets/s", "bytes/s", "connections_total/s",
-			     "connections_active" } },
-	[TOP_WORKERS] = { worker_columns, { NULL } },
+			   { "packets/s", "bytes/s", "connections_total/s", "connections_active" },
+			   false },
+	[TOP_WORKERS] = { worker_columns, { NULL }, false },
 	[TOP_DROPS] = { drop_columns,
 			{ "count/s", "count/s", "count/s", "count/s", "count/s" },
 			true },
 	[TOP_CLIENTS] = { client_columns,
 			  { "packets_per_second", "bytes/s", "connections", "connections",
-			    "limited/s" } },
+			    "limited/s" },
+			  false },
 };
 
 /* ---- rows ---- */
