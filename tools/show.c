@@ -132,7 +132,7 @@ print_version(json_t *daemon, const char *socket)
 	const char *version, *build, *dpdk, *instance;
 	json_int_t generation, uptime;
 
-	printf("penstock %s (%s)\n", PENSTOCK_VERSION, PENSTOCK_BUILD);
+	printf("penstock %s (%s), for %s\n", PENSTOCK_VERSION, PENSTOCK_BUILD, PENSTOCK_DPDK);
 	if (!daemon) {
 		printf("penstockd: none answers at %s\n", socket);
 		return;
@@ -162,8 +162,8 @@ command_version(const struct options *o)
 		json_decref(daemon);
 		return EXIT_DONE;
 	}
-	both = json_pack("{s:s, s:s, s:o?}", "version", PENSTOCK_VERSION, "build", PENSTOCK_BUILD,
-			 "daemon", daemon);
+	both = json_pack("{s:s, s:s, s:s, s:o?}", "version", PENSTOCK_VERSION, "build",
+			 PENSTOCK_BUILD, "dpdk", PENSTOCK_DPDK, "daemon", daemon);
 	print_json(both, false);
 	json_decref(both);
 	return EXIT_DONE;

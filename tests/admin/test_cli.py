@@ -32,9 +32,10 @@ def no_daemon(t, folder):
             expect(cli("--socket", nowhere, *args), 3, "no daemon", str(nowhere))
     with t("no daemon: version exits 0"):
         out = expect(cli("--socket", nowhere, "version"), 0)
-        assert out.stdout.startswith("penstock "), out.stdout
+        assert out.stdout.startswith("penstock ") and " for DPDK " in out.stdout, out.stdout
         both = json.loads(expect(cli("--socket", nowhere, "version", "--json"), 0).stdout)
         assert both["daemon"] is None and both["version"] and both["build"], both
+        assert both["dpdk"].startswith("DPDK "), both
     with t("a socket path that is too long is wrong usage"):
         expect(cli("--socket", "/" + "x" * 200, "show", "services"), 2)
 

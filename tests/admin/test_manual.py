@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The manual pages and the completion say everything that the programs have."""
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -96,6 +97,31 @@ def daemon_page(t, folder):
         assert done.returncode == 2
 
 
+def installed(t, folder):
+    """What is built already is installed: nothing is built again, nothing outside the folder is touched."""
+    to, log = folder / "to", folder / "log"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
+    with t("make install: programs, manual, service unit, completion, where PREFIX and DESTDIR say"):
+        with open(log, "w", encoding="utf-8") as out:
+            done = subprocess.run(["make", "-s", "-o", "all", "-C", str(ROOT), "install", f"B={BUILD}", f"DESTDIR={to}", "PREFIX=/opt/ps"],
+                                  env=env, stdout=out, stderr=out, timeout=60, check=False)
+        assert done.returncode == 0, log.read_text()
+        files = {str(p.relative_to(to)) for p in to.rglob("*") if p.is_file()}
+        wanted = {"opt/ps/sbin/penstockd", "opt/ps/bin/penstock", "lib/systemd/system/penstock.service",
+                  "opt/ps/share/bash-completion/completions/penstock"}
+        wanted |= {f"opt/ps/share/man/man{name[-1]}/{name}" for name in PAGES}
+        assert wanted <= files, wanted - files
+        assert {f.split("/share/doc/")[0] for f in files - wanted} == {"opt/ps"}, files - wanted
+    with t("the service unit starts what was installed"):
+        unit = (to / "lib/systemd/system/penstock.service").read_text()
+        assert "\nExecStart=/opt/ps/sbin/penstockd " in unit and not re.search("@[A-Z]+@", unit), unit
+        assert "/etc/penstock/penstock.conf" in unit and (to / "etc/penstock").is_dir(), unit
+    with t("the tool finds the daemon beside it"):
+        done = subprocess.run([to / "opt/ps/bin/penstock", "check", ROOT / "conf/nat.conf"], env={**env, "PATH": "/nonexistent"},
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 COMPLETE = """
 _init_completion() { words=("${typed[@]}"); cword=$((${#words[@]} - 1))
 	cur=${words[cword]} prev=${words[cword - 1]}; }
@@ -130,4 +156,4 @@ def completion(t, _folder):
         assert complete("penstockd", "--manual", "") == {"settings", "metrics", "drops"}
 
 
-TESTS = (completion, pages, settings, commands, daemon_page)
+TESTS = (completion, pages, settings, commands, daemon_page, installed)

@@ -7,9 +7,15 @@
   peer.py upload ADDRESS SIZE     SIZE bytes to port 9001; prints the answer and the hash of what was sent
   peer.py udp ADDRESS SIZE        one datagram of SIZE bytes; prints the answer
   peer.py refused KIND ADDRESS PORT   a tcp connection or udp datagram that nobody shall want; prints `refused`, or what came instead
+  peer.py open ADDRESS PORT COUNT FROM...   begins COUNT connections at once (from these addresses in turn); prints how many came about
+                                  within 0.8 s, which is before a SYN is sent again
+  peer.py flood ADDRESS RATE SECONDS FROM...   RATE small datagrams a second from 8 sockets (at these addresses in turn); prints `ready`,
+                                  then one JSON line: how many were sent and answered, and the seconds from the beginning to the last
+                                  answer
   peer.py hold ADDRESS COUNT SECONDS FROM...   COUNT connections (from these source addresses in turn) that exchange a line each half second;
                                   prints `ready` when all are open, then one JSON line: for each connection who served it and how it ended
-  peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts.
+  peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts, and how many seconds
+                                  lie between the first and the last failure.
                                   Ends sooner when standard input is closed
   peer.py fetch ADDRESS COUNT SIZE SECONDS FROM...   COUNT downloads at once of the first SIZE bytes of /big, each so slow that it takes
                                   SECONDS; prints `ready` when all have begun, then one JSON line: for each its hash, or how it failed
@@ -132,6 +138,70 @@ def upload(address, size):
     return 0
 
 
+def begin_all(address, port, count, sources):
+    """Without waiting: sockets that connect."""
+    connections = []
+    for i in range(count):
+        connection = socket.socket(family_of(address), socket.SOCK_STREAM)
+        connection.setblocking(False)
+        connection.bind((sources[i % len(sources)], 0))
+        connection.connect_ex((address, port))
+        connections.append(connection)
+    return connections
+
+
+def is_open(connection):
+    try:
+        connection.getpeername()
+        return True
+    except OSError:
+        return False
+
+
+def open_many(address, port, count, sources):
+    connections = begin_all(address, port, count, sources)
+    time.sleep(0.8)
+    print(sum(map(is_open, connections)))
+    for connection in connections:
+        connection.close()
+    return 0
+
+
+def answers(sockets):
+    """How many have come."""
+    count = 0
+    for sock in sockets:
+        try:
+            while sock.recv(1000):
+                count += 1
+        except OSError:
+            pass
+    return count
+
+
+def flood(address, rate, seconds, sources):
+    sockets = []
+    for i in range(8):
+        sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+        sock.bind((sources[i % len(sources)], 0))
+        sock.connect((address, PORT))
+        sock.setblocking(False)
+        sockets.append(sock)
+    print("ready", flush=True)
+    sent = answered = 0
+    begin = last = time.monotonic()
+    while (now := time.monotonic()) < begin + seconds + 0.5:
+        while sent < min(seconds, now - begin) * rate:
+            sockets[sent % 8].send(b"x")
+            sent += 1
+        came = answers(sockets)
+        if came:
+            answered, last = answered + came, time.monotonic()
+        time.sleep(0.002)
+    print(json.dumps({"sent": sent, "answered": answered, "seconds": last - begin}))
+    return 0
+
+
 def exchange(connection, results, index, end):
     """Lines to and fro until the end; results[index] = [server, source port that it saw, error]."""
     server = None
@@ -174,7 +244,7 @@ def hold(address, count, seconds, sources):
 
 def load(address, seconds):
     counts = {"ok": 0, "failed": 0}
-    errors, lock = [], threading.Lock()
+    errors, failures, lock = [], [], threading.Lock()
     end = time.monotonic() + seconds
     asked_to_end = threading.Event()
 
@@ -197,6 +267,7 @@ def load(address, seconds):
                 counts["ok" if good else "failed"] += 1
                 if not good:
                     errors.append(text)
+                    failures.append(time.monotonic())
 
     threading.Thread(target=watch, daemon=True).start()
     threads = [threading.Thread(target=work) for _ in range(8)]
@@ -205,7 +276,8 @@ def load(address, seconds):
         thread.start()
     for thread in threads:
         thread.join()
-    print(json.dumps({**counts, "errors": errors[:5]}))
+    span = failures[-1] - failures[0] if failures else 0
+    print(json.dumps({**counts, "failing_seconds": round(span, 2), "errors": errors[:5]}))
     return 0
 
 
@@ -271,6 +343,10 @@ def main():
         return upload(words[1], int(words[2]))
     if words[0] == "hold":
         return hold(words[1], int(words[2]), float(words[3]), words[4:])
+    if words[0] == "open":
+        return open_many(words[1], int(words[2]), int(words[3]), words[4:])
+    if words[0] == "flood":
+        return flood(words[1], int(words[2]), float(words[3]), words[4:])
     if words[0] == "fetch":
         return fetch(words[1], int(words[2]), int(words[3]), float(words[4]), words[5:])
     return load(words[1], float(words[2]))

@@ -7,7 +7,7 @@ import time
 
 import configs
 from bed import PENSTOCKD, Bed, expect, group, vip, wait_until
-from topology import run
+from topology import CLIENT4, CLIENT6, run
 
 
 INTERVAL, TIMEOUT, RISE, FALL = 0.3, 0.2, 2, 2
@@ -73,6 +73,7 @@ def stopped_and_started(bed):
     load.wait(30)
     print(f"     {counts}")
     expect(counts["ok"] > 100, f"{counts}")
+    expect(0 < counts["failed"] and counts["failing_seconds"] < DETECTION + 0.5, f"clients saw it for longer than {DETECTION:.2f} s: {counts}")
 
 
 def flapping(bed):
@@ -184,6 +185,30 @@ def refused(family, forward):
     return test
 
 
+def refused_datagrams(family):
+    def test(bed):
+        """The same for UDP, by ICMP: the program that has sent the datagram is told."""
+        pool = with_health(configs.pool("line", [1, 2, 3], 9000, family), check("tcp", "port = 9;") + ' all_down = "refuse";')
+        service = configs.service("line", vip("nat", family), 9000, "udp", "nat", "line")
+        bed.apply(configs.head(bed.driver, bed.workers) + configs.objects([pool], [service]))
+        expect(wait_until(lambda: bed.show("pools")[0]["up"] == 0, 8), f"{bed.show('backends')}")
+        answer = bed.peer("refused", "udp", vip("nat", family), 9000).strip()
+        expect(answer == "refused", f"{answer}")
+        told = json.loads(bed.penstock("explain", "--protocol", "udp", "--client", f"{client_of(family)}:7", "--service",
+                                       f"{bracketed(vip('nat', family))}:9000", "--json").stdout)
+        expect((told["reason"], told["answer"]) == ("no-backend", "ICMP port unreachable"), f"{told}")
+    test.__name__ = f"refused datagrams, IPv{family}"
+    return test
+
+
+def bracketed(address):
+    return f"[{address}]" if ":" in address else address
+
+
+def client_of(family):
+    return bracketed(CLIENT4 if family == 4 else CLIENT6)
+
+
 def ordered(bed):
     """drain and disable under held connections; slow start afterwards."""
     bed.apply(bed.config([1, 2, 3], pool=' slow_start = "4s";'))
@@ -221,7 +246,7 @@ def remembered(bed):
 
 
 for TEST in (stopped_and_started, flapping, hanging, certificates, datagrams, echoes(4), echoes(6), refused(4, "nat"), refused(6, "nat"),
-             refused(4, "dsr-gue"), ordered, remembered):
+             refused(4, "dsr-gue"), refused_datagrams(4), refused_datagrams(6), ordered, remembered):
     health(TEST)
 
 
