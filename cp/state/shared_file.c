@@ -104,11 +104,17 @@ void
 shared_file_remove(const struct shared_place *place, const char *name)
 {
 	char path[SHARED_FILE_PATH_MAX];
+	struct stat st;
 	int fd;
 
 	if (!place->page)
 		return;
 	path_make(place, name, path);
+	/* In /dev/shm anybody may take our name; whatever lock they hold means nothing. */
+	if (lstat(path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_uid != geteuid())) {
+		unlink(path);
+		return;
+	}
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;

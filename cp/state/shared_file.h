@@ -44,7 +44,7 @@ void shared_file_near(struct shared_file *f, size_t at, size_t size, unsigned in
 int shared_file_populate(struct shared_file *f);
 /* The memory stays. */
 void shared_file_close(struct shared_file *f);
-/* Remove one that nobody has open. */
+/* Remove one that nobody has open, or that is not ours. */
 void shared_file_remove(const struct shared_place *place, const char *name);
 
 #endif
