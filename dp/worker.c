@@ -69,7 +69,8 @@ allocate(struct worker *w, int socket)
 	w->waiting = waiting_create(socket);
 	w->heaviest = heaviest_create(w->dataplane->connections, w->now, socket);
 	return w->heaviest && w->waiting && w->inbox && w->from_host && w->service_stats &&
-	       w->service_drops && w->backend_stats && w->connections && w->fragments;
+	       w->service_drops && w->backend_stats && w->leases && w->clients && w->connections &&
+	       w->fragments;
 }
 
 int
