@@ -67,7 +67,8 @@ enum packet_flags {
 	PACKET_INNER_FRAGMENT =
 	    1 << 10,             /* the packet inside an ICMP error was itself a first fragment */
 	PACKET_WAITED = 1 << 11, /* has waited for its next hop's address already */
-	PACKET_UNCAPTURED = 1 << 12, /* its record was lost, dp/capture.h */
+	PACKET_UNCAPTURED = 1 << 12,    /* its record was lost, dp/capture.h */
+	PACKET_AFTER_CLOSING = 1 << 13, /* its connection was closing when it came */
 };
 
 enum direction {

@@ -57,7 +57,8 @@ gcra_cost(const struct gcra *g, uint32_t n)
 	return (n * g->mult + (((uint64_t)1 << g->shift) - 1)) >> g->shift;
 }
 
-/* A tat that other limits or another clock have left behind may be too far ahead for these. */
+/* A tat that other limits or another clock have left behind may be too far ahead for these: who is
+ * refused by it keeps what this returns, from which it goes down with time. */
 static inline uint64_t
 gcra_bounded(const struct gcra *g, uint64_t tat, uint64_t now)
 {

@@ -39,7 +39,7 @@ struct connection {
 	uint8_t state;         /* enum connection_state */
 	uint8_t flags;         /* enum connection_flags */
 	uint8_t client_len;    /* of the client's prefix, as heaviest.h has counted it */
-	uint8_t after_closing; /* packets of the client since it is closing, up to a few */
+	uint8_t after_closing; /* what has come of the client since it is closing, see limit.c */
 	/* second cache line */
 	uint64_t deadline;        /* ns; the wheel entry may fire earlier and is then re-armed */
 	struct addr backend_addr; /* nat modes: what the destination becomes */

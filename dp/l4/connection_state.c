@@ -163,6 +163,8 @@ connection_join(struct worker *w, struct packet *p, uint32_t hit)
 	p->connection = index;
 	p->service = c->service;
 	p->backend = c->backend;
+	if (c->state == CONNECTION_CLOSING)
+		p->flags |= PACKET_AFTER_CLOSING;
 	if (!(p->flags & PACKET_ICMP_ERROR))
 		connection_step(w, c, p, index);
 	return true;

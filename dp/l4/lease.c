@@ -3,6 +3,9 @@
 
 #include "dp/worker.h"
 
+/* ns: workers read the time once an iteration, and may have to wait for a CPU within one. */
+#define CLOCKS_APART 10000000000ull
+
 struct lease *
 lease_of(struct worker *w, uint32_t service)
 {
@@ -16,9 +19,11 @@ lease_of(struct worker *w, uint32_t service)
 	if (l->epoch != epoch)
 		*l = (struct lease){ .epoch = epoch };
 	l->generation = generation;
-	for (i = 0; i < LIMIT_RATES; i++)
+	for (i = 0; i < LIMIT_RATES; i++) {
+		l->seen[i] = 0;
 		if (l->credit[i] > limits->service[i].carry)
 			l->credit[i] = limits->service[i].carry;
+	}
 	return l;
 }
 
@@ -46,6 +51,20 @@ replace(const struct lease_request *r, _Atomic(uint64_t) *tat, uint64_t *old, ui
 	return true;
 }
 
+/* The bucket refuses by `old`. What other limits have left too far ahead goes down from here, now;
+ * but what another worker has just charged, whose clock is ahead of ours, stays. Returns what is
+ * known to be too far ahead; 0: somebody has changed it meanwhile. */
+static uint64_t
+bucket_refused(const struct lease_request *r, _Atomic(uint64_t) *tat, uint64_t old)
+{
+	const struct gcra *g = &r->rate->gcra;
+	uint64_t bounded = gcra_bounded(g, old, r->now);
+
+	if (old <= r->now + g->ceiling + gcra_time(CLOCKS_APART))
+		return old;
+	return replace(r, tat, &old, bounded) ? bounded : 0;
+}
+
 bool
 lease_take(const struct lease_request *r, uint64_t cost)
 {
@@ -61,7 +80,7 @@ lease_take(const struct lease_request *r, uint64_t cost)
 	old = atomic_load_explicit(tat, memory_order_relaxed);
 	do {
 		if (!gcra_allows(g, old, r->now, need)) {
-			*seen = old;
+			*seen = bucket_refused(r, tat, old);
 			return false;
 		}
 		start = gcra_commit(g, old, r->now, 0);

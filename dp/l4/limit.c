@@ -11,8 +11,12 @@
 #include "dp/l4/stages.h"
 #include "lib/gcra.h"
 
-/* A closing connection may have so many more packets (the last ACKs) before it counts again. */
-#define CLOSING_PACKETS 2
+/* What may still come of a client whose connection is closing before it counts again: the last ACKs
+ * and a FIN that is sent again some times, but no more: either acknowledges what the backend sends,
+ * and keeps a connection going. */
+#define CLOSING_BUDGET 11u
+#define CLOSING_FIN    1u
+#define CLOSING_OTHER  4u
 
 /* The packets of a burst that are limited, and the clients that they belong to, in the same order:
  * not all of them need theirs. */
@@ -141,6 +145,18 @@ client_refund(const struct service_limits *l, struct client *c, enum limit_rate 
 	c->tat[kind] -= c->tat[kind] < cost ? c->tat[kind] : cost;
 }
 
+/* Refused by a rate: what other limits have left too far ahead goes down from here, now. */
+static bool
+reject_rate(struct worker *w, struct packet *p, struct client *c, enum drop_reason reason)
+{
+	const struct service_limits *l = limits_of(w, p);
+	enum limit_rate kind;
+
+	for (kind = 0; kind < LIMIT_RATES; kind++)
+		c->tat[kind] = gcra_bounded(&l->client[kind], c->tat[kind], gcra_time(w->now));
+	return reject_client(p, reason);
+}
+
 static struct lease_request
 lease_request(struct worker *w, const struct packet *p, enum limit_rate kind)
 {
@@ -195,12 +211,12 @@ charge(struct worker *w, const struct service_limits *l, struct packet *p)
 	c = client_at(w->clients, p->client);
 	if (!gcra_try(&l->client[LIMIT_PACKETS], c->tat[LIMIT_PACKETS], now,
 		      gcra_cost(&l->client[LIMIT_PACKETS], 1), &packets)) {
-		reject_client(p, DROP_CLIENT_PACKETS);
+		reject_rate(w, p, c, DROP_CLIENT_PACKETS);
 		return;
 	}
 	if (!gcra_try(&l->client[LIMIT_BYTES], c->tat[LIMIT_BYTES], now,
 		      gcra_cost(&l->client[LIMIT_BYTES], p->ip_len), &bytes)) {
-		reject_client(p, DROP_CLIENT_BYTES);
+		reject_rate(w, p, c, DROP_CLIENT_BYTES);
 		return;
 	}
 	if ((l->flags & LIMITS_SERVICE) && !service_allows(w, p))
@@ -305,7 +321,7 @@ client_begins(struct worker *w, struct packet *p, struct client *c)
 	const struct service_limits *l = limits_of(w, p);
 
 	if (!client_allows(w, l, c, LIMIT_NEW_CONNECTIONS, 1))
-		return reject_client(p, DROP_CLIENT_NEW_CONNECTIONS);
+		return reject_rate(w, p, c, DROP_CLIENT_NEW_CONNECTIONS);
 	if (c->connections >= l->client_connections)
 		return reject_client(p, DROP_CLIENT_CONNECTIONS);
 	return true;
@@ -466,6 +482,21 @@ limit_restored(struct worker *w, struct connection *c)
 	count_again(w, &p, c, true);
 }
 
+/* True if p may be one of the last packets of a connection that is closing. */
+static bool
+closing_allows(struct connection *c, const struct packet *p)
+{
+	uint32_t used = c->after_closing + (p->tcp_flags & TCP_FIN ? CLOSING_FIN : CLOSING_OTHER);
+
+	/* Nothing is acknowledged by a RST. */
+	if (p->tcp_flags & TCP_RST)
+		return true;
+	if (used > CLOSING_BUDGET)
+		return false;
+	c->after_closing = (uint8_t)used;
+	return true;
+}
+
 bool
 limit_adopt(struct worker *w, struct packet *p)
 {
@@ -473,13 +504,14 @@ limit_adopt(struct worker *w, struct packet *p)
 
 	if (all_counted(limits_of(w, p), c) || (p->flags & (PACKET_ICMP_ERROR | PACKET_LATER)))
 		return true;
+	/* A later packet of the burst has ended it; the slot may be another connection's. */
+	if (c->state == CONNECTION_FREE || !connection_holds(c, p))
+		return true;
 	if (c->state != CONNECTION_CLOSING)
 		return count_again(w, p, c, true);
-	/* Over, it seems. */
-	if ((p->tcp_flags & (TCP_FIN | TCP_RST)) || c->after_closing < CLOSING_PACKETS) {
-		c->after_closing += !(p->tcp_flags & (TCP_FIN | TCP_RST));
+	/* It closed behind p, or it is over, as it seems. */
+	if (!(p->flags & PACKET_AFTER_CLOSING) || closing_allows(c, p))
 		return true;
-	}
 	if (count_again(w, p, c, false))
 		return true;
 	refund_packet(w, p);

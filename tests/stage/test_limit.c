@@ -271,6 +271,108 @@ test_connections(void)
 	}
 }
 
+/* A connection that a later packet of its burst ends is not counted for the earlier ones. */
+static void
+test_ended_in_burst(void)
+{
+	static const enum forward modes[] = { MODE_DSR_L2, MODE_NAT };
+	struct tuple first = from(A, 5000, IPPROTO_TCP);
+	uint32_t i, j;
+
+	for (i = 0; i < 2; i++) {
+		struct fixture *f = limited(modes[i]);
+		struct burst *b = &f->worker->burst;
+
+		limit_connections(f, TCP, 5, 8);
+		for (j = 0; j < 20; j++) {
+			sent(f, TCP, first, TCP_SYN);
+			sent(f, TCP, first, TCP_RST);
+			b->count = 0;
+			flow_forward(b, TCP, first, TCP_ACK);
+			flow_forward(b, TCP, first, TCP_SYN);
+			stage_limit(f->worker, b);
+			flow_run(f, b);
+			CU_ASSERT_EQUAL(b->packets[1].verdict, VERDICT_CONTINUE);
+			CU_ASSERT_EQUAL(service_connections(&f->dataplane.service_buckets[TCP], 1),
+					1);
+			sent(f, TCP, first, TCP_RST);
+		}
+		CU_ASSERT_EQUAL(service_connections(&f->dataplane.service_buckets[TCP], 1), 0);
+		CU_ASSERT_EQUAL(pass(f, TCP, A, 20, DROP_CLIENT_CONNECTIONS), 5);
+		CU_ASSERT_TRUE(flow_invariant(f));
+		flow_fixture_destroy(f);
+	}
+}
+
+/* What a client sends before its FIN is of a connection that counts, however much of it there is;
+ * what it sends afterwards, FINs too, is soon too much. */
+static void
+test_closing(void)
+{
+	struct fixture *f = limited(MODE_DSR_L2);
+	struct tuple first = from(A, 5000, IPPROTO_TCP);
+	struct burst *b = &f->worker->burst;
+	uint32_t i, passed = 0;
+
+	limit_connections(f, TCP, 5, 0);
+	sent(f, TCP, first, TCP_SYN);
+	CU_ASSERT_EQUAL(pass(f, TCP, A, 20, DROP_CLIENT_CONNECTIONS), 4);
+	b->count = 0;
+	for (i = 0; i < 20; i++)
+		flow_forward(b, TCP, first, TCP_ACK);
+	flow_forward(b, TCP, first, TCP_FIN | TCP_ACK);
+	stage_limit(f->worker, b);
+	flow_run(f, b);
+	for (i = 0; i < 21; i++)
+		CU_ASSERT_EQUAL(b->packets[i].verdict, VERDICT_CONTINUE);
+	/* It counts no longer. */
+	CU_ASSERT_EQUAL(pass(f, TCP, A, 20, DROP_CLIENT_CONNECTIONS), 1);
+	/* The FIN may be lost, and the last ACK come behind it. */
+	for (i = 0; i < 5; i++)
+		CU_ASSERT_EQUAL(sent(f, TCP, first, TCP_FIN | TCP_ACK)->verdict, VERDICT_CONTINUE);
+	CU_ASSERT_EQUAL(sent(f, TCP, first, TCP_ACK)->verdict, VERDICT_CONTINUE);
+	for (i = 0; i < 100; i++)
+		passed += sent(f, TCP, first, TCP_FIN | TCP_ACK)->verdict == VERDICT_CONTINUE;
+	CU_ASSERT(passed < 10);
+	flow_fixture_destroy(f);
+}
+
+/* Limits that were stricter hold nobody off for longer than the burst of those that are now, or one
+ * packet of the largest size. */
+static void
+test_relaxed(void)
+{
+	static const enum drop_reason reasons[2][LIMIT_RATES] = {
+		{ DROP_CLIENT_PACKETS, DROP_CLIENT_BYTES, DROP_CLIENT_NEW_CONNECTIONS },
+		{ DROP_SERVICE_PACKETS, DROP_SERVICE_BYTES, DROP_SERVICE_NEW_CONNECTIONS },
+	};
+	enum limit_rate kind;
+	uint32_t service;
+
+	for (service = 0; service < 2; service++) {
+		for (kind = 0; kind < LIMIT_RATES; kind++) {
+			struct fixture *f = limited(MODE_DSR_L2);
+			uint32_t unit = kind == LIMIT_BYTES ? FLOW_IP_LEN : 1;
+			struct gcra_rate day = { 3 * unit, 86400 * SECOND, 86400 * SECOND,
+						 kind == LIMIT_BYTES ? 65535 : 1 };
+
+			(service ? limit_service : limit_client)(f, TCP, kind, 5 * unit);
+			if (service)
+				f->limits[TCP].service[kind].gcra = gcra_make(&day);
+			else
+				f->limits[TCP].client[kind] = gcra_make(&day);
+			CU_ASSERT_EQUAL(pass(f, TCP, A, 20, reasons[service][kind]), 3);
+			f->snapshot.generation++;
+			(service ? limit_service : limit_client)(f, TCP, kind, 5 * unit);
+			pass(f, TCP, A, 1, reasons[service][kind]);
+			f->worker->now +=
+			    kind == LIMIT_BYTES ? (65536 / FLOW_IP_LEN + 1) * SECOND / 5 : SECOND;
+			CU_ASSERT_EQUAL(pass(f, TCP, A, 20, reasons[service][kind]), 5);
+			flow_fixture_destroy(f);
+		}
+	}
+}
+
 /* Connections from before there was a limit count as soon as they are heard of. */
 static void
 test_adopted(void)
@@ -433,6 +535,9 @@ test_limit_register(void)
 		{ "rates of services", test_service_rates },
 		{ "what is refused has used nothing", test_nothing_used },
 		{ "connections at a time", test_connections },
+		{ "connections that end within a burst", test_ended_in_burst },
+		{ "connections that are closing", test_closing },
+		{ "limits that were stricter", test_relaxed },
 		{ "connections from before the limit", test_adopted },
 		{ "a client is a prefix", test_prefix },
 		{ "allow and deny", test_access },
