@@ -42,7 +42,7 @@ struct request {
 static enum health_cause
 cause_of(CURL *curl, CURLcode code)
 {
-	long error = 0;
+	long error = 0; /* of the system, or the status of an answer */
 
 	switch (code) {
 	case CURLE_OK:
@@ -70,7 +70,9 @@ cause_of(CURL *curl, CURLcode code)
 	case CURLE_WRITE_ERROR:
 		return HEALTH_CAUSE_PROTOCOL;
 	default:
-		return HEALTH_CAUSE_LOCAL;
+		/* A header that is too long for libcurl is called "out of memory". */
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &error);
+		return error ? HEALTH_CAUSE_PROTOCOL : HEALTH_CAUSE_LOCAL;
 	}
 }
 

@@ -344,6 +344,7 @@ test_probe_http(void)
 		{ "", NULL, NULL, HEALTH_CAUSE_CLOSED, "" },
 		{ NULL, NULL, NULL, HEALTH_CAUSE_TIMEOUT, "300ms" },
 	};
+	static char endless[400000];
 	struct health_config config = health_of(HEALTH_HTTP);
 	struct server s;
 	char detail[96];
@@ -358,6 +359,11 @@ test_probe_http(void)
 		CU_ASSERT_EQUAL(probe_once(&config, s.port, detail), cases[i].cause);
 		CU_ASSERT_PTR_NOT_NULL(strstr(detail, cases[i].detail));
 	}
+	/* a header without end: the backend's fault, not ours */
+	memset(endless, 'x', sizeof(endless) - 1);
+	memcpy(endless, OK_HEAD, sizeof(OK_HEAD) - 1);
+	reply = endless;
+	CU_ASSERT_EQUAL(probe_once(&config, s.port, NULL), HEALTH_CAUSE_PROTOCOL);
 	/* no TLS where TLS is asked for */
 	config = health_of(HEALTH_HTTPS);
 	reply = OK_HEAD "\r\n";
