@@ -12,8 +12,9 @@
  * charge of stage limit back: a rejected packet uses nothing.
  *
  * Connections at a time are counted where they are limited, from their first packet until they
- * close, are closing (FIN, RST) or time out. One that goes on after it has closed is counted again,
- * so that a forged RST buys nothing.
+ * close, are closing (FIN, RST) or time out. One that goes on after it has closed is counted again
+ * after a few packets, or stopped, so that a forged RST buys no more than those; what it cannot
+ * tell is that the backend keeps a connection in which the client is silent from then on.
  *
  * Worker only, but for names and limit_kind_*.
  */
