@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,10 +28,11 @@ def run_group(group, words):
     try:
         with group.make() as stand:
             for test in chosen:
+                begin = time.monotonic()
                 try:
                     test(stand)
                     passed += 1
-                    print(f"ok   {group.name}: {test.__name__}", flush=True)
+                    print(f"ok   {group.name}: {test.__name__}, {time.monotonic() - begin:.1f} s", flush=True)
                 except Exception as error:  # pylint: disable=broad-except
                     failed += 1
                     print(f"FAIL {group.name}: {test.__name__}: {error}")

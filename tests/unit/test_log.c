@@ -36,7 +36,7 @@ test_text(void)
 		enum log_level level;
 		const char *event, *line;
 	} cases[] = {
-		{ { { NULL } }, LOG_LEVEL_INFO, "ready", "ready" },
+		{ { { NULL, NULL } }, LOG_LEVEL_INFO, "ready", "ready" },
 		{ { { "pool", "web" }, { "#count", "7" } },
 		  LOG_LEVEL_WARNING,
 		  "backend-down",
