@@ -4,9 +4,12 @@
 
     run.py [NAME...]    all tests, or those whose function has such a name
 
-Takes PENSTOCKD, PENSTOCK and BUILD from the environment; ends with `N passed, N failed`.
+Most of the time they wait, so three files' tests run at a time, each in a process of its own. Takes PENSTOCKD, PENSTOCK and BUILD from the environment; ends with `N passed, N failed`.
 """
+import concurrent.futures
 import contextlib
+import re
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -45,21 +48,48 @@ class Tally:
                   f"{type(error).__name__}: {str(error)[:2000]}", flush=True)
 
 
-def main():
+MODULES = {module.__name__: module for module in (test_generations, test_packets, test_log, test_top, test_cli, test_socket, test_metrics,
+                                                  test_orders, test_show, test_manual)}
+
+
+def run_module(module, names):
+    """(passed, failed) of the tests of one file."""
     t = Tally()
-    modules = (test_cli, test_generations, test_show, test_socket, test_log, test_manual, test_metrics, test_orders, test_packets,
-               test_top)
-    tests = [test for module in modules for test in module.TESTS]
-    for test in tests:
-        if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
+    for test in module.TESTS:
+        if names and test.__name__ not in names:
             continue
         with tempfile.TemporaryDirectory(prefix="penstock-admin-") as folder:
             (Path(folder) / "second").mkdir()
             with t(f"{test.__name__} as a whole"):
                 test(t, Path(folder))
             kept.forget(folder)
-    print(f"{t.passed} passed, {t.failed} failed")
-    return 1 if t.failed else 0
+    return t.passed, t.failed
+
+
+def run_apart(name, names):
+    """The same in a process of its own; its output is printed when it ends."""
+    done = subprocess.run([sys.executable, __file__, f"--file={name}", *names], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    *lines, last = done.stdout.splitlines() or [""]
+    if lines:
+        print("\n".join(lines), flush=True)
+    found = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
+    if not found:
+        print(f"FAILED {name} ended with {done.returncode}: {last}", flush=True)
+        return 0, 1
+    return int(found[1]), int(found[2])
+
+
+def main():
+    names = sys.argv[1:]
+    if names and names[0].startswith("--file="):
+        results = [run_module(MODULES[names[0].partition("=")[2]], names[1:])]
+    else:
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            results = list(pool.map(lambda name: run_apart(name, names), MODULES))
+    passed, failed = sum(r[0] for r in results), sum(r[1] for r in results)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
