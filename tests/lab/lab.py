@@ -209,8 +209,11 @@ The lab stands. Penstock's configuration is {lab.where}/penstock.conf, its log {
 Try, as root:
   ip netns exec {lab.client} curl {url(SERVICES[0][1])}          # nat;     also {url(SERVICES[1][1])}
   ip netns exec {lab.client} curl {url(SERVICES[2][1])}          # dsr-gue; also {url(SERVICES[3][1])}
+  ip netns exec {lab.client} curl http://203.0.113.30/          # nat; one new connection a second for each client, five at once
   {PENSTOCK} --socket {lab.socket()} show services
   {PENSTOCK} --socket {lab.socket()} show connections
+  {PENSTOCK} --socket {lab.socket()} top
+  {PENSTOCK} --socket {lab.socket()} explain --protocol tcp --client {topology.CLIENT4}:40000 --service 203.0.113.30:80
   {PENSTOCK} --socket {lab.socket()} apply FILE                # a changed copy of the configuration
 `sudo make lab-down` removes it.""")
 
