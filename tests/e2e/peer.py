@@ -8,7 +8,7 @@
   peer.py udp ADDRESS SIZE        one datagram of SIZE bytes; prints the answer
   peer.py refused KIND ADDRESS PORT   a tcp connection or udp datagram that nobody shall want; prints `refused`, or what came instead
   peer.py open ADDRESS PORT COUNT FROM...   begins COUNT connections at once (from these addresses in turn); prints how many came about
-                                  within 0.8 s, which is before a SYN is sent again
+                                  within 1.5 s, in which a SYN is sent again once
   peer.py flood ADDRESS RATE SECONDS FROM...   RATE small datagrams a second from 8 sockets (at these addresses in turn); prints `ready`,
                                   then one JSON line: how many were sent and answered, and the seconds from the beginning to the last
                                   answer
@@ -160,7 +160,7 @@ def is_open(connection):
 
 def open_many(address, port, count, sources):
     connections = begin_all(address, port, count, sources)
-    time.sleep(0.8)
+    time.sleep(1.5)
     print(sum(map(is_open, connections)))
     for connection in connections:
         connection.close()

@@ -149,6 +149,6 @@ def listed(bed):
         bed.apply(bed.config(bed.lab.backends, lists=f'deny = [ {prefixes}, "{client}" ]; '))
         got = opened(bed, address, 80, 1, CLIENT4)
         expect(got == count, f"with {client} denied {got} connections instead of {count}")
-    expect(bed.service("listed-full-nat-4")["drops"] == {"denied": 1}, f"{bed.service('listed-full-nat-4')}")
+    expect(set(bed.service("listed-full-nat-4")["drops"]) == {"denied"}, f"{bed.service('listed-full-nat-4')}")
     told = explain(bed, "tcp", "10.3.7.1", address, 80)
     expect((told["verdict"], told["reason"]) == ("drop", "denied"), f"{told}")
