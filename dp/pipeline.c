@@ -3,10 +3,16 @@
  * The journey of a packet, stage by stage. A worker runs whole bursts: each stage walks all packets
  * whose verdict is still VERDICT_CONTINUE before the next stage begins.
  *
- *   port ─> parse ─> classify ─> echo ─> steer ─> fragment ─> limit ─> track ─> balance ─> rewrite
- * ─> port │        │           │       │    ▲   │           │        │        │          │ host
- * host        answer  │    │   held        drop     host     drop       answer drop     drop ▼    │
- * drop                                     drop, wait another worker's inbox
+ *   port ─> parse ─> classify ─> echo ─> steer ─> fragment ──┐
+ *           │        │           │       │    ▲   │          │
+ *           host     host        answer  │    │   held       │
+ *           drop     drop                ▼    │   drop       │
+ *                          another worker's inbox            │
+ *           ┌────────────────────────────────────────────────┘
+ *           └─> limit ─> track ─> balance ─> rewrite ─> port
+ *               │        │        │          │
+ *               drop     host     answer     answer
+ *                                 drop       drop, wait
  *
  * "host" is the twin's queue. What finds no Ethernet address for its next hop waits (l4/waiting.h)
  * and is rewritten again. A packet from an inbox is classified anew, by this worker's snapshot.
