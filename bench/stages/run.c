@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/stages/run.h"
+
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/common/traffic.h"
+#include "bench/common/world.h"
+#include "dp/l4/connection.h"
+#include "dp/l4/heaviest.h"
+#include "dp/l4/stages.h"
+#include "dp/pipeline.h"
+#include "dp/transmit.h"
+
+#define BACKENDS 100
+
+/* One case under way. */
+struct run {
+	const struct bench_case *of;
+	struct world *world;
+	struct traffic traffic;
+	struct burst *burst;
+	uint32_t rounds, bursts; /* so many bursts a round, so many rounds */
+	bool answer;             /* the next burst is one of answers */
+};
+
+static void
+append(char **text, const char *format, ...)
+{
+	char *piece = NULL, *all;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&piece, format, args) < 0)
+		world_fail("no memory");
+	va_end(args);
+	all = realloc(*text, (*text ? strlen(*text) : 0) + strlen(piece) + 1);
+	if (!all)
+		world_fail("no memory");
+	if (!*text)
+		*all = '\0';
+	*text = strcat(all, piece);
+	free(piece);
+}
+
+/* A pool of 100 backends and one service. */
+static char *
+objects_of(const struct bench_case *c)
+{
+	const char *net = c->v6 ? "2001:db8:2::1:" : "10.2.1.";
+	char *text = NULL;
+	int i;
+
+	append(&text, "neighbours = (");
+	for (i = 1; i <= BACKENDS; i++)
+		append(&text,
+		       " { address = \"%s%d\"; mac = \"02:00:00:00:02:%02x\"; interface = "
+		       "\"lan\"; },",
+		       net, i, i);
+	append(&text, " { address = \"198.51.100.1\"; mac = \"02:00:00:00:01:01\"; interface = "
+		      "\"wan\"; },\n { address = \"2001:db8:1::1\"; mac = \"02:00:00:00:01:01\"; "
+		      "interface = \"wan\"; } );\n");
+	append(&text, "pools = ( { name = \"p\"; backends = (");
+	for (i = 1; i <= BACKENDS; i++)
+		append(&text, "%s { address = \"%s%d\"; port = 8080; }", i > 1 ? "," : "", net, i);
+	append(&text,
+	       " ); } );\nservices = ( { name = \"s\"; address = \"%s\"; port = 8080; protocol = "
+	       "\"%s\"; forward = \"%s\"; pool = \"p\"; %s } );\n",
+	       c->v6 ? "2001:db8:f::10" : "203.0.113.10", c->tcp ? "tcp" : "udp", c->forward,
+	       c->limits);
+	return text;
+}
+
+/* The smallest frame, or as small as the headers allow. */
+static uint16_t
+frame_of(const struct bench_case *c)
+{
+	if (!c->v6)
+		return 60;
+	return c->tcp ? 74 : 62;
+}
+
+static void
+open_run(struct run *r, const struct bench_case *c)
+{
+	char *objects = objects_of(c);
+	struct traffic *t = &r->traffic;
+
+	r->of = c;
+	r->world = world_open(objects, c->flows);
+	free(objects);
+	r->burst = &r->world->worker->burst;
+	r->answer = false;
+	*t = (struct traffic){
+		.v6 = c->v6,
+		.proto = c->tcp ? IPPROTO_TCP : IPPROTO_UDP,
+		.tcp_flags = TCP_ACK,
+		.frame = frame_of(c),
+		.flows = c->flows,
+		.clients = c->clients,
+		.port = 8080,
+	};
+	if (addr_parse(c->v6 ? "2001:db8:f::10" : "203.0.113.10", &t->service) < 0)
+		world_fail("no address");
+	memcpy(t->mac, r->world->worker->dataplane->ports[0].mac, 6);
+	traffic_init(t);
+}
+
+static uint64_t
+dropped(const struct worker *w)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < DROP_REASON_COUNT; i++)
+		sum += w->stats.drops[i];
+	return sum;
+}
+
+/* Every packet must have left: `before` had left before `sent` more. */
+static void
+check_left(const struct run *r, uint64_t before, uint64_t sent)
+{
+	const struct worker *w = r->world->worker;
+	int i;
+
+	if (w->stats.packets_out - before == sent && dropped(w) == 0)
+		return;
+	fprintf(stderr, "%s: of %lu packets %lu left\n", r->of->name, (unsigned long)sent,
+		(unsigned long)(w->stats.packets_out - before));
+	for (i = 0; i < DROP_REASON_COUNT; i++)
+		if (w->stats.drops[i])
+			fprintf(stderr, "  %s: %lu\n", drop_reason_name((enum drop_reason)i),
+				(unsigned long)w->stats.drops[i]);
+	exit(1);
+}
+
+/* Turn the packets of the burst into what the backends answer to them. */
+static void
+turn_round(struct run *r)
+{
+	struct worker *w = r->world->worker;
+	struct traffic *t = &r->traffic;
+	uint16_t i;
+
+	for (i = 0; i < r->burst->count; i++) {
+		uint32_t flow =
+		    (t->next - (uint32_t)(r->burst->count - i) * t->step) & (t->flows - 1);
+		struct tuple forward = traffic_tuple(t, flow), reply;
+		uint32_t hit = connection_find(w, &forward);
+		const struct connection *c;
+
+		if (hit == INDEX_NONE)
+			world_fail("%s: a flow has no connection", r->of->name);
+		c = connection_at(w->connections, hit_index(hit));
+		reply = (struct tuple){ .src = c->backend_addr,
+					.dst = forward.src,
+					.sport = c->backend_port,
+					.dport = forward.sport,
+					.proto = forward.proto };
+		if (c->flags & CONNECTION_FULL_NAT) {
+			reply.dst = c->local;
+			reply.dport = c->local_port;
+		}
+		traffic_answer(t, r->burst->packets[i].mbuf, &reply);
+		r->burst->packets[i].in_port = 1;
+	}
+}
+
+static void
+fill(struct run *r)
+{
+	traffic_burst(&r->traffic, r->world->worker->dataplane->mbufs, r->burst, BURST_MAX);
+	if (r->of->answers && r->answer)
+		turn_round(r);
+	r->answer = !r->answer;
+	world_tick(r->world);
+}
+
+/* One burst through everything; its cycles. */
+static uint64_t
+whole(struct run *r)
+{
+	struct worker *w = r->world->worker;
+	uint64_t start;
+
+	fill(r);
+	start = rte_rdtsc();
+	pipeline_received(w, r->burst);
+	worker_flush(w);
+	return rte_rdtsc() - start;
+}
+
+/* Each flow begins, and is then established, before anything is timed. */
+static void
+warm_up(struct run *r)
+{
+	uint32_t i, bursts = r->of->flows / BURST_MAX;
+	struct traffic *t = &r->traffic;
+	bool answers = r->answer;
+
+	r->answer = false;
+	t->next = 0;
+	t->tcp_flags = TCP_SYN;
+	for (i = 0; i < bursts; i++, r->answer = false)
+		whole(r);
+	t->tcp_flags = TCP_ACK;
+	for (i = 0; i < bursts; i++, r->answer = false)
+		whole(r);
+	r->answer = answers;
+}
+
+static void
+send_all(struct worker *w, const struct burst *b)
+{
+	uint16_t i;
+
+	for (i = 0; i < b->count; i++) {
+		const struct packet *p = &b->packets[i];
+
+		if (p->verdict == VERDICT_TRANSMIT) {
+			worker_transmit(w, p->out_port, p->mbuf);
+		} else {
+			worker_count_drop(w, p->service, (enum drop_reason)p->reason);
+			rte_pktmbuf_free(p->mbuf);
+		}
+	}
+	worker_flush(w);
+}
+
+/* One burst, the clock read between the stages. */
+static void
+staged(struct run *r, uint64_t cycles[STAGES])
+{
+	struct worker *w = r->world->worker;
+	struct burst *b = r->burst;
+	uint64_t at[STAGES + 1];
+	int i;
+
+	fill(r);
+	at[STAGE_PARSE] = rte_rdtsc();
+	stage_parse(w, b);
+	at[STAGE_CLASSIFY] = rte_rdtsc();
+	stage_classify(w, b);
+	at[STAGE_ECHO] = rte_rdtsc();
+	stage_echo(w, b);
+	at[STAGE_STEER] = rte_rdtsc();
+	stage_steer(w, b);
+	at[STAGE_LIMIT] = rte_rdtsc();
+	stage_limit(w, b);
+	at[STAGE_TRACK] = rte_rdtsc();
+	stage_track(w, b);
+	at[STAGE_BALANCE] = rte_rdtsc();
+	stage_balance(w, b);
+	at[STAGE_HEAVIEST] = rte_rdtsc();
+	stage_heaviest(w, b);
+	at[STAGE_REWRITE] = rte_rdtsc();
+	stage_rewrite(w, b);
+	at[STAGE_TX] = rte_rdtsc();
+	send_all(w, b);
+	at[STAGES] = rte_rdtsc();
+	for (i = 0; i < STAGES; i++)
+		cycles[i] += at[i + 1] - at[i];
+}
+
+/* Of a round counts its median burst: what another program has interrupted is not among those. */
+static void
+measure(struct run *r, struct measured *m)
+{
+	static struct samples bursts[STAGES + 1];
+	uint64_t before = r->world->worker->stats.packets_out;
+	uint32_t round, i;
+	int stage;
+
+	for (round = 0; round < r->rounds; round++) {
+		memset(bursts, 0, sizeof(bursts));
+		for (i = 0; i < r->bursts; i++)
+			samples_add(&bursts[STAGES], (double)whole(r) / BURST_MAX);
+		for (i = 0; i < r->bursts; i++) {
+			uint64_t cycles[STAGES] = { 0 };
+
+			staged(r, cycles);
+			for (stage = 0; stage < STAGES; stage++)
+				samples_add(&bursts[stage], (double)cycles[stage] / BURST_MAX);
+		}
+		samples_add(&m->whole, samples_quantile(&bursts[STAGES], 0.5));
+		for (stage = 0; stage < STAGES; stage++)
+			samples_add(&m->stages[stage], samples_quantile(&bursts[stage], 0.5));
+	}
+	check_left(r, before, 2ull * r->rounds * r->bursts * BURST_MAX);
+}
+
+void
+run_case(const struct bench_case *c, bool shortly, struct measured *m)
+{
+	struct run r = { .rounds = shortly ? 5 : 31, .bursts = shortly ? 512 : 1024 };
+
+	open_run(&r, c);
+	warm_up(&r);
+	measure(&r, m);
+	world_close(r.world);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One case of bench-stages: a world of its own, its flows, and the cycles that bursts of it take.
+ *
+ * One after another, on the main thread. A packet that does not leave as it should ends the
+ * program with an error.
+ */
+#ifndef BENCH_STAGES_RUN_H
+#define BENCH_STAGES_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench/common/samples.h"
+
+struct bench_case {
+	const char *name;
+	const char *forward;
+	bool v6, tcp;
+	bool answers; /* every other burst comes from the backends (nat modes) */
+	uint32_t flows, clients;
+	const char *limits; /* of the service, or "" */
+	bool shortly;       /* also with --short */
+};
+
+/* The stages as they are timed. */
+enum {
+	STAGE_PARSE,
+	STAGE_CLASSIFY,
+	STAGE_ECHO,
+	STAGE_STEER,
+	STAGE_LIMIT,
+	STAGE_TRACK,
+	STAGE_BALANCE,
+	STAGE_HEAVIEST,
+	STAGE_REWRITE,
+	STAGE_TX,
+	STAGES,
+};
+struct measured {
+	struct samples whole, stages[STAGES];
+};
+
+/* TSC cycles per packet, a sample for each round. m must be zero at first; it is large. With
+ * `shortly`, fewer and shorter rounds. */
+void run_case(const struct bench_case *c, bool shortly, struct measured *m);
+
+#endif
