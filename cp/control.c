@@ -276,8 +276,8 @@ prepare_limits(struct control *c, const struct config *config)
 {
 	size_t i;
 
-	for (i = 0; i < config->n_services; i++)
-		if (config->services[i].limit_client.set)
+	for (i = 0; i < config_n_services(config); i++)
+		if (config_service(config, i)->limit_client.set)
 			return dataplane_prepare_clients(c->dp);
 	return 0;
 }

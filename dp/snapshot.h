@@ -47,6 +47,7 @@ enum forward { /* how packets reach a backend; architecture: forwarding modes */
 	       MODE_DSR_GUE,
 	       MODE_NAT,
 	       MODE_FULL_NAT,
+	       MODE_PROXY, /* a listener: connections end here, see dp/proxy/ */
 };
 
 /* The modes in which packets come back through us and every connection is remembered. */
@@ -54,6 +55,13 @@ static inline bool
 forward_tracks(uint8_t mode)
 {
 	return mode == MODE_NAT || mode == MODE_FULL_NAT;
+}
+
+/* The modes whose backends' answers are sent to us. */
+static inline bool
+forward_returns(uint8_t mode)
+{
+	return forward_tracks(mode) || mode == MODE_PROXY;
 }
 
 enum service_flags {
@@ -136,6 +144,30 @@ service_tracks(const struct service *service)
 	return forward_tracks(service->mode) || (service->flags & SERVICE_TRACKED);
 }
 
+/* ---- listeners ---- */
+
+enum proxy_balance { /* how a listener chooses a backend */
+		     PROXY_MAGLEV,
+		     PROXY_LEAST_CONNECTIONS,
+};
+
+enum proxy_header { /* what a backend is told of the client */
+		    PROXY_HEADER_NONE,
+		    PROXY_HEADER_V1,
+		    PROXY_HEADER_V2,
+};
+
+/* What only services of MODE_PROXY have. */
+struct proxy_settings {
+	uint64_t timeout_connect, timeout_idle; /* ns */
+	const struct lpm *trusted; /* addresses whose connections begin with a PROXY header, if it
+				      is accepted; NULL: all do */
+	uint8_t balance;           /* enum proxy_balance */
+	uint8_t header;            /* enum proxy_header */
+	bool accept_header;
+	bool syn_cookies; /* always */
+};
+
 enum backend_flags {
 	BACKEND_UP = 1 << 0,    /* may be chosen; without it neither table's row leads here */
 	BACKEND_DRAIN = 1 << 1, /* no rows: keeps what it has, if it is up */
@@ -150,7 +182,7 @@ struct backend {
 	uint16_t sources_first; /* full-nat, tunnels: index in sources of the first source address
 				   of this family towards it */
 	uint16_t sources_count;
-	uint16_t pad;
+	uint16_t weight; /* its share now; 0: gets nothing new */
 	struct addr addr;
 };
 
@@ -288,8 +320,9 @@ struct snapshot {
 
 	/* by slot */
 	const struct service *services;
-	const struct service_limits *limits; /* of services with SERVICE_LIMITED */
-	uint32_t n_services;                 /* slots in use: highest + 1 */
+	const struct service_limits *limits;  /* of services with SERVICE_LIMITED */
+	const struct proxy_settings *proxies; /* of services of MODE_PROXY; NULL: there are none */
+	uint32_t n_services;                  /* slots in use: highest + 1 */
 	uint32_t n_backends;
 	const struct backend *backends;
 	const struct pool *pools;
@@ -300,9 +333,9 @@ struct snapshot {
 	const struct lpm *destination_lpm; /* address -> index in destinations */
 	const struct destination *destinations;
 	const struct destination_port *destination_ports;
-	const struct lpm
-	    *nat_backends; /* any value: an address of a backend of a nat or full-nat service */
-	const struct lpm *routes; /* address -> index in nexthops */
+	const struct lpm *nat_backends; /* any value: an address of a backend whose answers come to
+					   us: of nat and full-nat services, and of listeners */
+	const struct lpm *routes;       /* address -> index in nexthops */
 	const struct nexthop *nexthops;
 	const struct source *sources;
 	uint32_t n_nexthops;

@@ -16,9 +16,9 @@ service_slot_name(const struct control *control, uint32_t slot, uint32_t epoch)
 
 	if (!s || !config || slot >= s->n_services || s->services[slot].epoch != epoch || !epoch)
 		return NULL;
-	for (i = 0; i < config->n_services; i++) {
+	for (i = 0; i < config_n_services(config); i++) {
 		if (compiler_service_slot(control->compiler, i) == slot)
-			return config->services[i].name;
+			return config_service(config, i)->name;
 	}
 	return NULL;
 }

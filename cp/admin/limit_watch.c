@@ -136,8 +136,8 @@ limit_watch_tick(struct limit_watch *w)
 
 	if (!c->snapshot || !c->config || !has_room(w, c->snapshot->n_services))
 		return;
-	for (i = 0; i < c->config->n_services; i++) {
-		const struct service_config *service = &c->config->services[i];
+	for (i = 0; i < config_n_services(c->config); i++) {
+		const struct service_config *service = config_service(c->config, i);
 		uint32_t slot = compiler_service_slot(c->compiler, i);
 
 		if (slot < c->snapshot->n_services)

@@ -66,8 +66,8 @@ show_service_option(struct show *show, size_t *index)
 		snprintf(show->error, sizeof(show->error), "service: must be a name");
 		return -1;
 	}
-	for (i = 0; i < config->n_services; i++) {
-		if (strcmp(config->services[i].name, name) == 0) {
+	for (i = 0; i < config_n_services(config); i++) {
+		if (strcmp(config_service(config, i)->name, name) == 0) {
 			*index = i;
 			return 0;
 		}

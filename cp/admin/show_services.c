@@ -28,8 +28,8 @@ show_services(struct show *show)
 	json_t *list = json_array();
 	size_t i;
 
-	for (i = 0; i < config->n_services; i++) {
-		const struct service_config *s = &config->services[i];
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct service_config *s = config_service(config, i);
 		uint32_t slot = compiler_service_slot(show->control->compiler, i);
 		struct service_sums sums = { 0 };
 

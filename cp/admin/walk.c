@@ -143,7 +143,7 @@ map_services(struct walks *w)
 	if (!map)
 		return;
 	memset(map, 0xff, (s->n_services + 1) * sizeof(*map));
-	for (i = 0; i < control->config->n_services; i++) {
+	for (i = 0; i < config_n_services(control->config); i++) {
 		uint32_t slot = compiler_service_slot(control->compiler, i);
 
 		if (slot < s->n_services)
@@ -162,10 +162,11 @@ service_name(const struct walks *w, const struct connection_view *v)
 	const struct config *config = w->control->config;
 	const struct snapshot *s = w->control->snapshot;
 
-	if (v->service >= w->n_services || w->service_index[v->service] >= config->n_services ||
-	    !s || v->service >= s->n_services || s->services[v->service].epoch != v->service_epoch)
+	if (v->service >= w->n_services ||
+	    w->service_index[v->service] >= config_n_services(config) || !s ||
+	    v->service >= s->n_services || s->services[v->service].epoch != v->service_epoch)
 		return "";
-	return config->services[w->service_index[v->service]].name;
+	return config_service(config, w->service_index[v->service])->name;
 }
 
 static const char *

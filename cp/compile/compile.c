@@ -78,6 +78,7 @@ compiler_destroy(struct compiler *c)
 	slots_free(c);
 	shared_put(c->destinations);
 	shared_put(c->limits);
+	shared_put(c->proxies);
 	free(c->targets);
 	identity_destroy(c->services);
 	identity_destroy(c->backends);
@@ -106,6 +107,7 @@ snapshot_free(const struct snapshot *s)
 	free(p->backends);
 	shared_put(p->destinations);
 	shared_put(p->limits);
+	shared_put(p->proxies);
 	free(p->nexthops);
 	free(p->sources);
 	lpm_free(p->routes);
@@ -119,11 +121,12 @@ pool_lifetime(const struct config *config, size_t pool)
 	uint64_t lifetime = 0;
 	size_t i;
 
-	for (i = 0; i < config->n_services; i++) {
-		const struct service_config *s = &config->services[i];
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct service_config *s = config_service(config, i);
 		uint64_t t = s->protocol == IPPROTO_UDP ? s->timeout_udp : s->timeout_established;
 
-		if (s->pool == pool && t > lifetime)
+		/* What a listener has begun needs no row any more. */
+		if (s->pool == pool && s->forward != FORWARD_PROXY && t > lifetime)
 			lifetime = t;
 	}
 	return lifetime;
@@ -149,8 +152,8 @@ service_slots_get(struct compiler *c, const struct config *config, uint32_t *slo
 	uint32_t epoch;
 	size_t i;
 
-	for (i = 0; i < config->n_services; i++) {
-		const char *name = config->services[i].name;
+	for (i = 0; i < config_n_services(config); i++) {
+		const char *name = config_service(config, i)->name;
 
 		slots[i] = identity_get(c->services, name, strlen(name), &epoch);
 		if (slots[i] == UINT32_MAX)
@@ -159,8 +162,8 @@ service_slots_get(struct compiler *c, const struct config *config, uint32_t *slo
 	services = *out = calloc((size_t)identity_limit(c->services) + 1, sizeof(*services));
 	if (!services)
 		return -ENOMEM;
-	for (i = 0; i < config->n_services; i++) {
-		const struct service_config *s = &config->services[i];
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct service_config *s = config_service(config, i);
 
 		identity_get(c->services, s->name, strlen(s->name), &epoch);
 		services[slots[i]] = (struct service){
@@ -181,7 +184,7 @@ service_slots_get(struct compiler *c, const struct config *config, uint32_t *slo
 
 static_assert((int)FORWARD_DSR_L2 == MODE_DSR_L2 && (int)FORWARD_DSR_IPIP == MODE_DSR_IPIP &&
 		  (int)FORWARD_DSR_GUE == MODE_DSR_GUE && (int)FORWARD_NAT == MODE_NAT &&
-		  (int)FORWARD_FULL_NAT == MODE_FULL_NAT,
+		  (int)FORWARD_FULL_NAT == MODE_FULL_NAT && (int)FORWARD_PROXY == MODE_PROXY,
 	      "the configuration and the data plane number the modes alike");
 
 static uint32_t
@@ -305,6 +308,9 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 	for (j = 0; j < pc->n_backends; j++) {
 		members[pool_member_slot(state, &pc->backends[j])] = slots[j];
 		p->backends[slots[j]].flags = backend_flags(&conditions[j]);
+		p->backends[slots[j]].weight =
+		    (uint16_t)(conditions[j].weight < UINT16_MAX ? conditions[j].weight
+								 : UINT16_MAX);
 	}
 	free(conditions);
 	p->pool_members[i] = members;
@@ -431,6 +437,7 @@ snapshot_connect(struct compiler *c, struct snapshot_parts *p, const struct comp
 	s->n_backends = identity_limit(c->backends);
 	s->pools = p->pools;
 	s->limits = p->limits->limits;
+	s->proxies = p->proxies->settings;
 	s->destination_lpm = p->destinations->lpm;
 	s->destinations = p->destinations->destinations;
 	s->destination_ports = p->destinations->ports;
@@ -468,17 +475,19 @@ compile_parts(struct compiler *c, struct snapshot_parts *p, struct network_build
 	/* 4. pools and their tables */
 	if (rc == 0)
 		rc = pools_fill(c, p, in, backend_slots);
-	/* 5. destinations and limits, unless the configuration is the same */
+	/* 5. destinations, limits and listeners, unless the configuration is the same */
 	if (rc < 0)
 		return rc;
 	if (in->config == c->config && in->generation == c->generation) {
 		p->destinations = shared_get(c->destinations);
 		p->limits = shared_get(c->limits);
+		p->proxies = shared_get(c->proxies);
 	} else {
 		p->destinations = destination_set_build(&services, net);
 		p->limits = limit_set_build(c, &services);
+		p->proxies = proxy_set_build(c, &services);
 	}
-	return p->destinations && p->limits ? 0 : -ENOMEM;
+	return p->destinations && p->limits && p->proxies ? 0 : -ENOMEM;
 }
 
 /* Forget pools that are no longer configured. */
@@ -503,7 +512,7 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 {
 	struct network_build net = { .input = in };
 	struct snapshot_parts *p = aligned_alloc(64, (sizeof(*p) + 63) / 64 * 64);
-	uint32_t *service_slots = calloc(in->config->n_services + 1, sizeof(*service_slots));
+	uint32_t *service_slots = calloc(config_n_services(in->config) + 1, sizeof(*service_slots));
 	uint32_t **backend_slots = backend_slots_get(c, in->config);
 	int rc = p && service_slots && backend_slots ? 0 : -ENOMEM;
 	size_t i;
@@ -541,6 +550,8 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 	c->destinations = shared_get(p->destinations);
 	shared_put(c->limits);
 	c->limits = shared_get(p->limits);
+	shared_put(c->proxies);
+	c->proxies = shared_get(p->proxies);
 	c->config = in->config;
 	c->generation = in->generation;
 	return &p->snapshot;

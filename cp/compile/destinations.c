@@ -54,7 +54,7 @@ want_address(struct wanted *w, const struct addr *addr, uint32_t flags, uint32_t
 static struct wanted *
 collect(const struct config *config, const struct network_build *net, size_t *count)
 {
-	size_t max = config->n_services + net->n_sources;
+	size_t max = config_n_services(config) + net->n_sources;
 	struct wanted *list;
 	size_t n = 0, i, j, k;
 
@@ -66,9 +66,9 @@ collect(const struct config *config, const struct network_build *net, size_t *co
 	list = calloc(max + 1, sizeof(*list));
 	if (!list)
 		return NULL;
-	for (i = 0; i < config->n_services; i++)
-		list[n++] = (struct wanted){ config->services[i].address, DESTINATION_SERVICE,
-					     (uint32_t)i, UINT32_MAX };
+	for (i = 0; i < config_n_services(config); i++)
+		list[n++] = (struct wanted){ config_service(config, i)->address,
+					     DESTINATION_SERVICE, (uint32_t)i, UINT32_MAX };
 	for (i = 0; i < net->n_sources; i++)
 		want_address(&list[n++], &net->sources[i].addr, DESTINATION_LOCAL, (uint32_t)i);
 	for (i = 0; i < config->n_interfaces; i++) {
@@ -122,7 +122,7 @@ destination_fill(struct destination_set *set, struct destination *d, const struc
 			d->source = w[i].source;
 		if (w[i].service == UINT32_MAX)
 			continue;
-		s = &services->config->services[w[i].service];
+		s = config_service(services->config, w[i].service);
 		if (s->port)
 			ports_insert(set->ports + d->ports_first, d->ports_mask, s,
 				     services->slots[w[i].service]);
@@ -180,16 +180,16 @@ nat_backends_build(struct destination_set *set, const struct config *config)
 	size_t n = 0, max = 1, i, j;
 	int rc;
 
-	for (i = 0; i < config->n_services; i++)
-		max += config->pools[config->services[i].pool].n_backends;
+	for (i = 0; i < config_n_services(config); i++)
+		max += config->pools[config_service(config, i)->pool].n_backends;
 	entries = calloc(max, sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
-	for (i = 0; i < config->n_services; i++) {
-		const struct service_config *s = &config->services[i];
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct service_config *s = config_service(config, i);
 		const struct pool_config *pool = &config->pools[s->pool];
 
-		if (s->forward != FORWARD_NAT && s->forward != FORWARD_FULL_NAT)
+		if (!forward_returns((uint8_t)s->forward))
 			continue;
 		for (j = 0; j < pool->n_backends; j++)
 			entries[n++] = (struct lpm_entry){ { pool->backends[j].address, 128 }, 1 };

@@ -6,6 +6,7 @@
  *   pools.c         members, Maglev tables, settling      (remembered by pool name)
  *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
  *   limits.c        limits, allow and deny lists           (the same)
+ *   proxies.c       listeners                              (the same)
  *   network.c       next hops, routes, sources             (rebuilt for every snapshot)
  */
 #ifndef CP_COMPILE_INTERNAL_H
@@ -62,6 +63,13 @@ struct limit_set {
 	uint32_t n;
 };
 
+/* What only listeners have, by slot: a shared block, unchanged between two configurations. */
+struct proxy_set {
+	struct proxy_settings *settings; /* NULL: there are no listeners */
+	struct lpm **trusted;            /* by slot */
+	uint32_t n;
+};
+
 /* Source addresses of a port and family stand together in `sources`. */
 struct source_range {
 	uint16_t first, count;
@@ -101,6 +109,7 @@ struct compiler {
 	uint64_t generation;
 	struct destination_set *destinations; /* shared block */
 	struct limit_set *limits;             /* shared block */
+	struct proxy_set *proxies;            /* shared block */
 	uint32_t *service_slots;              /* by service of config */
 	uint32_t **backend_slots;             /* [pool][backend] of config */
 	size_t n_backend_slots;
@@ -117,6 +126,7 @@ struct snapshot_parts {
 	uint32_t **pool_members; /* [n_pools] */
 	struct destination_set *destinations;
 	struct limit_set *limits;
+	struct proxy_set *proxies;
 	struct nexthop *nexthops;
 	struct source *sources;
 	struct lpm *routes;
@@ -143,6 +153,10 @@ struct limit_set *limit_set_build(const struct compiler *c,
 				  const struct compile_services *services);
 /* What of service.flags follows from its limits. */
 uint32_t limits_service_flags(const struct service_config *s);
+
+/* proxies.c: a shared block with one reference, or NULL without memory. */
+struct proxy_set *proxy_set_build(const struct compiler *c,
+				  const struct compile_services *services);
 
 /* network.c: fill b from its input. sources first (owners decide which worker has which), then next
  * hops and routes, then one next hop for each backend by network_build_nexthop. 0, -ENOMEM or

@@ -185,7 +185,10 @@ limits_service_flags(const struct service_config *s)
 
 	if (limits)
 		flags |= SERVICE_LIMITED;
-	/* TCP begins with a SYN; where a flow of UDP begins, only memory tells. */
+	/* TCP begins with a SYN; where a flow of UDP begins, only memory tells. Listeners count
+	 * their own connections. */
+	if (s->forward == FORWARD_PROXY)
+		return flags;
 	if ((limits & LIMITS_COUNT) || (s->protocol == IPPROTO_UDP && (limits & LIMITS_BEGIN)))
 		flags |= SERVICE_TRACKED;
 	return flags;
@@ -231,8 +234,8 @@ compile_owner_prefixes(const struct config *config, uint8_t *prefix4, uint8_t *p
 
 	*prefix4 = 32;
 	*prefix6 = 64;
-	for (i = 0; i < config->n_services; i++) {
-		const struct limits_config *l = &config->services[i].limit_client;
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct limits_config *l = &config_service(config, i)->limit_client;
 
 		if (!l->set)
 			continue;
@@ -270,8 +273,8 @@ limit_set_build(const struct compiler *c, const struct compile_services *service
 		return NULL;
 	}
 	memset(set->limits, 0, size);
-	for (i = 0; i < services->config->n_services; i++) {
-		const struct service_config *s = &services->config->services[i];
+	for (i = 0; i < config_n_services(services->config); i++) {
+		const struct service_config *s = config_service(services->config, i);
 		uint32_t slot = services->slots[i];
 
 		limits_compile(&set->limits[slot], s, c->n_workers);

@@ -17,7 +17,7 @@
 const char *
 forward_mode_name(enum forward_mode mode)
 {
-	return choice_text(choices_forward, mode);
+	return mode == FORWARD_PROXY ? "proxy" : choice_text(choices_forward, mode);
 }
 
 const char *
@@ -48,6 +48,18 @@ const char *
 protocol_name(uint8_t protocol)
 {
 	return choice_text(choices_protocol, protocol);
+}
+
+const char *
+listener_balance_name(enum listener_balance balance)
+{
+	return choice_text(choices_balance, balance);
+}
+
+const char *
+proxy_protocol_name(enum proxy_protocol version)
+{
+	return choice_text(choices_proxy_protocol, version);
 }
 
 /* ---- freeing -------------------------------------------------------------------------------- */
@@ -109,6 +121,28 @@ config_free(struct config *config)
 
 /* ---- parsing -------------------------------------------------------------------------------- */
 
+#define CLOSING_DEFAULT 30000000000 /* ns */
+
+static void
+complete_limits(struct service_config *service)
+{
+	struct limits_config *limits[] = { &service->limit_client, &service->limit_service };
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		limits[i]->set = limits[i]->packets.count || limits[i]->bytes.count ||
+				 limits[i]->new_connections.count || limits[i]->connections;
+}
+
+static void
+complete_listener(struct listener_config *listener)
+{
+	listener->service.forward = FORWARD_PROXY;
+	listener->service.timeout_closing = CLOSING_DEFAULT;
+	listener->service.line = listener->line;
+	complete_limits(&listener->service);
+}
+
 /* What the table cannot express: values that depend on others. */
 static bool
 complete(struct config *config)
@@ -120,15 +154,10 @@ complete(struct config *config)
 		gethostname(host, sizeof(host) - 1);
 		config->instance = strdup(host);
 	}
-	for (i = 0; i < config->n_services; i++) {
-		struct limits_config *limits[] = { &config->services[i].limit_client,
-						   &config->services[i].limit_service };
-		size_t j;
-
-		for (j = 0; j < 2; j++)
-			limits[j]->set = limits[j]->packets.count || limits[j]->bytes.count ||
-					 limits[j]->new_connections.count || limits[j]->connections;
-	}
+	for (i = 0; i < config->n_services; i++)
+		complete_limits(&config->services[i]);
+	for (i = 0; i < config->n_listeners; i++)
+		complete_listener(&config->listeners[i]);
 	return config->instance != NULL;
 }
 

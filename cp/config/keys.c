@@ -41,6 +41,16 @@ const struct key_choice choices_all_down[] = { { "panic", ALL_DOWN_PANIC },
 					       { "refuse", ALL_DOWN_REFUSE },
 					       { NULL, 0 } };
 
+const struct key_choice choices_listener_protocol[] = { { "tcp", IPPROTO_TCP }, { NULL, 0 } };
+const struct key_choice choices_balance[] = { { "maglev", BALANCE_MAGLEV },
+					      { "least-connections", BALANCE_LEAST_CONNECTIONS },
+					      { NULL, 0 } };
+const struct key_choice choices_proxy_protocol[] = { { "none", PROXY_PROTOCOL_NONE },
+						     { "v1", PROXY_PROTOCOL_V1 },
+						     { "v2", PROXY_PROTOCOL_V2 },
+						     { NULL, 0 } };
+const struct key_choice choices_cookies[] = { { "auto", 0 }, { "always", 1 }, { NULL, 0 } };
+
 /* Where a value lies: member m of struct s. */
 #define AT(s, m) .offset = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
 #define MANY(s, m, n)                                                    \
@@ -54,28 +64,29 @@ const struct key_choice choices_all_down[] = { { "panic", ALL_DOWN_PANIC },
 #define MS    1000000ULL
 #define HOUR  (3600ULL * 1000 * MS)
 
-/* Rows of limits: what (client, service) and the member of struct service_config. */
-#define LIMIT_RATE(what, name, text, example_)                                                     \
-	{                                                                                          \
-		.path = "services.limits." #what "." #name, .type = KEY_RATE, .example = example_, \
-		.help = text, AT(service_config, limit_##what.name)                                \
+/* Rows of limits of what (client, service), in a list of objects of struct s in which the limits
+ * are at member m. */
+#define LIMIT_RATE(list, s, m, what, name, text, example_)                                      \
+	{                                                                                       \
+		.path = list ".limits." #what "." #name, .type = KEY_RATE, .example = example_, \
+		.help = text, AT(s, m.name)                                                     \
 	}
-#define LIMITS(what, whose)                                                              \
-	LIMIT_RATE(what, packets, "packets of " whose, "\"10k/s\""),                     \
-	    LIMIT_RATE(what, bytes, "bytes of " whose, "\"5M/s\""),                      \
-	    LIMIT_RATE(what, new_connections, "new connections of " whose, "\"100/s\""), \
-	    { .path = "services.limits." #what ".connections",                           \
-	      .type = KEY_INT,                                                           \
-	      .example = "200",                                                          \
-	      .min = 1,                                                                  \
-	      .max = UINT32_MAX,                                                         \
-	      .help = "connections of " whose " at a time",                              \
-	      AT(service_config, limit_##what.connections) },                            \
-	{                                                                                \
-		.path = "services.limits." #what ".burst", .type = KEY_DURATION,         \
-		.fallback = "100ms", .min = 1000, .max = 24 * HOUR,                      \
-		.help = "how much may come at once, as time",                            \
-		AT(service_config, limit_##what.burst)                                   \
+#define LIMITS(list, s, m, what, whose)                                                            \
+	LIMIT_RATE(list, s, m, what, packets, "packets of " whose, "\"10k/s\""),                   \
+	    LIMIT_RATE(list, s, m, what, bytes, "bytes of " whose, "\"5M/s\""),                    \
+	    LIMIT_RATE(list, s, m, what, new_connections, "new connections of " whose,             \
+		       "\"100/s\""),                                                               \
+	    { .path = list ".limits." #what ".connections",                                        \
+	      .type = KEY_INT,                                                                     \
+	      .example = "200",                                                                    \
+	      .min = 1,                                                                            \
+	      .max = UINT32_MAX,                                                                   \
+	      .help = "connections of " whose " at a time",                                        \
+	      AT(s, m.connections) },                                                              \
+	{                                                                                          \
+		.path = list ".limits." #what ".burst", .type = KEY_DURATION, .fallback = "100ms", \
+		.min = 1000, .max = 24 * HOUR, .help = "how much may come at once, as time",       \
+		AT(s, m.burst)                                                                     \
 	}
 
 /* One paragraph a key reads better than one line a field. */
@@ -273,7 +284,7 @@ const struct key config_keys[] = {
 	  .min = 10 * MS, .max = 720 * HOUR, AT(service_config, timeout_udp), .help = "UDP" },
 	{ .path = "services.limits", GROUP, .help = "limits on clients and on the service" },
 	{ .path = "services.limits.client", GROUP, .help = "limits on each client" },
-	LIMITS(client, "a client"),
+	LIMITS("services", service_config, limit_client, client, "a client"),
 	{ .path = "services.limits.client.prefix4", .type = KEY_INT, .fallback = "32", .min = 8,
 	  .max = 32, AT(service_config, limit_client.prefix4),
 	  .help = "IPv4 addresses that share so many bits are one client" },
@@ -281,13 +292,74 @@ const struct key config_keys[] = {
 	  .max = 128, AT(service_config, limit_client.prefix6),
 	  .help = "IPv6 addresses that share so many bits are one client" },
 	{ .path = "services.limits.service", GROUP, .help = "limits on the whole service" },
-	LIMITS(service, "the service"),
+	LIMITS("services", service_config, limit_service, service, "the service"),
 	{ .path = "services.allow", .type = KEY_PREFIX, .flags = KEY_MANY,
 	  .example = "[ \"0.0.0.0/0\" ]", MANY(service_config, allow, n_allow), .most = 65536,
 	  .help = "clients that may come (default: all)" },
 	{ .path = "services.deny", .type = KEY_PREFIX, .flags = KEY_MANY,
 	  .example = "[ \"192.0.2.0/24\" ]", MANY(service_config, deny, n_deny), .most = 65536,
 	  .help = "clients that may not" },
+
+	{ .path = "listeners", .max = 4096, LIST(config, listeners, listener_config),
+	  .example = "( { name = \"db\"; address = \"203.0.113.20\"; port = 5432; ... } )",
+	  .help = "where clients' connections end, and others to backends begin" },
+	{ .path = "listeners.name", .type = KEY_NAME, .flags = KEY_REQUIRED, .example = "\"db\"",
+	  AT(listener_config, service.name),
+	  .help = "name of the listener; no service may have the same" },
+	{ .path = "listeners.address", .type = KEY_PREFIX, .flags = KEY_REQUIRED,
+	  .example = "\"203.0.113.20\"", AT(listener_config, service.address),
+	  .help = "address that clients connect to, or a prefix" },
+	{ .path = "listeners.port", .type = KEY_INT, .flags = KEY_REQUIRED, .example = "5432",
+	  .min = 1, .max = 65535, AT(listener_config, service.port), .help = "port" },
+	{ .path = "listeners.protocol", .type = KEY_CHOICE, .flags = KEY_REQUIRED,
+	  .example = "\"tcp\"", .choices = choices_listener_protocol,
+	  AT(listener_config, service.protocol), .help = "what clients speak" },
+	{ .path = "listeners.pool", .type = KEY_REFERENCE, .refers = "pools",
+	  .flags = KEY_REQUIRED, .example = "\"db\"", AT(listener_config, service.pool),
+	  .help = "the pool of backends" },
+	{ .path = "listeners.balance", .type = KEY_CHOICE, .fallback = "maglev",
+	  .choices = choices_balance, AT(listener_config, balance),
+	  .help = "how a backend is chosen; \"least-connections\": the one that has the fewest for its weight" },
+	{ .path = "listeners.hash", .type = KEY_CHOICE, .fallback = "connection",
+	  .choices = choices_hash, AT(listener_config, service.hash),
+	  .help = "maglev: \"client\": all connections of a client to one backend" },
+	{ .path = "listeners.proxy_protocol", .type = KEY_CHOICE, .fallback = "none",
+	  .choices = choices_proxy_protocol, AT(listener_config, proxy_protocol),
+	  .help = "tell backends who the client is, by a PROXY protocol header" },
+	{ .path = "listeners.accept_proxy_protocol", .type = KEY_BOOL, .fallback = "false",
+	  AT(listener_config, accept_proxy_protocol),
+	  .help = "true: clients are proxies, whose connections begin with a PROXY protocol header" },
+	{ .path = "listeners.trusted_proxies", .type = KEY_PREFIX, .flags = KEY_MANY,
+	  .example = "[ \"192.0.2.0/24\" ]",
+	  MANY(listener_config, trusted_proxies, n_trusted_proxies), .most = 4096,
+	  .help = "only these send the header, and are believed (default: all clients)" },
+	{ .path = "listeners.syn_cookies", .type = KEY_CHOICE, .fallback = "auto",
+	  .choices = choices_cookies, AT(listener_config, syn_cookies),
+	  .help = "\"auto\": when many connections are half open; \"always\"" },
+	{ .path = "listeners.timeouts", GROUP, .help = "how long things may take" },
+	{ .path = "listeners.timeouts.connect", .type = KEY_DURATION, .fallback = "3s",
+	  .min = 10 * MS, .max = HOUR, AT(listener_config, timeout_connect),
+	  .help = "until a backend has taken the connection; then another is tried" },
+	{ .path = "listeners.timeouts.idle", .type = KEY_DURATION, .fallback = "1h",
+	  .min = 10 * MS, .max = 720 * HOUR, AT(listener_config, service.timeout_established),
+	  .help = "until a silent connection is ended" },
+	{ .path = "listeners.limits", GROUP, .help = "limits on clients and on the listener" },
+	{ .path = "listeners.limits.client", GROUP, .help = "limits on each client" },
+	LIMITS("listeners", listener_config, service.limit_client, client, "a client"),
+	{ .path = "listeners.limits.client.prefix4", .type = KEY_INT, .fallback = "32", .min = 8,
+	  .max = 32, AT(listener_config, service.limit_client.prefix4),
+	  .help = "IPv4 addresses that share so many bits are one client" },
+	{ .path = "listeners.limits.client.prefix6", .type = KEY_INT, .fallback = "64", .min = 16,
+	  .max = 128, AT(listener_config, service.limit_client.prefix6),
+	  .help = "IPv6 addresses that share so many bits are one client" },
+	{ .path = "listeners.limits.service", GROUP, .help = "limits on the whole listener" },
+	LIMITS("listeners", listener_config, service.limit_service, service, "the listener"),
+	{ .path = "listeners.allow", .type = KEY_PREFIX, .flags = KEY_MANY,
+	  .example = "[ \"0.0.0.0/0\" ]", MANY(listener_config, service.allow, service.n_allow),
+	  .most = 65536, .help = "clients that may come (default: all)" },
+	{ .path = "listeners.deny", .type = KEY_PREFIX, .flags = KEY_MANY,
+	  .example = "[ \"192.0.2.0/24\" ]", MANY(listener_config, service.deny, service.n_deny),
+	  .most = 65536, .help = "clients that may not" },
 
 	{ .path = "admin", GROUP, .help = "who may ask and steer" },
 	{ .path = "admin.group", .type = KEY_NAME, .example = "\"adm\"", AT(config, admin.group),
@@ -306,7 +378,6 @@ const struct key config_keys[] = {
 	  .choices = choices_log_level, AT(config, log.level),
 	  .help = "say this and what is worse" },
 
-	{ .path = "listeners", .type = KEY_LATER, .help = "layer 7" },
 	{ .path = "cluster", .type = KEY_LATER, .help = "several machines as one" },
 };
 

@@ -79,7 +79,8 @@ extern const struct key *const config_keys_root;
 
 extern const struct key_choice choices_side[], choices_forward[], choices_hash[], choices_health[],
     choices_protocol[], choices_idle[], choices_all_down[], choices_log_format[],
-    choices_log_target[], choices_log_level[];
+    choices_log_target[], choices_log_level[], choices_listener_protocol[], choices_balance[],
+    choices_proxy_protocol[], choices_cookies[];
 
 /* The last part of the path. */
 const char *key_name(const struct key *key);

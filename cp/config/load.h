@@ -55,6 +55,9 @@ const char *element_name(const config_setting_t *setting);
 /* The i-th element of the top-level list `name`, or of a list inside an element; NULL if there is
  * none. */
 config_setting_t *element(const struct load *load, const char *name, size_t i);
+/* The setting of the service or listener at an index of config_service, and what it is called. */
+config_setting_t *service_setting(const struct load *load, size_t i);
+const char *service_kind(const struct config *config, size_t i);
 config_setting_t *inner_element(const config_setting_t *setting, const char *name, size_t i);
 
 #endif

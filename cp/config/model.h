@@ -35,6 +35,18 @@ enum forward_mode {
 	FORWARD_DSR_GUE,
 	FORWARD_NAT,
 	FORWARD_FULL_NAT,
+	FORWARD_PROXY, /* of listeners: not a service's `forward` */
+};
+
+enum listener_balance {
+	BALANCE_MAGLEV,
+	BALANCE_LEAST_CONNECTIONS,
+};
+
+enum proxy_protocol {
+	PROXY_PROTOCOL_NONE,
+	PROXY_PROTOCOL_V1,
+	PROXY_PROTOCOL_V2,
 };
 
 enum hash_mode {
@@ -171,6 +183,22 @@ struct service_config {
 	int line;
 };
 
+/* A listener ends the client's TCP and makes a connection of its own to the backend. To clients it
+ * is a service like others; what only listeners have stands beside that. */
+struct listener_config {
+	struct service_config service; /* forward is FORWARD_PROXY, timeout_established the idle
+					  time */
+	enum listener_balance balance;
+	enum proxy_protocol proxy_protocol; /* what backends are told */
+	bool accept_proxy_protocol;
+	struct prefix *trusted_proxies; /* whose connections begin with a PROXY header, if it is
+					   accepted; none: all do */
+	size_t n_trusted_proxies;
+	uint64_t timeout_connect;
+	bool syn_cookies; /* always, not only when many connections are half open */
+	int line;
+};
+
 struct admin_config {
 	char *group;  /* group of the admin socket; NULL: that of the process */
 	char *listen; /* address of the HTTP metrics; NULL: none */
@@ -189,9 +217,32 @@ struct config {
 	size_t n_pools;
 	struct service_config *services;
 	size_t n_services;
+	struct listener_config *listeners;
+	size_t n_listeners;
 	struct admin_config admin;
 	struct log_config log;
 };
+
+/* All that clients connect to: services, then listeners, by one index. */
+static inline size_t
+config_n_services(const struct config *config)
+{
+	return config->n_services + config->n_listeners;
+}
+
+static inline const struct service_config *
+config_service(const struct config *config, size_t i)
+{
+	return i < config->n_services ? &config->services[i]
+				      : &config->listeners[i - config->n_services].service;
+}
+
+/* What only a listener has; NULL: the service at this index is none. */
+static inline const struct listener_config *
+config_listener(const struct config *config, size_t i)
+{
+	return i < config->n_services ? NULL : &config->listeners[i - config->n_services];
+}
 
 /* Text of an enum's value as the configuration writes it: "dsr-gue", "client", "connection", "tcp".
  */
@@ -201,5 +252,7 @@ const char *hash_mode_name(enum hash_mode mode);
 const char *health_check_name(enum health_check check);
 const char *all_down_name(enum all_down all_down);
 const char *protocol_name(uint8_t protocol);
+const char *listener_balance_name(enum listener_balance balance);
+const char *proxy_protocol_name(enum proxy_protocol version);
 
 #endif

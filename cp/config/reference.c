@@ -106,6 +106,14 @@ load_references(struct load *load)
 		if (pools && usable(setting, "pool"))
 			config->services[i].pool = resolve(load, setting, "pool", pools, n_pools);
 	}
+	for (i = 0; i < config->n_listeners; i++) {
+		config_setting_t *setting = element(load, "listeners", i);
+
+		config->listeners[i].service.pool = SIZE_MAX;
+		if (pools && usable(setting, "pool"))
+			config->listeners[i].service.pool =
+			    resolve(load, setting, "pool", pools, n_pools);
+	}
 	for (i = 0; i < config->n_neighbours; i++) {
 		config_setting_t *setting = element(load, "neighbours", i);
 

@@ -161,3 +161,18 @@ element(const struct load *load, const char *name, size_t i)
 {
 	return inner_element(config_root_setting(&load->tree), name, i);
 }
+
+config_setting_t *
+service_setting(const struct load *load, size_t i)
+{
+	size_t services = load->config->n_services;
+
+	return i < services ? element(load, "services", i)
+			    : element(load, "listeners", i - services);
+}
+
+const char *
+service_kind(const struct config *config, size_t i)
+{
+	return i < config->n_services ? "service" : "listener";
+}

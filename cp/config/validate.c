@@ -79,19 +79,27 @@ by_name(const void *a, const void *b)
 	return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-bool
-validate_names(struct load *load, const char *list)
+static size_t
+list_length(const struct load *load, const char *list)
 {
 	const config_setting_t *all =
-	    config_setting_get_member(config_root_setting(&load->tree), list);
-	size_t n = all ? (size_t)config_setting_length(all) : 0;
+	    list ? config_setting_get_member(config_root_setting(&load->tree), list) : NULL;
+
+	return all ? (size_t)config_setting_length(all) : 0;
+}
+
+bool
+validate_names(struct load *load, const char *list, const char *other)
+{
+	size_t first = list_length(load, list), n = first + list_length(load, other);
 	struct named *names = calloc(n + 1, sizeof(*names));
 	size_t used = 0, i;
 
 	if (!names)
 		return false;
 	for (i = 0; i < n; i++) {
-		config_setting_t *setting = element(load, list, i);
+		config_setting_t *setting =
+		    i < first ? element(load, list, i) : element(load, other, i - first);
 		const char *name = NULL;
 
 		if (usable(setting, "name") && config_setting_lookup_string(setting, "name", &name))
@@ -176,8 +184,10 @@ validate(struct load *load)
 		ok = validate_pools(load, &network) && validate_services(load) &&
 		     validate_forwarding(load, &network);
 	}
-	if (ok)
+	if (ok) {
 		validate_sources(load, &network);
+		validate_listeners(load);
+	}
 	if (!ok)
 		message_add(load->messages, load->file, 0, false, "out of memory");
 	lpm_free(network.direct);

@@ -47,7 +47,9 @@ bool validate_pools(struct load *load, const struct network *network);
 /* How the pool of that setting is checked; called by validate_pools. */
 void validate_health(struct load *load, const struct network *network,
 		     const config_setting_t *setting, const struct pool_config *pool);
+/* Services and listeners. */
 bool validate_services(struct load *load);
+void validate_listeners(struct load *load);
 /* The service's way to each backend of its pool. */
 bool validate_forwarding(struct load *load, const struct network *network);
 void validate_sources(struct load *load, const struct network *network);
@@ -68,8 +70,9 @@ shown_name(const char *name)
 	return name ? name : "?";
 }
 
-/* Report names that stand more than once in a list. False: out of memory. */
-bool validate_names(struct load *load, const char *list);
+/* Report names that stand more than once in a list, or in it and another (NULL: none). False: out
+ * of memory. */
+bool validate_names(struct load *load, const char *list, const char *other);
 /* True if the whole prefix is what no packet may be sent to (martian). */
 bool prefix_is_martian(const struct prefix *prefix);
 bool prefixes_overlap(const struct prefix *a, const struct prefix *b);

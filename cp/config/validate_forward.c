@@ -25,7 +25,8 @@ struct pair {
 	struct load *load;
 	const struct network *network;
 	const struct service_config *service;
-	const config_setting_t *service_setting;
+	const config_setting_t *setting; /* of the service */
+	const char *kind;                /* what it is called */
 	const struct backend_config *backend;
 	const config_setting_t *list; /* of backends */
 	size_t index;                 /* in it */
@@ -46,9 +47,16 @@ is_dsr(enum forward_mode mode)
 }
 
 static bool
-is_tunnel(enum forward_mode mode)
+crosses_families(enum forward_mode mode)
 {
-	return mode == FORWARD_DSR_IPIP || mode == FORWARD_DSR_GUE;
+	return mode == FORWARD_DSR_IPIP || mode == FORWARD_DSR_GUE || mode == FORWARD_PROXY;
+}
+
+/* The modes in which backends are reached from addresses of ours. */
+static bool
+has_source(enum forward_mode mode)
+{
+	return mode == FORWARD_FULL_NAT || mode == FORWARD_PROXY;
 }
 
 static bool
@@ -70,12 +78,13 @@ check_family(struct pair *p)
 	bool backend_v4 = addr_is_v4(&p->backend->address);
 	char text[ADDR_STRLEN];
 
-	if (service_v4 == backend_v4 || is_tunnel(p->service->forward) || (*p->flaws & FLAW_FAMILY))
+	if (service_v4 == backend_v4 || crosses_families(p->service->forward) ||
+	    (*p->flaws & FLAW_FAMILY))
 		return;
 	*p->flaws |= FLAW_FAMILY;
 	report(p->load, backend_setting(p), "address",
-	       "%s is %s, but service %s is %s, and \"%s\" does not cross families",
-	       addr_format(&p->backend->address, text), family(backend_v4),
+	       "%s is %s, but %s %s is %s, and \"%s\" does not cross families",
+	       addr_format(&p->backend->address, text), family(backend_v4), p->kind,
 	       shown_name(p->service->name), family(service_v4), p->forward);
 }
 
@@ -96,8 +105,8 @@ check_port(struct pair *p)
 	if (!is_dsr(p->service->forward) && backend == 0 && service != 0) {
 		*p->flaws |= FLAW_PORT;
 		report(p->load, backend_setting(p), "port",
-		       "missing: service %s on port %u (\"%s\") needs to know the backend's port",
-		       shown_name(p->service->name), service, p->forward);
+		       "missing: %s %s on port %u (\"%s\") needs to know the backend's port",
+		       p->kind, shown_name(p->service->name), service, p->forward);
 	}
 }
 
@@ -128,8 +137,8 @@ check_vip(struct pair *p)
 	    !addr_equal(&p->service->address.addr, &p->backend->address))
 		return;
 	*p->flaws |= FLAW_VIP;
-	report(p->load, backend_setting(p), "address", "%s is the address of service %s itself",
-	       addr_format(&p->backend->address, text), shown_name(p->service->name));
+	report(p->load, backend_setting(p), "address", "%s is the address of %s %s itself",
+	       addr_format(&p->backend->address, text), p->kind, shown_name(p->service->name));
 }
 
 static void
@@ -145,7 +154,8 @@ check_health_port(struct pair *p)
 	       "missing: the pool's health check needs a port, here or in health");
 }
 
-/* Full NAT connects from an address of ours of the backend's family. False: reported. */
+/* Full NAT and listeners connect from an address of ours of the backend's family. False: reported.
+ */
 static bool
 check_source(struct pair *p)
 {
@@ -154,7 +164,7 @@ check_source(struct pair *p)
 	bool v4 = addr_is_v4(&p->backend->address);
 	size_t i;
 
-	if (!out || p->service->forward != FORWARD_FULL_NAT)
+	if (!out || !has_source(p->service->forward))
 		return true;
 	interface = &p->load->config->interfaces[out->interface];
 	/* By default they are the interface's addresses; a subnet of the family is one of them. */
@@ -164,10 +174,10 @@ check_source(struct pair *p)
 		if (prefix_is_v4(&interface->source_addresses[i]) == v4)
 			return true;
 	}
-	report(p->load, p->service_setting, "forward",
-	       "\"full-nat\" needs an %s address to connect from, but interface %s has none in "
+	report(p->load, p->setting, p->service->forward == FORWARD_PROXY ? "pool" : "forward",
+	       "\"%s\" needs an %s address to connect from, but interface %s has none in "
 	       "source_addresses",
-	       family(v4), shown_name(interface->name));
+	       p->forward, family(v4), shown_name(interface->name));
 	return false;
 }
 
@@ -175,15 +185,16 @@ check_source(struct pair *p)
 static void
 check_service(struct load *load, const struct network *network, size_t i, uint8_t *flaws)
 {
-	const struct service_config *service = &load->config->services[i];
+	const struct service_config *service = config_service(load->config, i);
 	const struct pool_config *pool = &load->config->pools[service->pool];
-	const config_setting_t *setting = element(load, "services", i);
+	const config_setting_t *setting = service_setting(load, i);
 	bool port = usable(setting, "port"), address = usable(setting, "address");
 	bool sources = true;
 	struct pair p = { .load = load,
 			  .network = network,
 			  .service = service,
-			  .service_setting = setting,
+			  .setting = setting,
+			  .kind = service_kind(load->config, i),
 			  .list = config_setting_get_member(element(load, "pools", service->pool),
 							    "backends"),
 			  .forward = forward_mode_name(service->forward) };
@@ -237,11 +248,12 @@ validate_forwarding(struct load *load, const struct network *network)
 	flaws = calloc(first[config->n_pools] + 1, 1);
 	for (i = 0; flaws && i < config->n_pools; i++)
 		known_flaws(load, i, flaws + first[i]);
-	for (i = 0; flaws && i < config->n_services; i++) {
-		const struct service_config *service = &config->services[i];
+	for (i = 0; flaws && i < config_n_services(config); i++) {
+		const struct service_config *service = config_service(config, i);
 
 		if (service->pool < config->n_pools &&
-		    usable(element(load, "services", i), "forward"))
+		    (service->forward == FORWARD_PROXY ||
+		     usable(service_setting(load, i), "forward")))
 			check_service(load, network, i, flaws + first[service->pool]);
 	}
 	free(first);
@@ -302,14 +314,14 @@ source_of_service(const struct source *s)
 	const struct config *config = s->load->config;
 	size_t i;
 
-	for (i = 0; i < config->n_services; i++) {
-		const struct service_config *service = &config->services[i];
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct service_config *service = config_service(config, i);
 
-		if (!usable(element(s->load, "services", i), "address") ||
+		if (!usable(service_setting(s->load, i), "address") ||
 		    !prefixes_overlap(s->prefix, &service->address))
 			continue;
-		report(s->load, s->setting, NULL, "%s overlaps the address of service %s (line %d)",
-		       s->text, shown_name(service->name), service->line);
+		report(s->load, s->setting, NULL, "%s overlaps the address of %s %s (line %d)",
+		       s->text, service_kind(config, i), shown_name(service->name), service->line);
 		return true;
 	}
 	return false;

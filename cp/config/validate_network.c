@@ -236,7 +236,7 @@ check_sides(struct load *load, struct network *network)
 		clients = clients || load->config->interfaces[i].side != SIDE_BACKEND;
 		backends = backends || load->config->interfaces[i].side != SIDE_CLIENT;
 	}
-	if (load->config->n_interfaces == 0 || load->config->n_services == 0)
+	if (load->config->n_interfaces == 0 || config_n_services(load->config) == 0)
 		return;
 	network->no_backend_side = !backends;
 	if (!clients)
@@ -271,7 +271,7 @@ validate_interfaces(struct load *load, struct network *network)
 	const struct config *config = load->config;
 	size_t i, j;
 
-	if (!validate_names(load, "interfaces"))
+	if (!validate_names(load, "interfaces", NULL))
 		return false;
 	if (!usable(config_root_setting(&load->tree), "interfaces"))
 		network->incomplete = true;

@@ -125,15 +125,15 @@ check_used(struct load *load, bool *used)
 	const config_setting_t *root = config_root_setting(&load->tree);
 	size_t i;
 
-	if (!usable(root, "services"))
+	if (!usable(root, "services") || !usable(root, "listeners"))
 		return;
-	for (i = 0; i < config->n_services; i++) {
-		const config_setting_t *setting = element(load, "services", i);
+	for (i = 0; i < config_n_services(config); i++) {
+		const config_setting_t *setting = service_setting(load, i);
 		const config_setting_t *pool =
 		    usable(setting, NULL) ? config_setting_get_member(setting, "pool") : NULL;
 
-		if (config->services[i].pool < config->n_pools)
-			used[config->services[i].pool] = true;
+		if (config_service(config, i)->pool < config->n_pools)
+			used[config_service(config, i)->pool] = true;
 		else if (!pool || config_setting_type(pool) != CONFIG_TYPE_STRING)
 			return;
 	}
@@ -142,7 +142,7 @@ check_used(struct load *load, bool *used)
 
 		if (usable(setting, "name") && !load->meant_pools[i] &&
 		    !name_is_used(config, used, shown_name(config->pools[i].name)))
-			report(load, setting, NULL, "no service uses this pool");
+			report(load, setting, NULL, "no service or listener uses this pool");
 	}
 }
 
@@ -151,7 +151,7 @@ validate_pools(struct load *load, const struct network *network)
 {
 	const struct config *config = load->config;
 	bool *used = calloc(config->n_pools + 1, sizeof(*used));
-	bool ok = used && validate_names(load, "pools");
+	bool ok = used && validate_names(load, "pools", NULL);
 	size_t i, j;
 
 	for (i = 0; ok && i < config->n_pools; i++) {
@@ -173,13 +173,18 @@ validate_pools(struct load *load, const struct network *network)
 	return ok;
 }
 
-/* ---- services -------------------------------------------------------------------------------- */
+/* ---- services and listeners ------------------------------------------------------------------ */
+
+struct destined {
+	const struct service_config *service;
+	size_t index; /* for config_service */
+};
 
 static int
 by_destination(const void *a, const void *b)
 {
-	const struct service_config *x = *(const struct service_config *const *)a;
-	const struct service_config *y = *(const struct service_config *const *)b;
+	const struct destined *p = a, *q = b;
+	const struct service_config *x = p->service, *y = q->service;
 	int order = addr_compare(&x->address.addr, &y->address.addr);
 
 	if (order == 0)
@@ -188,7 +193,7 @@ by_destination(const void *a, const void *b)
 		order = (int)x->port - (int)y->port;
 	if (order == 0)
 		order = (int)x->protocol - (int)y->protocol;
-	return order ? order : (x > y) - (x < y);
+	return order ? order : (p->index > q->index) - (p->index < q->index);
 }
 
 static bool
@@ -204,27 +209,25 @@ static bool
 check_same_services(struct load *load)
 {
 	const struct config *config = load->config;
-	const struct service_config **list = calloc(config->n_services + 1, sizeof(*list));
+	struct destined *list = calloc(config_n_services(config) + 1, sizeof(*list));
 	size_t n = 0, i;
 
 	if (!list)
 		return false;
-	for (i = 0; i < config->n_services; i++) {
-		const config_setting_t *setting = element(load, "services", i);
+	for (i = 0; i < config_n_services(config); i++) {
+		const config_setting_t *setting = service_setting(load, i);
 
 		if (usable(setting, "address") && usable(setting, "port") &&
 		    usable(setting, "protocol"))
-			list[n++] = &config->services[i];
+			list[n++] = (struct destined){ config_service(config, i), i };
 	}
 	qsort(list, n, sizeof(*list), by_destination);
 	for (i = 1; i < n; i++) {
-		const struct service_config *s = list[i];
-
-		if (!same_destination(s, list[i - 1]))
+		if (!same_destination(list[i].service, list[i - 1].service))
 			continue;
-		report(load, element(load, "services", (size_t)(s - config->services)), "address",
-		       "the service of line %d has the same address, port and protocol",
-		       list[i - 1]->line);
+		report(load, service_setting(load, list[i].index), "address",
+		       "the %s of line %d has the same address, port and protocol",
+		       service_kind(config, list[i - 1].index), list[i - 1].service->line);
 	}
 	free(list);
 	return true;
@@ -237,11 +240,11 @@ validate_services(struct load *load)
 	char text[PREFIX_STRLEN];
 	size_t i;
 
-	if (!validate_names(load, "services"))
+	if (!validate_names(load, "services", "listeners"))
 		return false;
-	for (i = 0; i < config->n_services; i++) {
-		const struct service_config *service = &config->services[i];
-		const config_setting_t *setting = element(load, "services", i);
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct service_config *service = config_service(config, i);
+		const config_setting_t *setting = service_setting(load, i);
 
 		if (usable(setting, "address") && prefix_is_martian(&service->address))
 			report(load, setting, "address", "no client can reach %s",
@@ -250,4 +253,35 @@ validate_services(struct load *load)
 				   : prefix_format(&service->address, text));
 	}
 	return check_same_services(load);
+}
+
+/* Settings of a listener that say nothing together. */
+static void
+check_listener(struct load *load, size_t i)
+{
+	const struct listener_config *l = &load->config->listeners[i];
+	const config_setting_t *setting = element(load, "listeners", i);
+
+	if (usable(setting, "trusted_proxies") && usable(setting, "accept_proxy_protocol") &&
+	    l->n_trusted_proxies && !l->accept_proxy_protocol)
+		report(load, setting, "trusted_proxies",
+		       "nobody's header is read without accept_proxy_protocol = true;");
+	if (usable(setting, "hash") && usable(setting, "balance") &&
+	    l->balance == BALANCE_LEAST_CONNECTIONS && l->service.hash == HASH_CLIENT)
+		report(
+		    load, setting, "hash",
+		    "\"client\" needs balance = \"maglev\"; with \"least-connections\" a client's "
+		    "connections go to different backends");
+}
+
+void
+validate_listeners(struct load *load)
+{
+	size_t i;
+
+	for (i = 0; i < load->config->n_listeners; i++)
+		check_listener(load, i);
+	if (load->config->n_listeners)
+		report(load, config_root_setting(&load->tree), "listeners",
+		       "not carried by this version's data plane yet");
 }

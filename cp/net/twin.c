@@ -366,14 +366,14 @@ static int
 solicited_collect(struct twins *t, const struct config *config, size_t port)
 {
 	const struct interface_config *interface = &config->interfaces[port];
-	size_t max = config->n_services + interface->n_source_addresses, n = 0, i;
+	size_t max = config_n_services(config) + interface->n_source_addresses, n = 0, i;
 	struct prefix *list = calloc(max + 1, sizeof(*list));
 
 	if (!list)
 		return -ENOMEM;
-	for (i = 0; i < config->n_services && interface->side != SIDE_BACKEND; i++)
-		if (config->services[i].address.len < 128)
-			list[n++] = config->services[i].address;
+	for (i = 0; i < config_n_services(config) && interface->side != SIDE_BACKEND; i++)
+		if (config_service(config, i)->address.len < 128)
+			list[n++] = config_service(config, i)->address;
 	for (i = 0; i < interface->n_source_addresses; i++)
 		list[n++] = interface->source_addresses[i];
 	free(t->solicited[port]);

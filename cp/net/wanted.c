@@ -98,8 +98,8 @@ want_services(struct install *wanted, const struct config *config,
 {
 	size_t i;
 
-	for (i = 0; i < config->n_services; i++) {
-		const struct prefix *address = &config->services[i].address;
+	for (i = 0; i < config_n_services(config); i++) {
+		const struct prefix *address = &config_service(config, i)->address;
 		bool single = address->len == 128;
 		struct install_item item =
 		    item_of(single ? INSTALL_SERVICE_ADDRESS : INSTALL_SERVICE_PREFIX, link);

@@ -77,6 +77,9 @@ rewrite_by_mode(struct worker *w, struct packet *p, const struct way *way)
 	case MODE_FULL_NAT:
 		rewrite_nat(w, p, way);
 		break;
+	case MODE_PROXY: /* ends here: never forwarded */
+		packet_drop(p, DROP_CONNECTION_UNKNOWN);
+		break;
 	}
 }
 
