@@ -4,7 +4,8 @@
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
 #   check.sh              all steps
-#   check.sh STEP...      only these: build clang lint unit stage limits control conf admin packets e2e san fuzz
+#   check.sh STEP...      only these: build clang lint unit stage limits control conf admin packets e2e fuzz
+#                         san (all of its), san-build, san-unit and so on
 #
 # Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
 # line of this program is the sum. A suite that is missing, crashes, hangs or prints no such line
@@ -17,6 +18,9 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 logs=build/logs
 jobs=$(nproc)
 suites=(unit stage limits control conf admin packets e2e)
+# Under sanitizers: what only computes, and what also waits for the clock.
+san_aside=(san-unit san-stage san-limits san-conf san-packets)
+san_suites=(san-control san-admin san-e2e)
 passed=0
 failed=0
 table=()
@@ -106,16 +110,18 @@ do_lint() {
 	suite lint-self-test 600 tools/dev/lint.py --self-test
 	suite lint 1800 tools/dev/lint.py
 }
-do_san() {
-	step san-build 600 make -s -j"$jobs" SAN=1 all test-programs || return 1
+do_san_build() { step san-build 600 make -s -j"$jobs" SAN=1 all test-programs; }
+# do_san_suites NAME...
+do_san_suites() {
 	local name
 	# These measure time, which says nothing under sanitizers; stage, limits and packets run their code.
 	export E2E_WITHOUT="many backends,limits"
-	for name in "${suites[@]}"; do
+	for name in "$@"; do
 		run_suite san- "$name" SAN=1
 	done
 	unset E2E_WITHOUT
 }
+do_san() { do_san_build && do_san_suites "${suites[@]}"; }
 do_fuzz() {
 	step fuzz-build 1200 make -s -j"$jobs" FUZZ=1 CC=clang B=build/fuzz fuzzers || return 1
 	FUZZ_SECONDS=${FUZZ_SECONDS:-60} suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
@@ -124,6 +130,8 @@ do_fuzz() {
 do_step() {
 	case $1 in
 	build | clang | lint | san | fuzz) "do_$1" ;;
+	san-build) do_san_build ;;
+	san-*) do_san_suites "${1#san-}" ;;
 	unit | stage | limits | control | conf | admin | packets | e2e) run_suite "" "$1" ;;
 	*)
 		echo "check: there is no step '$1'" >&2
@@ -149,6 +157,13 @@ begin_aside() {
 	trap 'exit 130' INT TERM
 }
 
+# Wait until it has done step NAME.
+await_aside() {
+	while kill -0 "$aside_pid" 2>/dev/null && ! grep -aq "^$1 .*s  " "$aside"; do
+		sleep 1
+	done
+}
+
 # Its last two lines are the list of its steps and its sum.
 end_aside() {
 	local p f
@@ -170,8 +185,10 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		begin_aside clang lint fuzz
-		run_steps "${suites[@]}" san
+		begin_aside san-build clang lint fuzz "${san_aside[@]}"
+		run_steps "${suites[@]}"
+		await_aside san-build
+		run_steps "${san_suites[@]}"
 		end_aside
 	fi
 fi
