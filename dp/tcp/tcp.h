@@ -261,6 +261,10 @@ bool tcp_advance(struct tcp *t, uint64_t now);
 /* True: some connection could not send for want of buffers; it is tried again by itself. */
 bool tcp_flush(struct tcp *t, uint64_t now);
 
+/* Is there a connection for packets of this tuple (src is the peer), TIME-WAIT included? Where
+ * addresses are shared with others (the kernel), only what is known is for tcp_input. */
+bool tcp_known(const struct tcp *t, const struct tuple *tuple);
+
 /* ---- the user's side ------------------------------------------------------------------------ */
 
 /* Accept connections of packets with this listener number (the caller's, below 65536; matching
