@@ -12,10 +12,15 @@
 #include "cp/device/ports.h"
 #include "cp/net/network.h"
 
+/* In hugepages at least and at most; in ordinary memory, which is taken when it is touched. */
+#define MEMORY_LEAST_MB    1024u
+#define MEMORY_MOST_MB     16384u
+#define MEMORY_ORDINARY_MB 8192u
+
 /* What all configurations begin with. The addresses of clients are behind the gateway. */
 static const char head[] =
-    "dataplane: { workers = [ 0 ]; control = 0; share_cores = true; hugepages = %s;\n"
-    "  memory = \"%s\";  };\n"
+    "dataplane: { workers = [ %s ]; control = 0; share_cores = true; hugepages = %s;\n"
+    "  memory = \"%uM\";  };\n"
     "interfaces = (\n"
     "  { name = \"wan\"; device = \"net_null0\"; side = \"client\"; twin = false;\n"
     "    addresses = [ \"198.51.100.2/24\", \"2001:db8:1::2/64\" ]; },\n"
@@ -28,6 +33,7 @@ static const char head[] =
 /* The process's one EAL and its ports. */
 static struct dataplane dataplane;
 static bool hugepages;
+static unsigned int memory_mb;
 
 void
 world_fail(const char *format, ...)
@@ -42,15 +48,42 @@ world_fail(const char *format, ...)
 	exit(1);
 }
 
+/* All hugepages that are free, up to what the largest case wants. */
+static unsigned int
+free_hugepages_mb(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	unsigned int pages = 0;
+
+	if (f && fscanf(f, "%u", &pages) != 1)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return RTE_MIN(2 * pages, MEMORY_MOST_MB);
+}
+
+static void
+choose_memory(bool want_hugepages)
+{
+	memory_mb = want_hugepages ? free_hugepages_mb() : 0;
+	hugepages = memory_mb >= MEMORY_LEAST_MB;
+	if (hugepages)
+		return;
+	memory_mb = MEMORY_ORDINARY_MB;
+	if (want_hugepages)
+		fprintf(stderr, "bench: no free hugepages, ordinary memory is used: slower\n");
+}
+
 static struct config *
-parse(const char *objects)
+parse(const char *objects, uint32_t workers)
 {
 	struct config_messages messages = { 0 };
 	struct config *config;
 	char *text = NULL;
 	size_t i;
 
-	if (asprintf(&text, head, hugepages ? "true" : "false", hugepages ? "16G" : "2G") < 0)
+	if (asprintf(&text, head, workers == 2 ? "0, 0" : "0", hugepages ? "true" : "false",
+		     memory_mb) < 0)
 		world_fail("no memory");
 	text = realloc(text, strlen(text) + strlen(objects) + 1);
 	if (!text)
@@ -79,12 +112,11 @@ world_start(bool want_hugepages)
 	char error[512] = "";
 	struct config *config;
 
-	hugepages = want_hugepages;
-	config = parse(nothing);
+	choose_memory(want_hugepages);
+	config = parse(nothing, WORLD_WORKERS);
 	if (ports_eal_init(config, 0, error, sizeof(error)) < 0)
 		world_fail("%s", error);
 	dp_clock_init(&dataplane.clock);
-	dataplane.n_workers = 1;
 	if (ports_open(&dataplane, config, error, sizeof(error)) < 0)
 		world_fail("%s", error);
 	config_free(config);
@@ -140,8 +172,30 @@ network_of(const struct config *config, struct compile_input *in)
 	in->n_neighbours = config->n_neighbours;
 }
 
+static void
+create_workers(struct world *w, uint32_t connections)
+{
+	uint16_t i;
+
+	dataplane.n_workers = w->n_workers;
+	dataplane.connections = connections;
+	dataplane.clients = 1 << 20;
+	if (dataplane_create(&dataplane) < 0)
+		world_fail("no memory");
+	for (i = 0; i < w->n_workers; i++) {
+		if (worker_create(&dataplane, i, rte_lcore_id(), 0) < 0)
+			world_fail("no memory for %u connections: more hugepages are needed",
+				   connections);
+		w->workers[i] = dataplane.workers[i];
+		w->workers[i]->snapshot = w->snapshot;
+	}
+	w->worker = w->workers[0];
+	if (dataplane_prepare_clients(&dataplane) < 0)
+		world_fail("no memory for the clients");
+}
+
 struct world *
-world_open(const char *objects, uint32_t connections)
+world_open(const char *objects, uint32_t connections, uint32_t workers)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct mac macs[2];
@@ -150,8 +204,9 @@ world_open(const char *objects, uint32_t connections)
 
 	if (!w)
 		world_fail("no memory");
-	w->config = parse(objects);
-	w->compiler = compiler_create(1);
+	w->n_workers = workers;
+	w->config = parse(objects, workers);
+	w->compiler = compiler_create((uint16_t)workers);
 	memcpy(macs[0].b, dataplane.ports[0].mac, 6);
 	memcpy(macs[1].b, dataplane.ports[1].mac, 6);
 	in.config = w->config;
@@ -162,24 +217,36 @@ world_open(const char *objects, uint32_t connections)
 	w->snapshot = w->compiler ? compile(w->compiler, &in, &error) : NULL;
 	if (!w->snapshot)
 		world_fail("%s", error);
-	dataplane.connections = connections;
-	dataplane.clients = 1 << 20;
-	if (dataplane_create(&dataplane) < 0 || worker_create(&dataplane, 0, rte_lcore_id(), 0) < 0)
-		world_fail("no memory for %u connections: more hugepages are needed", connections);
-	w->worker = dataplane.workers[0];
-	if (dataplane_prepare_clients(&dataplane) < 0)
-		world_fail("no memory for the clients");
-	w->worker->snapshot = w->snapshot;
+	create_workers(w, connections);
 	atomic_store(&dataplane.published, w->snapshot);
 	world_tick(w);
 	return w;
 }
 
 void
+world_share(struct world *w, unsigned int of_eight)
+{
+	uint32_t i;
+
+	w->owned = malloc(sizeof(*w->owned));
+	if (!w->owned)
+		world_fail("no memory");
+	*w->owned = *w->snapshot;
+	for (i = 0; i < OWNER_TABLE_SIZE; i++)
+		w->owned->owners[i] = i % 8 < of_eight;
+	for (i = 0; i < w->n_workers; i++)
+		w->workers[i]->snapshot = w->owned;
+}
+
+void
 world_close(struct world *w)
 {
-	worker_destroy(w->worker);
+	uint32_t i;
+
+	for (i = 0; i < w->n_workers; i++)
+		worker_destroy(w->workers[i]);
 	dataplane_destroy(&dataplane);
+	free(w->owned);
 	snapshot_free(w->snapshot);
 	compiler_destroy(w->compiler);
 	config_free(w->config);
@@ -189,5 +256,8 @@ world_close(struct world *w)
 void
 world_tick(struct world *w)
 {
-	w->worker->now = dp_clock_now(&dataplane.clock);
+	uint32_t i;
+
+	for (i = 0; i < w->n_workers; i++)
+		w->workers[i]->now = dp_clock_now(&dataplane.clock);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker in this process, as penstockd would have it: a configuration as text is compiled to a
- * snapshot, the ports are net_null devices (what is sent is freed), and the caller hands bursts to
- * the worker. Nothing else runs. One thread; a failure ends the program with a sentence.
+ * A worker or two in this process, as penstockd would have them: a configuration as text is
+ * compiled to a snapshot, the ports are net_null devices (what is sent is freed), and the caller
+ * hands bursts to the workers. Nothing else runs. One thread; a failure ends the program with a
+ * sentence.
  *
  *     world_start(true);                    once a process
- *     struct world *w = world_open(text, 1 << 20);
+ *     struct world *w = world_open(text, 1 << 20, 1);
  *     ... pipeline_received(w->worker, &burst) ...
  *     world_close(w);
  */
@@ -19,11 +20,15 @@
 #include "cp/config/config.h"
 #include "dp/worker.h"
 
+#define WORLD_WORKERS 2
+
 struct world {
 	struct config *config;
 	struct compiler *compiler;
 	const struct snapshot *snapshot;
-	struct worker *worker;
+	struct snapshot *owned; /* by world_share, or NULL */
+	uint32_t n_workers;
+	struct worker *worker, *workers[WORLD_WORKERS]; /* the first one, and all */
 };
 
 /* DPDK and the two ports wan (0) and lan (1), in hugepages or, with a note, in ordinary memory. */
@@ -32,11 +37,14 @@ void world_end(void);
 /* True if world_start got hugepages. */
 bool world_has_hugepages(void);
 
-/* Compile `objects` (pools, services, neighbours) and make a worker with room for so many
- * connections. */
-struct world *world_open(const char *objects, uint32_t connections);
+/* Compile `objects` (pools, services, neighbours) and make one or two workers with room for so many
+ * connections each. */
+struct world *world_open(const char *objects, uint32_t connections, uint32_t workers);
+/* So many eighths of all clients are the second worker's, the rest the first one's. Once a world.
+ */
+void world_share(struct world *w, unsigned int of_eight);
 void world_close(struct world *w);
-/* The worker's time goes on. */
+/* The workers' time goes on. */
 void world_tick(struct world *w);
 
 /* Print the sentence and exit with 1. */

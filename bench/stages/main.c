@@ -6,10 +6,10 @@
  *     bench-stages [--short] [--no-huge] [--json FILE] [CASE...]
  *
  * A case is a mode, an address family, a number of flows and of clients. All flows have been seen
- * before the clock starts. Flows come in an order that caches cannot guess; packets are written
- * just before they are handed over, so their bytes are in the cache as a card would leave them
- * there. The whole pipeline is timed from pipeline_received to the flush of the ports (net_null:
- * sending is to free the buffers); stages are timed in rounds of their own.
+ * before the clock starts, but for new connections. Flows come in an order that caches cannot
+ * guess; packets are written just before they are handed over, so their bytes are in the cache as a
+ * card would leave them there. The whole pipeline is timed from pipeline_received to the flush of
+ * the ports (net_null: sending is to free the buffers); stages are timed in rounds of their own.
  *
  * A packet that does not leave as it should ends the bench with an error.
  */
@@ -33,28 +33,80 @@
 	"};"
 #define LIMITS_BOTH "limits = { client = { " PACKETS "}; service = { " PACKETS "}; };"
 
+#define TIGHT  "limits = { client = { packets = \"1/s\"; burst = \"1ms\"; }; };"
+#define DENIED "deny = [ \"20.0.0.0/8\" ];"
+
 static const struct bench_case cases[] = {
-	{ "dsr-l2 IPv4", "dsr-l2", false, false, false, 1 << 20, 1 << 17, "", true },
-	{ "dsr-ipip IPv4", "dsr-ipip", false, false, false, 1 << 20, 1 << 17, "", false },
-	{ "dsr-ipip IPv6", "dsr-ipip", true, false, false, 1 << 20, 1 << 17, "", true },
-	{ "dsr-gue IPv4", "dsr-gue", false, false, false, 1 << 20, 1 << 17, "", true },
-	{ "dsr-gue IPv6", "dsr-gue", true, false, false, 1 << 20, 1 << 17, "", false },
-	{ "dsr-gue IPv4 limits", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS, true },
-	{ "dsr-gue IPv4 limits 1k clients", "dsr-gue", false, false, false, 1 << 20, 1 << 10,
-	  LIMITS, false },
-	{ "dsr-gue IPv4 limits 1M clients", "dsr-gue", false, false, false, 1 << 20, 1 << 20,
-	  LIMITS, false },
+	{ "dsr-l2 IPv4", "dsr-l2", false, false, false, 1 << 20, 1 << 17, "", true, BENCH_KNOWN, 0,
+	  0 },
+	{ "dsr-l2 IPv4 limits", "dsr-l2", false, false, false, 1 << 20, 1 << 17, LIMITS, false,
+	  BENCH_KNOWN, 0, 0 },
+	{ "dsr-l2 IPv6", "dsr-l2", true, false, false, 1 << 20, 1 << 17, "", false, BENCH_KNOWN, 0,
+	  0 },
+	{ "dsr-l2 IPv6 limits", "dsr-l2", true, false, false, 1 << 20, 1 << 17, LIMITS, false,
+	  BENCH_KNOWN, 0, 0 },
+	{ "dsr-ipip IPv4", "dsr-ipip", false, false, false, 1 << 20, 1 << 17, "", false,
+	  BENCH_KNOWN, 0, 0 },
+	{ "dsr-ipip IPv4 limits", "dsr-ipip", false, false, false, 1 << 20, 1 << 17, LIMITS, false,
+	  BENCH_KNOWN, 0, 0 },
+	{ "dsr-ipip IPv6", "dsr-ipip", true, false, false, 1 << 20, 1 << 17, "", true, BENCH_KNOWN,
+	  0, 0 },
+	{ "dsr-ipip IPv6 limits", "dsr-ipip", true, false, false, 1 << 20, 1 << 17, LIMITS, false,
+	  BENCH_KNOWN, 0, 0 },
+	{ "dsr-gue IPv4", "dsr-gue", false, false, false, 1 << 20, 1 << 17, "", true, BENCH_KNOWN,
+	  0, 0 },
+	{ "dsr-gue IPv4 limits", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS, true,
+	  BENCH_KNOWN, 0, 0 },
+	{ "dsr-gue IPv6", "dsr-gue", true, false, false, 1 << 20, 1 << 17, "", false, BENCH_KNOWN,
+	  0, 0 },
+	{ "dsr-gue IPv6 limits", "dsr-gue", true, false, false, 1 << 20, 1 << 17, LIMITS, false,
+	  BENCH_KNOWN, 0, 0 },
 	{ "dsr-gue IPv4 limits client+service", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
-	  LIMITS_BOTH, false },
-	{ "dsr-ipip IPv6 limits", "dsr-ipip", true, false, false, 1 << 20, 1 << 17, LIMITS, false },
-	{ "nat IPv4 2^15", "nat", false, true, false, 1 << 15, 1 << 13, "", true },
-	{ "nat IPv4", "nat", false, true, false, 1 << 20, 1 << 17, "", true },
-	{ "nat IPv4 2^23", "nat", false, true, false, 1 << 23, 1 << 20, "", false },
-	{ "nat IPv6", "nat", true, true, false, 1 << 20, 1 << 17, "", false },
-	{ "nat IPv4 both ways", "nat", false, true, true, 1 << 20, 1 << 17, "", false },
+	  LIMITS_BOTH, false, BENCH_KNOWN, 0, 0 },
+	{ "dsr-gue IPv4 limits 1k clients", "dsr-gue", false, false, false, 1 << 20, 1 << 10,
+	  LIMITS, false, BENCH_KNOWN, 0, 0 },
+	{ "dsr-gue IPv4 limits 1M clients", "dsr-gue", false, false, false, 1 << 20, 1 << 20,
+	  LIMITS, false, BENCH_KNOWN, 0, 0 },
+	{ "dsr-gue IPv4 limits 2^15", "dsr-gue", false, false, false, 1 << 15, 1 << 15, LIMITS,
+	  true, BENCH_KNOWN, 0, 0 },
+	{ "dsr-gue IPv4 limits 2^23", "dsr-gue", false, false, false, 1 << 23, 1 << 20, LIMITS,
+	  false, BENCH_KNOWN, 0, 0 },
+	{ "nat IPv4 2^15", "nat", false, true, false, 1 << 15, 1 << 13, "", true, BENCH_KNOWN, 0,
+	  0 },
+	{ "nat IPv4", "nat", false, true, false, 1 << 20, 1 << 17, "", true, BENCH_KNOWN, 0, 0 },
+	{ "nat IPv4 2^23", "nat", false, true, false, 1 << 23, 1 << 20, "", false, BENCH_KNOWN, 0,
+	  0 },
+	{ "nat IPv6", "nat", true, true, false, 1 << 20, 1 << 17, "", false, BENCH_KNOWN, 0, 0 },
+	{ "nat IPv4 both ways", "nat", false, true, true, 1 << 20, 1 << 17, "", false, BENCH_KNOWN,
+	  0, 0 },
+	{ "nat IPv4 both ways limits 2^15", "nat", false, true, true, 1 << 15, 1 << 13, LIMITS_ALL,
+	  false, BENCH_KNOWN, 0, 0 },
 	{ "nat IPv4 both ways limits", "nat", false, true, true, 1 << 20, 1 << 17, LIMITS_ALL,
-	  false },
-	{ "full-nat IPv4 both ways", "full-nat", false, true, true, 1 << 15, 1 << 13, "", false },
+	  false, BENCH_KNOWN, 0, 0 },
+	{ "nat IPv4 both ways limits 2^23", "nat", false, true, true, 1 << 23, 1 << 20, LIMITS_ALL,
+	  false, BENCH_KNOWN, 0, 0 },
+	{ "nat IPv6 both ways limits", "nat", true, true, true, 1 << 20, 1 << 17, LIMITS_ALL, false,
+	  BENCH_KNOWN, 0, 0 },
+	{ "full-nat IPv4 both ways", "full-nat", false, true, true, 1 << 15, 1 << 13, "", false,
+	  BENCH_KNOWN, 0, 0 },
+	{ "full-nat IPv4 both ways limits", "full-nat", false, true, true, 1 << 15, 1 << 13,
+	  LIMITS_ALL, false, BENCH_KNOWN, 0, 0 },
+	{ "full-nat IPv6 both ways limits", "full-nat", true, true, true, 1 << 15, 1 << 13,
+	  LIMITS_ALL, false, BENCH_KNOWN, 0, 0 },
+	{ "nat IPv4 new connections", "nat", false, true, false, 1 << 22, 1 << 17, LIMITS_ALL,
+	  false, BENCH_NEW, 0, 0 },
+	{ "nat IPv6 new connections", "nat", true, true, false, 1 << 22, 1 << 17, LIMITS_ALL, false,
+	  BENCH_NEW, 0, 0 },
+	{ "all limited", "dsr-gue", false, false, false, 1 << 20, 1 << 17, TIGHT, false,
+	  BENCH_DROPPED, 0, 0 },
+	{ "all denied", "dsr-gue", false, false, false, 1 << 20, 1 << 17, DENIED, false,
+	  BENCH_DROPPED, 0, 0 },
+	{ "two workers, none steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS,
+	  false, BENCH_KNOWN, 2, 0 },
+	{ "two workers, half steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS,
+	  false, BENCH_KNOWN, 2, 4 },
+	{ "two workers, all steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS,
+	  false, BENCH_KNOWN, 2, 8 },
 };
 
 static const char *const stage_names[STAGES] = { "parse",   "classify", "echo",    "steer",
@@ -67,13 +119,13 @@ result_json(const struct bench_case *c, struct measured *m)
 	json_t *stages = json_object();
 	int i;
 
-	for (i = 0; i < STAGES; i++)
+	for (i = 0; i < STAGES && m->stages[i].n; i++)
 		json_object_set_new(stages, stage_names[i],
 				    json_real(samples_quantile(&m->stages[i], 0.5)));
-	return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:o}", "case", c->name, "flows",
-			 (json_int_t)c->flows, "clients", (json_int_t)c->clients, "cycles",
-			 samples_quantile(&m->whole, 0.5), "cycles_least",
-			 samples_quantile(&m->whole, 0), "cycles_most",
+	return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "case", c->name, "flows",
+			 (json_int_t)c->flows, "clients", (json_int_t)c->clients, "tsc_hz",
+			 (double)rte_get_tsc_hz(), "cycles", samples_quantile(&m->whole, 0.5),
+			 "cycles_least", samples_quantile(&m->whole, 0), "cycles_most",
 			 samples_quantile(&m->whole, 1), "stages", stages);
 }
 
@@ -83,9 +135,9 @@ print_result(const struct bench_case *c, struct measured *m)
 	double median = samples_quantile(&m->whole, 0.5);
 	int i;
 
-	printf("%-32s %6.1f %6.1f %6.1f  %6.2f ", c->name, median, samples_quantile(&m->whole, 0),
+	printf("%-36s %6.1f %6.1f %6.1f  %6.2f ", c->name, median, samples_quantile(&m->whole, 0),
 	       samples_quantile(&m->whole, 1), (double)rte_get_tsc_hz() / median / 1e6);
-	for (i = 0; i < STAGES; i++)
+	for (i = 0; i < STAGES && m->stages[i].n; i++)
 		printf(" %8.1f", samples_quantile(&m->stages[i], 0.5));
 	printf("\n");
 	fflush(stdout);
@@ -99,7 +151,7 @@ print_head(void)
 	printf("TSC cycles per packet (%.2f GHz), 64-byte packets in bursts of %d, %s\n",
 	       (double)rte_get_tsc_hz() / 1e9, BURST_MAX,
 	       world_has_hugepages() ? "hugepages" : "ordinary memory");
-	printf("%-32s %6s %6s %6s  %6s ", "case", "median", "least", "most", "Mpps");
+	printf("%-36s %6s %6s %6s  %6s ", "case", "median", "least", "most", "Mpps");
 	for (i = 0; i < STAGES; i++)
 		printf(" %8s", stage_names[i]);
 	printf("\n");

@@ -13,6 +13,12 @@
 
 #include "bench/common/samples.h"
 
+enum bench_kind {
+	BENCH_KNOWN,   /* all flows have been seen before */
+	BENCH_NEW,     /* each packet begins a connection */
+	BENCH_DROPPED, /* each packet is refused */
+};
+
 struct bench_case {
 	const char *name;
 	const char *forward;
@@ -21,6 +27,10 @@ struct bench_case {
 	uint32_t flows, clients;
 	const char *limits; /* of the service, or "" */
 	bool shortly;       /* also with --short */
+	enum bench_kind kind;
+	/* 2: all packets are received by the first of two workers, and so many eighths of the
+	 * clients are the second one's; both run here, and the cost is that of both */
+	uint32_t workers, steered;
 };
 
 /* The stages as they are timed. */
