@@ -15,6 +15,7 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#include "dp/l4/parse_quick.h"
 #include "dp/l4/stages.h"
 #include "lib/checksum.h"
 
@@ -380,7 +381,7 @@ gather(struct rte_mbuf *m)
 		(void)rte_pktmbuf_linearize(m);
 }
 
-static void
+void
 parse_packet(const struct snapshot *s, struct packet *p)
 {
 	struct rte_mbuf *m = p->mbuf;
@@ -410,17 +411,29 @@ parse_packet(const struct snapshot *s, struct packet *p)
 		parse_ipv6(p, &h);
 }
 
+static inline void
+fetch(const struct burst *b, uint16_t i)
+{
+	if (i < b->count)
+		rte_prefetch0(rte_pktmbuf_mtod(b->packets[i].mbuf, void *));
+}
+
 void
 stage_parse(struct worker *w, struct burst *b)
 {
+	const struct snapshot *s = w->snapshot;
+	struct quick quick;
 	uint16_t i;
 
-	for (i = 0; i < b->count && i < PREFETCH_AHEAD; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(b->packets[i].mbuf, void *));
+	if (!b->count)
+		return;
+	for (i = 0; i < PREFETCH_AHEAD; i++)
+		fetch(b, i);
+	/* A burst comes from one port, and if it does not, the others take the long way. */
+	quick = quick_begin(&s->ports[b->packets[0].in_port], b->packets[0].in_port);
 	for (i = 0; i < b->count; i++) {
-		if (i + PREFETCH_AHEAD < b->count)
-			rte_prefetch0(
-			    rte_pktmbuf_mtod(b->packets[i + PREFETCH_AHEAD].mbuf, void *));
-		parse_packet(w->snapshot, &b->packets[i]);
+		fetch(b, i + PREFETCH_AHEAD);
+		if (unlikely(!quick_parse(&quick, &b->packets[i])))
+			parse_packet(s, &b->packets[i]);
 	}
 }

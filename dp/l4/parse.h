@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "dp/packet.h"
+#include "dp/snapshot.h"
 
 #define IPV4_HEADER     20
 #define IPV6_HEADER     40
@@ -81,6 +82,11 @@ parse_drop_short(struct packet *p, enum drop_reason whole)
 {
 	packet_drop(p, p->flags & PACKET_FRAGMENT ? DROP_FRAGMENT_MALFORMED : whole);
 }
+
+/* ---- parse.c ---- */
+
+/* The whole of stage parse for one packet, step by step: what parse_quick.h does not take. */
+void parse_packet(const struct snapshot *s, struct packet *p);
 
 /* ---- parse_chain.c: IPv6 extension headers ---- */
 
