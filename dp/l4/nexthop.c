@@ -33,25 +33,14 @@ nexthop_usable(const struct snapshot *s, uint32_t index, enum drop_reason *why)
 }
 
 const struct nexthop *
-nexthop_use(struct worker *w, struct packet *p, uint32_t index, const struct addr *to)
+nexthop_missing(struct worker *w, struct packet *p, uint32_t index, const struct addr *to)
 {
 	enum drop_reason why;
 
-	if (unlikely(!nexthop_usable(w->snapshot, index, &why))) {
-		if (why == DROP_NEIGHBOUR_UNRESOLVED)
-			request_resolution(w, &w->snapshot->nexthops[index], to);
-		packet_drop(p, why);
-		return NULL;
-	}
-	p->nexthop = index;
-	return &w->snapshot->nexthops[index];
-}
-
-const struct nexthop *
-nexthop_route(struct worker *w, struct packet *p, const struct addr *to)
-{
-	/* LPM_NONE is no index. */
-	return nexthop_use(w, p, lpm_lookup(w->snapshot->routes, to), to);
+	if (!nexthop_usable(w->snapshot, index, &why) && why == DROP_NEIGHBOUR_UNRESOLVED)
+		request_resolution(w, &w->snapshot->nexthops[index], to);
+	packet_drop(p, why);
+	return NULL;
 }
 
 void
@@ -107,41 +96,11 @@ copy_with_headroom(struct worker *w, struct packet *p)
 	return true;
 }
 
-/* Move the frame's start so that `front` bytes lie before the IP header. */
-static bool
-make_room(struct worker *w, struct packet *p, unsigned int front)
+bool
+nexthop_more_room(struct worker *w, struct packet *p, uint16_t more)
 {
-	if (front <= p->l3) {
-		rte_pktmbuf_adj(p->mbuf, (uint16_t)(p->l3 - front));
-	} else if (unlikely(!rte_pktmbuf_prepend(p->mbuf, (uint16_t)(front - p->l3)))) {
-		if (!copy_with_headroom(w, p) ||
-		    !rte_pktmbuf_prepend(p->mbuf, (uint16_t)(front - p->l3)))
-			return false;
-	}
-	p->l4 = (uint16_t)(p->l4 + front - p->l3);
-	p->inner_l3 = (uint16_t)(p->inner_l3 + front - p->l3);
-	p->inner_l4 = (uint16_t)(p->inner_l4 + front - p->l3);
-	p->l3 = (uint16_t)front;
-	return true;
-}
-
-uint8_t *
-nexthop_frame(struct worker *w, struct packet *p, const struct nexthop *hop, unsigned int outer,
-	      bool v4)
-{
-	uint16_t ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
-	uint8_t *frame;
-
-	if (unlikely(!make_room(w, p, hop->header_len + 2u + outer))) {
-		packet_drop(p, DROP_MBUF_EXHAUSTED);
-		return NULL;
-	}
-	frame = packet_at(p, 0);
-	memcpy(frame, hop->header, 12);
-	if (hop->header_len > 12)
-		memcpy(frame + 12, hop->header + 12, 4);
-	memcpy(frame + hop->header_len, &ether_type, 2);
-	p->out_port = hop->port;
-	p->verdict = VERDICT_TRANSMIT;
-	return frame + hop->header_len + 2;
+	if (copy_with_headroom(w, p) && more <= rte_pktmbuf_headroom(p->mbuf))
+		return true;
+	packet_drop(p, DROP_MBUF_EXHAUSTED);
+	return false;
 }

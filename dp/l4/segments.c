@@ -6,13 +6,11 @@
 #include "lib/checksum.h"
 
 void
-mbuf_cut(struct rte_mbuf *m, uint32_t len)
+mbuf_cut_segments(struct rte_mbuf *m, uint32_t len)
 {
 	struct rte_mbuf *seg = m;
 	uint32_t left = len;
 
-	if (len >= m->pkt_len)
-		return;
 	m->pkt_len = len;
 	m->nb_segs = 1;
 	while (left > seg->data_len) {
