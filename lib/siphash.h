@@ -69,17 +69,4 @@ siphash_end(struct siphash_state *s)
 	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
-/* Of three words; their number is fixed, so the length is no part of it (not the same as siphash13
- * of 24 bytes). */
-static inline uint64_t
-siphash13_3(const struct siphash_key *key, uint64_t a, uint64_t b, uint64_t c)
-{
-	struct siphash_state s = siphash_begin(key);
-
-	siphash_word(&s, a);
-	siphash_word(&s, b);
-	siphash_word(&s, c);
-	return siphash_end(&s);
-}
-
 #endif

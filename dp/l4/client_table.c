@@ -17,10 +17,10 @@
 #include <rte_prefetch.h>
 #include <rte_vect.h>
 
+#include "lib/fold.h"
 #include "lib/gcra.h"
-#include "lib/siphash.h"
 
-#define USED_SHIFT 20 /* ns >> USED_SHIFT: about ms */
+#define USED_SHIFT CLIENT_TOUCH_SHIFT
 #define BASE_SHIFT 35 /* the base's unit: 2^15 of these */
 #define SPILLED    CLIENT_WAYS
 /* So many clients in the mean for the ways of a bucket: with more, buckets are full too often, and
@@ -33,18 +33,6 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
-
-struct client_table {
-	struct client_bucket *buckets;
-	struct client *entries; /* [n_buckets * CLIENT_WAYS] */
-	struct client *shared;  /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
-	struct siphash_key key;
-	uint32_t n_buckets;
-
-	/* the walk that counts */
-	uint32_t cursor, counted, used;
-	uint64_t next_count, interval;
-};
 
 /* Memory that the kernel provides when it is used, or when it is populated. */
 static void *
@@ -92,7 +80,7 @@ client_table_create(uint32_t n, int socket)
 	t->entries = map(entries_size(t));
 	t->shared = map(shared_size(t));
 	if (!t->buckets || !t->entries || !t->shared ||
-	    getrandom(&t->key, sizeof(t->key), 0) != sizeof(t->key)) {
+	    getrandom(t->key, sizeof(t->key), 0) != sizeof(t->key)) {
 		client_table_destroy(t);
 		return NULL;
 	}
@@ -134,14 +122,6 @@ client_table_populate(struct client_table *t)
 	return rc == -EINVAL ? 0 : rc;
 }
 
-struct client *
-client_at(const struct client_table *t, uint32_t index)
-{
-	if (index & CLIENT_SHARED)
-		return &t->shared[index & ~CLIENT_SHARED];
-	return &t->entries[index];
-}
-
 static inline uint32_t
 reduce(uint32_t hash, uint32_t n)
 {
@@ -174,16 +154,26 @@ client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
 	return match(tags, tag);
 }
 
+/* Both halves of the first product go into the second one's factors. */
+static inline uint64_t
+client_hash(const struct client_table *t, const struct client_key *key)
+{
+	uint64_t rest = (uint64_t)key->epoch << 32 | key->service;
+	unsigned __int128 address =
+	    (unsigned __int128)(key->prefix.q[0] ^ t->key[0]) * (key->prefix.q[1] ^ t->key[1]);
+
+	return multiply_fold((uint64_t)address ^ t->key[2],
+			     (uint64_t)(address >> 64) ^ t->key[3] ^ rest);
+}
+
 void
 client_lookups_begin(const struct client_table *t, struct client_lookup *lookups, uint32_t n)
 {
-	const struct siphash_key key = t->key;
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
 		struct client_lookup *l = &lookups[i];
-		uint64_t hash = siphash13_3(&key, l->key.prefix.q[0], l->key.prefix.q[1],
-					    (uint64_t)l->key.epoch << 32 | l->key.service);
+		uint64_t hash = client_hash(t, &l->key);
 		uint32_t low = (uint32_t)hash, high = (uint32_t)(hash >> 32);
 
 		/* reduce() takes the high bits of both halves. */
@@ -196,13 +186,6 @@ client_lookups_begin(const struct client_table *t, struct client_lookup *lookups
 	}
 }
 
-static inline bool
-same_key(const struct client_key *a, const struct client_key *b)
-{
-	return addr_equal(&a->prefix, &b->prefix) && a->service == b->service &&
-	       a->epoch == b->epoch;
-}
-
 static uint32_t
 find_in(const struct client_table *t, uint32_t bucket, const struct client_lookup *l)
 {
@@ -211,7 +194,7 @@ find_in(const struct client_table *t, uint32_t bucket, const struct client_looku
 	for (; bits; bits &= bits - 1) {
 		uint32_t index = bucket * CLIENT_WAYS + (uint32_t)__builtin_ctz(bits);
 
-		if (same_key(&t->entries[index].key, &l->key))
+		if (client_same_key(&t->entries[index].key, &l->key))
 			return index;
 	}
 	return INDEX_NONE;
@@ -382,12 +365,12 @@ take_shared(struct client_table *t, const struct client_lookup *l)
 }
 
 uint32_t
-client_take(struct client_table *t, const struct client_lookup *l, uint64_t now)
+client_take_any(struct client_table *t, const struct client_lookup *l, uint64_t now)
 {
 	uint32_t index = l->candidate;
 
 	/* Since it was found, another client of the burst may have got it. */
-	if (index == INDEX_NONE || !same_key(&t->entries[index].key, &l->key))
+	if (index == INDEX_NONE || !client_same_key(&t->entries[index].key, &l->key))
 		index = client_find(t, l);
 	if (index != INDEX_NONE) {
 		touch(t, index, now);

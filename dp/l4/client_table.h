@@ -24,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
+
 #include "dp/packet.h"
 #include "dp/snapshot.h"
 #include "lib/addr.h"
@@ -63,7 +65,18 @@ struct client_lookup {
 	uint16_t tag;
 };
 
-struct client_table;
+/* Its fields are for client_table.c and the functions below. */
+struct client_table {
+	struct client_bucket *buckets;
+	struct client *entries; /* [n_buckets * CLIENT_WAYS] */
+	struct client *shared;  /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
+	uint64_t key[4];
+	uint32_t n_buckets;
+
+	/* the walk that counts */
+	uint32_t cursor, counted, used;
+	uint64_t next_count, interval;
+};
 
 /* A table for n clients. Its memory is reserved, and comes when it is used. NULL without memory.
  * Control thread. */
@@ -81,12 +94,43 @@ void client_lookups_fetch(const struct client_table *t, struct client_lookup *l,
 uint32_t client_find(const struct client_table *t, const struct client_lookup *l);
 /* ... and if it has none, that of an idle entry that is now the client's; of the service's shared
  * entry if there is none. now: ns. */
-uint32_t client_take(struct client_table *t, const struct client_lookup *l, uint64_t now);
+uint32_t client_take_any(struct client_table *t, const struct client_lookup *l, uint64_t now);
+
+#define CLIENT_TOUCH_SHIFT 20 /* ns >> this: about ms */
+
+static inline bool
+client_same_key(const struct client_key *a, const struct client_key *b)
+{
+	return addr_equal(&a->prefix, &b->prefix) && a->service == b->service &&
+	       a->epoch == b->epoch;
+}
+
+/* The same, at once for those that were fetched and have been used within this millisecond. */
+static inline uint32_t
+client_take(struct client_table *t, const struct client_lookup *l, uint64_t now)
+{
+	const struct client *c;
+
+	if (unlikely(l->candidate == INDEX_NONE))
+		return client_take_any(t, l, now);
+	c = &t->entries[l->candidate];
+	if (likely(c->touched == (uint32_t)(now >> CLIENT_TOUCH_SHIFT) &&
+		   client_same_key(&c->key, &l->key)))
+		return l->candidate;
+	return client_take_any(t, l, now);
+}
+
 /* True if client_take would find a place for a client that has none. Changes nothing. */
 bool client_has_room(const struct client_table *t, const struct client_lookup *l, uint64_t now);
 
 /* The entry at an index that client_find or client_take has returned. */
-struct client *client_at(const struct client_table *t, uint32_t index);
+static inline struct client *
+client_at(const struct client_table *t, uint32_t index)
+{
+	if (unlikely(index & CLIENT_SHARED))
+		return &t->shared[index & ~CLIENT_SHARED];
+	return &t->entries[index];
+}
 
 /* The entry holds no connections any more. */
 void client_released(struct client_table *t, uint32_t index, uint64_t now);

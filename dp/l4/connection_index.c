@@ -17,14 +17,7 @@
 #include <rte_prefetch.h>
 
 #include "dp/l4/connection_table.h"
-
-static inline uint64_t
-multiply_fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
+#include "lib/fold.h"
 
 static inline uint64_t
 tuple_hash(const struct connections *c, const struct tuple *t)

@@ -181,8 +181,9 @@ test_pauses(void)
 		now += pauses[i] * SECOND;
 		for (n = placed = 0; n < 100; n++)
 			placed += hold(t, 1000 + n, now, now + SECOND);
-		/* The base wraps after 26 days; then it may take the table a minute. */
-		CU_ASSERT(placed >= 99 || pauses[i] > 2251700);
+		/* A few may find both buckets full of others. The base wraps after 26 days; then it
+		 * may take the table a minute. */
+		CU_ASSERT(placed >= 94 || pauses[i] > 2251700);
 		client_table_destroy(t);
 	}
 }
