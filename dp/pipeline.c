@@ -35,16 +35,65 @@
 #include "dp/l4/waiting.h"
 #include "dp/transmit.h"
 
-static void
-drop(struct worker *w, struct packet *p)
+/* Dropped packets of a burst, to be freed together; and of the latest of them those that are
+ * counted alike. */
+struct dropped {
+	uint16_t count, alike;
+	uint8_t reason;
+	uint32_t service;
+	struct rte_mbuf *mbufs[BURST_MAX];
+};
+
+static inline void
+begin_dropped(struct dropped *d)
 {
-	bool waits = p->reason == DROP_NEIGHBOUR_UNRESOLVED && waiting_hold(w, p);
+	d->count = d->alike = 0;
+	d->reason = 0;
+	d->service = INDEX_NONE;
+}
+
+static void
+count_dropped(struct worker *w, struct dropped *d)
+{
+	if (d->alike)
+		worker_count_drops(w, d->service, (enum drop_reason)d->reason, d->alike);
+	d->alike = 0;
+}
+
+static inline void
+discard(struct worker *w, struct dropped *d, struct packet *p)
+{
+	bool waits = unlikely(p->reason == DROP_NEIGHBOUR_UNRESOLVED) && waiting_hold(w, p);
 
 	capture_drop(w, p, waits);
 	if (waits)
 		return;
-	worker_count_drop(w, p->service, (enum drop_reason)p->reason);
-	rte_pktmbuf_free(p->mbuf);
+	if (p->service != d->service || p->reason != d->reason) {
+		count_dropped(w, d);
+		d->service = p->service;
+		d->reason = p->reason;
+	}
+	d->alike++;
+	d->mbufs[d->count++] = p->mbuf;
+}
+
+static void
+end_dropped(struct worker *w, struct dropped *d)
+{
+	if (!d->count)
+		return;
+	count_dropped(w, d);
+	rte_pktmbuf_free_bulk(d->mbufs, d->count);
+}
+
+static void
+drop(struct worker *w, struct packet *p)
+{
+	struct dropped one;
+
+	begin_dropped(&one);
+	discard(w, &one, p);
+	end_dropped(w, &one);
 }
 
 /* Put the mbuf into a ring together with its struct packet; false if the ring is full. */
@@ -133,16 +182,33 @@ to_owners(struct worker *w, struct steered *s)
 	}
 }
 
+/* As nearly always in the middle of the journey. */
+static inline bool
+all_go_on(const struct burst *b)
+{
+	uint32_t decided = VERDICT_CONTINUE;
+	uint16_t i;
+
+	static_assert(VERDICT_CONTINUE == 0, "any other sets a bit");
+	for (i = 0; i < b->count; i++)
+		decided |= b->packets[i].verdict;
+	return decided == VERDICT_CONTINUE;
+}
+
 /* Act on the verdicts that end a packet's stay here, and close the gaps that they leave. */
 static void
 dispatch(struct worker *w, struct burst *b)
 {
 	struct steered steered;
+	struct dropped dropped;
 	uint16_t kept = 0;
 	uint16_t i;
 
-	steered.count = 0;
 	capture_before_dispatch(w, b);
+	if (all_go_on(b))
+		return;
+	steered.count = 0;
+	begin_dropped(&dropped);
 	for (i = 0; i < b->count; i++) {
 		struct packet *p = &b->packets[i];
 
@@ -156,7 +222,7 @@ dispatch(struct worker *w, struct burst *b)
 			worker_transmit(w, p->out_port, p->mbuf);
 			break;
 		case VERDICT_DROP:
-			drop(w, p);
+			discard(w, &dropped, p);
 			break;
 		case VERDICT_HOST:
 			to_host(w, p);
@@ -169,6 +235,7 @@ dispatch(struct worker *w, struct burst *b)
 		}
 	}
 	b->count = kept;
+	end_dropped(w, &dropped);
 	to_owners(w, &steered);
 }
 

@@ -120,15 +120,21 @@ packet_of_mbuf(struct rte_mbuf *m)
 	return (struct packet *)rte_mbuf_to_priv(m);
 }
 
-/* Count a drop of a packet that belongs to `service` (or INDEX_NONE). */
+/* Count drops of n packets that belong to `service` (or INDEX_NONE). */
+static inline void
+worker_count_drops(struct worker *w, uint32_t service, enum drop_reason reason, uint32_t n)
+{
+	w->stats.drops[reason] += n;
+	if (service != INDEX_NONE) {
+		w->service_drops[service][reason] += n;
+		w->service_stats[service].drops[0] += n;
+	}
+}
+
 static inline void
 worker_count_drop(struct worker *w, uint32_t service, enum drop_reason reason)
 {
-	w->stats.drops[reason]++;
-	if (service != INDEX_NONE) {
-		w->service_drops[service][reason]++;
-		w->service_stats[service].drops[0]++;
-	}
+	worker_count_drops(w, service, reason, 1);
 }
 
 /* What workers share of limits. 0 or -ENOMEM. Control thread, before the first worker. */

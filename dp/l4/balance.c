@@ -27,19 +27,12 @@
 #include "dp/l4/refuse.h"
 #include "dp/l4/source_port.h"
 #include "dp/l4/stages.h"
+#include "lib/fold.h"
 #include "lib/maglev.h"
-
-static inline uint64_t
-multiply_fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
 
 /* A flow's hash, the same on every node and after every restart, so that they choose the same rows:
  * hence no secret. The constants are the first digits of pi. */
-static uint32_t
+static inline uint32_t
 flow_hash(const struct tuple *t, bool client_only)
 {
 	uint64_t h =
@@ -68,7 +61,7 @@ leaves_entry(const struct packet *p)
 }
 
 /* The backend that a row names, if it may be chosen. */
-static uint32_t
+static inline uint32_t
 member_backend(const struct snapshot *s, const struct pool *pool, uint16_t member)
 {
 	uint32_t backend;
@@ -203,6 +196,25 @@ keep(struct worker *w, struct packet *p)
 	return !(w->snapshot->services[p->service].flags & SERVICE_TRACKED) || limit_adopt(w, p);
 }
 
+/* What most packets need: their service has no limits on connections, is in a mode that
+ * remembers none, whose rows are all stable. False: they say nothing about p, see place(). */
+static inline bool
+place_stable(const struct snapshot *s, struct packet *p)
+{
+	const struct service *service = &s->services[p->service];
+	const struct pool *pool = &s->pools[service->pool];
+	uint32_t backend;
+
+	if (forward_tracks(service->mode) || (service->flags & SERVICE_TRACKED) || is_syn(p) ||
+	    pool->moving || pool->rows != pool->settled_rows || !pool->n_members)
+		return false;
+	backend = member_backend(s, pool, pool_candidate(pool, p->flow_hash));
+	if (unlikely(backend == INDEX_NONE))
+		return false;
+	p->backend = backend;
+	return true;
+}
+
 /* Give p a backend, and a connection where that is due. False: dropped. */
 static bool
 place(struct worker *w, struct packet *p, bool *opened)
@@ -249,14 +261,32 @@ wants_backend(const struct packet *p)
 	       p->service != INDEX_NONE;
 }
 
-static void
-count_forward(struct worker *w, const struct packet *p)
+/* A burst's packets to one service, counted at once. */
+struct tally {
+	uint32_t service;
+	uint32_t packets, bytes;
+};
+
+static inline void
+tally_end(struct worker *w, const struct tally *t)
 {
-	struct service_stats *service = &w->service_stats[p->service];
+	if (!t->packets)
+		return;
+	w->service_stats[t->service].packets_in += t->packets;
+	w->service_stats[t->service].bytes_in += t->bytes;
+}
+
+static inline void
+count_forward(struct worker *w, struct tally *t, const struct packet *p)
+{
 	struct backend_stats *backend = &w->backend_stats[p->backend];
 
-	service->packets_in++;
-	service->bytes_in += p->ip_len;
+	if (unlikely(p->service != t->service)) {
+		tally_end(w, t);
+		*t = (struct tally){ .service = p->service };
+	}
+	t->packets++;
+	t->bytes += p->ip_len;
 	backend->packets++;
 	backend->bytes += p->ip_len;
 	if (p->connection != INDEX_NONE)
@@ -289,6 +319,7 @@ stage_balance(struct worker *w, struct burst *b)
 	const struct service *service;
 	const struct pool *pool;
 	struct packet *p;
+	struct tally tally = { 0 };
 	bool opened = false;
 	uint16_t i;
 
@@ -309,9 +340,11 @@ stage_balance(struct worker *w, struct burst *b)
 		p = &b->packets[i];
 		if (!wants_backend(p))
 			continue;
-		if (p->connection != INDEX_NONE ? keep(w, p) : place(w, p, &opened))
-			count_forward(w, p);
+		if (p->connection != INDEX_NONE ? keep(w, p)
+						: place_stable(s, p) || place(w, p, &opened))
+			count_forward(w, &tally, p);
 	}
+	tally_end(w, &tally);
 	/* 3. Where slots have been given, those of before. */
 	if (opened)
 		check_connections(w, b);

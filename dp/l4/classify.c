@@ -74,7 +74,7 @@ classify_destination_flags(const struct snapshot *s, const struct addr *dst)
 
 /* True if the source is an address that only we and our backends have. A service's prefix may well
  * contain clients, so only single addresses count there. */
-static bool
+static inline bool
 is_spoofed(const struct snapshot *s, const struct packet *p)
 {
 	uint32_t i = lpm_lookup(s->destination_lpm, &p->tuple.src);
