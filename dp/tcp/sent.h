@@ -44,9 +44,10 @@
 struct rte_mbuf;
 struct sent_pool;
 
-#define SENT_NONE      UINT32_MAX
-#define SENT_CHUNK     16
-#define SENT_STEPS_MAX 512
+#define SENT_NONE        UINT32_MAX
+#define SENT_CHUNK       16
+#define SENT_STEPS_MAX   512
+#define SENT_RECORDS_MAX 65535 /* of a connection */
 
 /* What a record's bytes are besides data; each takes one sequence number. */
 enum sent_flags {
@@ -59,7 +60,7 @@ struct sent_record {
 	uint64_t time;         /* when last sent */
 	uint32_t seq;
 	uint16_t length;       /* of data */
-	uint16_t offset;       /* of the data in the mbuf's chain */
+	uint16_t offset;       /* of the data in the mbuf's chain; their sum is below 2^16 */
 	uint32_t older, newer; /* LOST + AGAIN: in the order of sending again */
 };
 static_assert(sizeof(struct sent_record) == 32, "two records a cache line");
@@ -67,8 +68,7 @@ static_assert(sizeof(struct sent_record) == 32, "two records a cache line");
 /* A connection's queue. All zero bytes are not a queue: sent_init. */
 struct sent {
 	uint32_t head, tail; /* chunks, SENT_NONE: none */
-	uint32_t records;
-	uint32_t sacked_records;
+	uint16_t records, sacked_records;
 	uint32_t bytes; /* of sequence space: end of the last - begin of the first */
 	uint32_t sacked, lost, again;
 	uint32_t duplicates; /* peer without SACK: bytes that duplicate ACKs stand for */
@@ -77,7 +77,7 @@ struct sent {
 	uint32_t fresh_hint; /* chunks before it have nothing IN FLIGHT */
 	uint32_t again_head, again_tail; /* records LOST + AGAIN by time, SENT_NONE */
 	uint32_t end;                    /* sequence number behind the last record */
-	uint32_t spare;
+	uint32_t run_left, run_right;    /* all records within are SACKED; empty: none is known */
 };
 static_assert(sizeof(struct sent) == 64, "a cache line of a connection");
 
@@ -115,8 +115,8 @@ struct sent_record *sent_next_lost(struct sent_pool *p, struct sent *q);
  * Either may be in any state. */
 struct sent_record *sent_last(struct sent_pool *p, const struct sent *q);
 struct sent_record *sent_first(struct sent_pool *p, const struct sent *q);
-/* The record was sent again at now, whatever its state: not SACKED, else nothing happens. One that
- * was IN FLIGHT (a probe) stays so. */
+/* The record was sent again at now (nothing happens if it is SACKED). One that was IN FLIGHT, like
+ * that of a probe, is LOST + AGAIN then, which is the same to pipe. */
 void sent_again(struct sent_pool *p, struct sent *q, struct sent_record *r, uint64_t now);
 
 uint8_t sent_flags(const struct sent_pool *p, const struct sent_record *r);
@@ -212,6 +212,10 @@ struct sent_deadline {
 };
 uint32_t sent_mark_lost(struct sent_pool *p, struct sent *q, const struct sent_deadline *d,
 			bool *waiting);
+
+/* All records with more than `length` bytes of data are LOST: the path's MTU has become smaller
+ * (RFC 1191 6.4). Bytes newly lost. */
+uint32_t sent_mark_long_lost(struct sent_pool *p, struct sent *q, uint32_t length);
 
 /* The oldest record is LOST, be it sent again already or not: RFC 6582 (partial acknowledgement,
  * three duplicates), without SACK. Bytes newly lost. */
