@@ -63,7 +63,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench-limits limits all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
+.PHONY: bench bench-limits limits all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -196,6 +196,10 @@ $(B)/bench-limits: private DEP_LIBS += -lrte_net_ring
 $(foreach name,$(BENCHES),$(eval $(call bench_program,$(name))))
 benches: $(addprefix $(B)/bench-,$(BENCHES))
 
+# No card, two cores, under ten minutes: a table, and $(B)/bench/result.json.
+bench: all benches
+	@$(SUITE_ENV) /usr/bin/python3 bench/run.py $(BENCH)
+
 # Are limits exact? In real time with the table for people, and quickly as a test.
 bench-limits: $(B)/bench-limits
 	@$(B)/bench-limits
@@ -228,6 +232,7 @@ help:
 	@echo 'sudo make lab   the lab of the demo, left standing; sudo make lab-down removes it'
 	@echo 'sudo make deps  install missing Debian packages, set hugepages'
 	@echo 'make unit stage control conf admin packets e2e limits    one suite'
+	@echo 'make bench      how fast, beside what the wire itself can do; BENCH="stages" for one part'
 	@echo 'make bench-limits   are limits exact, for 1, 2 and 4 workers? ten seconds for each line'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'
 	@echo 'make san        the suites under AddressSanitizer and UndefinedBehaviourSanitizer'

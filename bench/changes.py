@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Changes of the configuration under load: 1,000 services with 100 backends each are applied again and again, each time
+with other weights in some pools, while a generator keeps a window of packets on the way through one of the services.
+As no more are on the way than the rings hold, a packet that does not come back was lost.
+
+    bench/changes.py [--times N] [--json FILE]
+"""
+import argparse
+import json
+import statistics
+import time
+
+from cases import head
+from wire import Wire, finish
+
+SERVICES, BACKENDS = 1000, 100
+WINDOW = 2048
+
+
+def backend(pool, i):
+    return f"10.{pool // 250 + 3}.{pool % 250}.{i}"
+
+
+def config(where, changed, weight):
+    """The first `changed` pools have another weight of their first backend."""
+    pools = []
+    for p in range(SERVICES):
+        backends = ", ".join(f'{{ address = "{backend(p, i)}"; port = 8080; weight = {weight if i == 1 and p < changed else 100}; }}'
+                             for i in range(1, BACKENDS + 1))
+        pools.append(f'{{ name = "p{p}"; backends = ( {backends} ); }}')
+    services = (f'{{ name = "s{p}"; address = "203.0.{113 + p // 200}.{p % 200 + 10}"; port = 8080; protocol = "udp"; '
+                f'forward = "dsr-gue"; pool = "p{p}"; }}' for p in range(SERVICES))
+    return (head(where, 1 << 18, [backend(0, i) for i in range(1, BACKENDS + 1)]) + "pools = (\n" + ",\n".join(pools) +
+            " );\nservices = (\n" + ",\n".join(services) + " );\n")
+
+
+def apply(wire, text):
+    """Milliseconds, of the command as a user types it."""
+    path = f"{wire.where}/change.conf"
+    with open(path, "w", encoding="ascii") as out:
+        out.write(text)
+    start = time.monotonic()
+    wire.penstock("apply", path)
+    return (time.monotonic() - start) * 1000
+
+
+# The generator shares its core with penstockd's control thread, which gets most of it while it has something to do.
+def publications(times, changed=10):
+    with Wire() as wire:
+        texts = [config(wire, changed, 50), config(wire, changed, 100)]
+        generator = wire.generator("--service", "203.0.113.10", "--port", 8080, "--flows", 1 << 17, "--clients", 1 << 15,
+                                   "--window", WINDOW, "--seconds", 600, nice=5)
+        wire.wait_until_ready(wire.penstockd(texts[1]))
+        time.sleep(0.5)
+        took = [apply(wire, texts[i % 2]) for i in range(times)]
+        whole = [apply(wire, config(wire, SERVICES, 60 + i)) for i in range(3)]
+        generator.terminate()
+        count = finish(generator)
+        drops = {d["reason"]: d["count"] for d in wire.show("drops") if d["count"]}
+        generation = wire.show("config")["generation"]
+    return {
+        "times": times, "pools_changed": changed, "apply_ms": statistics.median(took), "apply_ms_most": max(took),
+        "apply_all_ms": statistics.median(whole), "generations": generation,
+        "sent": count["sent"], "pps": count["sent"] / count["seconds"],
+        "lost": count["sent"] - count["received"] - count["received_later"], "drops": drops,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    result = publications(options.times)
+    print(f"{result['times']} changes of {result['pools_changed']} of {SERVICES} pools: {result['apply_ms']:.0f} ms each (median, most "
+          f"{result['apply_ms_most']:.0f}), of all pools {result['apply_all_ms']:.0f} ms; of {result['sent']} packets, "
+          f"{result['pps'] / 1e6:.2f} M/s, {result['lost']} were lost {result['drops'] or ''}")
+    if options.json:
+        with open(options.json, "w", encoding="ascii") as out:
+            json.dump(result, out, indent=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the bench found: rows of a table for people, the same as Markdown, and build/bench/result.json."""
+import datetime
+import json
+import platform
+import statistics
+
+NEW_TARGET = 3.0        # million connections per second
+STEERING_TARGET = 25.0  # ns a packet more, all at the wrong worker
+GROWTH_TARGET = 1.6     # cost at 2^23 flows over that at 2^15
+MAGLEV_TARGET = 1.5     # ms
+APPLY_TARGET = 1000.0   # ms
+
+
+def cpu_name():
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        return next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), platform.machine())
+
+
+class Report:
+    def __init__(self, hugepages):
+        self.machine = {"cpu": cpu_name(), "kernel": platform.release(), "hugepages": hugepages,
+                        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")}
+        self.rows = []
+        self.raw = {}
+        self.reference = 0
+        self.cycles = {}
+
+    def add(self, name, value, unit, **more):
+        """more: ratio (to R), target (as text), met (True, False or None), short (in the short table too), note."""
+        self.rows.append({"name": name, "value": value, "unit": unit, **more})
+
+    # ---- the parts ----
+
+    def set_reference(self, rates, alone):
+        self.reference = statistics.median(rates)
+        self.raw["reference"] = {"rates": rates, "generator_alone": alone}
+        self.add("R: dpdk-testpmd macswap, 64 bytes", self.reference / 1e6, "Mpps", ratio=1.0, short=True,
+                 note=f"best {max(rates) / 1e6:.1f}")
+        self.add("generator alone (to testpmd rxonly)", statistics.median(alone) / 1e6, "Mpps",
+                 ratio=statistics.median(alone) / self.reference, note=f"best {max(alone) / 1e6:.1f}")
+        print(f"R {self.reference / 1e6:.2f} Mpps, the generator alone {statistics.median(alone) / 1e6:.2f} Mpps", flush=True)
+
+    def stages(self, results):
+        self.raw.setdefault("stages", {}).update(results)
+        for name, r in results.items():
+            self.cycles[name] = (r["cycles"], r["tsc_hz"])
+            self.add(f"in process: {name}", r["cycles"], "cycles a packet", ratio=r["tsc_hz"] / r["cycles"] / self.reference,
+                     note=f"{r['cycles_least']:.0f} to {r['cycles_most']:.0f}")
+        self._growth("nat IPv4")
+        self._growth("nat IPv4 both ways limits")
+        self._growth("dsr-gue IPv4 limits")
+
+    def _growth(self, case):
+        small, large = self.cycles.get(f"{case} 2^15"), self.cycles.get(f"{case} 2^23")
+        if small and large:
+            growth = large[0] / small[0]
+            self.add(f"{case}: cost a packet at 2^23 flows over that at 2^15", growth, "times", target=f"<= {GROWTH_TARGET}",
+                     met=growth <= GROWTH_TARGET, short=case == "nat IPv4 both ways limits")
+
+    def system(self, case, r):
+        self.raw.setdefault("system", []).append(r)
+        verb = "dropped" if case.dropped else "connections" if case.new else "forwarded"
+        lost = ", ".join(f"{where} {share:.2%}" for where, share in r["lost"].items() if share) or "nothing"
+        if case.new:
+            target, met = f">= {NEW_TARGET} M/s", r["pps"] / 1e6 >= NEW_TARGET
+        else:
+            target, met = (f">= {case.target:.2f} R", r["ratio"] >= case.target) if case.target else ("", None)
+        size = case.frame + 4
+        name = case.name if case.new or "bytes" in case.name else f"{case.name}, {size} bytes"
+        self.add(f"{name}: {verb}", r["pps"] / 1e6, "M/s" if case.new else "Mpps", ratio=r["ratio"], target=target, met=met,
+                 short=bool(target), note=f"best {r['pps_best'] / 1e6:.1f}; its R {r['reference'] / 1e6:.1f}; lost: {lost}")
+        if case.dropped:
+            share = r["lost"]["of the well-behaved"]
+            self.add(f"{case.name}: lost of well-behaved clients", share * 100, "%", target="0", met=share == 0)
+
+    def check_of_generator(self, check):
+        self.raw["generator_check"] = check
+        for what in ("file", "generator"):
+            self.add(f"dsr-gue IPv4 limits, {check['flows']:,} flows of a {what}" if what == "file" else
+                     "dsr-gue IPv4 limits, as many flows of the generator", check[what]["pps"] / 1e6, "Mpps",
+                     ratio=check[what]["pps"] / self.reference, note=f"penstockd busy {check[what]['busy_ns']:.0f} ns a packet")
+        print(f"{check['flows']:,} flows of a file: {check['file']['busy_ns']:.0f} ns a packet; of the generator: "
+              f"{check['generator']['busy_ns']:.0f} ns", flush=True)
+
+    def has_steering(self):
+        return any("two workers" in name for name in self.cycles)
+
+    def steering(self, names):
+        none, hz = self.cycles[names[0]]
+        for name, label, asked in ((names[1], "half", False), (names[2], "all", True)):
+            more = (self.cycles[name][0] - none) / hz * 1e9
+            self.add(f"{label} of the packets at the wrong worker", more, "ns a packet more",
+                     target=f"<= {STEERING_TARGET:.0f} ns" if asked else "", met=more <= STEERING_TARGET if asked else None,
+                     short=asked)
+
+    def control(self, r):
+        self.raw["control"] = r
+        self.add("Maglev build, 65,537 rows, 1,000 backends", r["maglev"], "ms", target=f"<= {MAGLEV_TARGET} ms",
+                 met=r["maglev"] <= MAGLEV_TARGET, short=True)
+        self.add("1,000 services x 100 backends: validate", r["validate"], "ms")
+        self.add("1,000 services x 100 backends: compile, all new", r["compile"], "ms")
+        self.add("1,000 services x 100 backends: compile, one pool changed", r["one pool"], "ms")
+
+    def changes(self, r):
+        self.raw["changes"] = r
+        self.add(f"... apply under load, {r['pools_changed']} pools changed", r["apply_ms"], "ms", target="< 1 s",
+                 met=r["apply_ms"] < APPLY_TARGET, short=True, note=f"most {r['apply_ms_most']:.0f}")
+        self.add("... apply under load, all pools changed", r["apply_all_ms"], "ms", target="< 1 s",
+                 met=r["apply_all_ms"] < APPLY_TARGET, short=True)
+        self.add(f"... packets lost during {r['times']} of these", r["lost"], "packets", target="0", met=r["lost"] == 0, short=True,
+                 note=f"of {r['sent']:,}, {r['pps'] / 1e6:.2f} M/s")
+
+    # ---- what remains of it ----
+
+    @staticmethod
+    def _number(row):
+        value = row["value"]
+        if row["unit"] in ("packets",):
+            return f"{value:,.0f}"
+        return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+    @staticmethod
+    def _met(row):
+        return {True: "met", False: "NOT MET", None: ""}[row.get("met")]
+
+    def _print(self, took):
+        print(f"\n{self.machine['date']}, {self.machine['cpu']}, kernel {self.machine['kernel']}, "
+              f"{'hugepages' if self.machine['hugepages'] else 'ordinary memory'}; {took:.0f} s")
+        print(f"{'':68} {'':>9} {'':16} {'of R':>6}  {'target':11} {'':8}")
+        for row in self.rows:
+            ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
+            print(f"{row['name']:68} {self._number(row):>9} {row['unit']:16} {ratio:>6}  {row.get('target', ''):11} {self._met(row):8} "
+                  f"{row.get('note', '')}".rstrip())
+
+    def markdown(self):
+        lines = ["| | | of R | target | |", "|---|---|---|---|---|"]
+        for row in self.rows:
+            if row.get("short"):
+                ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
+                lines.append(f"| {row['name']} | {self._number(row)} {row['unit']} | {ratio} | {row.get('target', '')} | {self._met(row)} |")
+        lines.append("")
+        lines.append(f"(`make bench`, {self.machine['date']}, two cores of a virtual machine, {self.machine['cpu']}, one of them "
+                     f"penstockd's, kernel {self.machine['kernel']}, {'2 MB hugepages' if self.machine['hugepages'] else 'ordinary memory'}.)")
+        return "\n".join(lines)
+
+    def finish(self, out, took):
+        self._print(took)
+        table = self.markdown()
+        print(f"\nFor README.md:\n\n{table}")
+        missed = [r["name"] for r in self.rows if r.get("met") is False]
+        print(f"\n{sum(r.get('met') is True for r in self.rows)} targets met, {len(missed)} not met; {out}/result.json")
+        with open(f"{out}/result.json", "w", encoding="utf-8") as result:
+            json.dump({"machine": self.machine, "seconds": took, "rows": self.rows, "raw": self.raw}, result, indent=1)
+        with open(f"{out}/table.md", "w", encoding="utf-8") as result:
+            result.write(table + "\n")

@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The whole bench, `make bench`: six parts, one table, build/bench/result.json. Under ten minutes on two cores.
+
+    bench/run.py [--runs N] [--seconds S] [PART...]        parts: stages system new attack steering control
+
+R is what the wire itself does: dpdk-testpmd macswap in penstockd's place, measured again beside each case of the
+system bench. Every rate stands beside its share of R; every target beside what was reached.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+import changes
+import packets
+import system
+import wire
+from cases import ATTACKS, CASES, NEW, SIZES
+from report import Report
+
+PARTS = ["stages", "system", "new", "attack", "steering", "control"]
+STEERING = ("two workers, none steered", "two workers, half steered", "two workers, all steered")
+
+
+def run_program(name, json_path, *words):
+    """One of the bench's programs; what it prints is for people, its JSON is returned."""
+    done = subprocess.run([f"{wire.BUILD}/bench-{name}", "--json", json_path, *words], check=False, timeout=300)
+    if done.returncode != 0:
+        sys.exit(f"bench: bench-{name} ended with {done.returncode}")
+    with open(json_path, encoding="ascii") as result:
+        return json.load(result)
+
+
+def reference(report, options):
+    """R and the generator's own best, before everything else."""
+    print("\n== the wire ==", flush=True)
+    case = CASES[0]
+    rates = [(system.run_reference(case, options.seconds)[0], system.run_generator_alone(case, options.seconds)[0])
+             for _ in range(options.runs)]
+    report.set_reference([r for r, _ in rates], [g for _, g in rates])
+
+
+def stages(report, options):
+    print("\n== stages ==", flush=True)
+    results = run_program("stages", f"{options.out}/stages.json")
+    report.stages({r["case"]: r for r in results})
+
+
+def system_cases(report, options, cases, runs):
+    print(system.HEAD, flush=True)
+    for case in cases:
+        result = system.measure(case, runs, options.seconds)
+        print(system.line(case, result), flush=True)
+        report.system(case, result)
+
+
+def system_part(report, options):
+    print("\n== system ==", flush=True)
+    system_cases(report, options, CASES, options.runs)
+    system_cases(report, options, SIZES, max(1, options.runs // 2))
+    check = packets.measure(options.seconds)
+    report.check_of_generator(check)
+
+
+def new_part(report, options):
+    print("\n== new connections ==", flush=True)
+    system_cases(report, options, [NEW], options.runs)
+
+
+def attack_part(report, options):
+    print("\n== attack ==", flush=True)
+    system_cases(report, options, ATTACKS, options.runs)
+
+
+def steering_part(report, options):
+    """Part of the stages; run alone it measures just those."""
+    if not report.has_steering():
+        print("\n== steering ==", flush=True)
+        report.stages({r["case"]: r for r in run_program("stages", f"{options.out}/steering.json", *STEERING)})
+    report.steering(STEERING)
+
+
+def control_part(report, options):
+    print("\n== control ==", flush=True)
+    report.control(run_program("control", f"{options.out}/control.json"))
+    report.changes(changes.publications(100))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    options = parser.parse_args()
+    options.out = os.path.abspath(f"{wire.BUILD}/bench")
+    os.makedirs(options.out, exist_ok=True)
+    if os.cpu_count() < 2:
+        sys.exit("bench: two cores are needed, one for penstockd and one for the generator")
+    start = time.monotonic()
+    report = Report(wire.have_hugepages())
+    run = {"stages": stages, "system": system_part, "new": new_part, "attack": attack_part, "steering": steering_part,
+           "control": control_part}
+    reference(report, options)
+    for part in options.parts or PARTS:
+        run[part](report, options)
+    report.finish(options.out, time.monotonic() - start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wire of the system bench: one memif port, with bench-generator at the one end, on core 1, and at the other, on
+core 0, penstockd, or dpdk-testpmd in its place as the reference.
+
+A Wire is a temporary folder with the processes that use it; used as a context manager it ends them all. Every wait has
+a limit; a process that fails ends the bench with a sentence.
+"""
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.environ.get("BUILD", os.path.join(HERE, "..", "build"))
+MAC = "02:00:00:00:00:01"
+WORKER_CORE, GENERATOR_CORE = 0, 1
+
+
+def free_hugepages():
+    try:
+        with open("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", encoding="ascii") as knob:
+            return int(knob.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def have_hugepages():
+    """Enough for penstockd, generator and reference?"""
+    return free_hugepages() >= 1000
+
+
+def eal(name, lcores, device):
+    memory = ["--in-memory"] if have_hugepages() else ["--no-huge", "-m", "1024", "--no-shconf"]
+    return ["--lcores", lcores, "--file-prefix", f"{name}-{os.getpid()}", *memory, "--no-pci", "--no-telemetry",
+            "--log-level=3", f"--vdev={device}"]
+
+
+class Wire:
+    def __init__(self):
+        self.where = tempfile.mkdtemp(prefix="penstock-bench-")
+        self.processes = []
+        self.socket = f"{self.where}/penstock.sock"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for process in reversed(self.processes):
+            self.end(process)
+        if kind and os.path.exists(f"{self.where}/log"):
+            with open(f"{self.where}/log", encoding="utf-8", errors="replace") as log:
+                sys.stderr.write(log.read()[-2000:])
+        shutil.rmtree(self.where)
+        # Connections outlive penstockd, but these ones need not.
+        with contextlib.suppress(OSError):
+            os.unlink("/dev/shm/penstock" + f"{self.where}/state".replace("/", "-"))
+
+    def end(self, process):
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _device(self, role, more=""):
+        return f"net_memif0,role={role},socket={self.where}/memif.sock,rsize=13,socket-abstract=no{more}"
+
+    def _start(self, words, stdout):
+        process = subprocess.Popen(words, stdout=stdout, stderr=subprocess.STDOUT if stdout != subprocess.PIPE else None,
+                                   stdin=subprocess.DEVNULL, text=True)
+        self.processes.append(process)
+        return process
+
+    def generator(self, *options, nice=0):
+        """Start it; it waits for the other end, ends by itself, and prints what it has counted."""
+        words = ["nice", "-n", str(nice), f"{BUILD}/bench-generator", *eal("generator", f"0@{GENERATOR_CORE}", self._device("server")), "--",
+                 "--to", MAC, *(str(o) for o in options)]
+        process = self._start(words, subprocess.PIPE)
+        self._wait_for_socket(process)
+        return process
+
+    def packet_file(self, path, packets):
+        """Like a generator, but dpdk-testpmd with this file, over and over."""
+        words = ["dpdk-testpmd", *eal("generator", f"0@{WORKER_CORE},1@{GENERATOR_CORE}", self._device("server")),
+                 f"--vdev=net_pcap0,rx_pcap={path},infinite_rx=1", "--", "-a", "--nb-cores=1", "--forward-mode=io",
+                 f"--total-num-mbufs={packets + 80000}", "--rxd=8192", "--txd=8192", "--stats-period", "1000"]
+        process = self._start(words, subprocess.DEVNULL)
+        self._wait_for_socket(process)
+        return process
+
+    def _wait_for_socket(self, process):
+        end = time.monotonic() + 20
+        while not os.path.exists(f"{self.where}/memif.sock"):
+            if process.poll() is not None or time.monotonic() > end:
+                sys.exit("bench: the generator does not start")
+            time.sleep(0.02)
+
+    def reference(self, mode="macswap"):
+        words = ["dpdk-testpmd", *eal("reference", f"0@{GENERATOR_CORE},1@{WORKER_CORE}",
+                                      self._device("client", ",zero-copy=no")), "--", "-a", "--nb-cores=1",
+                 f"--forward-mode={mode}", "--rxd=8192", "--txd=8192", "--stats-period", "1000"]
+        return self._start(words, subprocess.DEVNULL)
+
+    def penstockd(self, config):
+        path = f"{self.where}/bench.conf"
+        with open(path, "w", encoding="ascii") as out:
+            out.write(config)
+        words = [f"{BUILD}/penstockd", "--foreground", "--config", path, "--socket", self.socket, "--state",
+                 f"{self.where}/state"]
+        if have_hugepages() and os.geteuid() == 0:
+            # Connections lie in hugepages where a hugetlbfs is mounted: penstockd sees one of its own.
+            words = ["unshare", "--mount", "sh", "-c", 'mount -t hugetlbfs none "$0" && exec "$@"', self._folder("huge"), *words]
+        with open(f"{self.where}/log", "w", encoding="ascii") as log:
+            return self._start(words, log)
+
+    def wait_until_ready(self, daemon):
+        end = time.monotonic() + 30
+        while True:
+            with open(f"{self.where}/log", encoding="utf-8", errors="replace") as log:
+                if "penstockd: ready" in log.read():
+                    return
+            if daemon.poll() is not None or time.monotonic() > end:
+                sys.exit("bench: penstockd does not start")
+            time.sleep(0.05)
+
+    def _folder(self, name):
+        path = f"{self.where}/{name}"
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def device(self):
+        """How penstockd's configuration names its end."""
+        return self._device("client", f",zero-copy=no,mac={MAC}")
+
+    def penstock(self, *words):
+        done = subprocess.run([f"{BUILD}/penstock", "--socket", self.socket, *words], capture_output=True, text=True,
+                              check=False, timeout=60)
+        if done.returncode != 0:
+            sys.exit(f"bench: penstock {' '.join(words)}: {done.stderr}{done.stdout}")
+        return done.stdout
+
+    def show(self, what):
+        return json.loads(self.penstock("show", what, "--json"))
+
+
+def finish(process, seconds=90):
+    """What the generator has counted."""
+    out, _ = process.communicate(timeout=seconds)
+    if process.returncode != 0:
+        sys.exit(f"bench: the generator ended with {process.returncode}: {out}")
+    return json.loads(out.splitlines()[-1])
