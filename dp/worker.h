@@ -91,8 +91,8 @@ struct worker {
 	struct fragment_table *fragments;
 	struct waiting *waiting;
 	struct heaviest *heaviest;
-	uint64_t icmp_next[ICMP_KINDS];          /* GCRA states of ICMP answers */
-	uint64_t resolve_next;                   /* GCRA state of requests for neighbours */
+	uint64_t icmp_next[ICMP_KINDS];          /* lib/gcra.h: tat of ICMP answers */
+	uint64_t resolve_next;                   /* the same of requests for neighbours */
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;
 						    HASH_WRONG: never trusted again */
 	uint32_t random;                         /* xorshift state, never 0 */

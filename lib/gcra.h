@@ -43,6 +43,14 @@ struct gcra_rate {
 struct gcra gcra_make(const struct gcra_rate *rate);
 /* No limit: everything is allowed and costs nothing. */
 struct gcra gcra_none(void);
+/* One event every interval_ns in the long run, n of them at once; each counts one. An initializer
+ * made of constants. */
+#define GCRA_EVERY(interval_ns, n)                                 \
+	{                                                          \
+		.mult = (uint64_t)(interval_ns)*GCRA_TICKS_PER_NS, \
+		.burst = (n) * (interval_ns)*GCRA_TICKS_PER_NS,    \
+		.ceiling = (n) * (interval_ns)*GCRA_TICKS_PER_NS,  \
+	}
 
 static inline uint64_t
 gcra_time(uint64_t ns)
@@ -88,6 +96,18 @@ gcra_try(const struct gcra *g, uint64_t tat, uint64_t now, uint64_t cost, uint64
 
 	*after = (bounded > now ? bounded : now) + cost;
 	return bounded <= now || *after <= now + g->burst;
+}
+
+/* May an event that counts one happen? If so, it is charged. */
+static inline bool
+gcra_take(const struct gcra *g, uint64_t *tat, uint64_t now)
+{
+	uint64_t after;
+
+	if (!gcra_try(g, *tat, now, gcra_cost(g, 1), &after))
+		return false;
+	*tat = after;
+	return true;
 }
 
 /* How much would be allowed now, counted in ones (UINT64_MAX without a limit). */

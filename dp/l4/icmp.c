@@ -6,17 +6,16 @@
 #include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/connection.h"
+#include "dp/l4/ip_header.h"
 #include "dp/l4/nexthop.h"
-#include "dp/l4/rate.h"
 #include "dp/l4/rewrite.h"
 #include "dp/l4/segments.h"
 #include "dp/l4/stages.h"
+#include "lib/gcra.h"
 
 /* Per worker and kind: a thousand a second, a hundred at once. */
-#define ICMP_INTERVAL 1000000 /* ns */
-#define ICMP_BURST    100
+static const struct gcra icmp_rate = GCRA_EVERY(1000000ull /* ns */, 100);
 
-#define ICMP_HOPS 64
 /* Errors have the precedence "internetwork control" (RFC 1812, 4.3.2.5). */
 #define ICMP4_ERROR_TOS 0xc0
 /* How long an error may get (RFC 1812, 4.3.2.3; RFC 4443, 2.4(c)). */
@@ -26,34 +25,7 @@
 bool
 icmp_allowed(struct worker *w, enum icmp_kind kind)
 {
-	return rate_allows(&w->icmp_next[kind], w->now, ICMP_INTERVAL, ICMP_BURST);
-}
-
-static void
-write_ip4(uint8_t *ip, const struct icmp_error *e, uint16_t len)
-{
-	ip[0] = 0x45;
-	ip[1] = ICMP4_ERROR_TOS;
-	put16(ip + 2, htons(len));
-	put16(ip + 4, 0);
-	put16(ip + 6, htons(0x4000)); /* never fragmented, so needs no identification */
-	ip[8] = ICMP_HOPS;
-	ip[9] = IPPROTO_ICMP;
-	put16(ip + 10, 0);
-	put32(ip + 12, e->src.w[3]);
-	put32(ip + 16, e->dst.w[3]);
-	put16(ip + 10, csum_compute(ip, IP4_HEADER));
-}
-
-static void
-write_ip6(uint8_t *ip, const struct icmp_error *e, uint16_t len)
-{
-	put32(ip, htonl(6u << 28));
-	put16(ip + 4, htons((uint16_t)(len - IP6_HEADER)));
-	ip[6] = IPPROTO_ICMPV6;
-	ip[7] = ICMP_HOPS;
-	memcpy(ip + 8, e->src.b, 16);
-	memcpy(ip + 24, e->dst.b, 16);
+	return gcra_take(&icmp_rate, &w->icmp_next[kind], gcra_time(w->now));
 }
 
 static void
@@ -90,6 +62,13 @@ icmp_error_send(struct worker *w, struct packet *p, const struct icmp_error *e)
 	uint16_t quote_len = (uint16_t)RTE_MIN(e->quote_len, room);
 	const struct nexthop *hop;
 	struct nexthop back;
+	struct ip_header header = {
+		.src = &e->src,
+		.dst = &e->dst,
+		.traffic_class = v4 ? ICMP4_ERROR_TOS : 0,
+		.protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+		.len = (uint16_t)(ICMP_HEADER + quote_len),
+	};
 	uint8_t *ip;
 
 	if (!icmp_allowed(w, kind_of(e))) {
@@ -105,10 +84,7 @@ icmp_error_send(struct worker *w, struct packet *p, const struct icmp_error *e)
 	p->l3 = (uint16_t)(p->l3 - headers);
 	p->l4 = (uint16_t)(p->l3 + headers - ICMP_HEADER);
 	p->ip_len = (uint16_t)(headers + quote_len);
-	if (v4)
-		write_ip4(ip, e, p->ip_len);
-	else
-		write_ip6(ip, e, p->ip_len);
+	ip_header_write(ip, &header);
 	write_icmp(p, e, v4, (uint16_t)(ICMP_HEADER + quote_len));
 	return true;
 }
@@ -211,14 +187,14 @@ echo_reply(struct worker *w, struct packet *p)
 		memcpy(ip + 12, ip + 16, 4);
 		memcpy(ip + 16, addr, 4);
 		header.old = get16(ip + 8);
-		ip[8] = ICMP_HOPS;
+		ip[8] = IP_HOPS;
 		header.new = get16(ip + 8);
 		csum_correct(ip + 10, &header);
 	} else {
 		memcpy(addr, ip + 8, 16);
 		memcpy(ip + 8, ip + 24, 16);
 		memcpy(ip + 24, addr, 16);
-		ip[7] = ICMP_HOPS;
+		ip[7] = IP_HOPS;
 	}
 	type.old = get16(icmp);
 	icmp[0] = v4 ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;

@@ -5,12 +5,11 @@
 #include <rte_ether.h>
 #include <rte_ring_elem.h>
 
-#include "dp/l4/rate.h"
+#include "lib/gcra.h"
 
 /* Requests for Ethernet addresses: the control thread asks each neighbour at most once a second, so
  * a trickle is enough. What is not asked now is asked by the next packet. */
-#define RESOLVE_INTERVAL 250000 /* ns */
-#define RESOLVE_BURST    16
+static const struct gcra resolve_rate = GCRA_EVERY(250000ull /* ns */, 16);
 
 static void
 request_resolution(struct worker *w, const struct nexthop *hop, const struct addr *to)
@@ -18,7 +17,7 @@ request_resolution(struct worker *w, const struct nexthop *hop, const struct add
 	struct resolve_request request = { .port = hop->port, .vlan = hop->vlan };
 
 	if (!w->dataplane->resolve ||
-	    !rate_allows(&w->resolve_next, w->now, RESOLVE_INTERVAL, RESOLVE_BURST))
+	    !gcra_take(&resolve_rate, &w->resolve_next, gcra_time(w->now)))
 		return;
 	request.addr = hop->state == NEXTHOP_CONNECTED ? *to : hop->addr;
 	/* A full ring holds enough requests already. */

@@ -6,11 +6,11 @@
 #include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/icmp.h"
+#include "dp/l4/ip_header.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/rewrite.h"
 #include "dp/l4/segments.h"
 
-#define HOPS       64
 #define TCP_HEADER 20
 /* What a SYN and a FIN count in the sequence. */
 #define TCP_FLAG_LENGTH(flags) (((flags)&TCP_SYN ? 1u : 0u) + ((flags)&TCP_FIN ? 1u : 0u))
@@ -38,33 +38,6 @@ reset_for(const struct packet *p)
 }
 
 static void
-write_ip4(uint8_t *ip, const struct tuple *t)
-{
-	ip[0] = 0x45;
-	ip[1] = 0;
-	put16(ip + 2, htons(IP4_HEADER + TCP_HEADER));
-	put16(ip + 4, 0);
-	put16(ip + 6, htons(0x4000)); /* never fragmented, so needs no identification */
-	ip[8] = HOPS;
-	ip[9] = IPPROTO_TCP;
-	put16(ip + 10, 0);
-	put32(ip + 12, t->dst.w[3]);
-	put32(ip + 16, t->src.w[3]);
-	put16(ip + 10, csum_compute(ip, IP4_HEADER));
-}
-
-static void
-write_ip6(uint8_t *ip, const struct tuple *t)
-{
-	put32(ip, htonl(6u << 28));
-	put16(ip + 4, htons(TCP_HEADER));
-	ip[6] = IPPROTO_TCP;
-	ip[7] = HOPS;
-	memcpy(ip + 8, t->dst.b, 16);
-	memcpy(ip + 24, t->src.b, 16);
-}
-
-static void
 write_tcp(uint8_t *tcp, const struct tuple *t, const struct reset *r)
 {
 	uint64_t sum = csum_pseudo(&t->dst, &t->src, IPPROTO_TCP, TCP_HEADER);
@@ -88,6 +61,12 @@ send_reset(struct worker *w, struct packet *p)
 	bool v4 = p->flags & PACKET_V4;
 	unsigned int header = v4 ? IP4_HEADER : IP6_HEADER;
 	struct reset reset = reset_for(p);
+	const struct ip_header answer = {
+		.src = &p->tuple.dst,
+		.dst = &p->tuple.src,
+		.protocol = IPPROTO_TCP,
+		.len = TCP_HEADER,
+	};
 	const struct nexthop *hop;
 	struct nexthop back;
 	uint8_t *ip;
@@ -100,10 +79,7 @@ send_reset(struct worker *w, struct packet *p)
 	ip = nexthop_frame(w, p, hop, 0, v4);
 	if (!ip)
 		return false;
-	if (v4)
-		write_ip4(ip, &p->tuple);
-	else
-		write_ip6(ip, &p->tuple);
+	ip_header_write(ip, &answer);
 	write_tcp(ip + header, &p->tuple, &reset);
 	p->l4 = (uint16_t)(p->l3 + header);
 	p->ip_len = (uint16_t)(header + TCP_HEADER);

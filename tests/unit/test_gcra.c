@@ -206,6 +206,24 @@ test_none(void)
 	CU_ASSERT_EQUAL(gcra_left(&g, 0, now), UINT64_MAX);
 }
 
+/* The short form for constants is the long one. */
+static void
+test_every(void)
+{
+	struct gcra made = rate(4000, SECOND, 4000000, 1), g = GCRA_EVERY(250000ull, 16);
+	uint64_t tat = 0;
+	uint32_t passed = 0, i;
+
+	CU_ASSERT(g.mult == made.mult && g.shift == made.shift);
+	CU_ASSERT(g.burst == made.burst && g.ceiling == made.ceiling);
+	for (i = 0; i < 100; i++)
+		passed += gcra_take(&g, &tat, gcra_time(START));
+	CU_ASSERT_EQUAL(passed, 16);
+	CU_ASSERT_FALSE(gcra_take(&g, &tat, gcra_time(START + 249999)));
+	CU_ASSERT_TRUE(gcra_take(&g, &tat, gcra_time(START + 250000)));
+	CU_ASSERT_FALSE(gcra_take(&g, &tat, gcra_time(START + 250000)));
+}
+
 int
 test_gcra_register(void)
 {
@@ -218,6 +236,7 @@ test_gcra_register(void)
 		{ "a tat too far ahead", test_bounded },
 		{ "extremes", test_extremes },
 		{ "no limit", test_none },
+		{ "made of constants", test_every },
 		CU_TEST_INFO_NULL,
 	};
 
