@@ -15,6 +15,7 @@
 /* By service slot. in = from the client, out = towards the client (nat modes only). */
 struct service_stats {
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
+	/* Untracked TCP connections (DSR modes) count by their SYNs, as begun and ended at once. */
 	uint64_t connections_total;
 	uint64_t connections_ended; /* active = total - ended */
 	uint64_t drops[2];          /* [0] all drops after classify; [1] spare */

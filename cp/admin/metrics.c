@@ -42,6 +42,8 @@ struct metric {
 #define EITHER(n, h, f, y, o) \
 	METRIC(n, h, f, METRIC_GAUGE, .value = VALUE_EITHER, .yes = y, .no = o)
 
+#define BEGUN "Connections that have begun; untracked ones (modes dsr-...) by their SYNs."
+
 static const struct metric service_metrics[] = {
 	COUNTER("service_packets_in_total", "Packets from clients.", "packets_in"),
 	COUNTER("service_bytes_in_total", "Bytes from clients.", "bytes_in"),
@@ -49,8 +51,8 @@ static const struct metric service_metrics[] = {
 		"packets_out"),
 	COUNTER("service_bytes_out_total", "Bytes to clients (modes nat and full-nat).",
 		"bytes_out"),
-	COUNTER("service_connections_total", "Connections that have begun.", "connections_total"),
-	GAUGE("service_connections_active", "Connections now.", "connections_active"),
+	COUNTER("service_connections_total", BEGUN, "connections_total"),
+	GAUGE("service_connections_active", "Tracked connections now.", "connections_active"),
 	REASONS("service_drops_total", "Packets dropped, by reason; reasons that occurred.",
 		"drops"),
 	{ 0 },
@@ -67,8 +69,8 @@ static const struct metric pool_metrics[] = {
 static const struct metric backend_metrics[] = {
 	COUNTER("backend_packets_total", "Packets sent to the backend.", "packets"),
 	COUNTER("backend_bytes_total", "Bytes sent to the backend.", "bytes"),
-	COUNTER("backend_connections_total", "Connections that have begun.", "connections_total"),
-	GAUGE("backend_connections_active", "Connections now.", "connections_active"),
+	COUNTER("backend_connections_total", BEGUN, "connections_total"),
+	GAUGE("backend_connections_active", "Tracked connections now.", "connections_active"),
 	GAUGE("backend_weight", "Share of the pool's connections.", "weight"),
 	GAUGE("backend_effective_weight", "The same while it starts slowly.", "effective_weight"),
 	IS("backend_up", "1 if the backend may be chosen.", "state", "up"),

@@ -189,6 +189,20 @@ begin_counted(struct worker *w, struct packet *p)
 	return true;
 }
 
+/* A connection that is not remembered, so that nobody will see its end: it has begun, and it is
+ * none of those that are active. */
+static void
+count_unremembered(struct worker *w, const struct packet *p)
+{
+	struct service_stats *service = &w->service_stats[p->service];
+	struct backend_stats *backend = &w->backend_stats[p->backend];
+
+	service->connections_total++;
+	service->connections_ended++;
+	backend->connections_total++;
+	backend->connections_ended++;
+}
+
 /* p has a connection. False: dropped, since its connection is not one that counts. */
 static inline bool
 keep(struct worker *w, struct packet *p)
@@ -251,6 +265,8 @@ place(struct worker *w, struct packet *p, bool *opened)
 		*opened = true;
 		begin_pinned(w, p);
 	}
+	if (is_syn(p) && p->connection == INDEX_NONE)
+		count_unremembered(w, p);
 	return true;
 }
 

@@ -551,6 +551,39 @@ test_same_burst(void)
 	}
 }
 
+/* Nobody sees the end of what is not remembered: it has begun, and is not active. */
+static void
+test_begun_dsr(void)
+{
+	struct fixture *f = service_of(MODE_DSR_L2, IPPROTO_TCP);
+	const struct service_stats *service = &f->worker->service_stats[0];
+	uint64_t backends = 0;
+	uint32_t i;
+
+	for (i = 0; i < 10; i++) {
+		flow_send(f, 0, flow_number(i, IPPROTO_TCP), TCP_SYN);
+		flow_send(f, 0, flow_number(i, IPPROTO_TCP), TCP_ACK);
+		flow_send(f, 0, flow_number(i, IPPROTO_TCP), TCP_SYN | TCP_ACK);
+		flow_send(f, 0, flow_number(i, IPPROTO_TCP), TCP_FIN | TCP_ACK);
+	}
+	CU_ASSERT_EQUAL(service->connections_total, 10);
+	CU_ASSERT_EQUAL(service->connections_ended, 10);
+	for (i = A; i <= C; i++) {
+		backends += f->worker->backend_stats[i].connections_total;
+		CU_ASSERT_EQUAL(f->worker->backend_stats[i].connections_total,
+				f->worker->backend_stats[i].connections_ended);
+	}
+	CU_ASSERT_EQUAL(backends, 10);
+	/* Remembered while the pool changes: counted once, and active. */
+	move(f, A, B);
+	for (i = 0; i < 3; i++)
+		flow_send(f, 0, flow_number(100, IPPROTO_TCP), TCP_SYN);
+	CU_ASSERT_EQUAL(service->connections_total, 11);
+	CU_ASSERT_EQUAL(service->connections_ended, 10);
+	CU_ASSERT_TRUE(flow_invariant(f));
+	flow_fixture_destroy(f);
+}
+
 /* ---- full table ---- */
 
 static void
@@ -617,6 +650,7 @@ test_balance_register(void)
 		{ "strays in nat modes", test_strays_tracked },
 		{ "nat in the middle of a stream", test_mid_stream_nat },
 		{ "one flow twice in a burst", test_same_burst },
+		{ "connections that have begun in DSR modes", test_begun_dsr },
 		{ "full table, nat", test_full_nat_table },
 		{ "full table, DSR", test_full_dsr_table },
 		CU_TEST_INFO_NULL,
