@@ -3,7 +3,8 @@
  * The parts of the compiler: what it remembers between snapshots, and one step each in a file of
  * its own. Control thread only.
  *
- *   pools.c         members, Maglev tables, settling      (remembered by pool name)
+ *   objects.c       services and backends                  (remembered by name, by address and
+ * port) pools.c         members, Maglev tables, settling      (remembered by pool name)
  *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
  *   limits.c        limits, allow and deny lists           (the same)
  *   proxies.c       listeners                              (the same)
@@ -131,6 +132,17 @@ struct snapshot_parts {
 	struct source *sources;
 	struct lpm *routes;
 };
+
+/* objects.c: the slots of the configuration's services, into slots, and what stands there, into
+ * *out (to be freed, also after a failure). 0, -ENOMEM or -E2BIG. */
+int service_slots_get(struct compiler *c, const struct config *config, uint32_t *slots,
+		      struct service **out);
+/* Slots of all backends, [pool][backend] of the configuration, to be freed; NULL if there is no
+ * memory or no slot left. */
+uint32_t **backend_slots_get(struct compiler *c, const struct config *config);
+/* What stands at the backends' slots. 0 or -ENOMEM. */
+int backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build *net,
+		  uint32_t **slots);
 
 /* pools.c: bring the remembered pool up to date with the configuration and the conditions of its
  * backends: members, candidate, moving rows; settle what is due. Returns the state, or NULL without
