@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cp/state/history.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/suites.h"
 
 /* Texts that are not to be changed. */
@@ -174,34 +175,6 @@ test_forged(void)
 
 /* ---- what is kept ---- */
 
-static char folder[64];
-
-static void
-begin(void)
-{
-	snprintf(folder, sizeof(folder), "/tmp/penstock-history-XXXXXX");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
-}
-
-static void
-end(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	CU_ASSERT_EQUAL(system(command), 0);
-}
-
-static struct store *
-open_store(void)
-{
-	const char *error;
-	struct store *s = store_open(folder, &error);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	return s;
-}
-
 static uint64_t
 add(struct history *h, bool confirmed)
 {
@@ -230,7 +203,7 @@ check(const struct history *h, size_t n, uint64_t oldest, uint64_t newest)
 static void
 test_kept(void)
 {
-	struct store *s = open_store();
+	struct store *s = folder_store();
 	struct history *h = history_load(s);
 	unsigned int i;
 
@@ -285,7 +258,7 @@ put(struct store *s, const char *name, uint64_t number)
 static void
 test_strange(void)
 {
-	struct store *s = open_store();
+	struct store *s = folder_store();
 	struct history *h;
 	char name[64];
 	unsigned int i;
@@ -310,13 +283,13 @@ test_strange(void)
 static void
 test_no_disk(void)
 {
-	struct store *s = open_store();
+	struct store *s = folder_store();
 	struct history *h = history_load(s);
 	struct generation g = sample(1);
 	char path[96];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(h);
-	snprintf(path, sizeof(path), "%s/generation-1", folder);
+	folder_file("generation-1", path, sizeof(path));
 	CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
 	CU_ASSERT(history_add(h, &g) < 0);
 	check(h, 1, 1, 1);
@@ -343,7 +316,7 @@ test_history_register(void)
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {
-		{ "history", NULL, NULL, begin, end, tests },
+		{ "history", NULL, NULL, folder_begin, folder_end, tests },
 		CU_SUITE_INFO_NULL,
 	};
 

@@ -14,35 +14,8 @@
 #include <unistd.h>
 
 #include "cp/state/store.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/suites.h"
-
-static char folder[64];
-
-static void
-begin(void)
-{
-	snprintf(folder, sizeof(folder), "/tmp/penstock-store-XXXXXX");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
-}
-
-static void
-end(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	CU_ASSERT_EQUAL(system(command), 0);
-}
-
-static struct store *
-open_store(void)
-{
-	const char *error = NULL;
-	struct store *s = store_open(folder, &error);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	return s;
-}
 
 static bool
 has(struct store *s, const char *name, const char *content)
@@ -74,12 +47,12 @@ count_names(struct store *s, const char *prefix)
 static void
 test_files(void)
 {
-	struct store *s = open_store();
+	struct store *s = folder_store();
 	char bytes[3] = { 'a', 0, 'b' };
 	size_t len = 0;
 	char *data;
 
-	CU_ASSERT_STRING_EQUAL(store_dir(s), folder);
+	CU_ASSERT_STRING_EQUAL(store_dir(s), folder_path());
 	CU_ASSERT_PTR_NULL(store_read(s, "none", &len));
 	CU_ASSERT_EQUAL(errno, ENOENT);
 	CU_ASSERT_EQUAL(store_write(s, "one", "first", 5), 0);
@@ -106,7 +79,7 @@ test_names(void)
 	static const char *const bad[] = { "",       ".", "..",  ".x",  "a/b",  "../x",
 					   "/etc/x", "A", "a b", "a\n", "lock", "\xc3\xa4" };
 	char longest[STORE_NAME_MAX + 2];
-	struct store *s = open_store();
+	struct store *s = folder_store();
 	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -131,7 +104,7 @@ make(const char *format, const char *name)
 	char command[256], text[160];
 
 	snprintf(text, sizeof(text), format, name, name);
-	snprintf(command, sizeof(command), "cd %s && %s", folder, text);
+	snprintf(command, sizeof(command), "cd %s && %s", folder_path(), text);
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
@@ -139,7 +112,7 @@ make(const char *format, const char *name)
 static void
 test_hostile(void)
 {
-	struct store *s = open_store();
+	struct store *s = folder_store();
 
 	make("ln -s /etc/passwd %s", "link");
 	CU_ASSERT_PTR_NULL(store_read(s, "link", NULL));
@@ -190,7 +163,7 @@ write_and_die(const char *step)
 
 	if (child == 0) {
 		const char *error;
-		struct store *s = store_open(folder, &error);
+		struct store *s = store_open(folder_path(), &error);
 
 		if (!s)
 			_exit(1);
@@ -220,7 +193,7 @@ test_crash(void)
 		struct store *s;
 
 		write_and_die(cases[i].step);
-		s = open_store();
+		s = folder_store();
 		CU_ASSERT(has(s, "victim", cases[i].left));
 		CU_ASSERT_EQUAL(count_names(s, "victim"), 1);
 		/* What the dead writer left is not in the way. */
@@ -235,7 +208,7 @@ test_crash(void)
 static void
 test_full(void)
 {
-	struct store *s = open_store();
+	struct store *s = folder_store();
 	struct rlimit before, low;
 	char big[8192];
 
@@ -256,21 +229,21 @@ test_full(void)
 static void
 test_owner(void)
 {
-	struct store *s = open_store(), *other;
+	struct store *s = folder_store(), *other;
 	const char *error = NULL;
 	char path[96];
 
-	other = store_open(folder, &error);
+	other = store_open(folder_path(), &error);
 	CU_ASSERT_PTR_NULL(other);
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, folder));
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, folder_path()));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "another penstockd"));
 	store_close(s);
-	store_close(open_store());
-	snprintf(path, sizeof(path), "%s/no/such", folder);
+	store_close(folder_store());
+	folder_file("no/such", path, sizeof(path));
 	CU_ASSERT_PTR_NULL(store_open(path, &error));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "No such file"));
 	CU_ASSERT_PTR_NULL(store_open("/dev/null", &error));
-	snprintf(path, sizeof(path), "%s/made", folder);
+	folder_file("made", path, sizeof(path));
 	s = store_open(path, &error);
 	CU_ASSERT_PTR_NOT_NULL(s);
 	store_close(s);
@@ -289,7 +262,7 @@ test_store_register(void)
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {
-		{ "store", NULL, NULL, begin, end, tests },
+		{ "store", NULL, NULL, folder_begin, folder_end, tests },
 		CU_SUITE_INFO_NULL,
 	};
 
