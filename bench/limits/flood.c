@@ -23,6 +23,7 @@
 #include "bench/common/world.h"
 #include "bench/limits/fleet.h"
 #include "bench/limits/frame.h"
+#include "bench/limits/objects.h"
 
 #define SECOND      1000000000ull
 #define SOURCES     1000000u
@@ -57,33 +58,17 @@ struct flood {
 static char *
 objects(unsigned int which)
 {
-	static const char *const addresses[] = { "203.0.113.1", "2001:db8:80::1" };
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	int i;
+	char limits[128];
+	struct objects o;
+	int family;
 
-	if (!out)
-		world_fail("no memory");
-	fputs("neighbours = (\n"
-	      "  { address = \"10.2.1.1\"; mac = \"02:00:00:00:02:01\"; interface = \"lan\"; },\n"
-	      "  { address = \"2001:db8:2::11\"; mac = \"02:00:00:00:02:01\"; "
-	      "interface = \"lan\"; } );\n"
-	      "pools = (\n"
-	      "  { name = \"p0\"; backends = ( { address = \"10.2.1.1\"; } ); },\n"
-	      "  { name = \"p1\"; backends = ( { address = \"2001:db8:2::11\"; } ); } );\n"
-	      "services = (\n",
-	      out);
-	for (i = 0; i < 2; i++)
-		fprintf(
-		    out,
-		    "%s  { name = \"s%d\"; address = \"%s\"; port = 80; protocol = \"tcp\";\n"
-		    "    forward = \"dsr-l2\"; pool = \"p%d\"; limits = { client = { %s }; }; }",
-		    i ? ",\n" : "", i, addresses[i], i, floods[which].limits);
-	fputs(" );\n", out);
-	if (fclose(out) != 0)
-		world_fail("no memory");
-	return text;
+	snprintf(limits, sizeof(limits), "client = { %s };", floods[which].limits);
+	objects_begin(&o);
+	for (family = 0; family < 2; family++)
+		objects_service(&o, &(struct objects_service){ .v4 = family == 0,
+							       .protocol = IPPROTO_TCP,
+							       .limits = limits });
+	return objects_end(&o);
 }
 
 /* Made up: 32.0.0.0/11; real: 20.0.0.n or a /64 of 2001:db8:c::. Packets arrive at any worker. */
@@ -91,9 +76,10 @@ static void
 send_packet(struct flood *f, const struct addr *src, uint16_t port, uint8_t tcp_flags)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(f->fleet->mbufs);
-	struct frame frame = {
+	const struct frame frame = {
 		.mac = f->fleet->mac,
 		.tuple = { .src = *src,
+			   .dst = objects_address(0, addr_is_v4(src)),
 			   .sport = htons(port),
 			   .dport = htons(80),
 			   .proto = IPPROTO_TCP },
@@ -103,13 +89,6 @@ send_packet(struct flood *f, const struct addr *src, uint16_t port, uint8_t tcp_
 
 	if (!m)
 		world_fail("packet buffers have leaked");
-	if (addr_is_v4(src)) {
-		frame.tuple.dst = addr_from_v4(htonl(0xcb007101u));
-	} else {
-		frame.tuple.dst.w[0] = htonl(0x20010db8u);
-		frame.tuple.dst.b[5] = 0x80;
-		frame.tuple.dst.b[15] = 1;
-	}
 	frame_write(&frame, rte_pktmbuf_mtod(m, uint8_t *));
 	m->data_len = FRAME_L3 + IP_LEN;
 	m->pkt_len = m->data_len;

@@ -16,6 +16,7 @@
 
 #include "bench/common/world.h"
 #include "bench/limits/frame.h"
+#include "bench/limits/objects.h"
 
 #define OVER      10 /* times the limit */
 #define BY_KIND   5  /* clients of a kind; the first BY_KIND4 of them have IPv4 */
@@ -65,45 +66,24 @@ load_kind_name(enum load_kind kind)
 
 /* ---- configuration ---- */
 
-static void
-write_service(FILE *out, uint32_t kind, bool v4)
-{
-	fprintf(out, "%s  { name = \"s%u%c\"; address = \"%s%u\"; port = 80; protocol = \"%s\";\n",
-		kind || !v4 ? ",\n" : "", kind, v4 ? '4' : '6',
-		v4 ? "203.0.113." : "2001:db8:80::", 1 + kind,
-		kinds[kind].proto == IPPROTO_TCP ? "tcp" : "udp");
-	fprintf(out, "    forward = \"dsr-l2\"; pool = \"%s\";\n", v4 ? "four" : "six");
-	fprintf(out, "    limits = { %s = \"%llu/s\"; burst = \"1s\"; }; }; }", kinds[kind].setting,
-		(unsigned long long)kinds[kind].limit);
-}
-
 char *
 load_objects(void)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	uint32_t kind;
+	char limits[128];
+	struct objects o;
+	uint32_t i, kind;
 
-	if (!out)
-		world_fail("no memory");
-	fputs("neighbours = (\n"
-	      "  { address = \"10.2.1.1\"; mac = \"02:00:00:00:02:01\"; interface = \"lan\"; },\n"
-	      "  { address = \"2001:db8:2::11\"; mac = \"02:00:00:00:02:01\"; "
-	      "interface = \"lan\"; } );\n"
-	      "pools = (\n"
-	      "  { name = \"four\"; backends = ( { address = \"10.2.1.1\"; } ); },\n"
-	      "  { name = \"six\"; backends = ( { address = \"2001:db8:2::11\"; } ); } );\n"
-	      "services = (\n",
-	      out);
-	for (kind = 0; kind < LOAD_KINDS; kind++) {
-		write_service(out, kind, true);
-		write_service(out, kind, false);
+	objects_begin(&o);
+	for (i = 0; i < 2 * LOAD_KINDS; i++) {
+		kind = i / 2;
+		snprintf(limits, sizeof(limits), "%s = \"%llu/s\"; burst = \"1s\"; };",
+			 kinds[kind].setting, (unsigned long long)kinds[kind].limit);
+		objects_service(&o, &(struct objects_service){ .number = kind,
+							       .v4 = i % 2 == 0,
+							       .protocol = kinds[kind].proto,
+							       .limits = limits });
 	}
-	fputs(" );\n", out);
-	if (fclose(out) != 0)
-		world_fail("no memory");
-	return text;
+	return objects_end(&o);
 }
 
 /* ---- addresses ---- */
@@ -124,20 +104,6 @@ client_addr(uint32_t number)
 	a.w[0] = htonl(0x20010db8u);
 	a.b[5] = (uint8_t)number;
 	a.b[15] = 1;
-	return a;
-}
-
-static struct addr
-service_addr(uint32_t number)
-{
-	struct addr a = { 0 };
-	uint32_t kind = number / BY_KIND;
-
-	if (is_v4(number))
-		return addr_from_v4(htonl(0xcb007101u + kind));
-	a.w[0] = htonl(0x20010db8u);
-	a.b[5] = 0x80;
-	a.b[15] = (uint8_t)(1 + kind);
 	return a;
 }
 
@@ -180,7 +146,7 @@ open_client(struct load *l, uint32_t number)
 		const struct frame frame = {
 			.mac = l->fleet->mac,
 			.tuple = { .src = c->addr,
-				   .dst = service_addr(number),
+				   .dst = objects_address(kind, is_v4(number)),
 				   .sport = htons((uint16_t)(10000 + 7 * flow)),
 				   .dport = htons(80),
 				   .proto = kinds[kind].proto },

@@ -12,6 +12,10 @@
  *     in a window of N seconds (10), a second after the beginning, all that passes of a limit is
  *     within 0.5 % of limit * N; and at no time since the beginning more than limit * time + burst.
  *
+ * Clients that keep opening connections, ten times as many as may be open, to services that limit
+ * those of a client or of the service: what is open at a time must never be more than the limit,
+ * and must reach it.
+ *
  * Then a million made-up sources come, while real clients must keep all of their service.
  *
  * Beside it is shown what the same limiter lets through when each worker has one of its own and
@@ -29,6 +33,7 @@
 #include "bench/limits/fleet.h"
 #include "bench/limits/flood.h"
 #include "bench/limits/load.h"
+#include "bench/limits/opening.h"
 
 #define SECOND    1000000000ull
 #define TICK_NS   50000ull /* of virtual time */
@@ -64,6 +69,8 @@ static const char *const arrangement[FLEET_KINDS] = {
 	[FLEET_STEERED] = "software steering",
 	[FLEET_PRIVATE] = "limiter per core",
 };
+
+static const uint32_t worker_counts[] = { 1, 2, 4 };
 
 static unsigned int passed, failed;
 
@@ -210,6 +217,72 @@ check_row(uint32_t workers, enum fleet_kind kind, const struct result *r)
 		check(r->steered > 0, "no packet was steered", "all limits");
 }
 
+/* ---- open at a time ---- */
+
+static void
+print_opening(uint32_t workers, enum fleet_kind kind, const struct opening_count *c)
+{
+	char text[40];
+	int i;
+
+	printf("%-8u%-19s", workers, arrangement[kind]);
+	for (i = 0; i < OPENING_KINDS; i++) {
+		snprintf(text, sizeof(text), "%u - %u of %u", c[i].least, c[i].most, c[i].limit);
+		printf("%24s%9.1f %%%10llu of %8llu", text, 100 * c[i].mean,
+		       (unsigned long long)c[i].begun, (unsigned long long)c[i].tried);
+	}
+	printf("\n");
+	fflush(stdout);
+}
+
+static void
+check_opening(uint32_t workers, enum fleet_kind kind, const struct opening_count *c)
+{
+	static const char *const names[OPENING_KINDS] = { "connections of a client",
+							  "connections of a service" };
+	int i;
+
+	for (i = 0; i < OPENING_KINDS; i++) {
+		uint32_t wanted = c[i].limit * (kind == FLEET_PRIVATE ? workers : 1);
+
+		check(c[i].most <= wanted, "more are open than may be", names[i]);
+		check(c[i].least == wanted, "fewer are open than may be", names[i]);
+		check(c[i].begun < c[i].tried, "none was refused", names[i]);
+	}
+}
+
+static bool
+is_wanted(const struct options *o, uint32_t workers, int kind)
+{
+	return (!o->workers || o->workers == workers) &&
+	       (o->only == FLEET_KINDS || o->only == kind);
+}
+
+static void
+run_openings(const struct options *o)
+{
+	struct opening_count counts[OPENING_KINDS];
+	struct opening_request request = { .ns = o->window_ns,
+					   .in_virtual_time = o->in_virtual_time };
+	int kind;
+	unsigned int i;
+
+	printf("\nopen at a time; how many the least and the most, mean, connections that began\n"
+	       "%-8s%-19s%24s%38s%24s\n",
+	       "workers", "who is whose", "of a client", "", "of a service");
+	for (kind = 0; kind < FLEET_KINDS; kind++) {
+		for (i = 0; i < sizeof(worker_counts) / sizeof(worker_counts[0]); i++) {
+			if (!is_wanted(o, worker_counts[i], kind))
+				continue;
+			request.workers = worker_counts[i];
+			request.kind = (enum fleet_kind)kind;
+			opening_run(&request, counts);
+			print_opening(worker_counts[i], request.kind, counts);
+			check_opening(worker_counts[i], request.kind, counts);
+		}
+	}
+}
+
 /* ---- the flood ---- */
 
 static void
@@ -276,7 +349,6 @@ parse_options(int argc, char **argv, struct options *o)
 int
 main(int argc, char **argv)
 {
-	static const uint32_t counts[] = { 1, 2, 4 };
 	struct options o;
 	unsigned int i;
 	int kind;
@@ -292,18 +364,17 @@ main(int argc, char **argv)
 	       (unsigned long long)(o.window_ns / SECOND), o.in_virtual_time ? "virtual" : "real");
 	print_head();
 	for (kind = 0; kind < FLEET_KINDS; kind++) {
-		for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		for (i = 0; i < sizeof(worker_counts) / sizeof(worker_counts[0]); i++) {
 			struct result r;
 
-			if ((o.workers && o.workers != counts[i]) ||
-			    (o.only != FLEET_KINDS && o.only != kind))
+			if (!is_wanted(&o, worker_counts[i], kind))
 				continue;
-			r = measure(&o, counts[i], (enum fleet_kind)kind);
-
-			print_row(counts[i], (enum fleet_kind)kind, &r);
-			check_row(counts[i], (enum fleet_kind)kind, &r);
+			r = measure(&o, worker_counts[i], (enum fleet_kind)kind);
+			print_row(worker_counts[i], (enum fleet_kind)kind, &r);
+			check_row(worker_counts[i], (enum fleet_kind)kind, &r);
 		}
 	}
+	run_openings(&o);
 	if (o.only == FLEET_KINDS && !o.workers)
 		run_floods(2);
 	printf("%u passed, %u failed\n", passed, failed);
