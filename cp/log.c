@@ -251,8 +251,6 @@ log_tick(void)
 static void
 submit(struct log_entry *entry)
 {
-	if (entry->level > logger.config.level)
-		return;
 	if (is_last(entry)) {
 		if (logger.last.repeated++ == 0)
 			logger.last.since = now();
@@ -267,22 +265,41 @@ submit(struct log_entry *entry)
 
 /* ---- verbs ---- */
 
-void
-log_event(enum log_level level, const char *event, ...)
+static void
+submit_fields(enum log_level level, const char *event, va_list args)
 {
 	struct log_field fields[LOG_FIELDS_MAX];
 	struct log_entry entry = { .level = level, .event = event, .fields = fields };
 	const char *key, *text;
-	va_list args;
 
-	va_start(args, event);
 	while ((key = va_arg(args, const char *)) && entry.n_fields < LOG_FIELDS_MAX) {
 		text = va_arg(args, const char *);
 		if (text)
 			fields[entry.n_fields++] = (struct log_field){ key, text };
 	}
-	va_end(args);
 	submit(&entry);
+}
+
+void
+log_event(enum log_level level, const char *event, ...)
+{
+	va_list args;
+
+	if (level > logger.config.level)
+		return;
+	va_start(args, event);
+	submit_fields(level, event, args);
+	va_end(args);
+}
+
+void
+log_event_always(const char *event, ...)
+{
+	va_list args;
+
+	va_start(args, event);
+	submit_fields(LOG_LEVEL_INFO, event, args);
+	va_end(args);
 }
 
 static void

@@ -64,6 +64,9 @@ void log_background(void);
  */
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
 
+/* The same, whatever the configured level; for what somebody waits for. It counts as info. */
+void log_event_always(const char *event, ...) __attribute__((sentinel));
+
 /* The event "message" with nothing but a sentence; no newline at its end. */
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

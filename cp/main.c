@@ -362,7 +362,7 @@ ready(struct penstockd *d)
 		log_background();
 		daemon_ready(d->background);
 	}
-	log_event(LOG_LEVEL_INFO, "ready", "message", "penstockd: ready", NULL);
+	log_event_always("ready", "message", "penstockd: ready", NULL);
 	service_manager_notify("READY=1");
 }
 
@@ -427,8 +427,11 @@ print_manual(const char *part)
 		metrics_manual(stdout);
 	else if (strcmp(part, "drops") == 0)
 		manual_drops(stdout);
-	else
+	else {
+		fprintf(stderr, "penstockd: --manual: \"%s\" is not settings, metrics or drops\n",
+			part);
 		return 2;
+	}
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 

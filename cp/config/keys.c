@@ -376,7 +376,7 @@ const struct key config_keys[] = {
 	  .help = "default: standard error with --foreground, else syslog" },
 	{ .path = "log.level", .type = KEY_CHOICE, .fallback = "info",
 	  .choices = choices_log_level, AT(config, log.level),
-	  .help = "say this and what is worse" },
+	  .help = "say this and what is worse; \"penstockd: ready\" is always said" },
 
 	{ .path = "cluster", .type = KEY_LATER, .help = "several machines as one" },
 };

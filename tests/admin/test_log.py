@@ -43,6 +43,13 @@ def formats(t, folder):
             before = d.output()
             apply('log = { level = "warning"; format = "json"; };')
             assert d.output() == before, d.output()[len(before):]
+    for level in ("warning", "error"):
+        silent = folder / level
+        silent.mkdir()
+        with t(f"level {level}: the line that means ready is there all the same, and nothing else"):
+            with Daemon(silent, config(more=f'log = {{ level = "{level}"; }};')) as d:
+                assert d.stop() == 0
+                assert [line for line in d.output().splitlines() if line.startswith("penstockd: ")] == ["penstockd: ready"], d.output()
     other = folder / "second"
     with Daemon(other, config(more='log = { format = "json"; };')) as d:
         with t("JSON from the first line to the last: time, level, instance, event"):
