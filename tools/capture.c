@@ -18,6 +18,7 @@
 #include "lib/stream.h"
 #include "tools/client.h"
 #include "tools/penstock.h"
+#include "tools/values.h"
 
 struct sink {
 	const char *name;
@@ -212,10 +213,13 @@ capture_request(const struct options *o)
 int
 command_capture(const struct options *o)
 {
-	json_t *request = capture_request(o);
+	json_t *request;
 	struct sink sink;
 	int fd, code;
 
+	if (o->client && value_prefix("client", o->client) != EXIT_DONE)
+		return EXIT_USAGE;
+	request = capture_request(o);
 	if (!request)
 		return complain(EXIT_USAGE, "capture: its options must be UTF-8");
 	fd = client_stream(o->socket, request, &code);

@@ -5,6 +5,7 @@
 
 #include "tools/client.h"
 #include "tools/penstock.h"
+#include "tools/values.h"
 
 /* Text of a field; empty for null. */
 static const char *
@@ -123,6 +124,34 @@ print_people(json_t *r)
 	putchar('\n');
 }
 
+/* What the daemon would refuse whatever it runs. */
+static int
+check_packet(const struct options *o)
+{
+	static const char *const flags[] = { "syn", "ack", "fin", "rst" };
+	bool tcp = strcmp(o->protocol, "tcp") == 0;
+	struct addr client, service;
+	size_t i = 0;
+	long least;
+
+	if (!tcp && strcmp(o->protocol, "udp") != 0)
+		return complain(EXIT_USAGE, "--protocol: must be tcp or udp, not \"%s\"",
+				o->protocol);
+	if (value_address_port("client", o->client, &client) != EXIT_DONE ||
+	    value_address_port("service", o->service, &service) != EXIT_DONE)
+		return EXIT_USAGE;
+	if (addr_is_v4(&client) != addr_is_v4(&service))
+		return complain(EXIT_USAGE, "--client and --service: one is IPv4, the other IPv6");
+	while (o->flags && i < 4 && strcmp(flags[i], o->flags) != 0)
+		i++;
+	if (o->flags && (i == 4 || !tcp))
+		return complain(EXIT_USAGE, "--flags: must be syn, ack, fin or rst, with TCP");
+	least = (addr_is_v4(&client) ? 20 : 40) + (tcp ? 20 : 8);
+	if (o->length && o->length < least)
+		return complain(EXIT_USAGE, "--length: the headers alone have %ld bytes", least);
+	return EXIT_DONE;
+}
+
 int
 command_explain(const struct options *o)
 {
@@ -133,9 +162,9 @@ command_explain(const struct options *o)
 		return complain(EXIT_USAGE,
 				"explain takes --protocol, --client and --service, for example: "
 				"--protocol tcp --client 192.0.2.7:4321 --service 203.0.113.10:80");
-	if (strcmp(o->protocol, "tcp") != 0 && strcmp(o->protocol, "udp") != 0)
-		return complain(EXIT_USAGE, "--protocol: must be tcp or udp, not \"%s\"",
-				o->protocol);
+	code = check_packet(o);
+	if (code)
+		return code;
 	request =
 	    json_pack("{s:s, s:s, s:s, s:s, s:s*}", "command", "explain", "protocol", o->protocol,
 		      "client", o->client, "service", o->service, "flags", o->flags);

@@ -2,13 +2,15 @@
 /* The command line: which command, which options it takes, wrong usage. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/units.h"
+#include "lib/request.h"
 #include "tools/penstock.h"
+#include "tools/values.h"
 
 enum option_id {
 	OPTION_SOCKET,
@@ -129,29 +131,6 @@ complain(int code, const char *format, ...)
 	return code;
 }
 
-static int
-parse_number(const char *option, const char *text, long *number)
-{
-	char *end;
-
-	errno = 0;
-	*number = strtol(text, &end, 10);
-	if (errno || end == text || *end || *number < 1)
-		return complain(EXIT_USAGE, "--%s: \"%s\" is not a number above 0", option, text);
-	return EXIT_DONE;
-}
-
-static int
-check_time(const char *text)
-{
-	uint64_t ns;
-
-	if (duration_parse(text, &ns) < 0)
-		return complain(EXIT_USAGE, "--confirm: \"%s\" is not a time, for example 60s",
-				text);
-	return EXIT_DONE;
-}
-
 /* Take the value of one option. */
 static int
 take_option(enum option_id option, const char *value, struct options *o)
@@ -173,13 +152,13 @@ take_option(enum option_id option, const char *value, struct options *o)
 		o->service = value;
 		break;
 	case OPTION_LIMIT:
-		return parse_number("limit", value, &o->limit);
+		return value_number("limit", value, REQUEST_LIMIT_MAX, &o->limit);
 	case OPTION_LENGTH:
-		return parse_number("length", value, &o->length);
+		return value_number("length", value, REQUEST_LENGTH_MAX, &o->length);
 	case OPTION_COUNT:
-		return parse_number("count", value, &o->count);
+		return value_number("count", value, LONG_MAX, &o->count);
 	case OPTION_SNAPLEN:
-		return parse_number("snaplen", value, &o->snaplen);
+		return value_number("snaplen", value, REQUEST_SNAPLEN_MAX, &o->snaplen);
 	case OPTION_DROPS:
 		o->drops = true;
 		break;
@@ -199,9 +178,26 @@ take_option(enum option_id option, const char *value, struct options *o)
 		break;
 	case OPTION_CONFIRM:
 		o->confirm = value;
-		return check_time(value);
+		return value_confirm(value);
 	}
 	return EXIT_DONE;
+}
+
+/* getopt has found an option that is none, or wants or has no value; argv[optind - 1] is it, but
+ * for letters that stand together. */
+static int
+refuse_option(int got, char **argv)
+{
+	const char *text = argv[optind - 1];
+
+	if (got == ':')
+		return complain(EXIT_USAGE, "--%s needs a value", option_names[optopt].name);
+	if (strncmp(text, "--", 2) != 0)
+		return complain(EXIT_USAGE, "there is no option -%c; penstock --help lists them",
+				optopt);
+	if (optopt)
+		return complain(EXIT_USAGE, "--%s takes no value", option_names[optopt].name);
+	return complain(EXIT_USAGE, "there is no option %s; penstock --help lists them", text);
 }
 
 /* Parse options wherever they stand; *seen gets a bit for each, the rest is moved to the end. */
@@ -217,9 +213,10 @@ parse_options(int argc, char **argv, struct options *o, unsigned int *seen)
 		table[i].has_arg = option_names[i].argument;
 		table[i].val = (int)i;
 	}
-	while ((got = getopt_long(argc, argv, "", table, NULL)) != -1) {
-		if (got == '?')
-			return EXIT_USAGE;
+	opterr = 0;
+	while ((got = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+		if (got == '?' || got == ':')
+			return refuse_option(got, argv);
 		code = take_option((enum option_id)got, optarg, o);
 		if (code)
 			return code;

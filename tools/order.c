@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* drain, enable, disable, weight: what an operator says of one backend. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tools/client.h"
 #include "tools/penstock.h"
-
-static int
-parse_weight(const char *text, long *weight)
-{
-	char *end;
-
-	errno = 0;
-	*weight = strtol(text, &end, 10);
-	if (errno || end == text || *end || *weight < 0 || *weight > 65535)
-		return complain(EXIT_USAGE, "\"%s\" is not a weight from 0 to 65535", text);
-	return EXIT_DONE;
-}
+#include "tools/values.h"
 
 static const char *
 text_of(json_t *result, const char *name)
@@ -44,21 +30,19 @@ print_result(const char *backend, json_t *result)
 int
 command_order(const struct options *o)
 {
-	json_t *request = json_pack("{s:s, s:s}", "command", o->command, "backend", o->argument);
-	json_t *result;
-	long weight;
-	int code;
+	json_t *request, *result;
+	long weight = 0;
+	int code = value_backend(o->argument);
 
+	if (!code && o->argument2)
+		code = value_weight(o->argument2, &weight);
+	if (code)
+		return code;
+	request = json_pack("{s:s, s:s}", "command", o->command, "backend", o->argument);
 	if (!request)
-		return complain(EXIT_USAGE, "not a backend's name");
-	if (o->argument2) {
-		code = parse_weight(o->argument2, &weight);
-		if (code) {
-			json_decref(request);
-			return code;
-		}
+		return complain(EXIT_USAGE, "a backend's name must be UTF-8");
+	if (o->argument2)
 		json_object_set_new(request, "weight", json_integer(weight));
-	}
 	result = client_ask(o->socket, request, false, &code);
 	if (!result)
 		return code;

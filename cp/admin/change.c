@@ -6,6 +6,7 @@
 
 #include "cp/admin/show.h"
 #include "cp/state/generations.h"
+#include "lib/request.h"
 #include "lib/units.h"
 
 #define NAME_MAX_LEN 4096
@@ -52,8 +53,7 @@ take_options(struct change *change, struct control_request *request)
 	if (!confirm)
 		return true;
 	if (!text || duration_parse(text, &request->confirm) < 0 ||
-	    request->confirm < GENERATIONS_CONFIRM_MIN ||
-	    request->confirm > GENERATIONS_CONFIRM_MAX)
+	    request->confirm < REQUEST_CONFIRM_MIN || request->confirm > REQUEST_CONFIRM_MAX)
 		return refuse(change, "confirm: must be a time from \"1s\" to \"24h\"");
 	return true;
 }

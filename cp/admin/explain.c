@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "cp/admin/explain_text.h"
+#include "lib/request.h"
 
 #define PAUSE_NS   100000ull     /* between looks */
 #define PATIENCE   5000000000ull /* a worker that says nothing for so long does not run */
@@ -173,7 +174,7 @@ read_request(json_t *request, struct explain_query *q, char error[256])
 	if ((flags && t->proto != IPPROTO_TCP) || read_flags(flags, &q->tcp_flags) < 0)
 		return refuse(error, "flags: must be syn, ack, fin or rst, with TCP");
 	len = length ? json_integer_value(length) : smallest(t);
-	if (len < smallest(t) || len > 65535)
+	if (len < smallest(t) || len > REQUEST_LENGTH_MAX)
 		return refuse(error, "length: must be the bytes of an IP packet, 65535 at most");
 	q->ip_len = (uint16_t)len;
 	return 0;

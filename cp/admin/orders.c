@@ -2,13 +2,14 @@
 #include "cp/admin/orders.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cp/config/keys.h"
 #include "cp/health/health.h"
 #include "cp/log.h"
-
-#define WEIGHT_MAX 65535
+#include "lib/request.h"
 
 /* Which backend of the running configuration is meant. */
 struct target {
@@ -30,6 +31,13 @@ find_pool(const struct config *config, const char *name, size_t len)
 	return NULL;
 }
 
+/* Without a port where it has none. */
+static const char *
+backend_name(const struct addr *addr, uint16_t port, char out[ADDR_PORT_STRLEN])
+{
+	return port ? addr_port_format(addr, port, out) : addr_format(addr, out);
+}
+
 static const struct backend_config *
 find_backend(const struct pool_config *pool, const struct addr *addr, uint16_t port)
 {
@@ -44,11 +52,72 @@ find_backend(const struct pool_config *pool, const struct addr *addr, uint16_t p
 	return NULL;
 }
 
+static void
+refuse_pool(const struct config *config, const char *name, char *error)
+{
+	const char *nearest = NULL;
+	unsigned int least = UINT_MAX, d;
+	size_t i;
+
+	for (i = 0; i < config->n_pools; i++) {
+		d = edit_distance(name, config->pools[i].name);
+		if (d < least)
+			nearest = config->pools[i].name;
+		least = d < least ? d : least;
+	}
+	if (nearest)
+		snprintf(error, ORDERS_ERROR_LEN, "there is no pool \"%s\"; did you mean %s?", name,
+			 nearest);
+	else
+		snprintf(error, ORDERS_ERROR_LEN, "there is no pool \"%s\"", name);
+}
+
+/* The greater, the more alike: the leading bits that agree, then the port. */
+static unsigned int
+likeness(const struct backend_config *b, const struct addr *addr, uint16_t port)
+{
+	unsigned int bits = 0;
+
+	while (bits < 128 && !((b->address.b[bits / 8] ^ addr->b[bits / 8]) & (0x80 >> bits % 8)))
+		bits++;
+	return 2 * bits + (b->port == port);
+}
+
+/* Say what of its name is wrong, and which backend may be meant. */
+static void
+refuse_backend(const struct pool_config *pool, const struct addr *addr, uint16_t port, char *error)
+{
+	char wrong[ADDR_PORT_STRLEN], right[ADDR_PORT_STRLEN];
+	const struct backend_config *near = NULL;
+	const char *why = "";
+	size_t i;
+
+	for (i = 0; i < pool->n_backends; i++) {
+		const struct backend_config *b = &pool->backends[i];
+
+		if (!near || likeness(b, addr, port) > likeness(near, addr, port))
+			near = b;
+	}
+	if (near && addr_equal(&near->address, addr) && !port)
+		why = ": its port is missing";
+	else if (near && addr_equal(&near->address, addr) && !near->port)
+		why = ": it has no port";
+	if (near)
+		snprintf(error, ORDERS_ERROR_LEN,
+			 "pool %s has no backend %s%s; did you mean %s/%s?", pool->name,
+			 backend_name(addr, port, wrong), why, pool->name,
+			 backend_name(&near->address, near->port, right));
+	else
+		snprintf(error, ORDERS_ERROR_LEN, "pool %s has no backend %s", pool->name,
+			 backend_name(addr, port, wrong));
+}
+
 /* "web/10.2.0.11:8080", "web/[2001:db8::1]:8080", or without a port where the backend has none. */
 static bool
 find_target(const struct config *config, const char *text, struct target *t, char *error)
 {
 	const char *slash = text ? strchr(text, '/') : NULL;
+	char pool[CONFIG_NAME_MAX + 1];
 	struct addr addr;
 	uint16_t port = 0;
 
@@ -61,15 +130,15 @@ find_target(const struct config *config, const char *text, struct target *t, cha
 	}
 	t->pool = find_pool(config, text, (size_t)(slash - text));
 	if (!t->pool) {
-		snprintf(error, ORDERS_ERROR_LEN, "there is no pool \"%.*s\"",
+		snprintf(pool, sizeof(pool), "%.*s",
 			 slash - text > CONFIG_NAME_MAX ? CONFIG_NAME_MAX : (int)(slash - text),
 			 text);
+		refuse_pool(config, pool, error);
 		return false;
 	}
 	t->backend = find_backend(t->pool, &addr, port);
 	if (!t->backend)
-		snprintf(error, ORDERS_ERROR_LEN, "pool %s has no backend %.64s", t->pool->name,
-			 slash + 1);
+		refuse_backend(t->pool, &addr, port, error);
 	return t->backend != NULL;
 }
 
@@ -79,9 +148,9 @@ find_weight(json_t *request, uint32_t *weight, char *error)
 	json_t *value = json_object_get(request, "weight");
 	json_int_t n = json_integer_value(value);
 
-	if (!json_is_integer(value) || n < 0 || n > WEIGHT_MAX) {
+	if (!json_is_integer(value) || n < 0 || n > REQUEST_WEIGHT_MAX) {
 		snprintf(error, ORDERS_ERROR_LEN, "weight: must be a number from 0 to %d",
-			 WEIGHT_MAX);
+			 REQUEST_WEIGHT_MAX);
 		return false;
 	}
 	*weight = (uint32_t)n;

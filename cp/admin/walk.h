@@ -13,9 +13,10 @@
 
 #include "cp/admin/command.h"
 #include "cp/control.h"
+#include "lib/request.h"
 
 #define WALK_LIMIT_DEFAULT 1000
-#define WALK_LIMIT_MAX     100000
+#define WALK_LIMIT_MAX     REQUEST_LIMIT_MAX
 
 struct walks;
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a request to capture asks for. */
+#include <assert.h>
 #include <errno.h>
 
 #include "cp/admin/show.h"
 #include "cp/capture/captures.h"
+#include "lib/request.h"
 
 #define SNAPLEN_DEFAULT 2048
+
+static_assert(REQUEST_SNAPLEN_MAX == CAPTURE_SNAPLEN_MAX, "what may be asked for can be had");
 
 static bool
 read_client(struct show *show, struct capture_filter *filter)

@@ -19,8 +19,6 @@
 #include "cp/control.h"
 #include "cp/state/history.h"
 
-#define GENERATIONS_CONFIRM_MIN 1000000000ull           /* ns */
-#define GENERATIONS_CONFIRM_MAX (24 * 3600000000000ull) /* ns */
 
 struct generations;
 

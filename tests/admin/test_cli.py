@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from daemon import PENSTOCK, POOLS, SERVICES, Daemon, cli, config
+from daemon import PENSTOCK, PENSTOCKD, POOLS, SERVICES, Daemon, cli, config
 
 COMMANDS = ("check", "apply", "diff", "confirm", "rollback", "show", "explain", "drain", "enable", "disable", "weight",
             "top", "capture", "version")
@@ -55,10 +55,85 @@ def usage(t, folder):
              ["confirm", "x"], ["confirm", "--dry-run"], ["rollback", "x"], ["rollback", "0"],
              ["rollback", "-1"], ["rollback", "1", "2"], ["rollback", "99999999999999999999"],
              ["apply", "a", "--confirm", "60"], ["apply", "a", "--confirm", ""],
-             ["apply", "a", "--confirm"], ["diff", "a", "--confirm", "1m"])
+             ["apply", "a", "--confirm"], ["diff", "a", "--confirm", "1m"],
+             ["apply", "a", "--confirm", "0s"], ["apply", "a", "--confirm", "999ms"], ["apply", "a", "--confirm", "25h"],
+             ["rollback", "--confirm", "soon"], ["rollback", "--confirm", "-1s"],
+             ["show", "connections", "--limit", "100001"], ["show", "clients", "--limit", "100001"])
     for args in wrong:
         with t(f"wrong usage: penstock {' '.join(args)}"):
             expect(cli(*args), 2)
+
+
+GOOD = {"--protocol": "tcp", "--client": "192.0.2.7:4321", "--service": "203.0.113.10:80", "--flags": "syn", "--length": "60"}
+NOT_A_PORT = ("", "x", ":", "192.0.2.7", "192.0.2.7:", "192.0.2.7:x", "192.0.2.7:-1", "192.0.2.7:65536", "192.0.2.300:80", ":80",
+              "2001:db8::7", "2001:db8::7:80", "[2001:db8::7]", "[2001:db8::7]:", "[2001:db8::7:80", "[192.0.2.7]:80", "192.0.2.7:80 ",
+              "[::ffff:192.0.2.7]:80", "\xff")
+BAD_VALUES = {"--protocol": ("", "x", "TCP", "icmp", "6"), "--client": NOT_A_PORT + ("[2001:db8::7]:4321",), "--service": NOT_A_PORT,
+              "--flags": ("", "x", "SYN", "syn,ack"), "--length": ("", "x", "0", "-1", "39", "65536", "1.5", "99999999999999999999")}
+NOT_A_NUMBER = ("", "x", "0", "-1", "1.5", "1k", "99999999999999999999")
+NOT_A_BACKEND = ("", "/", "web", "web/", "/10.9.0.11:8080", "10.9.0.11:8080", "web/10.9.0.11:", "web/10.9.0.11:x", "web/10.9.0.11:65536",
+                 "web/10.9.0.300:8080", "web/[2001:db8::1", "web/2001:db8::1:80x", "web/10.9.0.11:8080/", "web:10.9.0.11:8080")
+
+
+def malformed():
+    """Command lines whose values can be seen to be wrong by whoever has no daemon."""
+    for option, values in BAD_VALUES.items():
+        for value in values:
+            yield ["explain", *(x for name in GOOD for x in (name, value if name == option else GOOD[name]))]
+    yield ["explain", "--protocol", "udp", "--client", GOOD["--client"], "--service", GOOD["--service"], "--flags", "syn"]
+    yield ["explain", "--protocol", "udp", "--client", GOOD["--client"], "--service", GOOD["--service"], "--length", "27"]
+    for missing in ("--protocol", "--client", "--service"):
+        yield ["explain", *(x for name in GOOD if name != missing for x in (name, GOOD[name]))]
+    for value in ("", "x", "192.0.2.7:80", "192.0.2.7/33", "192.0.2.7/24", "192.0.2.0/", "2001:db8::/129", "192.0.2.0/-1", "\xff"):
+        yield ["capture", "--client", value, "never.pcapng"]
+    for value in NOT_A_NUMBER:
+        yield ["capture", "--count", value, "never.pcapng"]
+    for value in NOT_A_NUMBER + ("9217",):
+        yield ["capture", "--snaplen", value, "never.pcapng"]
+    for value in NOT_A_NUMBER + ("100001",):
+        yield ["show", "clients", "--limit", value]
+        yield ["show", "connections", "--limit", value]
+    for value in NOT_A_BACKEND:
+        for order in ("drain", "enable", "disable"):
+            yield [order, value]
+        yield ["weight", value, "1"]
+    for value in ("", "x", "-1", "65536", "1.5", "99999999999999999999"):
+        yield ["weight", "web/10.9.0.11:8080", value]
+    for value in ("", "x", "0", "0s", "1", "60", "999ms", "24h1s", "25h", "-1s", "1d", "99999999999999999999h"):
+        yield ["apply", "never.conf", "--confirm", value]
+        yield ["rollback", "--confirm", value]
+    for value in NOT_A_NUMBER:
+        yield ["rollback", value]
+    for command in COMMANDS:
+        for option in ("-x", "--x", "--json=x", "--all=", "--socket", "--s", "-1", "-xyz"):
+            yield [command, option]
+
+
+def values(t, folder):
+    for args in malformed():
+        with t(f"wrong usage, without a daemon: {args!r}"):
+            out = expect(cli("--socket", folder / "nobody.sock", *args), 2)
+            assert out.stderr.startswith("penstock: ") and out.stderr.count("\n") == 1 and not out.stdout, out
+    with t("... and the same values, well-formed, are no wrong usage"):
+        expect(cli("--socket", folder / "nobody.sock", "explain", *(x for pair in GOOD.items() for x in pair)), 3)
+        for args in (["capture", "--client", "192.0.2.0/24", "--count", "1", "--snaplen", "9216", "never.pcapng"], ["rollback", "1"],
+                     ["drain", "web/10.9.0.11"], ["weight", "web/[2001:db8::1]:80", "0"], ["show", "clients", "--limit", "100000"],
+                     ["rollback", "--confirm", "1s"], ["rollback", "--confirm", "24h"]):
+            expect(cli("--socket", folder / "nobody.sock", *args), 3)
+    with t("penstockd: wrong usage exits 2"):
+        for args in (["--nonsense"], ["--config"], ["x"], ["--manual", "x"], ["--socket"]):
+            out = subprocess.run([PENSTOCKD, *args], capture_output=True, text=True, timeout=60)
+            expect(out, 2, args[0])
+    with Daemon(folder, config()) as d:
+        with t("with a daemon: the same"):
+            for args in (["explain", "--protocol", "tcp", "--client", "x", "--service", "203.0.113.10:80"], ["drain", "web"],
+                         ["capture", "--client", "x", "never.pcapng"], ["show", "clients", "--limit", "100001"]):
+                expect(d.cli(*args), 2)
+        with t("what only the daemon knows to be wrong is refused: 1"):
+            for args in (["capture", "--service", "nonsense", "never.pcapng"], ["show", "connections", "--service", "nonsense"],
+                         ["rollback", "99"], ["confirm"], ["drain", "web/10.9.0.99:8080"]):
+                expect(d.cli(*args), 1)
+    assert not os.path.exists("never.pcapng")
 
 
 def check(t, folder):
@@ -203,4 +278,4 @@ def watch(t, folder):
             assert p.wait(10) == 3 and b"no daemon" in p.stderr.read()
 
 
-TESTS = (no_daemon, usage, check, bad_files, apply, watch)
+TESTS = (no_daemon, usage, values, check, bad_files, apply, watch)

@@ -42,14 +42,26 @@ def orders(t, folder):
         with t("show pools counts what may be chosen"):
             assert {p["name"]: p["up"] for p in d.show("pools")} == {"web": 1, "dns": 1, "six": 0}
         with t("refused, with the reason: wrong names, wrong weights"):
-            for args, why in ((["drain", "nopool/10.9.0.11:8080"], "no pool"), (["drain", "web/10.9.0.99:8080"], "no backend"),
-                              (["drain", "web/10.9.0.11:81"], "no backend"), (["drain", "10.9.0.11:8080"], "POOL/ADDRESS:PORT"),
-                              (["drain", "web/"], "POOL/ADDRESS:PORT"), (["enable", "/10.9.0.11:8080"], "no pool"),
-                              (["disable", "web/10.9.0.11"], "no backend")):
-                expect(d.cli(*args), 1, why)
+            for name, why in (("nopool/10.9.0.11:8080", "no pool"), ("web/10.9.0.99:8080", "no backend"), ("web/10.9.0.11:81", "no backend"),
+                              ("web/10.9.0.11", "no backend")):
+                for order in (["drain", name], ["enable", name], ["disable", name], ["weight", name, "1"]):
+                    expect(d.cli(*order), 1, why)
+            for name, why in (("10.9.0.11:8080", "the pool is missing; write POOL/ADDRESS:PORT"), ("web/", "POOL/ADDRESS:PORT"),
+                              ("/10.9.0.11:8080", "the pool is missing")):
+                expect(d.cli("drain", name), 2, why)
             for args in (["weight", FIRST], ["weight", FIRST, "x"], ["weight", FIRST, "-1"], ["weight", FIRST, "65536"],
                          ["drain"], ["drain", FIRST, "1"], ["drain", FIRST, "--json"]):
                 expect(d.cli(*args), 2)
+        with t("refused, with what may have been meant"):
+            for name, why in (("web/10.9.0.11", f"10.9.0.11: its port is missing; did you mean {FIRST}?"),
+                              ("web/10.9.0.11:81", f"10.9.0.11:81; did you mean {FIRST}?"),
+                              ("web/10.9.0.13:8080", f"10.9.0.13:8080; did you mean {SECOND}?"),
+                              ("six/2001:db8:9::11", f"2001:db8:9::11: its port is missing; did you mean {SIX}?"),
+                              ("six/[2001:db8:9::12]:8080", f"did you mean {SIX}?"),
+                              ("wbe/10.9.0.11:8080", 'there is no pool "wbe"; did you mean web?')):
+                for order in (["drain", name], ["enable", name], ["disable", name], ["weight", name, "1"]):
+                    expect(d.cli(*order), 1, why)
+            assert {b["state"] for b in d.show("backends")} == {"up", "drain"}
         with t("refused on the socket"):
             for weight in ("-1", "65536", "1.5", '"7"', "null", "[]"):
                 answer = d.ask(f'{{"command":"weight","backend":"{FIRST}","weight":{weight}}}'.encode())
