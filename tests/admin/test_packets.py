@@ -227,14 +227,15 @@ def capture_output(t, d, file):
     with t("capture: a file that cannot be written"):
         expect(d.cli("capture", "--count", "5", file / "x"), 1, "cannot write")
     file.write_bytes(b"precious")
-    for args in (["--service", "none"], ["--client", "x"], ["--client", "198.51.100.7/24"],
-                 ["--snaplen", "9217"]):
+    for args, code in ((["--service", "none"], 1), (["--client", "x"], 2), (["--client", "198.51.100.7/24"], 2), (["--snaplen", "9217"], 2)):
         with t(f"capture refuses {' '.join(args)}, the file stays as it was"):
-            expect(d.cli("capture", *args, file), 1)
+            expect(d.cli("capture", *args, file), code)
             assert file.read_bytes() == b"precious"
     for line in (b'{"command":"capture","count":0}', b'{"command":"capture","count":"x"}',
                  b'{"command":"capture","drops":1}', b'{"command":"capture","snaplen":0}',
-                 b'{"command":"capture","client":7}', b'{"command":"capture","service":[]}'):
+                 b'{"command":"capture","client":"x"}', b'{"command":"capture","client":"198.51.100.7/24"}',
+                 b'{"command":"capture","snaplen":9217}', b'{"command":"show","object":"clients","limit":100001}',
+                 b'{"command":"show","object":"connections","limit":100001}', b'{"command":"capture","client":7}', b'{"command":"capture","service":[]}'):
         with t(f"capture refuses {line.decode()}"):
             answer = d.ask(line)
             assert answer["ok"] is False and answer["error"], answer
