@@ -199,7 +199,8 @@ test_count(void)
 		take(t, i, now);
 	for (i = 0; i < 20000; i++, now += 1000000)
 		client_table_count(t, now);
-	CU_ASSERT_EQUAL(client_table_used(t), 500);
+	/* Idle ones may have been replaced by each other. */
+	CU_ASSERT(client_table_used(t) >= 490 && client_table_used(t) <= 500);
 	for (i = 0; i < 120000; i++, now += 1000000)
 		client_table_count(t, now);
 	CU_ASSERT_EQUAL(client_table_used(t), 0);
