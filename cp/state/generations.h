@@ -19,7 +19,6 @@
 #include "cp/control.h"
 #include "cp/state/history.h"
 
-
 struct generations;
 
 /* With what the store (may be NULL) has; config_file: --config. NULL without memory. */
