@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A burst comes in:
+ *
+ *     1. hash every tuple, fetch its bucket
+ *     2. find its block, fetch that
+ *     3. parse, and let the state have it, one after the other
+ *
+ * Between 2 and 3 blocks may come and go, so what was found is looked at again.
+ */
+#include "dp/tcp/internal.h"
+
+void
+clock_set(struct tcp *t, uint64_t now)
+{
+	if (now < t->now)
+		return; /* a clock that goes back stands still */
+	t->now = now;
+	t->now_ms = (uint32_t)(now / NS_PER_MS);
+}
+
+static void
+segment_input(struct tcp *t, struct tcp_block *c, struct segment *s)
+{
+	if (!c) {
+		uint32_t listener = s->packet->listener;
+
+		if (listener < LISTENERS_MAX && t->listeners[listener].used) {
+			listen_input(t, s);
+			return;
+		}
+		t->counters.no_connection++;
+		answer_reset(t, s);
+		return;
+	}
+	if (c->state == TCP_SYN_SENT) {
+		syn_sent_input(t, c, s);
+		return;
+	}
+	if (c->state == TCP_TIME_WAIT) {
+		time_wait_input(t, c, s);
+		return;
+	}
+	/* A SYN that came again: the answer to it was lost (RFC 9293 3.10.7.4 would have us
+	 * challenge; the same SYN, though, asks for the same answer). */
+	if (c->state == TCP_SYN_RECEIVED && s->flags & TCP_SYN && !(s->flags & TCP_ACK) &&
+	    s->seq == c->irs) {
+		c->flags |= BLOCK_SYN_DUE;
+		flush_list(t, c);
+		return;
+	}
+	if (segment_check(t, c, s))
+		state_input(t, c, s);
+}
+
+/* What was found for the packet, if it still is that. */
+static struct tcp_block *
+again(struct tcp *t, struct tcp_block *c, const struct tcp_packet *p, uint64_t hash)
+{
+	if (c && c->state != TCP_CLOSED && addr_equal(&c->tuple.src, &p->tuple->src) &&
+	    c->tuple.sport == p->tuple->sport && c->tuple.dport == p->tuple->dport &&
+	    addr_equal(&c->tuple.dst, &p->tuple->dst))
+		return c;
+	return block_find(t, p->tuple, hash);
+}
+
+void
+tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t now)
+{
+	struct tcp_block *found[BURST_MAX];
+	uint64_t hashes[BURST_MAX];
+	uint32_t i;
+
+	clock_set(t, now);
+	for (i = 0; i < n; i++) {
+		hashes[i] = tuple_hash(t, packets[i].tuple);
+		flow_table_prefetch(&t->table, hashes[i]);
+	}
+	for (i = 0; i < n; i++) {
+		struct flow_cursor cursor = flow_table_find(&t->table, hashes[i]);
+		uint32_t index;
+
+		found[i] = NULL;
+		if (flow_table_next(&t->table, hashes[i], &cursor, &index)) {
+			found[i] = &t->blocks[index];
+			__builtin_prefetch(found[i]);
+			__builtin_prefetch((char *)found[i] + 64);
+		}
+	}
+	for (i = 0; i < n; i++) {
+		struct segment s;
+
+		if (segment_parse(t, &packets[i], &s))
+			segment_input(t, again(t, found[i], &packets[i], hashes[i]), &s);
+		segment_drop(&s);
+	}
+	blocks_reap(t);
+}
+
+bool
+tcp_known(const struct tcp *t, const struct tuple *tuple)
+{
+	return block_find((struct tcp *)(uintptr_t)t, tuple, tuple_hash(t, tuple)) != NULL;
+}

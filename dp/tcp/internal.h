@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The instance, and what its files call of each other. Nothing outside dp/tcp/ includes this but
+ * its tests. One thread.
+ *
+ *     input.c       burst -> segments -> states.c, listen.c, or a reset
+ *     segment.c     bytes -> struct segment
+ *     states.c      one function per state (connect.c: SYN-SENT, time_wait.c: TIME-WAIT)
+ *     check.c       is it for now, is it from the peer: sequence, PAWS, RFC 5961
+ *     ack.c         what an acknowledgement says, recovery.c: what follows from it
+ *     reassembly.c  data and FIN, in order or not
+ *     output.c      what leaves when; build.c: the bytes of it
+ *     timers.c      wheel -> deadlines
+ *     block.c       blocks, their table, their end; budget of buffers
+ */
+#ifndef DP_TCP_INTERNAL_H
+#define DP_TCP_INTERNAL_H
+
+#include "dp/tcp/block.h"
+#include "dp/tcp/options.h"
+#include "dp/tcp/sequence.h"
+#include "dp/tcp/tcp.h"
+#include "lib/flow_table.h"
+#include "lib/siphash.h"
+#include "lib/wheel.h"
+
+#define NIL             UINT32_MAX
+#define LISTENERS_MAX   65536
+#define OPTION_SETS_MAX 1024
+#define FLAG_PSH        0x08
+#define FLAG_ECE        0x40
+#define FLAG_CWR        0x80
+#define ECN_ECT0        2
+#define ECN_CE          3
+#define MSS_MIN         64  /* what a peer may ask us to be content with (CVE-2019-11479) */
+#define MSS_DEFAULT_V4  536 /* RFC 9293 3.7.1 */
+#define MSS_DEFAULT_V6  1220
+#define PMTU_MIN_V4     576 /* what ICMP may bring a path down to */
+#define PMTU_MIN_V6     1280
+#define TIMESTAMP_BYTES 12
+#define NS_PER_MS       1000000ull
+#define RUNS_MAX        128 /* pieces of out-of-order data of a connection */
+
+/* One segment that came in. */
+struct segment {
+	struct rte_mbuf *mbuf; /* from the data on; NULL once somebody has taken it */
+	const struct tcp_packet *packet;
+	const uint8_t *header, *options; /* of TCP */
+	uint32_t seq, ack;
+	uint32_t len;    /* of data */
+	uint32_t window; /* as in the header: not scaled */
+	uint32_t ts_value, ts_echo;
+	uint8_t flags, ecn, option_bytes;
+	bool timestamps; /* ts_* are there */
+};
+
+struct tcp_listener {
+	bool used;
+	uint16_t options;
+};
+
+struct option_set {
+	struct tcp_options options;
+	uint32_t references;
+};
+
+/* A doubly linked list through order_next, order_prev. */
+struct block_list {
+	uint32_t head, tail, count;
+};
+
+struct tcp {
+	struct tcp_calls calls;
+	struct tcp_settings settings;
+	uint64_t now;
+	uint32_t now_ms;
+	uint32_t mutants; /* bits of enum tcp_mutant */
+
+	struct flow_table table;
+	void *table_memory;
+	struct siphash_key hash_key, isn_key, cookie_key;
+	struct tcp_block *blocks;
+	uint32_t fresh;     /* blocks from here on were never used */
+	uint32_t free_head; /* through order_next */
+	uint32_t dead_head; /* freed during this call, reused after it */
+	uint32_t flush_head, flush_tail;
+	uint32_t used; /* blocks that are not free */
+	uint32_t half_open;
+	struct block_list time_wait;
+
+	struct wheel *wheel;
+	void *wheel_memory;
+	uint32_t armed;
+
+	struct tcp_listener *listeners; /* [LISTENERS_MAX] */
+	struct option_set *sets;        /* [OPTION_SETS_MAX] */
+	uint32_t n_sets, last_set;
+
+	uint64_t buffered;
+	uint64_t resets;        /* GCRA state, ns */
+	uint64_t cookies_until; /* ns: cookies that may still come back */
+	bool starved;
+	struct tcp_counters counters;
+	struct sent_pool *sent;
+	void *sent_memory;
+};
+
+static inline uint32_t
+block_index(const struct tcp *t, const struct tcp_block *c)
+{
+	return (uint32_t)(c - t->blocks);
+}
+
+static inline tcp_handle
+block_handle(const struct tcp *t, const struct tcp_block *c)
+{
+	return (uint64_t)c->generation << 32 | (block_index(t, c) + 1);
+}
+
+static inline const struct tcp_options *
+block_options(const struct tcp *t, const struct tcp_block *c)
+{
+	return &t->sets[c->options].options;
+}
+
+static inline bool
+mutant(const struct tcp *t, enum tcp_mutant m)
+{
+	return __builtin_expect(t->mutants >> m & 1, 0);
+}
+
+/* a is at or before b, times of now_ms. */
+static inline bool
+ms_due(uint32_t a, uint32_t now_ms)
+{
+	return (int32_t)(a - now_ms) <= 0;
+}
+
+/* ---- block.c */
+struct tcp_block *block_of(struct tcp *t, tcp_handle h);
+uint64_t tuple_hash(const struct tcp *t, const struct tuple *tuple);
+struct tcp_block *block_find(struct tcp *t, const struct tuple *tuple, uint64_t hash);
+/* A zeroed block in the table. NULL: full. */
+struct tcp_block *block_new(struct tcp *t, const struct tuple *tuple, uint16_t options);
+/* Its end: out of the table, buffers freed, and the user told if he knows of it and does not know
+ * this yet. */
+void block_close(struct tcp *t, struct tcp_block *c, enum tcp_close_cause cause);
+void block_free(struct tcp *t, struct tcp_block *c);
+/* Both sides have ended it: the user is told, the block stays. */
+void block_done(struct tcp *t, struct tcp_block *c);
+/* Make what was freed ready to be used again. At the end of a call from outside. */
+void blocks_reap(struct tcp *t);
+void list_append(struct tcp *t, struct block_list *l, struct tcp_block *c);
+void list_remove(struct tcp *t, struct block_list *l, struct tcp_block *c);
+/* The index of a set of options like these, with one more reference. -ENOMEM, -EINVAL. */
+int options_take(struct tcp *t, const struct tcp_options *options);
+void options_release(struct tcp *t, uint16_t set);
+/* May `bytes` more be held, for something that is refused from `eighths` of the budget on? */
+bool budget_allows(const struct tcp *t, uint32_t bytes, uint32_t eighths);
+
+/* ---- input.c */
+void clock_set(struct tcp *t, uint64_t now);
+
+/* ---- segment.c */
+/* Fill s from a packet and cut the mbuf to the data. False: bad, counted; the mbuf is still
+ * there. */
+bool segment_parse(struct tcp *t, const struct tcp_packet *p, struct segment *s);
+void segment_drop(struct segment *s);
+/* The Internet checksum's sum of `length` bytes of a chain from `offset` on. */
+uint64_t chain_sum(const struct rte_mbuf *m, uint32_t offset, uint32_t length);
+
+/* ---- check.c */
+/* May the state go on with this segment? If not, all has been said that is to be said. */
+bool segment_check(struct tcp *t, struct tcp_block *c, struct segment *s);
+void challenge_ack(struct tcp *t, struct tcp_block *c);
+
+/* ---- states.c, connect.c, time_wait.c, listen.c */
+void state_input(struct tcp *t, struct tcp_block *c, struct segment *s);
+void syn_sent_input(struct tcp *t, struct tcp_block *c, struct segment *s);
+void time_wait_enter(struct tcp *t, struct tcp_block *c);
+void time_wait_input(struct tcp *t, struct tcp_block *c, struct segment *s);
+/* Free the oldest, if there is one. */
+bool time_wait_recycle(struct tcp *t);
+void listen_input(struct tcp *t, struct segment *s);
+/* What a SYN (or SYN-ACK) says of the peer. */
+void take_syn_options(struct tcp *t, struct tcp_block *c, const struct segment *s);
+void established_enter(struct tcp *t, struct tcp_block *c, const struct segment *s);
+
+/* What we ask the peer not to exceed, and what fits into a segment of ours. */
+uint8_t window_scale(uint32_t receive_window);
+uint16_t mss_announced(const struct tcp *t, const struct tcp_block *c);
+void mss_update(struct tcp *t, struct tcp_block *c);
+
+/* ---- recovery.c */
+void recovery_begin(struct tcp *t, struct tcp_block *c);
+void recovery_end(struct tcp *t, struct tcp_block *c);
+/* The queue was told of an ACK: mark losses, move the windows, arm the timer. */
+struct ack_news {
+	struct sent_result result;
+	uint32_t pipe_before;
+	bool duplicate; /* RFC 5681 2 */
+	bool ece;
+};
+void recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *n);
+/* Their timers went off. */
+void recovery_timeout(struct tcp *t, struct tcp_block *c);
+void recovery_reorder(struct tcp *t, struct tcp_block *c);
+/* The timer that the queue needs now. restart: new data was acknowledged, or something was sent
+ * again. */
+void recovery_arm(struct tcp *t, struct tcp_block *c, bool restart);
+
+/* ---- ack.c */
+/* False: the connection is gone, or the segment is to be thrown away. */
+bool ack_input(struct tcp *t, struct tcp_block *c, struct segment *s);
+
+/* ---- reassembly.c */
+/* Data and FIN of an acceptable segment. True: a FIN has now been reached. */
+bool data_input(struct tcp *t, struct tcp_block *c, struct segment *s);
+void runs_free(struct tcp *t, struct tcp_block *c);
+/* At most `max` blocks for a SACK option, RFC 2018: the latest first. */
+uint32_t runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max);
+/* NULL or what is wrong; the bytes of buffers. */
+const char *runs_check(const struct tcp_block *c, uint32_t *bytes);
+
+/* ---- output.c */
+void flush_list(struct tcp *t, struct tcp_block *c);
+/* All that this connection may send now. */
+void output(struct tcp *t, struct tcp_block *c);
+void unsent_free(struct tcp *t, struct tcp_block *c);
+/* The window to say now, in bytes; moves rcv_adv. */
+uint32_t window_advertise(struct tcp *t, struct tcp_block *c);
+
+/* ---- build.c */
+/* What goes into one segment. */
+struct outgoing {
+	uint32_t seq;
+	uint8_t flags; /* besides ACK */
+	uint8_t ecn;
+	struct rte_mbuf *payload; /* stays the caller's; NULL if len is 0 */
+	uint32_t offset;          /* of the data in it */
+	uint32_t len;             /* of the data */
+};
+/* Each: false: no buffer, counted. */
+bool send_segment(struct tcp *t, struct tcp_block *c, const struct outgoing *o);
+bool send_ack(struct tcp *t, struct tcp_block *c);
+/* SYN of ours, or SYN-ACK. */
+bool send_syn(struct tcp *t, struct tcp_block *c);
+/* RST for a connection of ours, or as the answer to a segment of none. */
+void send_reset(struct tcp *t, struct tcp_block *c);
+void answer_reset(struct tcp *t, const struct segment *s);
+/* The SYN-ACK of a cookie: no block remembers it. */
+struct cookie_reply {
+	const struct tcp_packet *packet;
+	struct segment_options options;
+	uint32_t seq, ack;
+	uint16_t window;
+	uint8_t tos, ttl;
+	bool ecn;
+};
+bool send_cookie(struct tcp *t, const struct cookie_reply *r);
+uint32_t timestamp_now(const struct tcp *t, const struct tcp_block *c);
+
+/* At most `per_second` on average, a second's worth at once. state: ns. */
+static inline bool
+rate_allows(uint64_t *state, uint64_t now, uint32_t per_second)
+{
+	uint64_t cost = 1000000000ull / per_second, from = *state > now ? *state : now;
+
+	if (from + cost > now + 1000000000ull)
+		return false;
+	*state = from + cost;
+	return true;
+}
+
+/* ---- timers.c */
+/* ns from now on. */
+void timer_send(struct tcp *t, struct tcp_block *c, enum tcp_send_timer kind, uint64_t ns);
+void timer_life(struct tcp *t, struct tcp_block *c, uint32_t ms);
+void timer_life_stop(struct tcp_block *c);
+void timer_ack(struct tcp *t, struct tcp_block *c, uint32_t ms);
+void timers_stop(struct tcp *t, struct tcp_block *c);
+
+#endif

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What leaves when. A connection that has, or may have, something to send is on the flush list;
+ * tcp_flush goes through it once:
+ *
+ *     1. SYN            2. what is lost      3. new data, FIN     4. probes     5. an ACK alone
+ *
+ * New data is bounded by both windows, and not cut small by either (silly-window avoidance, RFC
+ * 9293 3.8.6.2.1); in flight + what is sent <= congestion window.
+ */
+#include "dp/tcp/internal.h"
+
+#define PERSIST_MAX 60000000000ull
+
+void
+flush_list(struct tcp *t, struct tcp_block *c)
+{
+	uint32_t i = block_index(t, c);
+
+	if (c->flags & BLOCK_LISTED)
+		return;
+	c->flags |= BLOCK_LISTED;
+	c->flush_next = NIL;
+	if (t->flush_tail != NIL)
+		t->blocks[t->flush_tail].flush_next = i;
+	else
+		t->flush_head = i;
+	t->flush_tail = i;
+}
+
+/* ---- the receive window --------------------------------------------------------------------- */
+
+/* Where the window ends if all that is free is offered. */
+static uint32_t
+window_edge(const struct tcp *t, const struct tcp_block *c)
+{
+	uint32_t size = block_options(t, c)->receive_window;
+
+	if (!budget_allows(t, 0, 7))
+		return c->rcv_adv;
+	return c->rcv_nxt + (size > c->unread ? size - c->unread : 0);
+}
+
+/* So much more must be free before the peer is told (RFC 9293 3.8.6.2.2). */
+static uint32_t
+worth_telling(const struct tcp *t, const struct tcp_block *c)
+{
+	return RTE_MIN(block_options(t, c)->receive_window / 2, (uint32_t)mss_announced(t, c));
+}
+
+uint32_t
+window_advertise(struct tcp *t, struct tcp_block *c)
+{
+	uint32_t edge = window_edge(t, c), window;
+
+	if (!seq_lt(c->rcv_adv, edge) || edge - c->rcv_adv < worth_telling(t, c))
+		edge = c->rcv_adv; /* never taken back */
+	window = RTE_MIN(edge - c->rcv_nxt, (uint32_t)UINT16_MAX << c->rcv_scale);
+	window = window >> c->rcv_scale << c->rcv_scale;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + window);
+	return window;
+}
+
+/* The user has given back room: is that news that cannot wait for the next ACK? */
+static void
+window_opened(struct tcp *t, struct tcp_block *c)
+{
+	uint32_t edge = window_edge(t, c), open = c->rcv_adv - c->rcv_nxt, more;
+
+	if (!seq_lt(c->rcv_adv, edge) || mutant(t, TCP_MUTANT_WINDOW_UPDATE))
+		return;
+	more = edge - c->rcv_adv;
+	if (more >= block_options(t, c)->receive_window / 4 ||
+	    (open < 2u * mss_announced(t, c) && more >= worth_telling(t, c))) {
+		c->flags |= BLOCK_ACK_NOW;
+		flush_list(t, c);
+	}
+}
+
+void
+tcp_credit(struct tcp *t, tcp_handle h, uint32_t bytes)
+{
+	struct tcp_block *c = block_of(t, h);
+
+	if (!c)
+		return;
+	c->unread -= RTE_MIN(bytes, c->unread);
+	if (c->state == TCP_ESTABLISHED || c->state == TCP_FIN_WAIT_1 || c->state == TCP_FIN_WAIT_2)
+		window_opened(t, c);
+}
+
+/* ---- data that waits ------------------------------------------------------------------------ */
+
+void
+unsent_free(struct tcp *t, struct tcp_block *c)
+{
+	(void)t;
+	rte_pktmbuf_free(c->unsent_head);
+	c->unsent_head = c->unsent_tail = NULL;
+	c->unsent = 0;
+}
+
+/* A buffer of its own for the first n bytes of the head of what waits. */
+static struct rte_mbuf *
+split_head(struct tcp *t, struct tcp_block *c, uint32_t n)
+{
+	struct rte_mbuf *head = c->unsent_head, *m;
+	bool copy = n < TCP_COPY_BELOW;
+
+	m = rte_pktmbuf_alloc(copy ? t->settings.mbufs : t->settings.clones);
+	if (!m) {
+		t->counters.no_mbuf++;
+		return NULL;
+	}
+	if (copy) {
+		memcpy(rte_pktmbuf_append(m, (uint16_t)n), rte_pktmbuf_mtod(head, void *), n);
+	} else {
+		rte_pktmbuf_attach(m, head);
+		m->data_len = (uint16_t)n;
+		m->pkt_len = n;
+	}
+	head->data_off = (uint16_t)(head->data_off + n);
+	head->data_len = (uint16_t)(head->data_len - n);
+	return m;
+}
+
+static struct rte_mbuf *
+pop_head(struct tcp_block *c)
+{
+	struct rte_mbuf *m = c->unsent_head;
+
+	c->unsent_head = m->next;
+	if (!c->unsent_head)
+		c->unsent_tail = NULL;
+	m->next = NULL;
+	m->nb_segs = 1;
+	m->pkt_len = m->data_len;
+	return m;
+}
+
+/* The first n bytes of what waits as a chain of their own. NULL: no buffer; nothing has changed
+ * but for the bounds between buffers. */
+static struct rte_mbuf *
+unsent_take(struct tcp *t, struct tcp_block *c, uint32_t n)
+{
+	struct rte_mbuf *first = NULL, *last = NULL, *m;
+	uint32_t left = n;
+
+	while (left) {
+		if (c->unsent_head->data_len <= left)
+			m = pop_head(c);
+		else
+			m = split_head(t, c, left);
+		if (!m)
+			break;
+		left -= m->data_len;
+		if (first) {
+			last->next = m;
+			first->nb_segs++;
+			first->pkt_len += m->data_len;
+		} else {
+			first = m;
+		}
+		last = m;
+	}
+	if (left && first) { /* put it back */
+		last->next = c->unsent_head;
+		if (!c->unsent_head)
+			c->unsent_tail = last;
+		c->unsent_head = first;
+		return NULL;
+	}
+	c->unsent -= n - left;
+	return first;
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+/* The last data carries the FIN: the state goes on when it leaves. */
+static void
+fin_sent(struct tcp_block *c)
+{
+	c->flags |= BLOCK_FIN_SENT;
+	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
+}
+
+/* Send `len` new bytes and perhaps a FIN. False: not now. */
+static bool
+send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
+{
+	struct sent_segment record = { .seq = c->snd_nxt,
+				       .length = (uint16_t)len,
+				       .flags = fin ? SENT_FIN : 0 };
+	struct outgoing o = { .seq = c->snd_nxt, .len = len };
+	bool last = len == c->unsent;
+
+	if (!sent_room(t->sent, &c->recovery.sent)) {
+		t->counters.no_record++;
+		return false;
+	}
+	if (len) {
+		record.mbuf = unsent_take(t, c, len);
+		if (!record.mbuf)
+			return false;
+	}
+	o.payload = record.mbuf;
+	if (sent_empty(&c->recovery.sent))
+		c->stuck_ms = t->now_ms;
+	sent_append(t->sent, &c->recovery.sent, &record, t->now);
+	o.flags = (uint8_t)((last ? FLAG_PSH : 0) | (fin ? TCP_FIN : 0));
+	if (c->flags & BLOCK_ECN && len) {
+		o.ecn = ECN_ECT0;
+		if (c->flags & BLOCK_CWR)
+			o.flags |= FLAG_CWR;
+		c->flags &= ~BLOCK_CWR;
+	}
+	c->snd_nxt += len + fin;
+	c->bytes_out += len;
+	t->counters.bytes_out += len;
+	c->recovery.sent_ms = t->now_ms;
+	if (fin)
+		fin_sent(c);
+	/* If no buffer is left the record waits for its timer, like one that the network lost. */
+	send_segment(t, c, &o);
+	return true;
+}
+
+/* Send a record again, in several segments if the MSS is smaller now. */
+static void
+send_record(struct tcp *t, struct tcp_block *c, struct sent_record *r)
+{
+	uint8_t flags = sent_flags(t->sent, r);
+	uint32_t at = 0, length = r->length;
+	struct outgoing o;
+
+	if (flags & SENT_FIN && mutant(t, TCP_MUTANT_FIN_RETRANSMIT)) {
+		sent_again(t->sent, &c->recovery.sent, r, t->now);
+		return;
+	}
+	do {
+		o = (struct outgoing){
+			.seq = r->seq + at,
+			.payload = r->mbuf,
+			.len = RTE_MIN(length - at, (uint32_t)c->mss),
+		};
+		if (o.len)
+			o.offset = r->mbuf->pkt_len - length + at;
+		at += o.len;
+		if (at == length)
+			o.flags = FLAG_PSH | (flags & SENT_FIN ? TCP_FIN : 0);
+		t->counters.retransmits++;
+		c->retransmits++;
+		if (!send_segment(t, c, &o))
+			break;
+	} while (at < length);
+	sent_again(t->sent, &c->recovery.sent, r, t->now);
+	if (c->recovery.mode == RECOVERY_FAST) {
+		prr_sent(&c->recovery.prr, length);
+		c->recovery.undo_left += length;
+	}
+}
+
+/* What is lost comes first. False: the window is full, or more has to wait. */
+static bool
+send_lost(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	struct sent_record *record;
+	bool any = false;
+
+	if (r->mode == RECOVERY_OPEN)
+		return true;
+	while ((record = sent_next_lost(t->sent, &r->sent))) {
+		uint32_t pipe = sent_pipe(&r->sent);
+
+		if (pipe && pipe + record->length > r->cubic.cwnd)
+			break;
+		send_record(t, c, record);
+		any = true;
+	}
+	if (any)
+		recovery_arm(t, c, c->send_timer != TIMER_REORDER);
+	return !record;
+}
+
+/* How much new data may leave in one segment now; 0: none. */
+static uint32_t
+may_send(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	uint32_t pipe = sent_pipe(&r->sent), want = RTE_MIN(c->unsent, (uint32_t)c->mss);
+	int32_t window = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
+
+	if (!want || window <= 0)
+		return 0;
+	if (pipe + want > r->cubic.cwnd && !mutant(t, TCP_MUTANT_CWND)) {
+		r->limited = true;
+		r->limit_point = c->snd_nxt;
+		return 0;
+	}
+	if (want < c->mss && block_options(t, c)->nagle && !sent_empty(&r->sent) &&
+	    !(c->flags & BLOCK_FIN_QUEUED))
+		return 0;
+	if ((uint32_t)window >= want)
+		return want;
+	/* The peer's window is too small for that: worth it only if it never had much more. */
+	if ((uint32_t)window >= c->max_wnd / 2 || c->flags & BLOCK_SMALL_DUE)
+		return (uint32_t)window;
+	return 0;
+}
+
+static bool
+fin_due(const struct tcp_block *c)
+{
+	return (c->flags & (BLOCK_FIN_QUEUED | BLOCK_FIN_SENT)) == BLOCK_FIN_QUEUED;
+}
+
+/* RFC 5681 4.1: what the window was before a long silence says little. */
+static void
+restart_if_idle(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	uint64_t idle = (uint64_t)(t->now_ms - r->sent_ms) * NS_PER_MS;
+
+	if (sent_empty(&r->sent) && c->unsent && idle > rtt_timeout(&r->rtt))
+		cubic_restart(&r->cubic, c->mss);
+}
+
+static void
+send_data(struct tcp *t, struct tcp_block *c)
+{
+	bool any = false;
+	uint32_t n;
+
+	restart_if_idle(t, c);
+	while ((n = may_send(t, c))) {
+		bool fin = fin_due(c) && n == c->unsent && c->snd_una + c->snd_wnd - c->snd_nxt > n;
+		uint32_t pipe = sent_pipe(&c->recovery.sent);
+
+		if (pipe + n > c->recovery.cubic.cwnd)
+			t->counters.over_cwnd++;
+		if (!send_new(t, c, n, fin)) {
+			t->starved = true;
+			c->flags |= BLOCK_STARVED;
+			break;
+		}
+		if (c->recovery.mode == RECOVERY_FAST)
+			prr_sent(&c->recovery.prr, n);
+		any = true;
+	}
+	if (fin_due(c) && !c->unsent && seq_lt(c->snd_nxt, c->snd_una + c->snd_wnd)) {
+		if (send_new(t, c, 0, true))
+			any = true;
+		else
+			c->flags |= BLOCK_STARVED;
+	}
+	c->flags &= ~BLOCK_SMALL_DUE;
+	if (any)
+		recovery_arm(t, c, c->send_timer == TIMER_PROBE);
+}
+
+/* A tail loss probe: new data if the peer takes it, else the last segment again. */
+static void
+send_probe(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	uint32_t n = RTE_MIN(c->unsent, (uint32_t)c->mss);
+	int32_t window = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
+	struct sent_record *last = sent_last(t->sent, &r->sent);
+
+	c->flags &= ~BLOCK_TLP_DUE;
+	if (!last || r->mode != RECOVERY_OPEN)
+		return;
+	t->counters.tlp++;
+	if (n && window >= (int32_t)n && send_new(t, c, n, false)) {
+		tlp_sent(&r->rack, false, c->snd_nxt);
+	} else {
+		if (!sent_is_sacked(t->sent, last))
+			send_record(t, c, last);
+		tlp_sent(&r->rack, true, c->snd_nxt);
+	}
+	recovery_arm(t, c, true);
+}
+
+/* The peer's window holds everything back and nothing is under way: only asking helps. */
+static void
+persist_if_stuck(struct tcp *t, struct tcp_block *c)
+{
+	uint64_t after;
+
+	if (!sent_empty(&c->recovery.sent) || !(c->unsent || fin_due(c)) ||
+	    c->flags & BLOCK_STARVED || c->state == TCP_SYN_RECEIVED) {
+		if (c->send_timer == TIMER_PERSIST)
+			c->send_timer = TIMER_NONE;
+		return;
+	}
+	if (c->send_timer == TIMER_PERSIST || mutant(t, TCP_MUTANT_PROBE))
+		return;
+	after = rtt_timeout(&c->recovery.rtt) << c->backoff;
+	timer_send(t, c, TIMER_PERSIST, RTE_MIN(after, PERSIST_MAX));
+}
+
+/* Asks the peer for an ACK: a sequence number that it has seen (RFC 9293 3.8.4). It tells us its
+ * window, and that it is there. */
+static void
+send_question(struct tcp *t, struct tcp_block *c)
+{
+	c->flags &= ~BLOCK_PROBE_DUE;
+	if (c->unsent || fin_due(c)) {
+		t->counters.zero_window_probes++;
+		/* Some window, but a small one: now it has to do. */
+		c->flags |= BLOCK_SMALL_DUE;
+		send_data(t, c);
+		if (!sent_empty(&c->recovery.sent))
+			return;
+	}
+	send_segment(t, c, &(struct outgoing){ .seq = c->snd_una - 1 });
+}
+
+static void
+syn_due(struct tcp *t, struct tcp_block *c)
+{
+	c->flags &= ~BLOCK_SYN_DUE;
+	send_syn(t, c);
+	timer_send(t, c, TIMER_SYN, RTE_MIN(RTO_INITIAL << c->backoff, RTO_MAX));
+}
+
+void
+output(struct tcp *t, struct tcp_block *c)
+{
+	c->flags &= ~BLOCK_STARVED;
+	if (c->flags & BLOCK_SYN_DUE)
+		syn_due(t, c);
+	if (c->state >= TCP_ESTABLISHED && c->state != TCP_TIME_WAIT) {
+		if (c->flags & BLOCK_TLP_DUE)
+			send_probe(t, c);
+		if (send_lost(t, c) && (c->unsent || fin_due(c)))
+			send_data(t, c);
+		if (c->flags & BLOCK_PROBE_DUE)
+			send_question(t, c);
+		persist_if_stuck(t, c);
+	}
+	if (c->flags & BLOCK_ACK_NOW && c->state > TCP_SYN_RECEIVED && !send_ack(t, c))
+		c->flags |= BLOCK_STARVED;
+}
+
+bool
+tcp_flush(struct tcp *t, uint64_t now)
+{
+	uint32_t i = t->flush_head;
+	bool starved;
+
+	clock_set(t, now);
+	t->flush_head = t->flush_tail = NIL;
+	t->starved = false;
+	while (i != NIL) {
+		struct tcp_block *c = &t->blocks[i];
+
+		i = c->flush_next;
+		if (i != NIL)
+			__builtin_prefetch(&t->blocks[i].flags);
+		c->flags &= ~BLOCK_LISTED;
+		if (c->state == TCP_CLOSED)
+			continue;
+		output(t, c);
+		if (c->flags & BLOCK_STARVED) {
+			t->starved = true;
+			flush_list(t, c);
+		}
+	}
+	starved = t->starved;
+	blocks_reap(t);
+	return starved;
+}

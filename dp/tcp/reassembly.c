@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Data that comes in, in order or not.
+ *
+ * What is out of order is kept in runs, each a stretch without a gap, by sequence number. A run
+ * needs no memory of its own: its head lies in the room before the data in its first buffer, where
+ * the packet's headers were.
+ *
+ *     c->runs ─> [run|data]─>[data]      gap      [run|data]─>[data]─>[data]
+ *                  └──────────── next ────────────^
+ *
+ *     rcv_nxt < runs[0].start, runs[i].end < runs[i + 1].start, all within rcv_adv
+ *
+ * Bounds: RUNS_MAX runs; bytes of buffers (not of data: CVE-2018-5390) at most twice the receive
+ * window; and the instance's budget. A run whose data is small is what an attacker would send, so a
+ * segment walks at most RUNS_MAX runs, and usually goes to the last one directly.
+ */
+#include "dp/tcp/internal.h"
+
+struct run {
+	uint32_t start, end;
+	uint32_t bytes; /* of buffers */
+	uint32_t pad;
+	struct rte_mbuf *next; /* first buffer of the next run */
+	struct rte_mbuf *tail;
+};
+
+static struct run *
+run_of(const struct rte_mbuf *m)
+{
+	return (struct run *)(void *)RTE_PTR_ALIGN_CEIL(m->buf_addr, 8);
+}
+
+/* Is there room for a run's head before the data, and may we write there? */
+static bool
+can_head(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1 &&
+	       m->data_off >= sizeof(struct run) + 8;
+}
+
+static uint32_t
+buffer_bytes(const struct rte_mbuf *m)
+{
+	uint32_t n = 0;
+
+	for (; m; m = m->next)
+		n += m->buf_len;
+	return n;
+}
+
+/* Cut a chain at its front or its end. */
+static struct rte_mbuf *
+cut_front(struct rte_mbuf *m, uint32_t n)
+{
+	struct rte_mbuf *next;
+
+	while (n >= m->data_len && m->next) {
+		n -= m->data_len;
+		next = m->next;
+		next->pkt_len = m->pkt_len - m->data_len;
+		next->nb_segs = (uint16_t)(m->nb_segs - 1);
+		m->next = NULL;
+		m->nb_segs = 1;
+		rte_pktmbuf_free_seg(m);
+		m = next;
+	}
+	rte_pktmbuf_adj(m, (uint16_t)n);
+	return m;
+}
+
+static void
+cut_end(struct rte_mbuf *m, uint32_t keep)
+{
+	struct rte_mbuf *i = m, *rest;
+	uint32_t left = keep;
+	uint16_t segments = 1;
+
+	while (left > i->data_len && i->next) {
+		left -= i->data_len;
+		i = i->next;
+		segments++;
+	}
+	i->data_len = (uint16_t)RTE_MIN(left, (uint32_t)i->data_len);
+	rest = i->next;
+	i->next = NULL;
+	m->nb_segs = segments;
+	m->pkt_len = keep;
+	rte_pktmbuf_free(rest);
+}
+
+/* ---- delivery ------------------------------------------------------------------------------- */
+
+/* Hand a chain up. False: the connection is gone. */
+static bool
+deliver(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m, uint32_t len)
+{
+	c->rcv_nxt += len;
+	c->bytes_in += len;
+	t->counters.bytes_in += len;
+	if (c->flags & BLOCK_DRAIN || !t->calls.received) {
+		rte_pktmbuf_free(m);
+		return true;
+	}
+	if (!mutant(t, TCP_MUTANT_CREDIT))
+		c->unread += len;
+	t->calls.received(t->calls.arg, block_handle(t, c), c->user, m, len);
+	return c->state != TCP_CLOSED;
+}
+
+/* Hand up what has become in order. */
+static bool
+deliver_runs(struct tcp *t, struct tcp_block *c)
+{
+	while (c->runs && seq_le(run_of(c->runs)->start, c->rcv_nxt)) {
+		struct rte_mbuf *m = c->runs;
+		struct run run = *run_of(m);
+
+		c->runs = run.next;
+		c->n_runs--;
+		c->run_bytes -= run.bytes;
+		t->buffered -= run.bytes;
+		if (seq_le(run.end, c->rcv_nxt)) {
+			rte_pktmbuf_free(m);
+			continue;
+		}
+		m = cut_front(m, c->rcv_nxt - run.start);
+		if (!deliver(t, c, m, run.end - c->rcv_nxt))
+			return false;
+	}
+	return true;
+}
+
+/* ---- runs ----------------------------------------------------------------------------------- */
+
+/* Append a chain to the end of a run. */
+static void
+run_append(struct rte_mbuf *head, struct rte_mbuf *m, uint32_t len)
+{
+	struct run *r = run_of(head);
+
+	r->tail->next = m;
+	r->tail = rte_pktmbuf_lastseg(m);
+	head->nb_segs = (uint16_t)(head->nb_segs + m->nb_segs);
+	head->pkt_len += len;
+	r->end += len;
+}
+
+/* The run behind `head` begins where head ends: one run of both. */
+static void
+run_join(struct tcp_block *c, struct rte_mbuf *head)
+{
+	struct run *r = run_of(head), next;
+	struct rte_mbuf *m = r->next;
+
+	if (!m || run_of(m)->start != r->end)
+		return;
+	next = *run_of(m);
+	r->tail->next = m;
+	r->tail = next.tail;
+	r->end = next.end;
+	r->next = next.next;
+	r->bytes += next.bytes;
+	head->nb_segs = (uint16_t)(head->nb_segs + m->nb_segs);
+	head->pkt_len += m->pkt_len;
+	c->n_runs--;
+}
+
+static void
+duplicate(struct tcp *t, struct tcp_block *c, uint32_t start, uint32_t end)
+{
+	t->counters.duplicates++;
+	c->flags |= BLOCK_DSACK;
+	c->dsack_start = start;
+	c->dsack_end = end;
+}
+
+/* May so many bytes of buffers be kept? */
+static bool
+may_keep(const struct tcp *t, const struct tcp_block *c, uint32_t bytes)
+{
+	return (uint64_t)c->run_bytes + bytes <=
+		   2 * (uint64_t)block_options(t, c)->receive_window + 65536 &&
+	       budget_allows(t, bytes, 5);
+}
+
+/* Where a new piece goes: behind `before` (NULL: first). */
+struct place {
+	struct rte_mbuf *before;
+	struct rte_mbuf *after;
+};
+
+static struct place
+find_place(const struct tcp_block *c, uint32_t seq)
+{
+	struct place p = { NULL, c->runs };
+
+	while (p.after && seq_le(run_of(p.after)->start, seq)) {
+		p.before = p.after;
+		p.after = run_of(p.after)->next;
+	}
+	return p;
+}
+
+/* Keep an out-of-order segment, at least what of it is new: first come, first kept. */
+static void
+runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
+{
+	struct place p = find_place(c, s->seq);
+	struct rte_mbuf *m = s->mbuf;
+	uint32_t start = s->seq, end = s->seq + s->len, bytes;
+	bool append = false;
+
+	if (p.before && seq_lt(start, run_of(p.before)->end)) {
+		if (seq_le(end, run_of(p.before)->end)) {
+			duplicate(t, c, start, end);
+			return;
+		}
+		start = run_of(p.before)->end;
+	}
+	if (p.before && start == run_of(p.before)->end)
+		append = true;
+	if (p.after && seq_lt(run_of(p.after)->start, end))
+		end = run_of(p.after)->start;
+	if (start == end) {
+		duplicate(t, c, s->seq, s->seq + s->len);
+		return;
+	}
+	s->mbuf = NULL;
+	m = cut_front(m, start - s->seq);
+	cut_end(m, end - start);
+	bytes = buffer_bytes(m);
+	if (!may_keep(t, c, bytes) || (!append && (c->n_runs >= RUNS_MAX || !can_head(m))) ||
+	    m->nb_segs + (append ? p.before->nb_segs : 0) > RTE_MBUF_MAX_NB_SEGS / 2) {
+		t->counters.out_of_order_dropped++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	t->counters.out_of_order++;
+	c->run_bytes += bytes;
+	t->buffered += bytes;
+	c->run_recent = start;
+	if (append) {
+		run_append(p.before, m, end - start);
+		run_of(p.before)->bytes += bytes;
+		run_join(c, p.before);
+		return;
+	}
+	*run_of(m) = (struct run){
+		.start = start,
+		.end = end,
+		.bytes = bytes,
+		.next = p.after,
+		.tail = rte_pktmbuf_lastseg(m),
+	};
+	if (p.before)
+		run_of(p.before)->next = m;
+	else
+		c->runs = m;
+	c->n_runs++;
+	run_join(c, m);
+}
+
+void
+runs_free(struct tcp *t, struct tcp_block *c)
+{
+	struct rte_mbuf *m = c->runs, *next;
+
+	for (; m; m = next) {
+		next = run_of(m)->next;
+		rte_pktmbuf_free(m);
+	}
+	t->buffered -= c->run_bytes;
+	c->runs = NULL;
+	c->n_runs = 0;
+	c->run_bytes = 0;
+}
+
+uint32_t
+runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max)
+{
+	const struct rte_mbuf *m, *recent = NULL;
+	uint32_t n = 0;
+
+	for (m = c->runs; m; m = run_of(m)->next) {
+		if (seq_le(run_of(m)->start, c->run_recent) &&
+		    seq_lt(c->run_recent, run_of(m)->end))
+			recent = m;
+	}
+	if (recent && n < max)
+		out[n++] = (struct sack_block){ run_of(recent)->start, run_of(recent)->end };
+	/* Then the highest ones are told by later segments; what the peer needs is the lowest. */
+	for (m = c->runs; m && n < max; m = run_of(m)->next) {
+		if (m != recent)
+			out[n++] = (struct sack_block){ run_of(m)->start, run_of(m)->end };
+	}
+	return n;
+}
+
+const char *
+runs_check(const struct tcp_block *c, uint32_t *bytes)
+{
+	const struct rte_mbuf *m;
+	uint32_t at = c->rcv_nxt, n = 0;
+
+	*bytes = 0;
+	for (m = c->runs; m; m = run_of(m)->next) {
+		const struct run *r = run_of(m);
+
+		if (!seq_lt(at, r->start) || !seq_lt(r->start, r->end))
+			return "runs overlap, touch, or are not in order";
+		if (m->pkt_len != r->end - r->start)
+			return "a run has not as many bytes as it says";
+		at = r->end;
+		n++;
+		*bytes += r->bytes;
+	}
+	if (n != c->n_runs || *bytes != c->run_bytes)
+		return "runs or their bytes are miscounted";
+	return NULL;
+}
+
+/* ---- what a segment brings ------------------------------------------------------------------ */
+
+/* Cut what lies before and behind the window. False: nothing is left, and no FIN. */
+static bool
+trim(struct tcp *t, struct tcp_block *c, struct segment *s)
+{
+	uint32_t old, beyond;
+
+	if (seq_lt(s->seq, c->rcv_nxt) && !mutant(t, TCP_MUTANT_DUPLICATE)) {
+		old = RTE_MIN(c->rcv_nxt - s->seq, s->len);
+		if (old) {
+			duplicate(t, c, s->seq, s->seq + old);
+			s->mbuf = cut_front(s->mbuf, old);
+			c->flags |= BLOCK_ACK_NOW;
+		}
+		s->seq += old;
+		s->len -= old;
+	}
+	if (seq_lt(c->rcv_adv, s->seq + s->len) && !mutant(t, TCP_MUTANT_WINDOW)) {
+		beyond = RTE_MIN(s->seq + s->len - c->rcv_adv, s->len);
+		t->counters.beyond_window++;
+		s->len -= beyond;
+		s->flags &= (uint8_t)~TCP_FIN;
+		cut_end(s->mbuf, s->len);
+		c->flags |= BLOCK_ACK_NOW;
+	}
+	return s->len || s->flags & TCP_FIN;
+}
+
+static void
+congestion_seen(struct tcp *t, struct tcp_block *c, const struct segment *s)
+{
+	if (!(c->flags & BLOCK_ECN))
+		return;
+	if (s->flags & FLAG_CWR)
+		c->flags &= ~BLOCK_ECE;
+	if (s->ecn == ECN_CE) {
+		t->counters.ecn_marked++;
+		c->flags |= BLOCK_ECE;
+	}
+}
+
+/* When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second segment at once, a single one
+ * after a while, and always at once where something is missing or was. */
+static void
+acknowledge(struct tcp *t, struct tcp_block *c, bool urgent)
+{
+	c->segments_unacked++;
+	if (urgent || c->segments_unacked >= 2) {
+		c->flags |= BLOCK_ACK_NOW;
+	} else if (!(c->flags & BLOCK_ACK_LATER)) {
+		c->flags |= BLOCK_ACK_LATER;
+		timer_ack(t, c, block_options(t, c)->delayed_ack_ms);
+	}
+	flush_list(t, c);
+}
+
+static bool
+fin_reached(struct tcp *t, struct tcp_block *c)
+{
+	if (!(c->flags & BLOCK_FIN_SEEN) ||
+	    (c->fin_seq != c->rcv_nxt && !mutant(t, TCP_MUTANT_FIN_EARLY)))
+		return false;
+	c->flags |= BLOCK_ACK_NOW;
+	c->rcv_nxt++;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
+	flush_list(t, c);
+	return true;
+}
+
+bool
+data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
+{
+	bool missing = c->runs != NULL;
+	struct rte_mbuf *m;
+
+	if (c->state == TCP_CLOSED || (!s->len && !(s->flags & TCP_FIN)))
+		return false;
+	congestion_seen(t, c, s);
+	if (c->flags & BLOCK_FIN_SEEN && c->rcv_nxt == c->fin_seq + 1) {
+		/* Behind its FIN a peer has nothing to say. */
+		acknowledge(t, c, true);
+		return false;
+	}
+	if (!trim(t, c, s)) {
+		acknowledge(t, c, true);
+		return false;
+	}
+	if (s->flags & TCP_FIN && !(c->flags & BLOCK_FIN_SEEN)) {
+		c->flags |= BLOCK_FIN_SEEN;
+		c->fin_seq = s->seq + s->len;
+	}
+	if (s->len && s->seq != c->rcv_nxt && !mutant(t, TCP_MUTANT_DUPLICATE)) {
+		runs_insert(t, c, s);
+		acknowledge(t, c, true);
+		return false;
+	}
+	acknowledge(t, c, missing || s->flags & TCP_FIN);
+	if (s->len) {
+		m = s->mbuf;
+		s->mbuf = NULL;
+		if (!deliver(t, c, m, s->len) || !deliver_runs(t, c))
+			return false;
+	}
+	return fin_reached(t, c);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Losses and the congestion window: joins the queue (sent.h), round trips (RFC 6298), RACK and tail
+ * loss probes (RFC 8985), rate reduction (RFC 6937), CUBIC (RFC 9438), HyStart++ (RFC 9406) and ECN
+ * (RFC 3168).
+ *
+ *     an ACK:  round trip -> losses -> begin, go on or end recovery -> congestion window -> timer
+ *
+ * One timer serves all: the retransmission timeout, unless a reordering window or a probe is due
+ * before it.
+ */
+#include "dp/tcp/internal.h"
+
+#define DUPLICATES 3 /* RFC 5681 3.2 */
+
+static bool
+uses_rack(const struct tcp *t, const struct tcp_block *c)
+{
+	return c->flags & BLOCK_SACK && !block_options(t, c)->no_rack;
+}
+
+static struct rack_state
+rack_state(const struct tcp *t, const struct tcp_block *c)
+{
+	return (struct rack_state){
+		.now = t->now,
+		.rtt = &c->recovery.rtt,
+		.snd_una = c->snd_una,
+		.snd_nxt = c->snd_nxt,
+		.recovering = c->recovery.mode != RECOVERY_OPEN,
+	};
+}
+
+void
+recovery_begin(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	const struct tcp_options *o = block_options(t, c);
+
+	sent_init(&r->sent);
+	rtt_init(&r->rtt, (uint16_t)o->min_rto_ms);
+	cubic_init(&r->cubic, c->mss, o->no_cubic);
+	rack_init(&r->rack, c->iss);
+	hystart_init(&r->hystart, c->snd_nxt);
+	r->point = r->ecn_point = r->limit_point = c->snd_una;
+	r->sent_ms = t->now_ms;
+}
+
+void
+recovery_end(struct tcp *t, struct tcp_block *c)
+{
+	sent_clear(t->sent, &c->recovery.sent);
+	t->buffered -= c->queued;
+	c->queued = 0;
+}
+
+/* ---- the timer ------------------------------------------------------------------------------ */
+
+void
+recovery_arm(struct tcp *t, struct tcp_block *c, bool restart)
+{
+	struct tcp_recovery *r = &c->recovery;
+	uint64_t rto = rtt_timeout(&r->rtt);
+
+	if (sent_empty(&r->sent)) {
+		if (c->send_timer != TIMER_PERSIST)
+			timer_send(t, c, TIMER_NONE, 0);
+		return;
+	}
+	if (mutant(t, TCP_MUTANT_RTO))
+		return;
+	if (!restart && c->send_timer != TIMER_NONE && c->send_timer != TIMER_PERSIST)
+		return;
+	if (uses_rack(t, c) && r->mode == RECOVERY_OPEN && !tlp_out(&r->rack) && !r->rtt.backoff) {
+		timer_send(t, c, TIMER_PROBE, tlp_timeout(&r->rtt, r->sent.records == 1, rto));
+		return;
+	}
+	timer_send(t, c, TIMER_RTO, rto);
+}
+
+/* ---- losses --------------------------------------------------------------------------------- */
+
+static void
+begin_fast(struct tcp *t, struct tcp_block *c, uint32_t pipe_before)
+{
+	struct tcp_recovery *r = &c->recovery;
+
+	t->counters.fast_recoveries++;
+	r->mode = RECOVERY_FAST;
+	r->point = c->snd_nxt;
+	cubic_loss(&r->cubic, pipe_before, c->mss);
+	prr_enter(&r->prr, c->snd_nxt - c->snd_una);
+	r->undo = uses_rack(t, c);
+	r->undo_left = 0;
+	if (c->flags & BLOCK_ECN)
+		c->flags |= BLOCK_CWR;
+}
+
+static void
+end_recovery(struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+
+	if (r->mode == RECOVERY_FAST)
+		r->cubic.cwnd = RTE_MAX(r->cubic.ssthresh, 2u * c->mss);
+	r->mode = RECOVERY_OPEN;
+	r->duplicates = 0;
+	rack_recovery_ended(&r->rack);
+}
+
+/* Without SACK, or without RACK: RFC 5681 3.2 and RFC 6582. */
+static uint32_t
+count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
+{
+	struct tcp_recovery *r = &c->recovery;
+
+	if (n->result.acked) {
+		r->duplicates = 0;
+		/* A partial acknowledgement: the next one is lost too. */
+		return r->mode == RECOVERY_FAST && seq_lt(c->snd_una, r->point)
+			   ? sent_mark_first_lost(t->sent, &r->sent)
+			   : 0;
+	}
+	if (!n->duplicate || r->mode == RECOVERY_LOSS)
+		return 0;
+	if (r->duplicates < UINT8_MAX)
+		r->duplicates++;
+	return r->duplicates == DUPLICATES && r->mode == RECOVERY_OPEN
+		   ? sent_mark_first_lost(t->sent, &r->sent)
+		   : 0;
+}
+
+/* Which segments does this ACK show to be lost? Bytes. *timer: when RACK wants to look again. */
+static uint32_t
+find_losses(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64_t *timer)
+{
+	struct tcp_recovery *r = &c->recovery;
+	struct rack_state state = rack_state(t, c);
+
+	*timer = 0;
+	if (!uses_rack(t, c))
+		return count_duplicates(t, c, n);
+	rack_update(&r->rack, &state, &n->result);
+	return rack_detect(&r->rack, &state, t->sent, &r->sent, timer);
+}
+
+/* RFC 2883 and RFC 9438 4.9: when all that was sent again in a recovery is told to have come twice,
+ * there was no loss, and the window is what it was. */
+static void
+undo(struct tcp *t, struct tcp_block *c, const struct sent_result *result)
+{
+	struct tcp_recovery *r = &c->recovery;
+	uint32_t bytes;
+
+	if (!result->dsack)
+		return;
+	t->counters.spurious++;
+	bytes = result->duplicate.right - result->duplicate.left;
+	if (!r->undo || !r->undo_left)
+		return;
+	r->undo_left -= RTE_MIN(bytes, r->undo_left);
+	if (r->undo_left)
+		return;
+	r->undo = false;
+	cubic_undo(&r->cubic);
+	if (r->mode == RECOVERY_FAST)
+		r->mode = RECOVERY_OPEN;
+}
+
+/* ---- the window ----------------------------------------------------------------------------- */
+
+/* RFC 3168 6.1.2: as for a loss, at most once a window. */
+static void
+echo(struct tcp *t, struct tcp_block *c, uint32_t pipe_before)
+{
+	struct tcp_recovery *r = &c->recovery;
+
+	if (r->mode != RECOVERY_OPEN || !seq_lt(r->ecn_point, c->snd_una))
+		return;
+	t->counters.ecn_reduced++;
+	r->ecn_point = c->snd_nxt;
+	cubic_loss(&r->cubic, pipe_before, c->mss);
+	r->cubic.cwnd = r->cubic.ssthresh;
+	c->flags |= BLOCK_CWR;
+}
+
+static void
+grow(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
+{
+	struct tcp_recovery *r = &c->recovery;
+	struct cubic_ack a = {
+		.now = t->now,
+		.srtt = rtt_smoothed(&r->rtt),
+		.acked = n->result.acked,
+		.mss = c->mss,
+		.growth = RTE_MIN(n->result.acked, (uint32_t)HYSTART_L * c->mss),
+	};
+
+	if (!a.acked)
+		return;
+	if (r->cubic.ssthresh == SSTHRESH_NONE && !block_options(t, c)->no_cubic) {
+		if (hystart_ack(&r->hystart, c->snd_una, c->snd_nxt, n->result.rtt_short))
+			r->cubic.ssthresh = r->cubic.cwnd;
+		a.growth = hystart_growth(&r->hystart, a.acked, c->mss);
+	}
+	/* What was not used up proves nothing (RFC 7661); in slow start half of it is enough. */
+	if (r->limited ||
+	    (cubic_slow_start(&r->cubic) && r->cubic.cwnd < 2 * (uint64_t)n->pipe_before))
+		cubic_ack(&r->cubic, &a);
+	if (r->limited && seq_lt(r->limit_point, c->snd_una))
+		r->limited = false;
+}
+
+static void
+move_window(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint32_t lost)
+{
+	struct tcp_recovery *r = &c->recovery;
+	struct prr_ack a = {
+		.delivered = n->result.delivered,
+		.pipe = sent_pipe(&r->sent),
+		.ssthresh = r->cubic.ssthresh,
+		.mss = c->mss,
+		.safe = n->result.acked && !lost,
+	};
+
+	if (r->mode == RECOVERY_FAST) {
+		r->cubic.cwnd = prr_ack(&r->prr, &a);
+		return;
+	}
+	if (n->ece)
+		echo(t, c, n->pipe_before);
+	grow(t, c, n);
+}
+
+/* ---- entries -------------------------------------------------------------------------------- */
+
+void
+recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
+{
+	struct tcp_recovery *r = &c->recovery;
+	struct ack_news n = *news;
+	uint64_t timer;
+	uint32_t lost;
+
+	if (n.result.rtt_long)
+		rtt_sample(&r->rtt, n.result.rtt_long, t->now, n.pipe_before / c->mss + 1);
+	if (n.result.acked)
+		rtt_progress(&r->rtt);
+	if (n.duplicate && !(c->flags & BLOCK_SACK))
+		n.result.delivered += sent_duplicate(&r->sent, c->mss);
+	if (tlp_ack(&r->rack, c->snd_una, &n.result, n.duplicate && !n.result.sacked) &&
+	    r->mode == RECOVERY_OPEN) {
+		cubic_loss(&r->cubic, n.pipe_before, c->mss);
+		r->cubic.cwnd = r->cubic.ssthresh;
+	}
+	lost = find_losses(t, c, &n, &timer);
+	undo(t, c, &n.result);
+	if (r->mode != RECOVERY_OPEN && seq_le(r->point, c->snd_una) && !lost)
+		end_recovery(c);
+	if (lost && (r->mode == RECOVERY_OPEN ||
+		     (r->mode == RECOVERY_FAST && seq_le(r->point, c->snd_una))))
+		begin_fast(t, c, n.pipe_before);
+	move_window(t, c, &n, lost);
+	if (timer)
+		timer_send(t, c, TIMER_REORDER, timer);
+	else
+		recovery_arm(t, c, n.result.acked > 0);
+}
+
+void
+recovery_reorder(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	struct rack_state state = rack_state(t, c);
+	uint32_t pipe = sent_pipe(&r->sent), lost;
+	uint64_t timer;
+
+	lost = rack_detect(&r->rack, &state, t->sent, &r->sent, &timer);
+	if (lost && r->mode == RECOVERY_OPEN) {
+		begin_fast(t, c, pipe);
+		r->cubic.cwnd = prr_ack(&r->prr, &(struct prr_ack){
+						     .pipe = sent_pipe(&r->sent),
+						     .ssthresh = r->cubic.ssthresh,
+						     .mss = c->mss,
+						 });
+	}
+	if (timer)
+		timer_send(t, c, TIMER_REORDER, timer);
+	else
+		recovery_arm(t, c, true);
+	flush_list(t, c);
+}
+
+void
+recovery_timeout(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	struct rack_state state = rack_state(t, c);
+	uint32_t pipe = sent_pipe(&r->sent);
+	bool first = r->rtt.backoff == 0;
+
+	if (sent_empty(&r->sent))
+		return;
+	t->counters.rto++;
+	if (uses_rack(t, c))
+		rack_timeout(&r->rack, &state, t->sent, &r->sent);
+	else
+		sent_timeout(t->sent, &r->sent, UINT64_MAX);
+	cubic_timeout(&r->cubic, pipe, c->mss, first && r->mode != RECOVERY_LOSS);
+	r->mode = RECOVERY_LOSS;
+	r->point = c->snd_nxt;
+	r->duplicates = 0;
+	r->undo = false;
+	if (!mutant(t, TCP_MUTANT_BACKOFF))
+		rtt_back_off(&r->rtt);
+	recovery_arm(t, c, true);
+	flush_list(t, c);
+}

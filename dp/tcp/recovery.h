@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a connection knows of the data it has sent: the queue, the round trip, the congestion
+ * window, and which of three modes it is in. Part of its block; recovery.c sets one in motion by
+ * the other.
+ *
+ *     OPEN --loss found by ACKs--> FAST --all up to `point` acknowledged--> OPEN
+ *       \______timeout______> LOSS <__timeout__/    \___________same______________^
+ */
+#ifndef DP_TCP_RECOVERY_H
+#define DP_TCP_RECOVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/tcp/cubic.h"
+#include "dp/tcp/hystart.h"
+#include "dp/tcp/prr.h"
+#include "dp/tcp/rack.h"
+#include "dp/tcp/rtt.h"
+#include "dp/tcp/sent.h"
+
+enum recovery_mode {
+	RECOVERY_OPEN,
+	RECOVERY_FAST, /* RFC 6675, 6937 */
+	RECOVERY_LOSS, /* after a timeout */
+};
+
+struct tcp_recovery {
+	struct sent sent;
+	struct cubic cubic;
+	struct rack rack;
+	struct rtt rtt;
+	struct hystart hystart;
+	struct prr prr;
+	uint32_t point;       /* recovery is over when this is acknowledged */
+	uint32_t ecn_point;   /* no second reduction for ECE before this is acknowledged */
+	uint32_t limit_point; /* the window held data back when this was sent; see `limited` */
+	uint32_t undo_left;   /* sent again in this recovery, not yet told of as needless */
+	uint32_t sent_ms;     /* when data was last sent */
+	uint8_t mode;         /* enum recovery_mode */
+	uint8_t duplicates;   /* duplicate ACKs in a row */
+	bool limited;         /* data waited for the congestion window */
+	bool undo;            /* undo_left counts */
+};
+
+#endif
