@@ -50,6 +50,9 @@ TOOL_SRC  := $(sort $(wildcard tools/*.c))
 UNIT_SRC  := $(sort $(wildcard tests/unit/*.c))
 STAGE_SRC := $(sort $(wildcard tests/stage/*.c))
 CONTROL_SRC := $(sort $(wildcard tests/control/*.c))
+SIM_SRC   := $(sort $(wildcard tests/sim/*.c))
+SCRIPT_SRC := $(sort $(wildcard tests/tcp/script/*.c)) tests/sim/wire.c tests/sim/nic.c tests/sim/content.c
+PEER_SRC  := $(sort $(wildcard tests/tcp/peer/*.c))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*.c))
 BENCHES   := $(patsubst bench/%/main.c,%,$(sort $(wildcard bench/*/main.c)))
 
@@ -63,7 +66,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench bench-limits limits all test-programs print-cflags have-packages deps unit stage control conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
+.PHONY: bench bench-limits limits all test-programs print-cflags have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -134,6 +137,18 @@ $(B)/stage-tests: $(call obj,$(STAGE_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 $(B)/control-tests: $(call obj,$(CONTROL_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
 
+# The workers' TCP in virtual time: many seeds, and scripts segment by segment.
+SEEDS ?= 20000
+FIRST ?= 1
+$(B)/sim: $(call obj,$(SIM_SRC)) $(DP_A) $(LIB_A)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)
+
+$(B)/tcp-tests: $(call obj,$(SCRIPT_SRC)) $(DP_A) $(LIB_A)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
+
+$(B)/tcp-peer: $(call obj,$(PEER_SRC)) $(DP_A) $(LIB_A)
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)
+
 SUITE_ENV = PENSTOCKD=$(abspath $(B)/penstockd) PENSTOCK=$(abspath $(B)/penstock) \
             BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
             ASAN_OPTIONS=$${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=1} \
@@ -146,6 +161,16 @@ stage: $(B)/stage-tests
 	@$(SUITE_ENV) $(B)/stage-tests
 control: $(B)/control-tests
 	@$(SUITE_ENV) $(B)/control-tests
+sim: $(B)/sim
+	@$(SUITE_ENV) $(B)/sim --regressions tests/sim/regressions --seeds $(SEEDS) --first $(FIRST)
+sim-mutants: $(B)/sim
+	@tests/sim/mutants.sh $(B)
+tcp: $(B)/tcp-tests
+	@$(SUITE_ENV) $(B)/tcp-tests
+tcp-linux: $(B)/tcp-peer
+	@$(SUITE_ENV) /usr/bin/python3 tests/tcp/run.py
+tcp-linux-long: $(B)/tcp-peer
+	@$(SUITE_ENV) /usr/bin/python3 tests/tcp/run.py --long
 conf admin packets e2e: all
 	@$(SUITE_ENV) /usr/bin/python3 tests/$@/run.py
 
@@ -155,6 +180,7 @@ test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-te
 # libFuzzer needs clang. What a target found interesting is kept in tests/fuzz/corpus/NAME.
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(DEP_LIBS)
+$(B)/fuzz_tcp: $(call obj,tests/sim/wire.c tests/sim/nic.c)
 fuzzers: $(FUZZERS)
 
 fuzz:

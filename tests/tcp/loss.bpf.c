@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A link that loses packets where the kernel has no netem: for tc (clsact) at both ways of one
+ * device. A section for each share that the tests use.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+static __always_inline int
+lose(__u32 per_mille)
+{
+	return bpf_get_prandom_u32() % 1000 < per_mille ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+SEC("lose10")
+int
+lose_10(struct __sk_buff *skb)
+{
+	(void)skb;
+	return lose(10);
+}
+
+SEC("lose50")
+int
+lose_50(struct __sk_buff *skb)
+{
+	(void)skb;
+	return lose(50);
+}
+
+char _license[] SEC("license") = "Apache-2.0";

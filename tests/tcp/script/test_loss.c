@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Losses: how they are found, what is sent again, what becomes of the window. */
+#include "tests/tcp/script/script.h"
+#include "tests/tcp/script/suites.h"
+
+#define SACK .options = { .no_timestamps = true }, .opening = OPEN_ACCEPT
+#define NEWRENO                                                                                   \
+	.options = { .no_timestamps = true, .no_sack = true, .no_rack = true, .no_cubic = true }, \
+	.opening = OPEN_ACCEPT
+
+/* Ten segments leave; a round trip takes 20 ms. */
+#define TEN                                                                 \
+	"! send 14600\n"                                                    \
+	"> A seq 1 (1460)\n> A seq 1461 (1460)\n> A seq 2921 (1460)\n"      \
+	"> A seq 4381 (1460)\n> A seq 5841 (1460)\n> A seq 7301 (1460)\n"   \
+	"> A seq 8761 (1460)\n> A seq 10221 (1460)\n> A seq 11681 (1460)\n" \
+	"> A seq 13141 (1460)\n"
+/* A first exchange, so that the round trip is known: 100 bytes. */
+#define MEASURED            \
+	"! send 100\n"      \
+	"> A seq 1 (100)\n" \
+	"+20 < A seq 1 ack 101 win 1000\n"
+
+static const struct script_case cases[] = {
+	/* ---- timeouts */
+	{ .name = "RFC 6298 5: the timeout doubles, and the window is one segment",
+	  .options = { .no_timestamps = true },
+	  .opening = OPEN_ACCEPT,
+	  .text = "! send 100\n"
+		  "> A seq 1 (100)\n"
+		  "+300 > A seq 1 (100)\n" /* a probe of the tail (RFC 8985 7) or the timeout */
+		  "+600 > A seq 1 (100)\n"
+		  "? cwnd 1460\n"
+		  "+1000 > A seq 1 (100)\n" },
+	{ .name = "RFC 6298 3: a segment that was sent again measures nothing (Karn)",
+	  .options = { .no_timestamps = true, .no_sack = true, .no_rack = true },
+	  .opening = OPEN_ACCEPT,
+	  .text = MEASURED "? srtt_us 18000 23000\n"
+			   "! send 100\n"
+			   "> A seq 101 (100)\n"
+			   "+200 > A seq 101 (100)\n"
+			   "< A seq 1 ack 201 win 1000\n"
+			   "? srtt_us 18000 23000\n" },
+	{ .name = "RFC 9293 3.8.3: data that nobody acknowledges ends the connection",
+	  .options = { .no_timestamps = true, .user_timeout_ms = 3000 },
+	  .opening = OPEN_ACCEPT,
+	  .text = MEASURED "! send 100\n"
+			   "> A seq 101 (100)\n"
+			   "+40 > A seq 101 (100)\n"
+			   "+200 > A seq 101 (100)\n"
+			   "+400 > A seq 101 (100)\n"
+			   "+800 > A seq 101 (100)\n"
+			   "+1200 = timeout\n"
+			   "> RA\n" },
+
+	/* ---- RFC 6582 and 3042: without SACK */
+	{ .name = "RFC 5681 3.2: three duplicates send the first segment again; RFC 3042 lets two "
+		  "new ones go",
+	  NEWRENO,
+	  .text = "! send 20000\n"
+		  "> A seq 1 (1460)\n> A seq 1461 (1460)\n> A seq 2921 (1460)\n"
+		  "> A seq 4381 (1460)\n> A seq 5841 (1460)\n> A seq 7301 (1460)\n"
+		  "> A seq 8761 (1460)\n> A seq 10221 (1460)\n> A seq 11681 (1460)\n"
+		  "> A seq 13141 (1460)\n"
+		  "+20 < A seq 1 ack 1 win 512\n"
+		  "< A seq 1 ack 1 win 512\n"
+		  "> A seq 14601 (1460)\n"
+		  "< A seq 1 ack 1 win 512\n"
+		  "> A seq 16061 (1460)\n"
+		  "< A seq 1 ack 1 win 512\n"
+		  "> A seq 1 (1460)\n"
+		  "? ssthresh 7300 8760\n" },
+	{ .name = "RFC 6582 3.2: a partial acknowledgement sends the next hole",
+	  NEWRENO,
+	  .text = TEN "+20 < A seq 1 ack 1 win 1000\n"
+		      "< A seq 1 ack 1 win 1000\n"
+		      "< A seq 1 ack 1 win 1000\n"
+		      "< A seq 1 ack 1 win 1000\n"
+		      "> A seq 1 (1460)\n"
+		      "+20 < A seq 1 ack 4381 win 1000\n"
+		      "> A seq 4381 (1460)\n"
+		      "+20 < A seq 1 ack 14601 win 1000\n"
+		      "? in_flight 0\n"
+		      "? cwnd 2920 8760\n" },
+
+	/* ---- SACK, RACK */
+	{ .name = "RFC 6675, 8985: a hole behind which much arrived is sent again",
+	  SACK,
+	  .text = MEASURED "! send 14600\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 4481 (1460)\n> A seq 5941 (1460)\n> A seq 7401 (1460)\n"
+			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
+			   "> A seq 13241 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 1561-3021\n"
+			   "< A seq 1 ack 101 win 1000 sack 1561-4481\n"
+			   "< A seq 1 ack 101 win 1000 sack 1561-5941\n"
+			   "+1 > A seq 101 (1460)\n"
+			   "< A seq 1 ack 14701 win 1000\n"
+			   "? in_flight 0\n" },
+	{ .name = "RFC 8985 6: a little disorder sends nothing again",
+	  SACK,
+	  .text = MEASURED "! send 4380\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 1561-3021\n"
+			   "+1 < A seq 1 ack 4481 win 1000\n"
+			   "+50 .\n"
+			   "? cwnd 14600 20000\n" },
+	{ .name = "RFC 8985 6: after a quarter of a round trip the hole is lost",
+	  SACK,
+	  .text = MEASURED "! send 4380\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 1561-4481\n"
+			   "+5 > A seq 101 (1460)\n"
+			   "+20 < A seq 1 ack 4481 win 1000\n"
+			   "? in_flight 0\n" },
+	{ .name = "RFC 8985 7: a lost tail is probed after two round trips",
+	  SACK,
+	  .text = MEASURED "! send 2920\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n"
+			   "+40 > A seq 1561 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 1561-3021\n"
+			   "+6 > A seq 101 (1460)\n"
+			   "< A seq 1 ack 3021 win 1000\n" },
+	{ .name = "RFC 9438 4.6: CUBIC's window shrinks to seven tenths",
+	  SACK,
+	  .text = MEASURED "! send 14600\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 4481 (1460)\n> A seq 5941 (1460)\n> A seq 7401 (1460)\n"
+			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
+			   "> A seq 13241 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 1561-14701\n"
+			   "+6 > A seq 101 (1460)\n"
+			   "? ssthresh 9000 10700\n"
+			   "+20 < A seq 1 ack 14701 win 1000\n"
+			   "? cwnd 9000 10700\n" },
+	{ .name = "RFC 6937: recovery sends no more than arrives",
+	  SACK,
+	  .text = MEASURED "! send 40000\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 4481 (1460)\n> A seq 5941 (1460)\n> A seq 7401 (1460)\n"
+			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
+			   "> A seq 13241 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 4481-14701\n"
+			   "? in_flight 0 14600\n" },
+	{ .name = "CVE-2019-11477 and on: SACK blocks of what was never sent are nothing",
+	  SACK,
+	  .text = TEN "+20 < A seq 1 ack 1 win 1000 sack 20000-30000 sack 5-4\n"
+		      "? in_flight 14600\n"
+		      "< A seq 1 ack 14601 win 1000\n"
+		      "? in_flight 0\n" },
+	{ .name = "RFC 2883, 3168: a repetition that was needless is noticed",
+	  SACK,
+	  .text = MEASURED "! send 1460\n"
+			   "> A seq 101 (1460)\n"
+			   "+40 > A seq 101 (1460)\n"
+			   "+5 < A seq 1 ack 1561 win 1000\n"
+			   "+10 < A seq 1 ack 1561 win 1000 sack 101-1561\n"
+			   "? cwnd 14600 20000\n" },
+	{ .name = "RFC 9293 3.8.1: a lost FIN is sent again",
+	  SACK,
+	  .text = MEASURED "! shutdown\n"
+			   "> FA seq 101\n"
+			   "+200 > FA seq 101\n"
+			   "+400 > FA seq 101\n"
+			   "< A seq 1 ack 102 win 1000\n" },
+};
+
+int
+test_loss_register(void)
+{
+	return script_suite("loss", cases, sizeof(cases) / sizeof(cases[0]));
+}
