@@ -46,6 +46,12 @@ mbuf_pool(void)
 	return pool;
 }
 
+struct rte_mempool *
+fixture_pool(void)
+{
+	return mbuf_pool();
+}
+
 static void *
 map(size_t size)
 {

@@ -83,6 +83,8 @@ struct packet *fixture_receive(struct burst *b, const void *bytes, size_t len);
 void fixture_free(struct burst *b);
 /* mbufs that are in use: 0 after a test that leaks nothing. */
 unsigned int fixture_mbufs_in_use(void);
+/* Where they come from. */
+struct rte_mempool *fixture_pool(void);
 
 struct addr fixture_addr(const char *text);
 

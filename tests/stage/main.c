@@ -35,6 +35,7 @@ static int (*const suites[])(void) = {
 	test_limit_register,
 	test_client_table_register,
 	test_lease_register,
+	test_tcp_pair_register,
 };
 /* clang-format on */
 
