@@ -18,6 +18,7 @@
 #include "cp/log.h"
 #include "cp/publish.h"
 #include "cp/state/generations.h"
+#include "cp/state/settled.h"
 #include "cp/state/tables.h"
 
 /* Changes of the network wait this long for more of them. */
@@ -26,6 +27,8 @@
 #define REST_MAX 250000000ULL
 /* How soon to look again whether old snapshots can be freed. */
 #define RECLAIM_DELAY 5000000ULL
+/* Pools that are due within the same time settle together. */
+#define SETTLE_TOGETHER 1000000000ULL
 /* How soon to try again to make a twin anew. */
 #define HEAL_AGAIN 5000000000ULL
 /* How often workers' requests for Ethernet addresses are read. */
@@ -67,7 +70,10 @@ arm_settle(struct control *c)
 	uint64_t now = dp_clock_now(&c->dp->clock);
 
 	if (at != UINT64_MAX)
-		arm_earlier(c, loop_now() + (at > now ? at - now : 0) + REFRESH_DELAY);
+		loop_timer_arm(c->settle_timer,
+			       loop_now() + (at > now ? at - now : 0) + SETTLE_TOGETHER);
+	else
+		loop_timer_disarm(c->settle_timer);
 }
 
 /* Publish a compiled snapshot and all that follows from it. 0 or -ENOMEM. */
@@ -81,6 +87,8 @@ publish_snapshot(struct control *c, const struct snapshot *s)
 	if (c->tables)
 		tables_save_slots(c->tables, compiler_services(c->compiler),
 				  compiler_backends(c->compiler));
+	if (c->settled)
+		settled_publishing(c->settled);
 	rc = publish(c->publisher, s);
 	if (rc < 0)
 		return rc;
@@ -163,6 +171,25 @@ on_publish_timer(void *arg)
 }
 
 static void
+on_settled(void *arg)
+{
+	control_publish(arg);
+}
+
+static void
+on_settle_timer(void *arg)
+{
+	struct control *c = arg;
+
+	if (!c->settled) {
+		control_publish(c);
+		return;
+	}
+	settled_due(c->settled, dp_clock_now(&c->dp->clock));
+	arm_settle(c);
+}
+
+static void
 on_reclaim_timer(void *arg)
 {
 	struct control *c = arg;
@@ -211,20 +238,37 @@ adopt_slots(struct control *c)
 	compiler_adopt(c->compiler, services, backends);
 }
 
+/* ... and so do settled tables. */
+static int
+start_settled(struct control *c)
+{
+	if (!c->store)
+		return 0; /* that nothing will be kept is said by who has no store */
+	c->settled = settled_create(c->loop, c->store, c->compiler, on_settled, c);
+	if (!c->settled)
+		return -ENOMEM;
+	if (!c->fresh)
+		settled_restore(c->settled);
+	return 0;
+}
+
 int
 control_start(struct control *c)
 {
 	c->publish_at = UINT64_MAX;
 	c->publish_timer = loop_timer_create(c->loop, on_publish_timer, c);
+	c->settle_timer = loop_timer_create(c->loop, on_settle_timer, c);
 	c->reclaim_timer = loop_timer_create(c->loop, on_reclaim_timer, c);
 	c->resolve_timer = loop_timer_create(c->loop, on_resolve_timer, c);
 	c->publisher = publisher_create(c->dp);
 	c->compiler = compiler_create((uint16_t)c->dp->n_workers);
 	c->health = health_create(c->loop, c->store, on_health_changed, c);
-	if (!c->publish_timer || !c->reclaim_timer || !c->resolve_timer || !c->publisher ||
-	    !c->compiler || !c->health)
+	if (!c->publish_timer || !c->settle_timer || !c->reclaim_timer || !c->resolve_timer ||
+	    !c->publisher || !c->compiler || !c->health)
 		return -ENOMEM;
 	adopt_slots(c);
+	if (start_settled(c) < 0)
+		return -ENOMEM;
 	loop_timer_arm(c->resolve_timer, loop_now() + RESOLVE_DELAY);
 	return 0;
 }
@@ -233,6 +277,7 @@ void
 control_stop(struct control *c)
 {
 	publisher_destroy(c->publisher);
+	settled_destroy(c->settled);
 	compiler_destroy(c->compiler);
 	health_destroy(c->health);
 	config_free(c->config);

@@ -22,6 +22,7 @@ struct admin;
 struct generations;
 struct health;
 struct publisher;
+struct settled;
 struct store;
 struct tables;
 
@@ -38,8 +39,11 @@ struct control {
 	struct publisher *publisher;
 	struct store *store;             /* what outlives the process; NULL: it goes on without */
 	struct generations *generations; /* the last ones; going back to them */
-	struct tables *tables; /* where connections outlive the process; NULL: they do not */
-	struct loop_timer *publish_timer; /* coalesces changes of the network; settles rows */
+	struct tables *tables;   /* where connections outlive the process; NULL: they do not */
+	struct settled *settled; /* where settled tables do; NULL: they do not */
+	bool fresh;              /* --fresh: nothing of the last process goes on */
+	struct loop_timer *settle_timer;  /* pools are due */
+	struct loop_timer *publish_timer; /* coalesces changes of the network */
 	uint64_t publish_at;              /* when it fires; UINT64_MAX: not armed */
 	uint64_t publish_rest;            /* what follows the last publication waits until then */
 	struct loop_timer *reclaim_timer; /* frees snapshots that no worker sees any more */

@@ -178,6 +178,7 @@ start_dataplane(struct penstockd *d, const struct config *config)
 	uint64_t elsewhere;
 	size_t i;
 
+	d->control.fresh = d->options.fresh;
 	open_tables(d, config);
 	elsewhere = d->control.tables ? tables_size(d->control.tables) : 0;
 	if (ports_eal_init(config, elsewhere, error, sizeof(error)) < 0)

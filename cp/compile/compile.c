@@ -19,6 +19,7 @@ compiler_create(uint16_t n_workers)
 	if (!c)
 		return NULL;
 	c->n_workers = n_workers;
+	c->records_kept = UINT64_MAX;
 	c->toeplitz = malloc(sizeof(*c->toeplitz));
 	c->services = identity_create(SNAPSHOT_MAX_SERVICES);
 	c->backends = identity_create(SNAPSHOT_MAX_BACKENDS);
@@ -49,6 +50,30 @@ compiler_adopt(struct compiler *c, struct identity *services, struct identity *b
 	identity_destroy(c->backends);
 	c->services = services;
 	c->backends = backends;
+}
+
+void
+compiler_keep_records(struct compiler *c)
+{
+	c->records_kept = 0;
+}
+
+uint64_t
+compiler_records(const struct compiler *c)
+{
+	return c->records;
+}
+
+uint64_t
+compiler_pool_sets(const struct compiler *c)
+{
+	return c->pool_sets;
+}
+
+void
+compiler_records_kept(struct compiler *c, uint64_t records)
+{
+	c->records_kept = records;
 }
 
 static void
@@ -368,6 +393,7 @@ pools_sweep(struct compiler *c)
 	for (i = 0; i < c->n_pools; i++) {
 		if (!c->pools[i]->seen) {
 			pool_state_free(c->pools[i]);
+			c->pool_sets++;
 			continue;
 		}
 		c->pools[i]->seen = false;

@@ -19,6 +19,7 @@
 
 struct compiler;
 struct identity;
+struct membership;
 
 /* What becomes of a backend, whatever its configuration says of it. */
 struct backend_condition {
@@ -74,6 +75,32 @@ void compiler_forget_config(struct compiler *c);
 uint64_t compiler_next_settle(const struct compiler *c);
 /* The same for one pool; UINT64_MAX also for a pool that is not known. */
 uint64_t compiler_pool_settle(const struct compiler *c, const char *pool);
+
+/*
+ * What the next process is to know of the settled tables: for each pool a record, the membership
+ * that its settled table is built from. A pool settles only after its record does:
+ *
+ *     pool is due -> its record is the candidate's -> it is on disk -> the pool settles
+ *
+ * So what is on disk is never older than what workers go by. It may be newer for a while, and that
+ * does no harm: by the time that a pool is due, what of its flows still lives has an entry, or is
+ * on a row where both tables agree.
+ */
+/* From now on pools wait for compiler_records_kept. Without this they settle when they are due. */
+void compiler_keep_records(struct compiler *c);
+/* Before the first compilation: what the last process has recorded for a pool (m: one reference
+ * more is taken). Each name once. 0 or -ENOMEM. */
+int compiler_adopt_record(struct compiler *c, const char *pool, struct membership *m);
+/* Record those that are due. */
+void compiler_record_due(struct compiler *c, uint64_t now);
+/* Call fn for each record, in no order. */
+typedef void compiler_record_fn(void *arg, const char *pool, const struct membership *m);
+void compiler_each_record(const struct compiler *c, compiler_record_fn *fn, void *arg);
+/* How new the records are; how often pools have come and gone. */
+uint64_t compiler_records(const struct compiler *c);
+uint64_t compiler_pool_sets(const struct compiler *c);
+/* They are on disk as they were when compiler_records returned this. */
+void compiler_records_kept(struct compiler *c, uint64_t records);
 
 /* Which addresses must stay resolved for this configuration: backends, or the gateways towards
  * them; gateways of configured routes. Valid until the next compile. */

@@ -19,6 +19,7 @@
 
 #include "cp/compile/compile.h"
 #include "cp/compile/identity.h"
+#include "cp/compile/membership.h"
 #include "cp/compile/shared.h"
 #include "lib/lpm.h"
 
@@ -41,11 +42,14 @@ struct pool_state {
 	size_t index_mask, n_indexed;
 	uint32_t rows, settled_rows;
 	uint16_t *candidate, *settled; /* shared blocks; the same one when nothing moves */
-	uint64_t *moving;              /* shared block or NULL */
-	uint64_t changed_at;           /* 0: never */
-	uint64_t lifetime;             /* ns: the longest timeout of the services that use it */
-	bool stale;                    /* members changed, but candidate could not be built yet */
-	bool seen;                     /* in the configuration that is being compiled */
+	struct membership *built;      /* shared block: what candidate was built from */
+	struct membership *record; /* shared block or NULL: what the next process has as settled */
+	uint64_t recorded;         /* compiler.records when record was set */
+	uint64_t *moving;          /* shared block or NULL */
+	uint64_t changed_at;       /* 0: never */
+	uint64_t lifetime;         /* ns: the longest timeout of the services that use it */
+	bool stale;                /* members changed, but candidate could not be built yet */
+	bool seen;                 /* in the configuration that is being compiled */
 };
 
 /* Destinations and what goes with them: a shared block, unchanged between two configurations. */
@@ -103,6 +107,9 @@ struct compiler {
 	struct identity *services, *backends;
 	struct pool_state **pools; /* all that are remembered */
 	size_t n_pools;
+	uint64_t records; /* rises with each record of a pool that is another, is new or goes */
+	uint64_t records_kept; /* up to here they are on disk; UINT64_MAX: nobody keeps them */
+	uint64_t pool_sets;    /* rises as pools come and go */
 	uint64_t version;
 
 	/* of the last compilation */

@@ -24,6 +24,8 @@ pool_state_free(struct pool_state *p)
 	shared_put(p->candidate);
 	shared_put(p->settled);
 	shared_put(p->moving);
+	shared_put(p->built);
+	shared_put(p->record);
 	free(p->members);
 	free(p->index);
 	free(p->name);
@@ -31,14 +33,10 @@ pool_state_free(struct pool_state *p)
 }
 
 static struct pool_state *
-pool_find(struct compiler *c, const char *name)
+pool_add(struct compiler *c, const char *name)
 {
 	struct pool_state **pools, *p;
-	size_t i;
 
-	for (i = 0; i < c->n_pools; i++)
-		if (strcmp(c->pools[i]->name, name) == 0)
-			return c->pools[i];
 	pools = realloc(c->pools, (c->n_pools + 1) * sizeof(*pools));
 	if (!pools)
 		return NULL;
@@ -55,6 +53,17 @@ pool_find(struct compiler *c, const char *name)
 	return p;
 }
 
+static struct pool_state *
+pool_find(struct compiler *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_pools; i++)
+		if (strcmp(c->pools[i]->name, name) == 0)
+			return c->pools[i];
+	return pool_add(c, name);
+}
+
 static size_t
 member_hash(const struct addr *addr, uint16_t port)
 {
@@ -65,17 +74,17 @@ member_hash(const struct addr *addr, uint16_t port)
 }
 
 static struct pool_member *
-member_find(const struct pool_state *p, const struct backend_config *b)
+member_find(const struct pool_state *p, const struct addr *addr, uint16_t port)
 {
 	size_t i;
 
 	if (!p->index)
 		return NULL;
-	for (i = member_hash(&b->address, b->port) & p->index_mask; p->index[i];
+	for (i = member_hash(addr, port) & p->index_mask; p->index[i];
 	     i = (i + 1) & p->index_mask) {
 		struct pool_member *m = &p->members[p->index[i] - 1];
 
-		if (m->used && m->port == b->port && addr_equal(&m->addr, &b->address))
+		if (m->used && m->port == port && addr_equal(&m->addr, addr))
 			return m;
 	}
 	return NULL;
@@ -84,7 +93,7 @@ member_find(const struct pool_state *p, const struct backend_config *b)
 uint16_t
 pool_member_slot(const struct pool_state *p, const struct backend_config *b)
 {
-	const struct pool_member *m = member_find(p, b);
+	const struct pool_member *m = member_find(p, &b->address, b->port);
 
 	return m && m->present ? (uint16_t)(m - p->members) : UINT16_MAX;
 }
@@ -126,7 +135,7 @@ index_room(struct pool_state *p)
 }
 
 static struct pool_member *
-member_add(struct pool_state *p, const struct backend_config *b)
+member_add(struct pool_state *p, const struct addr *addr, uint16_t port)
 {
 	size_t i = p->n_used == p->n_members ? p->n_members : 0;
 	struct pool_member *m;
@@ -147,7 +156,7 @@ member_add(struct pool_state *p, const struct backend_config *b)
 	if (i == p->n_members)
 		p->n_members++;
 	m = &p->members[i];
-	*m = (struct pool_member){ .addr = b->address, .port = b->port, .used = true };
+	*m = (struct pool_member){ .addr = *addr, .port = port, .used = true };
 	p->n_used++;
 	index_put(p, i);
 	return m;
@@ -161,14 +170,18 @@ members_update(struct pool_state *p, const struct pool_config *config,
 {
 	size_t i, present = 0;
 
-	for (i = 0; i < config->n_backends; i++)
-		if (!member_find(p, &config->backends[i]) && !member_add(p, &config->backends[i]))
+	for (i = 0; i < config->n_backends; i++) {
+		const struct backend_config *b = &config->backends[i];
+
+		if (!member_find(p, &b->address, b->port) && !member_add(p, &b->address, b->port))
 			return -ENOMEM;
+	}
 	*changed = !p->candidate;
 	for (i = 0; i < p->n_members; i++)
 		present += p->members[i].used && p->members[i].present;
 	for (i = 0; i < config->n_backends; i++) {
-		struct pool_member *m = member_find(p, &config->backends[i]);
+		const struct backend_config *b = &config->backends[i];
+		struct pool_member *m = member_find(p, &b->address, b->port);
 
 		*changed |= !m->present || m->weight != conditions[i].weight;
 		present -= m->present;
@@ -177,7 +190,8 @@ members_update(struct pool_state *p, const struct pool_config *config,
 	for (i = 0; i < p->n_members; i++)
 		p->members[i].present = false;
 	for (i = 0; i < config->n_backends; i++) {
-		struct pool_member *m = member_find(p, &config->backends[i]);
+		const struct backend_config *b = &config->backends[i];
+		struct pool_member *m = member_find(p, &b->address, b->port);
 
 		m->present = true;
 		m->weight = conditions[i].weight;
@@ -185,33 +199,52 @@ members_update(struct pool_state *p, const struct pool_config *config,
 	return 0;
 }
 
-/* A table of the present members, as a shared block. The key is what every node and every restart
- * agrees on. */
+/* The members that have a share of the rows, as they are now; NULL without memory. */
+static struct membership *
+membership_now(const struct pool_state *p, uint32_t rows)
+{
+	struct membership *m = membership_new(rows, p->n_used);
+	size_t n = 0, i;
+
+	for (i = 0; m && i < p->n_members; i++) {
+		const struct pool_member *from = &p->members[i];
+
+		if (from->used && from->present && from->weight)
+			m->members[n++] =
+			    (struct membership_member){ from->addr, from->weight, from->port };
+	}
+	if (!m)
+		return NULL;
+	m->n = (uint32_t)n;
+	qsort(m->members, n, sizeof(m->members[0]), membership_compare);
+	return m;
+}
+
+/* Its table, as a shared block; all of them are members of p. The key is what every node and every
+ * restart agrees on. */
 static uint16_t *
-table_build(const struct pool_state *p, uint32_t rows)
+table_build(const struct pool_state *p, const struct membership *from)
 {
 	struct {
 		struct addr addr;
 		uint16_t port;
-	} __attribute__((packed)) *keys = calloc(p->n_members + 1, sizeof(*keys));
-	struct maglev_member *members = calloc(p->n_members + 1, sizeof(*members));
-	uint16_t *table = shared_new(rows * sizeof(*table), NULL);
-	size_t n = 0, i;
+	} __attribute__((packed)) *keys = calloc(from->n + 1, sizeof(*keys));
+	struct maglev_member *members = calloc(from->n + 1, sizeof(*members));
+	uint16_t *table = shared_new(from->rows * sizeof(*table), NULL);
+	uint32_t i;
 	int rc = -ENOMEM;
 
 	if (keys && members && table) {
-		for (i = 0; i < p->n_members; i++) {
-			const struct pool_member *m = &p->members[i];
+		for (i = 0; i < from->n; i++) {
+			const struct membership_member *m = &from->members[i];
+			const struct pool_member *slot = member_find(p, &m->addr, m->port);
 
-			if (!m->present)
-				continue;
-			keys[n].addr = m->addr;
-			keys[n].port = m->port;
-			members[n] = (struct maglev_member){ &keys[n], sizeof(keys[n]), m->weight,
-							     (uint16_t)i };
-			n++;
+			keys[i].addr = m->addr;
+			keys[i].port = m->port;
+			members[i] = (struct maglev_member){ &keys[i], sizeof(keys[i]), m->weight,
+							     (uint16_t)(slot - p->members) };
 		}
-		rc = maglev_build(table, rows, members, n);
+		rc = maglev_build(table, from->rows, members, from->n);
 	}
 	free(keys);
 	free(members);
@@ -312,38 +345,136 @@ candidate_replace(struct pool_state *p, uint16_t *table, uint32_t rows, uint64_t
 	return 0;
 }
 
+/* ---- records: see compile.h ---- */
+
+static void
+record_set(struct compiler *c, struct pool_state *p, struct membership *m)
+{
+	shared_put(p->record);
+	p->record = shared_get(m);
+	p->recorded = ++c->records;
+}
+
+int
+compiler_adopt_record(struct compiler *c, const char *pool, struct membership *m)
+{
+	struct pool_state *p = pool_add(c, pool);
+
+	if (!p)
+		return -ENOMEM;
+	record_set(c, p, m);
+	return 0;
+}
+
+void
+compiler_record_due(struct compiler *c, uint64_t now)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_pools; i++) {
+		struct pool_state *p = c->pools[i];
+
+		if (pool_settles_at(p) <= now && p->record != p->built)
+			record_set(c, p, p->built);
+	}
+}
+
+void
+compiler_each_record(const struct compiler *c, compiler_record_fn *fn, void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_pools; i++)
+		if (c->pools[i]->record)
+			fn(arg, c->pools[i]->name, c->pools[i]->record);
+}
+
+/* May a pool that is due settle? */
+static bool
+is_recorded(const struct compiler *c, const struct pool_state *p)
+{
+	return c->records_kept == UINT64_MAX ||
+	       (p->record == p->built && p->recorded <= c->records_kept);
+}
+
+/* Begin where the last process was: with its settled table, and members that are gone unless the
+ * configuration has them. More of them than there are slots are of no use. 0 or -ENOMEM. */
+static int
+settled_restore(struct pool_state *p, const struct pool_config *config)
+{
+	uint32_t i;
+
+	if (p->record->n + config->n_backends > MEMBERSHIP_MAX)
+		return 0;
+	for (i = 0; i < p->record->n; i++) {
+		const struct membership_member *m = &p->record->members[i];
+
+		if (!member_find(p, &m->addr, m->port) && !member_add(p, &m->addr, m->port))
+			return -ENOMEM;
+	}
+	p->settled = table_build(p, p->record);
+	if (!p->settled)
+		return -ENOMEM;
+	p->rows = p->settled_rows = p->record->rows;
+	return 0;
+}
+
+/* Without a settled table, the first candidate is that, too. 0 or -ENOMEM. */
+static int
+candidate_first(struct compiler *c, struct pool_state *p, uint16_t *table, uint64_t now)
+{
+	if (p->settled)
+		return candidate_replace(p, table, p->built->rows, now);
+	p->candidate = table;
+	p->rows = p->built->rows;
+	p->changed_at = now;
+	settle(p);
+	record_set(c, p, p->built);
+	c->pool_sets++;
+	return 0;
+}
+
+/* Build the candidate anew. 0 or -ENOMEM: then all is as it was. */
+static int
+candidate_rebuild(struct compiler *c, struct pool_state *p, uint32_t rows, uint64_t now)
+{
+	struct membership *before = p->built, *built = membership_now(p, rows);
+	uint16_t *table = built ? table_build(p, built) : NULL;
+	int rc = -ENOMEM;
+
+	if (table) {
+		p->built = built;
+		rc = p->candidate ? candidate_replace(p, table, rows, now)
+				  : candidate_first(c, p, table, now);
+	}
+	p->built = rc == 0 ? built : before;
+	shared_put(rc == 0 ? before : built);
+	return rc;
+}
+
 struct pool_state *
 pool_update(struct compiler *c, const struct pool_config *config,
 	    const struct backend_condition *conditions, uint64_t lifetime, uint64_t now)
 {
 	struct pool_state *p = pool_find(c, config->name);
 	uint32_t rows = maglev_rows_for(config->n_backends);
-	uint16_t *table;
 	bool changed;
 
 	if (!p)
 		return NULL;
 	p->seen = true;
 	p->lifetime = lifetime;
-	if (pool_settles_at(p) <= now)
+	if (pool_settles_at(p) <= now && is_recorded(c, p))
 		settle(p);
+	if (!p->candidate && !p->settled && p->record && settled_restore(p, config) < 0)
+		return NULL;
 	if (members_update(p, config, conditions, &changed) < 0)
 		return NULL;
 	if (!changed && !p->stale)
 		return p;
 	p->stale = true;
-	table = table_build(p, rows);
-	if (!table)
+	if (candidate_rebuild(c, p, rows, now) < 0)
 		return NULL;
-	if (p->candidate) {
-		if (candidate_replace(p, table, rows, now) < 0)
-			return NULL;
-	} else {
-		p->candidate = table;
-		p->rows = rows;
-		p->changed_at = now;
-		settle(p);
-	}
 	p->stale = false;
 	return p;
 }
@@ -351,7 +482,7 @@ pool_update(struct compiler *c, const struct pool_config *config,
 uint64_t
 pool_settles_at(const struct pool_state *p)
 {
-	bool moves = p->moving || p->rows != p->settled_rows;
+	bool moves = p->candidate && (p->moving || p->rows != p->settled_rows);
 
 	return moves ? p->changed_at + p->lifetime : UINT64_MAX;
 }

@@ -83,7 +83,7 @@ struct health {
 	struct loop_timer *ramp;     /* the next step of a slow start */
 	struct loop_timer *save;
 	bool unsaved;
-	struct save_job *job;        /* the disk is writing */
+	struct aside *job;           /* the disk is writing */
 	void *saving;                /* while it is written: the list (json_t) */
 	size_t running, running_max; /* checks; each holds a descriptor */
 	bool limit_said;

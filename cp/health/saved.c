@@ -12,12 +12,12 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cp/health/internal.h"
 #include "cp/log.h"
+#include "cp/state/aside.h"
 #include "cp/state/store.h"
 
 #define FILE_NAME   "health"
@@ -83,41 +83,19 @@ to_text(struct health *h)
 	return text;
 }
 
-/* A file that is on its way to the disk, which may take as long as it likes. The thread touches
- * nothing but this and the store, whose files are each other's own. */
-struct save_job {
-	pthread_t thread;
-	struct store *store;
-	char *text;
-	int rc;
-};
-
-static void *
-run_job(void *arg)
-{
-	struct save_job *job = arg;
-
-	job->rc = store_write(job->store, FILE_NAME, job->text, strlen(job->text));
-	return NULL;
-}
-
-/* False: it still runs. */
+/* False: the disk is still writing. */
 static bool
 end_job(struct health *h, bool wait)
 {
-	struct save_job *job = h->job;
+	int rc;
 
-	if (!job)
+	if (!h->job)
 		return true;
-	if (wait)
-		pthread_join(job->thread, NULL);
-	else if (pthread_tryjoin_np(job->thread, NULL) != 0)
+	if (!aside_done(h->job, wait, &rc))
 		return false;
-	if (job->rc < 0)
-		log_warning("the backends' health cannot be saved: %s", strerror(-job->rc));
-	free(job->text);
-	free(job);
 	h->job = NULL;
+	if (rc < 0)
+		log_warning("the backends' health cannot be saved: %s", strerror(-rc));
 	return true;
 }
 
@@ -142,24 +120,16 @@ void
 health_save_aside(void *arg)
 {
 	struct health *h = arg;
-	struct save_job *job;
+	char *text;
 
 	if (!end_job(h, false)) {
 		loop_timer_arm(h->save, loop_now() + SAVE_DELAY);
 		return;
 	}
 	h->unsaved = false;
-	job = h->store ? calloc(1, sizeof(*job)) : NULL;
-	if (!job)
-		return;
-	job->store = h->store;
-	job->text = to_text(h);
-	if (!job->text || pthread_create(&job->thread, NULL, run_job, job) != 0) {
-		free(job->text);
-		free(job);
-		return;
-	}
-	h->job = job;
+	text = h->store ? to_text(h) : NULL;
+	if (text)
+		h->job = aside_write(h->store, FILE_NAME, text, strlen(text));
 }
 
 void

@@ -14,6 +14,9 @@
                                   answer
   peer.py hold ADDRESS COUNT SECONDS FROM...   COUNT connections (from these source addresses in turn) that exchange a line each half second;
                                   prints `ready` when all are open, then one JSON line: for each connection who served it and how it ended
+  peer.py silent ADDRESS COUNT FROM...   COUNT connections that exchange a line and print `ready`; they say nothing until a line comes on
+                                  standard input, then exchange a line again and print, as JSON: for each who served it and how it ended;
+                                  and so for each line
   peer.py load ADDRESS SECONDS    HTTP requests, a new connection each, from 8 threads; prints one JSON line: counts, and how many seconds
                                   lie between the first and the last failure.
                                   Ends sooner when standard input is closed
@@ -242,6 +245,41 @@ def hold(address, count, seconds, sources):
     return 0
 
 
+def lines(connections):
+    """A line to and fro on each, all at once: who served it, and what went wrong."""
+    results = []
+    for connection in connections:
+        try:
+            connection.sendall(b"x\n")
+            results.append([None, None])
+        except OSError as error:
+            results.append([None, str(error)])
+    for connection, result in zip(connections, results):
+        try:
+            words = connection.recv(4096).decode().split() if result[1] is None else []
+            result[0] = words[0] if words else None
+            result[1] = result[1] or (None if words else "closed")
+        except OSError as error:
+            result[1] = str(error)
+    return results
+
+
+def silent(address, count, sources):
+    connections = []
+    for i in range(count):
+        source = (sources[i % len(sources)], 0) if sources else None
+        connections.append(socket.create_connection((address, PORT), 10, source))
+        connections[-1].settimeout(10)
+    first = lines(connections)
+    if any(error for _, error in first):
+        print(first)
+        return 1
+    print("ready", flush=True)
+    while sys.stdin.readline():
+        print(json.dumps(lines(connections)), flush=True)
+    return 0
+
+
 def load(address, seconds):
     counts = {"ok": 0, "failed": 0}
     errors, failures, lock = [], [], threading.Lock()
@@ -343,6 +381,8 @@ def main():
         return upload(words[1], int(words[2]))
     if words[0] == "hold":
         return hold(words[1], int(words[2]), float(words[3]), words[4:])
+    if words[0] == "silent":
+        return silent(words[1], int(words[2]), words[3:])
     if words[0] == "open":
         return open_many(words[1], int(words[2]), int(words[3]), words[4:])
     if words[0] == "flood":

@@ -88,6 +88,75 @@ held_through("gue", 6)
 held_through("ipip", 4)
 
 
+def speak(silent):
+    """What becomes of silent connections that speak again: those that broke."""
+    silent.stdin.write("\n")
+    silent.stdin.flush()
+    results = json.loads(silent.stdout.readline())
+    expect(len(results) == 200, f"{len(results)} connections")
+    return [r for r in results if r[1] is not None]
+
+
+def silent_through(mode, family, applied):
+    def test(bed):
+        """
+        Connections in a dsr mode of which the balancer has seen nothing since their pool changed: only the settled table leads to their
+        backends, and after the restart only its file knows that. Without the file those on rows that have moved break. The pool
+        changes before the restart, by an apply, or with it, by the file that the new process reads.
+        """
+        sources = MANY4 if family == 4 else MANY6
+        base, moved = bed.config(bed.lab.backends), bed.config(bed.lab.backends, weights={1: 10})
+        bed.again(signal.SIGTERM, base, "--fresh")  # no pool moves
+        with_file, without = [bed.start_peer("silent", vip(mode, family), 200, *sources) for _ in range(2)]
+        if applied:
+            bed.apply(moved)
+        log = bed.again(signal.SIGKILL, moved)
+        expect("settled-restored" in log, f"{log}")
+        broken = speak(with_file)
+        expect(not broken, f"{len(broken)} connections broke: {broken[:3]}")
+        bed.daemon.send_signal(signal.SIGKILL)
+        bed.daemon.wait(15)
+        os.unlink(bed.lab.state() + "/settled")
+        bed.daemon = bed.lab.penstock(PENSTOCKD, moved)
+        broken = speak(with_file)
+        expect(not broken, f"{len(broken)} connections have spoken, yet are not remembered: {broken[:3]}")
+        broken = speak(without)
+        expect(15 <= len(broken) <= 120, f"without the file {len(broken)} connections break, a fifth should: this test sees nothing")
+        for client in (with_file, without):
+            client.stdin.close()
+            client.wait(10)
+    test.__name__ = f"silent through a change and SIGKILL, {mode} IPv{family}, {'applied' if applied else 'by the new file'}"
+    restart(test)
+
+
+silent_through("gue", 4, True)
+silent_through("gue", 6, False)
+silent_through("l2", 4, False)
+silent_through("l2", 6, True)
+
+
+@restart
+def a_damaged_file(bed):
+    """What lies in the place of the settled tables and is none is refused by name, and the daemon starts."""
+    text = bed.config(bed.lab.backends)
+    path = bed.lab.state() + "/settled"
+    bed.again(signal.SIGTERM, text, "--fresh")
+    with open(path, "rb") as file:
+        good = file.read()
+    for bad in (b"", b"x" * 10000, good[:-1], good[:50] + bytes([good[50] ^ 1]) + good[51:]):
+        bed.daemon.send_signal(signal.SIGKILL)
+        bed.daemon.wait(15)
+        with open(path, "wb") as file:
+            file.write(bad)
+        before = len(bed.log())
+        bed.daemon = bed.lab.penstock(PENSTOCKD, text)
+        log = bed.log()[before:]
+        expect("warning: settled-refused" in log and "file=settled" in log and bed.lab.state() in log, f"{bad[:20]}: {log}")
+        with open(path, "rb") as file:
+            expect(file.read() == good, "the file is not written anew")
+    expect("settled-restored" in bed.again(signal.SIGKILL, text), "what the last start has written is not taken")
+
+
 @restart
 def killed_again_and_again(bed):
     """Three times while connections come and go: the table is never damaged, and a download goes on through all of it."""
