@@ -274,6 +274,7 @@ def silent(address, count, sources):
     if any(error for _, error in first):
         print(first)
         return 1
+    time.sleep(0.5)  # until the last acknowledgement, which waits for 40 ms, is through
     print("ready", flush=True)
     while sys.stdin.readline():
         print(json.dumps(lines(connections)), flush=True)
