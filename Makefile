@@ -66,7 +66,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench bench-limits limits all test-programs print-cflags have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
+.PHONY: bench bench-short bench-limits limits all test-programs print-cflags have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -226,6 +226,10 @@ benches: $(addprefix $(B)/bench-,$(BENCHES))
 bench: all benches
 	@$(SUITE_ENV) /usr/bin/python3 bench/run.py $(BENCH)
 
+# The costs' shape as a test, in seconds.
+bench-short: $(B)/bench-stages $(B)/bench-generator
+	@$(SUITE_ENV) /usr/bin/python3 bench/short.py
+
 # Are limits exact? In real time with the table for people, and quickly as a test.
 bench-limits: $(B)/bench-limits
 	@$(B)/bench-limits
@@ -257,7 +261,7 @@ help:
 	@echo 'sudo make check set up the machine, build, run every test; ends with N passed, N failed'
 	@echo 'sudo make lab   the lab of the demo, left standing; sudo make lab-down removes it'
 	@echo 'sudo make deps  install missing Debian packages, set hugepages'
-	@echo 'make unit stage control conf admin packets e2e limits    one suite'
+	@echo 'make unit stage control conf admin packets e2e limits bench-short    one suite'
 	@echo 'make bench      how fast, beside what the wire itself can do; BENCH="stages" for one part'
 	@echo 'make bench-limits   are limits exact, for 1, 2 and 4 workers? ten seconds for each line'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'

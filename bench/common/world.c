@@ -15,7 +15,7 @@
 /* In hugepages at least and at most; in ordinary memory, which is taken when it is touched. */
 #define MEMORY_LEAST_MB    1024u
 #define MEMORY_MOST_MB     16384u
-#define MEMORY_ORDINARY_MB 8192u
+#define MEMORY_ORDINARY_MB 3072u
 
 /* What all configurations begin with. The addresses of clients are behind the gateway. */
 static const char head[] =

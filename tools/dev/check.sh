@@ -4,7 +4,7 @@
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
 #   check.sh              all steps
-#   check.sh STEP...      only these: build clang lint unit stage limits control conf admin packets e2e fuzz
+#   check.sh STEP...      only these: build clang lint unit stage limits bench-short control conf admin packets e2e fuzz
 #                         san (all of its), san-build, san-unit and so on
 #
 # Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
@@ -87,6 +87,7 @@ exists() {
 	case $1 in
 	unit | stage | control) compgen -G "tests/$1/*.c" >/dev/null ;;
 	limits) [ -d bench/limits ] ;;
+	bench-short) [ -f bench/short.py ] ;;
 	*) [ -f "tests/$1/run.py" ] ;;
 	esac
 }
@@ -132,7 +133,7 @@ do_step() {
 	build | clang | lint | san | fuzz) "do_$1" ;;
 	san-build) do_san_build ;;
 	san-*) do_san_suites "${1#san-}" ;;
-	unit | stage | limits | control | conf | admin | packets | e2e) run_suite "" "$1" ;;
+	unit | stage | limits | bench-short | control | conf | admin | packets | e2e) run_suite "" "$1" ;;
 	*)
 		echo "check: there is no step '$1'" >&2
 		exit 2
@@ -186,7 +187,7 @@ else
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
 		begin_aside san-build clang lint fuzz "${san_aside[@]}"
-		run_steps "${suites[@]}"
+		run_steps "${suites[@]}" bench-short
 		await_aside san-build
 		run_steps "${san_suites[@]}"
 		end_aside
