@@ -105,8 +105,8 @@ run_suite() {
 	suite "$prefix$name" 900 make -s "$@" "$name"
 }
 
-do_build() { step build 600 make -s -j"$jobs" all test-programs; }
-do_clang() { step clang 1200 make -s -j"$jobs" CC=clang B=build/clang all test-programs; }
+do_build() { step build 600 make -s -j"$jobs" all test-programs benches; }
+do_clang() { step clang 1200 make -s -j"$jobs" CC=clang B=build/clang all test-programs benches; }
 do_lint() {
 	suite lint-self-test 600 tools/dev/lint.py --self-test
 	suite lint 1800 tools/dev/lint.py
