@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp/tcp/prr.h"
 
+#define PRR_MAX (1u << 30) /* no window is larger */
+
 void
 prr_enter(struct prr *p, uint32_t flight)
 {
@@ -19,7 +21,8 @@ proportional(const struct prr *p, uint32_t ssthresh)
 {
 	uint64_t due = ((uint64_t)p->delivered * ssthresh + p->recover_fs - 1) / p->recover_fs;
 
-	return due > p->out ? (uint32_t)(due - p->out) : 0;
+	due = due > p->out ? due - p->out : 0;
+	return due < PRR_MAX ? (uint32_t)due : PRR_MAX;
 }
 
 /* pipe <= ssthresh: back up to it, no faster than slow start. */

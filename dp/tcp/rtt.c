@@ -51,7 +51,7 @@ void
 rtt_sample(struct rtt *r, uint64_t sample, uint64_t now, uint32_t segments)
 {
 	/* RFC 7323, appendix G: ExpectedSamples = ceil(FlightSize / (2 SMSS)). */
-	uint64_t expected = segments > 2 ? (segments + 1) / 2 : 1, scaled, off;
+	uint64_t expected = segments > 2 ? segments / 2 + segments % 2 : 1, scaled, off;
 
 	if (sample == 0)
 		sample = 1;

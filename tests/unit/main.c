@@ -15,6 +15,12 @@ static int (*const registers[])(void) = {
 	test_proxy_protocol_register,
 	test_settled_register,
 	test_shared_file_register,
+	test_tcp_congestion_register,
+	test_tcp_numbers_register,
+	test_tcp_options_register,
+	test_tcp_rack_register,
+	test_tcp_rtt_register,
+	test_tcp_sent_register,
 };
 /* clang-format on */
 
