@@ -60,7 +60,7 @@ apply(struct tcp *t, struct tcp_block *c, const struct segment *s, struct ack_ne
 
 	if (c->flags & BLOCK_SACK && s->option_bytes > (s->timestamps ? TIMESTAMP_BYTES : 0) &&
 	    !mutant(t, TCP_MUTANT_SACK)) {
-		options_parse(&options, s->options, s->option_bytes, false);
+		segment_options_parse(&options, s->options, s->option_bytes, false);
 		ack.n_sack = options.n_sack;
 		ack.sack = options.sack;
 	}

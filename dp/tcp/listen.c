@@ -57,7 +57,7 @@ take_syn_options(struct tcp *t, struct tcp_block *c, const struct segment *s)
 	const struct tcp_options *mine = block_options(t, c);
 	struct segment_options o;
 
-	options_parse(&o, s->options, s->option_bytes, true);
+	segment_options_parse(&o, s->options, s->option_bytes, true);
 	c->peer_mss = peer_mss(&c->tuple, &o);
 	c->flags &= ~(BLOCK_WINDOW_SCALE | BLOCK_SACK | BLOCK_TIMESTAMPS);
 	c->snd_scale = 0;
@@ -179,7 +179,7 @@ syn_to_cookie(struct tcp *t, const struct segment *s)
 	struct cookie_options o = { 0 };
 	struct segment_options theirs;
 
-	options_parse(&theirs, s->options, s->option_bytes, true);
+	segment_options_parse(&theirs, s->options, s->option_bytes, true);
 	o.mss = cookie_mss(peer_mss(p->tuple, &theirs));
 	o.timestamps = theirs.flags & OPTION_TIMESTAMPS && !mine->no_timestamps;
 	if (o.timestamps) {

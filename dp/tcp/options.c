@@ -90,7 +90,7 @@ read_option(struct segment_options *o, const uint8_t *p, bool syn)
 }
 
 bool
-options_parse(struct segment_options *o, const uint8_t *p, uint32_t length, bool syn)
+segment_options_parse(struct segment_options *o, const uint8_t *p, uint32_t length, bool syn)
 {
 	const uint8_t *end = p + length;
 

@@ -41,7 +41,7 @@ struct segment_options {
  * and SACK not in a SYN; one of a known kind with the wrong length, or an MSS of 0, is as if it
  * were not there; of several of a kind the last counts. False: a length is impossible (below 2, or
  * beyond the end): what stood before it is in *o. */
-bool options_parse(struct segment_options *o, const uint8_t *p, uint32_t length, bool syn);
+bool segment_options_parse(struct segment_options *o, const uint8_t *p, uint32_t length, bool syn);
 
 /* Write what o holds, padded with NOPs to a multiple of 4; the length. SACK blocks that do not fit
  * are left out, the last first. So a header with timestamps has 3 of them, one without 4. */

@@ -23,7 +23,7 @@ parse(struct segment_options *o, const char *text, bool syn)
 		p[i] = (uint8_t)byte;
 	}
 	memset(o, 0xee, sizeof(*o));
-	sound = options_parse(o, p, (uint32_t)n, syn);
+	sound = segment_options_parse(o, p, (uint32_t)n, syn);
 	free(p);
 	return sound;
 }
@@ -143,7 +143,7 @@ test_random_bytes(void)
 		p = malloc(n ? n : 1);
 		for (j = 0; j < n; j++)
 			p[j] = (uint8_t)(test_random(&seed) % (i % 2 ? 256 : 12));
-		options_parse(&o, p, n, i & 2);
+		segment_options_parse(&o, p, n, i & 2);
 		CU_ASSERT(o.n_sack <= SACK_BLOCKS_MAX);
 		CU_ASSERT(!(o.flags & OPTION_MSS) || o.mss);
 		CU_ASSERT(!(o.flags & OPTION_WINDOW_SCALE) || o.window_scale <= WINDOW_SCALE_MAX);
@@ -218,7 +218,7 @@ test_there_and_back(void)
 			if (syn && blocks)
 				continue;
 			n = options_build(&o, out);
-			CU_ASSERT_TRUE(options_parse(&back, out, n, syn));
+			CU_ASSERT_TRUE(segment_options_parse(&back, out, n, syn));
 			CU_ASSERT_EQUAL(back.flags, flags);
 			CU_ASSERT(!(flags & OPTION_MSS) || back.mss == 9000);
 			CU_ASSERT(!(flags & OPTION_WINDOW_SCALE) || back.window_scale == 3);
