@@ -31,6 +31,7 @@ end_init(struct world *w, int side, unsigned int index)
 	e->program = &w->plan.connections[index].programs[side];
 	e->credit_at = e->abort_at = NEVER;
 	flow_init(&w->sides[side].flows[index], stream_of(w, side, index));
+	w->sides[side].flows[index].cookies = w->plan.sides[side].cookies;
 }
 
 static void
@@ -160,7 +161,7 @@ end_write(struct end *e)
 			return e->write_at;
 		len = p->bytes - e->sent < p->piece ? (uint32_t)(p->bytes - e->sent) : p->piece;
 		room = random_one_in(&w->random, 4)
-			   ? (uint32_t)random_between(&w->random, 1 + len / 30, 1900)
+			   ? (uint32_t)random_between(&w->random, 1 + len / 40, 1900)
 			   : 1900;
 		chain = chain_of(e, len, room);
 		if (!chain) {

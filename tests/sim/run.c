@@ -175,6 +175,27 @@ judge(struct world *w)
 	}
 }
 
+/* For people: what each stack thinks of its connections. */
+static void
+describe(struct world *w)
+{
+	struct tcp_info info;
+
+	for (int side = 0; side < 2; side++)
+		for (uint32_t cursor = 0; cursor != UINT32_MAX;)
+			if (tcp_walk(w->sides[side].tcp, &cursor, UINT32_MAX, &info))
+				trace(w,
+				      "%d: %llu %s srtt %.3f rto %.3f ms cwnd %u ssthresh %u in "
+				      "flight "
+				      "%u queued %u unread %u windows %u %u mss %u repeated %u%s",
+				      side, (unsigned long long)info.user,
+				      tcp_state_name(info.state), (double)info.srtt / 1e6,
+				      (double)info.rto / 1e6, info.cwnd, info.ssthresh,
+				      info.in_flight, info.queued, info.unread, info.send_window,
+				      info.receive_window, info.mss, info.retransmits,
+				      info.recovering ? " recovering" : "");
+}
+
 /* What a failed run left behind must not fail the next one. */
 static void
 clean_up(struct world *w)
@@ -220,6 +241,8 @@ run_seed(uint64_t seed, bool tracing, struct run_result *result)
 		play(w);
 	if (!result->failed)
 		judge(w);
+	if (tracing && result->failed)
+		describe(w);
 	result->virtual_ns = w->now;
 	clean_up(w);
 	free(w);

@@ -146,6 +146,15 @@ choose_abort(struct scenario *s, struct random *r)
 	}
 }
 
+/* A server that keeps no state cannot know a client whose first segment was overtaken by the second,
+ * nor tell an old copy of it from a new client: cookies need order on the way to the server. */
+static bool
+cookies_may_be_used(const struct way *w)
+{
+	return !w->loss && !w->burst_begin && !w->corruption && !w->twice && !w->jitter &&
+	       !w->late && !w->mark && !w->dead_until && !w->mtu_changes && !w->rate;
+}
+
 void
 scenario_choose(struct scenario *s, uint64_t seed, struct random *r)
 {
@@ -163,6 +172,10 @@ scenario_choose(struct scenario *s, uint64_t seed, struct random *r)
 	/* One delay for both ways more often than not. */
 	if (!random_one_in(r, 3))
 		s->ways[1].delay = s->ways[0].delay;
+	for (int i = 0; i < 2; i++)
+		if (!cookies_may_be_used(&s->ways[1 - i]) || s->sides[i].stall_for[0] ||
+		    s->sides[i].stall_for[1])
+			s->sides[i].cookies = false;
 	s->n_connections = 1;
 	if (random_one_in(r, 3))
 		s->n_connections = (unsigned int)random_scale(r, 1, SCENARIO_CONNECTIONS);
