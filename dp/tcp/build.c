@@ -152,8 +152,8 @@ share_in_place(const struct outgoing *o, uint32_t headers)
 	struct rte_mbuf *m = o->payload;
 	uint32_t before;
 
-	if (!RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1 || o->len < PADDED_BELOW ||
-	    o->offset + o->len != m->pkt_len || o->offset >= m->data_len)
+	if (!o->whole || !RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1 ||
+	    o->len < PADDED_BELOW || o->offset + o->len != m->pkt_len || o->offset >= m->data_len)
 		return NULL;
 	before = (uint32_t)m->data_off + o->offset;
 	if (before < headers + TCP_HEADROOM)

@@ -239,6 +239,8 @@ struct outgoing {
 	struct rte_mbuf *payload; /* stays the caller's; NULL if len is 0 */
 	uint32_t offset;          /* of the data in it */
 	uint32_t len;             /* of the data */
+	bool whole;               /* this is all the data of the record: headers may overwrite what
+				     lies before it */
 };
 /* Each: false: no buffer, counted. */
 bool send_segment(struct tcp *t, struct tcp_block *c, const struct outgoing *o);

@@ -191,7 +191,7 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 	struct sent_segment record = { .seq = c->snd_nxt,
 				       .length = (uint16_t)len,
 				       .flags = fin ? SENT_FIN : 0 };
-	struct outgoing o = { .seq = c->snd_nxt, .len = len };
+	struct outgoing o = { .seq = c->snd_nxt, .len = len, .whole = true };
 	bool last = len == c->unsent;
 
 	if (!sent_room(t->sent, &c->recovery.sent)) {
@@ -242,6 +242,7 @@ send_record(struct tcp *t, struct tcp_block *c, struct sent_record *r)
 			.seq = r->seq + at,
 			.payload = r->mbuf,
 			.len = RTE_MIN(length - at, (uint32_t)c->mss),
+			.whole = length <= c->mss,
 		};
 		if (o.len)
 			o.offset = r->mbuf->pkt_len - length + at;
