@@ -38,9 +38,13 @@ def reference(report, options):
     """R and the generator's own best, before everything else."""
     print("\n== the wire ==", flush=True)
     case = CASES[0]
-    rates = [(system.run_reference(case, options.seconds)[0], system.run_generator_alone(case, options.seconds)[0])
-             for _ in range(options.runs)]
-    report.set_reference([r for r, _ in rates], [g for _, g in rates])
+    rates = {"R": [], "still": [], "flowgen": [], "alone": []}
+    for _ in range(min(3, options.runs)):
+        rates["R"].append(system.run_reference(case, options.seconds)[0])
+        rates["still"].append(system.run_reference(case, options.seconds, "--still")[0])
+        rates["flowgen"].append(system.run_flowgen(options.seconds))
+        rates["alone"].append(system.run_generator_alone(case, options.seconds)[0])
+    report.set_reference(rates)
 
 
 def stages(report, options):
@@ -92,7 +96,7 @@ def control_part(report, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
     options = parser.parse_args()
     options.out = os.path.abspath(f"{wire.BUILD}/bench")

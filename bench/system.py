@@ -19,13 +19,24 @@ from wire import Wire, finish
 REFERENCE_FLOWS = 1 << 10
 
 
-def run_reference(case, seconds):
-    """Packets per second through testpmd, and offered to it."""
+def run_reference(case, seconds, *more):
+    """Packets per second through testpmd, and the share of what was offered that the wire refused at first."""
     with Wire() as wire:
-        generator = wire.generator(*case.packets(), "--flows", REFERENCE_FLOWS, "--clients", REFERENCE_FLOWS, "--seconds", seconds)
+        generator = wire.generator(*case.packets(), "--flows", REFERENCE_FLOWS, "--clients", REFERENCE_FLOWS, "--seconds", seconds, *more)
         wire.reference()
         count = finish(generator)
-    return count["received"] / count["seconds"], count["offered"] / count["seconds"]
+    return count["received"] / count["seconds"], refused(count)
+
+
+def refused(count):
+    """More than a little: the other end is what limits, not the generator."""
+    return 1 - count["sent"] / max(1, count["offered"])
+
+
+def run_flowgen(seconds):
+    """R with testpmd's own generator."""
+    with Wire() as wire:
+        return wire.flowgen(seconds)
 
 
 def run_generator_alone(case, seconds):
@@ -34,7 +45,7 @@ def run_generator_alone(case, seconds):
         generator = wire.generator(*case.packets(), *case.flow_options()[:4], "--one-way", "--seconds", seconds)
         wire.reference("rxonly")
         count = finish(generator)
-    return count["sent"] / count["seconds"], count["offered"] / count["seconds"]
+    return count["sent"] / count["seconds"], refused(count)
 
 
 def run_penstock(case, seconds):
@@ -48,7 +59,7 @@ def run_penstock(case, seconds):
     passed = count["sent"] if case.dropped or case.new else count["received"]
     return {
         "pps": passed / count["seconds"],
-        "offered": count["offered"] / count["seconds"],
+        "refused": refused(count),
         "sent": count["sent"],
         "good_sent": count["good_sent"], "good_lost": count["good_sent"] - count["good_received"],
         # At both ends, of all packets since the beginning: on the way to penstockd, in it, on the way back.
@@ -62,11 +73,11 @@ def run_penstock(case, seconds):
 
 def measure(case, runs, seconds):
     """Alternating; the medians."""
-    ours, references, offers = [], [], []
+    ours, references, full = [], [], []
     for _ in range(runs):
-        reference, offered = run_reference(dataclasses.replace(case, tcp=case.tcp and not case.new), seconds)
+        reference, at_first = run_reference(dataclasses.replace(case, tcp=case.tcp and not case.new), seconds)
         references.append(reference)
-        offers.append(offered)
+        full.append(at_first)
         ours.append(run_penstock(case, seconds))
     rates = [o["pps"] for o in ours]
     result = {
@@ -74,7 +85,7 @@ def measure(case, runs, seconds):
         "reference": statistics.median(references), "reference_best": max(references),
         "ratio": statistics.median(a / b for a, b in zip(rates, references)),
         "ratio_of_bests": max(rates) / max(references),
-        "offered": statistics.median(o["offered"] for o in ours), "reference_offered": statistics.median(offers),
+        "refused": statistics.median(o["refused"] for o in ours), "reference_refused": statistics.median(full),
         "gbits": statistics.median(o["gbits"] for o in ours),
         "lost": loss(case, ours), "runs": ours, "references": references,
     }
@@ -93,14 +104,14 @@ def loss(case, ours):
     return result
 
 
-HEAD = f"{'case':38} {'Mpps':>7} {'best':>7} {'R':>7} {'best R':>7} {'offered':>8} {'of R':>6} {'target':>7}  lost"
+HEAD = f"{'case':38} {'Mpps':>7} {'best':>7} {'R':>7} {'best R':>7} {'refused':>8} {'of R':>6} {'target':>7}  lost"
 
 
 def line(case, r):
     target = f"{case.target:.2f}" if case.target else ""
     lost = ", ".join(f"{where} {share:.2%}" for where, share in r["lost"].items() if share)
     return (f"{r['case']:38} {r['pps'] / 1e6:7.2f} {r['pps_best'] / 1e6:7.2f} {r['reference'] / 1e6:7.2f} "
-            f"{r['reference_best'] / 1e6:7.2f} {r['offered'] / 1e6:8.2f} {r['ratio']:6.2f} {target:>7}  {lost or 'nothing'}")
+            f"{r['reference_best'] / 1e6:7.2f} {r['refused']:8.0%} {r['ratio']:6.2f} {target:>7}  {lost or 'nothing'}")
 
 
 def main():

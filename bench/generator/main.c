@@ -86,6 +86,7 @@ make_buffers(struct generator *g)
 		m->pkt_len = t->frame;
 		memcpy(rte_pktmbuf_mtod(m, void *), t->bytes, t->frame);
 	}
+	packets_write(&g->packets, g->buffers, BUFFERS, false);
 }
 
 static void
@@ -128,7 +129,8 @@ send_burst(struct generator *g)
 		burst[i] = g->buffers[(g->next_buffer + i) % BUFFERS];
 		rte_mbuf_refcnt_set(burst[i], 2); /* sending takes one */
 	}
-	packets_write(&g->packets, burst, BURST_MAX, answer);
+	if (!g->options.still)
+		packets_write(&g->packets, burst, BURST_MAX, answer);
 	good = good_is_due(g, burst[0]);
 	sent = rte_eth_tx_burst(PORT, 0, burst, BURST_MAX);
 	g->count.offered += BURST_MAX;

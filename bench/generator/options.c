@@ -13,7 +13,7 @@ usage(void)
 	    stderr,
 	    "usage: bench-generator EAL-OPTIONS -- --service ADDRESS --port N --to MAC\n"
 	    "  [--tcp] [--syn] [--connect] [--answers --backends FIRST-ADDRESS]\n"
-	    "  [--flows N] [--clients N] [--frame BYTES] [--seconds N | --once]\n"
+	    "  [--flows N] [--clients N] [--frame BYTES] [--seconds N | --once] [--still]\n"
 	    "  [--window PACKETS] [--one-way] [--good PACKETS-PER-SECOND] [--overhead BYTES]\n");
 	exit(2);
 }
@@ -94,6 +94,9 @@ set_option(struct options *o, int name)
 	case 'W':
 		o->one_way = true;
 		break;
+	case 'I':
+		o->still = true;
+		break;
 	case '?':
 		usage();
 		break;
@@ -123,6 +126,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "answers", no_argument, NULL, 'A' },
 		{ "once", no_argument, NULL, 'O' },
 		{ "one-way", no_argument, NULL, 'W' },
+		{ "still", no_argument, NULL, 'I' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
