@@ -327,6 +327,13 @@ prepare_limits(struct control *c, const struct config *config)
 	return 0;
 }
 
+/* Listeners need a TCP. 0 or -errno. */
+static int
+prepare_listeners(struct control *c, const struct config *config)
+{
+	return config->n_listeners ? dataplane_prepare_proxies(c->dp) : 0;
+}
+
 /* Make n the running configuration; takes it over on success only. On failure *error says why. */
 static int
 take_over(struct control *c, const struct candidate *n, const char **error)
@@ -341,6 +348,10 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 	if (rc == 0) {
 		*error = "not enough memory for dataplane.clients";
 		rc = prepare_limits(c, n->config);
+	}
+	if (rc == 0) {
+		*error = "not enough memory for dataplane.sessions of listeners";
+		rc = prepare_listeners(c, n->config);
 	}
 	if (rc == 0) {
 		*error = "not enough memory";

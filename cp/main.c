@@ -125,6 +125,7 @@ start_workers(struct penstockd *d, const struct config *config)
 		dp_clock_init(&dp->clock);
 	dp->connections = config->dataplane.connections;
 	dp->clients = config->dataplane.clients;
+	dp->sessions = config->dataplane.sessions;
 	dp->idle_sleep = config->dataplane.idle_sleep;
 	dp->rcu = rte_zmalloc("rcu", rcu_size, RTE_CACHE_LINE_SIZE);
 	dp->resolve = rte_ring_create_elem("resolve", sizeof(struct resolve_request),
@@ -440,7 +441,7 @@ int
 main(int argc, char **argv)
 {
 	static struct penstockd d;
-	int rc = options_parse(&d.options, argc, argv);
+	int rc = program_options_parse(&d.options, argc, argv);
 
 	if (rc != 0)
 		return rc < 0 ? 2 : 0;

@@ -26,7 +26,7 @@ print_usage(FILE *out)
 }
 
 int
-options_parse(struct options *o, int argc, char **argv)
+program_options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option list[] = {
 		{ "config", required_argument, NULL, 'c' },

@@ -19,6 +19,6 @@ struct options {
 
 /* 0: go on. 1: everything asked for was printed, end with exit code 0. -1: wrong usage, said on
  * standard error. */
-int options_parse(struct options *o, int argc, char **argv);
+int program_options_parse(struct options *o, int argc, char **argv);
 
 #endif

@@ -64,6 +64,9 @@
 	X(CONNECTION_CLASH, "connection-clash", "two connections would look alike to the backend") \
 	X(SOURCE_PORT_EXHAUSTED, "source-port-exhausted",                                          \
 	  "no free source port towards the backend")                                               \
+	X(PROXY_FRAGMENT, "proxy-fragment", "fragment to a listener, which takes whole packets")   \
+	X(CONNECT_FAILED, "connect-failed",                                                        \
+	  "no backend took the connection of a listener's client")                                 \
 	/* rewrite */                                                                              \
 	X(NO_ROUTE, "no-route", "no route to the next hop")                                        \
 	X(NEIGHBOUR_UNRESOLVED, "neighbour-unresolved",                                            \

@@ -35,20 +35,32 @@ enum connection_state {
 };
 const char *connection_state_name(enum connection_state state);
 
+/* One of the two TCP connections of a listener's session. */
+struct tcp_view {
+	uint64_t bytes_in, bytes_out; /* from the peer, to it */
+	uint64_t rtt;                 /* ns, smoothed; 0: not measured */
+	uint32_t cwnd, in_flight, retransmits;
+	uint32_t queued; /* bytes that wait for the peer, in TCP or before it */
+	uint8_t state;   /* enum tcp_state; CLOSED (0): not there */
+};
+
 /* A connection as shown to people; a copy. Times in ns on the workers' clock. */
 struct connection_view {
-	struct tuple forward; /* client to service */
-	struct addr local;    /* full-nat: our address towards the backend; else zero */
-	uint16_t local_port;  /* network byte order */
-	uint8_t state;        /* enum connection_state */
-	uint8_t pad;
+	struct tuple forward;      /* client to service */
+	struct addr local;         /* full-nat: our address towards the backend; else zero */
+	uint16_t local_port;       /* network byte order */
+	uint8_t state;             /* enum connection_state */
+	bool proxied;              /* a listener's: tcp is set */
 	uint32_t service, backend; /* slots, and whose they were */
 	uint32_t service_epoch, backend_epoch;
 	uint64_t expires; /* ns from now */
 	uint64_t packets_in, packets_out;
+	struct tcp_view tcp[2]; /* with the client, with the backend */
 };
 
-#define QUERY_MAX 256
+/* Cursors from here on are of listeners' sessions. */
+#define QUERY_SESSIONS 0x80000000u
+#define QUERY_MAX      256
 
 enum query_state {
 	QUERY_IDLE,

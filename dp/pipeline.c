@@ -33,6 +33,7 @@
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
 #include "dp/l4/waiting.h"
+#include "dp/proxy/proxy.h"
 #include "dp/transmit.h"
 
 /* Dropped packets of a burst, to be freed together; and of the latest of them those that are
@@ -247,15 +248,17 @@ forward(struct worker *w, struct burst *b)
 		return;
 	/* 5. may it come, and so much? */
 	stage_limit(w, b);
-	/* 6. whose connection is it? */
+	/* 6. what ends here: listeners' connections */
+	stage_proxy(w, b);
+	/* 7. whose connection is it? */
 	stage_track(w, b);
 	capture_before_balance(w, b);
-	/* 7. which backend? */
+	/* 8. which backend? */
 	stage_balance(w, b);
 	stage_heaviest(w, b);
-	/* 8. make it what leaves */
+	/* 9. make it what leaves */
 	stage_rewrite(w, b);
-	/* 9. hand it to the port */
+	/* 10. hand it to the port */
 	dispatch(w, b);
 }
 
@@ -391,6 +394,7 @@ pipeline_iterate(struct worker *w)
 		work += receive(w, port);
 	work += receive_steered(w);
 	work += receive_from_host(w);
+	work += proxy_iterate(w);
 	connections_expire(w);
 	fragments_expire(w);
 	connections_answer(w, &w->query);

@@ -30,6 +30,7 @@ struct port {
 	bool rss_destination; /* ... the destination address alone */
 	bool rx_checksum;     /* the device verifies IPv4 header checksums */
 	bool tx_ip_checksum, tx_l4_checksum;
+	bool tx_segments; /* takes frames of several mbufs, of any pool, shared ones too */
 	/* Frames of workers without a transmit queue of their own: they enqueue here, worker 0
 	 * sends. NULL if tx_queues covers all. */
 	struct rte_ring *tx_shared;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <rte_lcore.h>
@@ -15,6 +16,7 @@
 #include "dp/l4/heaviest.h"
 #include "dp/l4/waiting.h"
 #include "dp/pipeline.h"
+#include "dp/proxy/proxy.h"
 
 #define INBOX_SIZE       4096
 #define FROM_HOST_SIZE   1024
@@ -98,6 +100,28 @@ dataplane_prepare_clients(struct dataplane *dp)
 }
 
 int
+dataplane_prepare_proxies(struct dataplane *dp)
+{
+	uint8_t secret[48];
+	uint32_t i;
+
+	for (i = 0; i < dp->n_workers; i++) {
+		struct worker *w = dp->workers[i];
+		struct proxy *proxy;
+
+		if (worker_proxy(w))
+			continue;
+		if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+			return -EIO;
+		proxy = proxy_create(w, dp->sessions, secret);
+		if (!proxy)
+			return -ENOMEM;
+		atomic_store_explicit(&w->proxy, proxy, memory_order_release);
+	}
+	return 0;
+}
+
+int
 worker_create(struct dataplane *dp, uint16_t index, unsigned int lcore, unsigned int core)
 {
 	int socket = (int)rte_lcore_to_socket_id(lcore);
@@ -134,6 +158,7 @@ worker_destroy(struct worker *w)
 {
 	if (!w)
 		return;
+	proxy_destroy(worker_proxy(w));
 	ring_destroy(w->inbox);
 	ring_destroy(w->from_host);
 	heaviest_destroy(w->heaviest);

@@ -29,6 +29,7 @@ struct client_table;   /* dp/l4/client_table.c */
 struct connections;    /* dp/l4/connection.c */
 struct fragment_table; /* dp/l4/fragment.c */
 struct heaviest;       /* dp/l4/heaviest.c */
+struct proxy;          /* dp/proxy/ */
 struct waiting;        /* dp/l4/waiting.c */
 
 /* What all workers share; fixed when they start. */
@@ -43,6 +44,7 @@ struct dataplane {
 	bool idle_sleep;
 	uint32_t connections; /* per worker */
 	uint32_t clients;     /* per worker */
+	uint32_t sessions;    /* of listeners, per worker */
 	/* by worker: where its connections lie, NULL: in memory of its own */
 	void *connection_memory[SNAPSHOT_MAX_WORKERS];
 	struct service_bucket *service_buckets; /* [SNAPSHOT_MAX_SERVICES]; workers write */
@@ -91,6 +93,9 @@ struct worker {
 	struct fragment_table *fragments;
 	struct waiting *waiting;
 	struct heaviest *heaviest;
+	/* control sets it once, before the first snapshot with a listener; worker reads. NULL:
+	 * there has been none */
+	_Atomic(struct proxy *) proxy;
 	uint64_t icmp_next[ICMP_KINDS];          /* lib/gcra.h: tat of ICMP answers */
 	uint64_t resolve_next;                   /* the same of requests for neighbours */
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;
@@ -143,6 +148,8 @@ void dataplane_destroy(struct dataplane *dp);
 /* Have the memory of all client tables, before there is a limit on clients. 0 or -errno. Control
  * thread, while workers run. */
 int dataplane_prepare_clients(struct dataplane *dp);
+/* Have what all workers need for listeners, before there is one. The same. */
+int dataplane_prepare_proxies(struct dataplane *dp);
 /* Create worker `index` for the data plane: tables on the NUMA node of its core. 0 or -ENOMEM.
  * Control thread. */
 int worker_create(struct dataplane *dp, uint16_t index, unsigned int lcore, unsigned int core);

@@ -26,6 +26,39 @@ static const struct column service_columns[] = {
 	{ 0 },
 };
 
+static const struct column listener_columns[] = {
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "ADDRESS", "address", COLUMN_TEXT },
+	{ "PORT", "port", COLUMN_PORT },
+	{ "PROTO", "protocol", COLUMN_TEXT },
+	{ "POOL", "pool", COLUMN_TEXT },
+	{ "BALANCE", "balance", COLUMN_TEXT },
+	{ "PROXY", "proxy_protocol", COLUMN_TEXT },
+	{ "COOKIES", "syn_cookies", COLUMN_TEXT },
+	{ "CONNECT-S", "connect_timeout_seconds", COLUMN_DECIMAL },
+	{ "IDLE-S", "idle_timeout_seconds", COLUMN_DECIMAL },
+	{ "ACTIVE", "connections_active", COLUMN_COUNT },
+	{ "TOTAL", "connections_total", COLUMN_COUNT },
+	{ 0 },
+};
+
+static const struct column tcp_columns[] = {
+	{ "WORKER", "worker", COLUMN_NUMBER },
+	{ "SESSIONS", "sessions", COLUMN_COUNT },
+	{ "ACCEPTED", "accepted", COLUMN_COUNT },
+	{ "CONNECTED", "connected", COLUMN_COUNT },
+	{ "FAILED", "backends_failed", COLUMN_COUNT },
+	{ "ABORTED", "aborted", COLUMN_COUNT },
+	{ "SEGS-IN", "segments_in", COLUMN_COUNT },
+	{ "SEGS-OUT", "segments_out", COLUMN_COUNT },
+	{ "BYTES-IN", "bytes_in", COLUMN_COUNT },
+	{ "BYTES-OUT", "bytes_out", COLUMN_COUNT },
+	{ "RETRANS", "retransmits", COLUMN_COUNT },
+	{ "RTO", "rto", COLUMN_COUNT },
+	{ "COOKIES", "syn_cookies_sent", COLUMN_COUNT },
+	{ 0 },
+};
+
 static const struct column pool_columns[] = {
 	{ "NAME", "name", COLUMN_TEXT },
 	{ "BACKENDS", "backends", COLUMN_NUMBER },
@@ -140,12 +173,19 @@ static const struct column history_columns[] = {
 };
 
 static const struct object objects[] = {
-	{ "services", service_columns },     { "pools", pool_columns },
-	{ "backends", backend_columns },     { "connections", connection_columns },
-	{ "clients", client_columns },       { "interfaces", interface_columns },
-	{ "workers", worker_columns },       { "drops", drop_columns },
-	{ "neighbours", neighbour_columns }, { "config", NULL },
+	{ "services", service_columns },
+	{ "pools", pool_columns },
+	{ "backends", backend_columns },
+	{ "connections", connection_columns },
+	{ "clients", client_columns },
+	{ "interfaces", interface_columns },
+	{ "workers", worker_columns },
+	{ "drops", drop_columns },
+	{ "neighbours", neighbour_columns },
+	{ "config", NULL },
 	{ "history", history_columns },
+	{ "listeners", listener_columns },
+	{ "tcp", tcp_columns },
 };
 
 const struct object *

@@ -154,11 +154,17 @@ static const struct show_object {
 	const char *name;
 	show_fn *show;
 } show_objects[] = {
-	{ "services", show_services },     { "pools", show_pools },
-	{ "backends", show_backends },     { "interfaces", show_interfaces },
-	{ "workers", show_workers },       { "drops", show_drops },
-	{ "neighbours", show_neighbours }, { "config", show_config },
+	{ "services", show_services },
+	{ "pools", show_pools },
+	{ "backends", show_backends },
+	{ "interfaces", show_interfaces },
+	{ "workers", show_workers },
+	{ "drops", show_drops },
+	{ "neighbours", show_neighbours },
+	{ "config", show_config },
 	{ "history", show_history },
+	{ "listeners", show_listeners },
+	{ "tcp", show_tcp },
 };
 
 /* How many to show, if the request says; false: cmd->error says what is wrong. */
@@ -243,9 +249,9 @@ command_show(struct command *cmd)
 		return;
 	}
 	snprintf(cmd->error, sizeof(cmd->error),
-		 "object: must be one of services, pools, backends, "
+		 "object: must be one of services, listeners, pools, backends, "
 		 "clients, connections, interfaces, workers, drops, "
-		 "neighbours, config, history");
+		 "neighbours, config, history, tcp");
 }
 
 static void

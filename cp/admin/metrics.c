@@ -7,6 +7,8 @@
 
 #include "cp/admin/show.h"
 #include "cp/config/manual.h"
+#include "dp/proxy/proxy.h"
+#include "dp/tcp/tcp.h"
 #include "lib/addr.h"
 
 enum metric_kind {
@@ -47,9 +49,9 @@ struct metric {
 static const struct metric service_metrics[] = {
 	COUNTER("service_packets_in_total", "Packets from clients.", "packets_in"),
 	COUNTER("service_bytes_in_total", "Bytes from clients.", "bytes_in"),
-	COUNTER("service_packets_out_total", "Packets to clients (modes nat and full-nat).",
+	COUNTER("service_packets_out_total", "Packets to clients (nat, full-nat, listeners).",
 		"packets_out"),
-	COUNTER("service_bytes_out_total", "Bytes to clients (modes nat and full-nat).",
+	COUNTER("service_bytes_out_total", "Bytes to clients (nat, full-nat, listeners).",
 		"bytes_out"),
 	COUNTER("service_connections_total", BEGUN, "connections_total"),
 	GAUGE("service_connections_active", "Tracked connections now.", "connections_active"),
@@ -105,6 +107,17 @@ static const struct metric worker_metrics[] = {
 	GAUGE("worker_fragments_held", "Fragments that wait for the first of their datagram.",
 	      "fragments_held"),
 	{ 0 },
+};
+
+static const struct metric tcp_metrics[] = {
+	GAUGE("proxy_sessions", "Connections through listeners now.", "sessions"),
+#define X(name, text) COUNTER("proxy_" #name "_total", "Listeners: " text ".", #name),
+	PROXY_COUNTERS(X)
+#undef X
+#define X(name, text) COUNTER("tcp_" #name "_total", "TCP of listeners: " text ".", #name),
+	    TCP_COUNTERS(X)
+#undef X
+		{ 0 },
 };
 
 static const struct metric drop_metrics[] = {
@@ -193,6 +206,7 @@ static const struct metric_object {
 	{ show_backends, backend_metrics, label_backend, "pool, backend" },
 	{ show_interfaces, interface_metrics, label_interface, "interface" },
 	{ show_workers, worker_metrics, label_worker, "worker" },
+	{ show_tcp, tcp_metrics, label_worker, "worker" },
 	{ show_drops, drop_metrics, label_reason, "reason" },
 };
 

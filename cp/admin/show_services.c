@@ -53,6 +53,43 @@ show_services(struct show *show)
 	return list;
 }
 
+/* What only listeners have; the rest is with the services. */
+static json_t *
+show_listener(struct show *show, size_t i)
+{
+	const struct config *config = show->control->config;
+	const struct listener_config *l = config_listener(config, i);
+	const struct service_config *s = &l->service;
+	uint32_t slot = compiler_service_slot(show->control->compiler, i);
+	struct service_sums sums = { 0 };
+
+	if (slot != UINT32_MAX)
+		counters_service(show->counters, slot, &sums);
+	return json_pack(
+	    "{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:f, s:f, s:I, s:I}", "name", s->name,
+	    "address", show_prefix(&s->address), "port", (int)s->port, "protocol",
+	    protocol_name(s->protocol), "pool", config->pools[s->pool].name, "balance",
+	    listener_balance_name(l->balance), "proxy_protocol",
+	    proxy_protocol_name(l->proxy_protocol), "accept_proxy_protocol",
+	    (int)l->accept_proxy_protocol, "syn_cookies", l->syn_cookies ? "always" : "auto",
+	    "connect_timeout_seconds", (double)l->timeout_connect / 1e9, "idle_timeout_seconds",
+	    (double)s->timeout_established / 1e9, "connections_active",
+	    (json_int_t)counters_active(sums.stats.connections_total, sums.stats.connections_ended),
+	    "connections_total", (json_int_t)sums.stats.connections_total);
+}
+
+json_t *
+show_listeners(struct show *show)
+{
+	const struct config *config = show->control->config;
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = config->n_services; i < config_n_services(config); i++)
+		show_append(&list, show_listener(show, i));
+	return list;
+}
+
 /* The backend's entry in the snapshot, NULL if there is none (yet). */
 static const struct backend *
 backend_of(const struct control *control, uint32_t slot)

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dp/tcp/tcp.h"
+
 #define TURN_NS    300000ull     /* no longer than this at a time */
 #define PAUSE_NS   100000ull     /* between turns */
 #define PATIENCE   5000000000ull /* a worker that says nothing for so long does not run */
@@ -181,6 +183,22 @@ backend_text(const struct walks *w, const struct connection_view *v, char buf[AD
 	return addr_port_format(&b->addr, ntohs(b->port ? b->port : v->forward.dport), buf);
 }
 
+/* One of the two connections of a session through a listener. */
+static void
+print_tcp(FILE *out, const char *name, const struct tcp_view *v)
+{
+	if (v->state == TCP_CLOSED || v->state >= TCP_STATES) {
+		fprintf(out, ",\"%s\":null", name);
+		return;
+	}
+	fprintf(out,
+		",\"%s\":{\"state\":\"%s\",\"rtt_ms\":%.3f,\"cwnd\":%u,\"in_flight\":%u,"
+		"\"queued\":%u,\"retransmissions\":%u,\"bytes_in\":%llu,\"bytes_out\":%llu}",
+		name, tcp_state_name((enum tcp_state)v->state), (double)v->rtt / 1e6, v->cwnd,
+		v->in_flight, v->queued, v->retransmits, (unsigned long long)v->bytes_in,
+		(unsigned long long)v->bytes_out);
+}
+
 static void
 print_view(const struct walks *w, struct walk *walk, uint32_t worker,
 	   const struct connection_view *v)
@@ -204,6 +222,10 @@ print_view(const struct walks *w, struct walk *walk, uint32_t worker,
 	if (v->local.q[0] || v->local.q[1])
 		fprintf(walk->out, ",\"local\":\"%s\"",
 			addr_port_format(&v->local, ntohs(v->local_port), local));
+	if (v->proxied) {
+		print_tcp(walk->out, "client_tcp", &v->tcp[0]);
+		print_tcp(walk->out, "backend_tcp", &v->tcp[1]);
+	}
 	fputc('}', walk->out);
 	walk->found++;
 }

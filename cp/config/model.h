@@ -73,6 +73,7 @@ struct dataplane_config {
 	bool idle_sleep;      /* idle = "sleep" */
 	uint32_t connections; /* per worker; default 4194304 */
 	uint32_t clients;     /* per worker; default 1048576 */
+	uint32_t sessions;    /* per worker; default 65536 */
 	char **eal;           /* further arguments for DPDK */
 	size_t n_eal;
 	int line;

@@ -281,7 +281,4 @@ validate_listeners(struct load *load)
 
 	for (i = 0; i < load->config->n_listeners; i++)
 		check_listener(load, i);
-	if (load->config->n_listeners)
-		report(load, config_root_setting(&load->tree), "listeners",
-		       "not carried by this version's data plane yet");
 }

@@ -15,8 +15,9 @@
 #define MBUF_CACHE 256 /* mbufs a core keeps of its own */
 #define MBUFS_RINGS \
 	8192 /* in rings between workers and the control thread, and in workers' hands */
-#define MBUFS_INBOX 5120 /* what other workers may send to one, and what it may hold of it */
-#define MBUFS_XDP   4096 /* AF_XDP keeps so many in its kernel rings, whatever is asked */
+#define MBUFS_INBOX     5120  /* what other workers may send to one, and what it may hold of it */
+#define MBUFS_LISTENERS 16384 /* what connections of listeners may hold, per worker */
+#define MBUFS_XDP       4096  /* AF_XDP keeps so many in its kernel rings, whatever is asked */
 
 static bool
 is_xdp(const struct interface_config *interface)
@@ -76,6 +77,7 @@ mbufs_wanted(const struct config *config)
 
 	n += workers * (MBUF_CACHE * 2 + BURST_MAX * 8);
 	n += workers > 1 ? workers * MBUFS_INBOX : 0;
+	n += config->n_listeners ? workers * MBUFS_LISTENERS : 0;
 	for (i = 0; i < config->n_interfaces; i++) {
 		n += workers * (RX_DESCRIPTORS + TX_DESCRIPTORS);
 		if (is_xdp(&config->interfaces[i]))

@@ -225,6 +225,10 @@ choose_offloads(struct opening *o)
 		o->conf.txmode.offloads |= l4;
 	if (o->port->rss_source || o->port->rss_destination)
 		o->conf.rxmode.offloads |= rx & RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	/* Some drivers send faster without this. */
+	o->port->tx_segments = o->config->n_listeners && (tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	if (o->port->tx_segments)
+		o->conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (o->interface->mtu + FRAME_OVERHEAD <= room)
 		return;
 	o->conf.rxmode.offloads |= rx & RTE_ETH_RX_OFFLOAD_SCATTER;

@@ -450,3 +450,17 @@ balance_peek(struct worker *w, struct packet *p, struct balance_choice *choice)
 	choice->begins = is_syn(p);
 	return true;
 }
+
+/* ---- for listeners ---- */
+
+uint32_t
+balance_hash(const struct tuple *t, bool client_only)
+{
+	return flow_hash(t, client_only);
+}
+
+uint32_t
+balance_member(const struct snapshot *s, const struct pool *pool, uint16_t member)
+{
+	return member_backend(s, pool, member);
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stage balance would do with a packet, without doing it. Worker only.
+ * Which backend: what stage balance shares with listeners, and what it would do with a packet,
+ * without doing it. Worker only.
  */
 #ifndef DP_L4_BALANCE_H
 #define DP_L4_BALANCE_H
@@ -18,6 +19,11 @@ struct balance_choice {
 	struct addr source;   /* full-nat: the source towards the backend; else zero */
 	uint16_t source_port; /* network byte order */
 };
+
+/* A flow's hash, by which rows are chosen: of the tuple, or of the client alone. */
+uint32_t balance_hash(const struct tuple *t, bool client_only);
+/* The backend that a row's member slot names, INDEX_NONE: none that may be chosen. */
+uint32_t balance_member(const struct snapshot *s, const struct pool *pool, uint16_t member);
 
 /* For a forward packet that belongs to no connection; sets p->flow_hash and p->backend. False: it
  * would be dropped, p says why. Nothing else changes. */

@@ -16,6 +16,7 @@
 #include "dp/l4/connection_memory.h"
 #include "dp/l4/heaviest.h"
 #include "dp/l4/limit.h"
+#include "dp/proxy/proxy.h"
 
 /* Timers fire at most this much late. It only says how long a dead connection keeps its memory:
  * lookups go by the deadline itself. */
@@ -442,6 +443,11 @@ connections_answer(struct worker *w, struct worker_query *query)
 	if (atomic_load_explicit(&query->state, memory_order_acquire) != QUERY_ASKED)
 		return;
 	query->count = 0;
+	if (query->cursor & QUERY_SESSIONS) {
+		proxy_answer(w, query);
+		atomic_store_explicit(&query->state, QUERY_DONE, memory_order_release);
+		return;
+	}
 	i = RTE_MIN(query->cursor, c->head->fresh);
 	end = RTE_MIN(c->head->fresh - i, (uint32_t)ANSWER_SLOTS) + i;
 	for (; i < end && query->count < QUERY_MAX; i++) {
@@ -452,6 +458,6 @@ connections_answer(struct worker *w, struct worker_query *query)
 			continue;
 		connection_view_fill(&query->views[query->count++], connection, w->now);
 	}
-	query->cursor = i < c->head->fresh ? i : UINT32_MAX;
+	query->cursor = i < c->head->fresh ? i : QUERY_SESSIONS;
 	atomic_store_explicit(&query->state, QUERY_DONE, memory_order_release);
 }

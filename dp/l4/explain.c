@@ -10,6 +10,7 @@
 #include "dp/l4/nexthop.h"
 #include "dp/l4/rewrite.h"
 #include "dp/l4/steer.h"
+#include "dp/proxy/proxy.h"
 
 /* The packet as parse would leave it. It has no bytes: nothing below looks at any. */
 static struct packet
@@ -84,6 +85,20 @@ explain_limit(const struct worker *w, struct packet *p, struct explain_query *q,
 	return false;
 }
 
+/* A listener ends the connection; what is said of the way is that of a new one to the backend. */
+static void
+explain_proxy(struct worker *w, struct packet *p, struct explain_query *q)
+{
+	struct proxy_peek peek;
+
+	proxy_peek(w, p, &peek);
+	p->backend = peek.backend;
+	if (!peek.by_row)
+		q->row = EXPLAIN_ROW_NONE;
+	if (p->backend == INDEX_NONE)
+		packet_drop(p, DROP_NO_BACKEND);
+}
+
 static bool
 explain_balance(struct worker *w, struct packet *p, struct explain_query *q)
 {
@@ -106,6 +121,10 @@ explain_balance(struct worker *w, struct packet *p, struct explain_query *q)
 	if (p->backend == INDEX_NONE)
 		q->row = EXPLAIN_ROW_NONE;
 	q->row_index = choice.row;
+	if (w->snapshot->services[p->service].mode == MODE_PROXY) {
+		explain_proxy(w, p, q);
+		placed = placed && p->backend != INDEX_NONE;
+	}
 	q->source = choice.source;
 	q->source_port = choice.source_port;
 	return placed;

@@ -327,6 +327,25 @@ client_begins(struct worker *w, struct packet *p, struct client *c)
 	return true;
 }
 
+/* A listener's connections are counted when their handshake is complete: limit_accept. */
+static inline bool
+counts_at_once(const struct worker *w, const struct packet *p)
+{
+	return w->snapshot->services[p->service].mode != MODE_PROXY;
+}
+
+/* One connection more of the service, which is counted then if it is to be counted at once. */
+static bool
+service_has_room(struct worker *w, const struct packet *p, struct service_bucket *bucket)
+{
+	uint32_t epoch = w->snapshot->services[p->service].epoch;
+	uint32_t most = limits_of(w, p)->service_connections;
+
+	if (counts_at_once(w, p))
+		return service_connection_add(bucket, epoch, most);
+	return service_connections(bucket, epoch) < most;
+}
+
 /* The same of the service's; if it may, it is charged. */
 static bool
 service_begins(struct worker *w, struct packet *p)
@@ -336,9 +355,7 @@ service_begins(struct worker *w, struct packet *p)
 
 	if (!lease_ensure(&r, lease_cost(&r, 1)))
 		return reject(p, DROP_SERVICE_NEW_CONNECTIONS);
-	if ((l->flags & LIMITS_SERVICE_COUNT) &&
-	    !service_connection_add(r.bucket, w->snapshot->services[p->service].epoch,
-				    l->service_connections)) {
+	if ((l->flags & LIMITS_SERVICE_COUNT) && !service_has_room(w, p, r.bucket)) {
 		lease_give_back(&r, 0);
 		return reject(p, DROP_SERVICE_CONNECTIONS);
 	}
@@ -371,7 +388,7 @@ limit_begin(struct worker *w, struct packet *p)
 	if (!c)
 		return true;
 	client_charge(w, l, c, LIMIT_NEW_CONNECTIONS, 1);
-	if (l->flags & LIMITS_CLIENT_COUNT)
+	if ((l->flags & LIMITS_CLIENT_COUNT) && counts_at_once(w, p))
 		c->connections++;
 	return true;
 }
@@ -432,6 +449,45 @@ limit_ended(struct worker *w, struct connection *c)
 		service_connection_remove(&w->dataplane->service_buckets[c->service],
 					  c->service_epoch);
 	c->flags &= (uint8_t) ~(CONNECTION_COUNTED_CLIENT | CONNECTION_COUNTED_SERVICE);
+}
+
+/* ---- connections that end here ---- */
+
+bool
+limit_accept(struct worker *w, struct packet *p, struct limit_count *count)
+{
+	uint32_t epoch = w->snapshot->services[p->service].epoch;
+	const struct service_limits *l = limits_of(w, p);
+	struct client *c = NULL;
+
+	*count = (struct limit_count){ .client = INDEX_NONE };
+	if (!begins_limited(w, p))
+		return true;
+	if (l->flags & LIMITS_CLIENT_COUNT) {
+		c = client_of(w, l, p);
+		if (c->connections >= l->client_connections)
+			return reject_client(p, DROP_CLIENT_CONNECTIONS);
+	}
+	if (l->flags & LIMITS_SERVICE_COUNT) {
+		if (!service_connection_add(&w->dataplane->service_buckets[p->service], epoch,
+					    l->service_connections))
+			return reject(p, DROP_SERVICE_CONNECTIONS);
+		count->service = true;
+	}
+	if (c) {
+		c->connections++;
+		count->client = p->client;
+	}
+	return true;
+}
+
+void
+limit_leave(struct worker *w, uint32_t service, uint32_t epoch, const struct limit_count *count)
+{
+	if (count->client != INDEX_NONE)
+		uncount_client(w, count->client, service, epoch);
+	if (count->service)
+		service_connection_remove(&w->dataplane->service_buckets[service], epoch);
 }
 
 /* ---- connections that are not counted yet, or no longer ---- */

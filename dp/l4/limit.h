@@ -46,6 +46,21 @@ void limit_restored(struct worker *w, struct connection *c);
 /* The connection is closing or closed: it counts no longer. */
 void limit_ended(struct worker *w, struct connection *c);
 
+/* ---- for listeners ---- */
+
+/* Where a connection that ends here is counted. */
+struct limit_count {
+	uint32_t client; /* entry in the client table, INDEX_NONE: in none */
+	bool service;
+};
+
+/* The connection of forward packet p, whose SYN limit_begin has let in, is there: count it. False:
+ * refused, with p's reason. p needs no mbuf. */
+bool limit_accept(struct worker *w, struct packet *p, struct limit_count *count);
+/* It is over. service, epoch: as when it was counted. */
+void limit_leave(struct worker *w, uint32_t service, uint32_t epoch,
+		 const struct limit_count *count);
+
 /* What of an address makes a client of the service. */
 static inline void
 limit_client_prefix(const struct service_limits *l, const struct addr *addr, struct addr *out)

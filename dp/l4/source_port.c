@@ -6,6 +6,10 @@
  */
 #include "dp/l4/source_port.h"
 
+#include <netinet/in.h>
+
+#include "dp/proxy/proxy.h"
+
 /* Attempts for a connection, and addresses among which they are made. */
 #define ATTEMPTS      64
 #define ADDRESSES_MAX 64
@@ -79,6 +83,14 @@ sources_collect(const struct worker *w, const struct backend *b, const struct so
 	return n;
 }
 
+/* Packets of the reply tuple would reach another connection of this worker. */
+static bool
+is_taken(struct worker *w, const struct tuple *reply)
+{
+	return connection_reply_taken(w, reply) ||
+	       (reply->proto == IPPROTO_TCP && worker_proxy(w) && proxy_knows(w, reply));
+}
+
 bool
 source_port_choose(struct worker *w, const struct packet *p, struct connection_target *t)
 {
@@ -104,7 +116,7 @@ source_port_choose(struct worker *w, const struct packet *p, struct connection_t
 			continue;
 		reply.dst = source->addr;
 		reply.dport = __builtin_bswap16(ports_at(ports, position / n));
-		if (connection_reply_taken(w, &reply))
+		if (is_taken(w, &reply))
 			continue;
 		t->local = reply.dst;
 		t->local_port = reply.dport;

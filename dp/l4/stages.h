@@ -35,6 +35,9 @@ bool stage_fragment(struct worker *w, struct burst *b, struct burst *released);
  * of services. Sets client; DROP. */
 void stage_limit(struct worker *w, struct burst *b);
 
+/* dp/proxy/stage.c, between limit and track: what is sent to listeners, and by backends to
+ * connections of ours, ends here (VERDICT_TAKEN); DROP. */
+
 /* track.c: finds the connection (both directions) of packets that may have one; sets connection,
  * backend, service. */
 void stage_track(struct worker *w, struct burst *b);

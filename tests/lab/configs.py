@@ -12,6 +12,7 @@ dataplane: {{
   hugepages = false;
   memory = "512M";
   connections = {connections};
+  sessions = 4096;
   idle = "sleep";
 }};
 
@@ -44,8 +45,13 @@ def service(name, address, port, protocol, forward, pool_name, extra=""):
             f'pool = "{pool_name}"; {extra}}}')
 
 
-def objects(pools, services):
-    return "\npools = (\n" + ",\n".join(pools) + " );\n\nservices = (\n" + ",\n".join(services) + " );\n"
+def listener(name, address, port, pool_name, extra=""):
+    return f'  {{ name = "{name}"; address = "{address}"; port = {port}; protocol = "tcp"; pool = "{pool_name}"; {extra}}}'
+
+
+def objects(pools, services, listeners=()):
+    text = "\npools = (\n" + ",\n".join(pools) + " );\n\nservices = (\n" + ",\n".join(services) + " );\n"
+    return text + ("\nlisteners = (\n" + ",\n".join(listeners) + " );\n" if listeners else "")
 
 
 HEALTH = 'health = { check = "http"; path = "/"; port = 8080; interval = "500ms"; timeout = "400ms"; rise = 2; fall = 2; }; '

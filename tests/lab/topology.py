@@ -161,7 +161,8 @@ class Lab:
             return process.wait()
 
     def nginx(self, number, size_mb=64):
-        """A web server on ports 80 and 8080 of a backend: /  says its name, /big is a file that is the same on all."""
+        """A web server on ports 80 and 8080 of a backend: /  says its name, /big is a file that is the same on
+        all. On port 8081 it says what a PROXY header has told it."""
         root = f"{self.where}/www"
         os.makedirs(root, exist_ok=True)
         if not os.path.exists(f"{root}/big"):
@@ -267,6 +268,10 @@ http {{
     default_type application/octet-stream;
     location = / {{ return 200 "b{number}\\n"; }}
     location = /status {{ stub_status; }}
+  }}
+  server {{
+    listen 8081 proxy_protocol; listen [::]:8081 proxy_protocol;
+    location / {{ return 200 "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port\n"; }}
   }}
 }}
 """

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker's sessions from inside: for dp/proxy/ only. Worker, but for creation.
+ */
+#ifndef DP_PROXY_INTERNAL_H
+#define DP_PROXY_INTERNAL_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/l4/limit.h"
+#include "dp/proxy/proxy.h"
+#include "dp/tcp/tcp.h"
+#include "lib/proxy_protocol.h"
+#include "lib/siphash.h"
+#include "lib/wheel.h"
+
+enum leg {
+	LEG_CLIENT,
+	LEG_BACKEND,
+	LEGS,
+};
+
+enum session_state {
+	SESSION_FREE,
+	SESSION_HEADER,
+	SESSION_CONNECTING,
+	SESSION_OPEN,
+};
+
+/* Backends that a client's connection is tried with. */
+#define SESSION_TRIES 3
+
+/* Data on its way to a leg that has not taken it yet; of the other leg's window until then. */
+struct queue {
+	struct rte_mbuf *head, *tail; /* one chain; tail is its last segment */
+	uint32_t length;
+};
+
+struct session {
+	tcp_handle legs[LEGS]; /* TCP_HANDLE_NONE: not opened yet, or over */
+	uint64_t seen;         /* ns: when something came last */
+	uint64_t idle;         /* ns: for how long nothing may come */
+	uint8_t state;         /* enum session_state */
+	bool fin[LEGS];        /* the leg's FIN is due when its queue is empty */
+	uint8_t tries;
+	uint32_t service, service_epoch;
+	uint32_t backend, backend_epoch; /* INDEX_NONE: none yet */
+	struct queue queues[LEGS];       /* towards each leg */
+	/* rare */
+	struct tuple client; /* client -> listener, as on the wire */
+	struct proxy_ends ends;
+	uint32_t tried[SESSION_TRIES];
+	struct limit_count count;
+	uint64_t bytes[LEGS]; /* that have come from each leg */
+	uint32_t next_free;
+};
+
+/* Where an address is reached: a cache of the snapshot's routes. */
+#define WAYS 1024
+
+struct way_out {
+	struct addr to;
+	uint64_t version; /* of the snapshot that nexthop is an index of; 0: empty */
+	uint32_t nexthop;
+	uint32_t pad;
+};
+
+struct proxy {
+	struct worker *worker;
+	struct tcp *tcp;
+	struct session *sessions;
+	uint32_t n_sessions, fresh, free_list, used; /* fresh: from here on never used */
+	struct wheel *wheel;                         /* by session */
+	struct rte_mempool *clones;
+	struct siphash_key random_key;
+	uint64_t random_count;
+	uint64_t version; /* of the snapshot that the listeners are of */
+	uint32_t check;   /* sessions to look at since the snapshot has changed: from here on */
+	bool resting;     /* nothing to do for the TCP since it was last asked */
+	uint64_t listening[SNAPSHOT_MAX_SERVICES / 64];
+	struct way_out ways[WAYS];
+	struct proxy_counters counters;
+};
+
+/* The user value of a leg's connection. */
+static inline uint64_t
+session_user(const struct proxy *p, const struct session *s, enum leg leg)
+{
+	return (uint64_t)(s - p->sessions) << 1 | (uint64_t)leg;
+}
+
+static inline uint32_t
+session_index(const struct proxy *p, const struct session *s)
+{
+	return (uint32_t)(s - p->sessions);
+}
+
+static inline struct session *
+session_of(struct proxy *p, uint64_t user)
+{
+	return &p->sessions[user >> 1];
+}
+
+static inline enum leg
+leg_of(uint64_t user)
+{
+	return (enum leg)(user & 1);
+}
+
+static inline enum leg
+other_leg(enum leg leg)
+{
+	return leg == LEG_CLIENT ? LEG_BACKEND : LEG_CLIENT;
+}
+
+/* The listener's settings, NULL: it is no more. */
+static inline const struct proxy_settings *
+session_settings(const struct proxy *p, const struct session *s)
+{
+	const struct snapshot *snapshot = p->worker->snapshot;
+
+	if (!snapshot->proxies || s->service >= snapshot->n_services ||
+	    snapshot->services[s->service].epoch != s->service_epoch)
+		return NULL;
+	return &snapshot->proxies[s->service];
+}
+
+/* session.c: the events of TCP. */
+void session_calls(struct tcp_calls *calls);
+/* Something due to a session's timer, or to the time that has passed. */
+void session_timer(struct proxy *p, uint32_t index);
+/* End it, with a RST to the legs that are still there. */
+void session_abort(struct proxy *p, struct session *s);
+/* ... because no backend can be reached: counted as a drop of the service for this reason. */
+void session_refuse(struct proxy *p, struct session *s, enum drop_reason reason);
+bool session_used(const struct proxy *p, uint32_t index);
+
+/* queue.c */
+void queue_add(struct queue *q, struct rte_mbuf *chain, uint32_t length);
+void queue_free(struct queue *q);
+/* Take `bytes` off its front; there are at least so many. */
+void queue_cut(struct queue *q, uint32_t bytes);
+
+/* backend.c: choose a backend that was not tried and open a connection to it. False: the session
+ * has been refused. */
+bool backend_open(struct proxy *p, struct session *s);
+/* The backend that would be chosen, INDEX_NONE: none. */
+uint32_t backend_choose(struct proxy *p, const struct session *s,
+			const struct proxy_settings *settings);
+
+/* header.c: what the client's PROXY header says; -EINVAL: none, 0: not complete, else its length.
+ */
+int header_read(struct session *s);
+/* The header for the backend as a chain of one mbuf, NULL: no memory. */
+struct rte_mbuf *header_make(struct proxy *p, const struct session *s, uint8_t version);
+
+/* output.c */
+void proxy_output(void *arg, struct rte_mbuf *m, uint64_t route);
+/* The way back to where a packet came from, as a route. */
+uint64_t route_back(const struct packet *p);
+
+#endif

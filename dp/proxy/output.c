@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way out of what TCP sends: by the snapshot's routes; where these do not (yet) lead to a
+ * client, back to where its packets came from.
+ *
+ * A route, as TCP carries it for us, is that way back: Ethernet address, VLAN and port in one word.
+ *
+ *     | address: 48 bits | VLAN: 12 | port: 4 |       0: there is none
+ */
+#include <rte_ether.h>
+
+#include "dp/capture.h"
+#include "dp/l4/nexthop.h"
+#include "dp/proxy/internal.h"
+#include "dp/transmit.h"
+
+static_assert(SNAPSHOT_MAX_PORTS <= 16, "a port fits in four bits");
+
+uint64_t
+route_back(const struct packet *p)
+{
+	const uint8_t *frame = packet_at(p, 0);
+	uint64_t mac = 0;
+
+	memcpy(&mac, frame + RTE_ETHER_ADDR_LEN, RTE_ETHER_ADDR_LEN);
+	return mac << 16 | (uint64_t)(p->vlan & 0xfff) << 4 | p->in_port;
+}
+
+static void
+route_nexthop(const struct worker *w, uint64_t route, struct nexthop *out)
+{
+	uint8_t port = (uint8_t)(route & 0xf);
+	uint16_t vlan = (uint16_t)(route >> 4 & 0xfff);
+	uint64_t mac = route >> 16;
+
+	*out = (struct nexthop){ .state = NEXTHOP_READY, .port = port, .header_len = 12 };
+	memcpy(out->header, &mac, RTE_ETHER_ADDR_LEN);
+	memcpy(out->header + RTE_ETHER_ADDR_LEN, w->snapshot->ports[port].mac, RTE_ETHER_ADDR_LEN);
+	if (!vlan)
+		return;
+	out->header_len = 16;
+	out->header[12] = RTE_ETHER_TYPE_VLAN >> 8;
+	out->header[13] = RTE_ETHER_TYPE_VLAN & 0xff;
+	out->header[14] = (uint8_t)(vlan >> 8);
+	out->header[15] = (uint8_t)vlan;
+}
+
+static struct addr
+destination(const uint8_t *ip, bool v4)
+{
+	uint32_t be;
+
+	if (!v4)
+		return addr_from_v6(ip + 24);
+	memcpy(&be, ip + 16, 4);
+	return addr_from_v4(be);
+}
+
+static inline struct way_out *
+way_of(struct proxy *p, const struct addr *to)
+{
+	uint64_t h = (to->q[0] ^ to->q[1]) * 0x9e3779b97f4a7c15ull;
+
+	return &p->ways[h >> 54];
+}
+static_assert(WAYS == 1u << (64 - 54), "way_of gives an index");
+
+/* The next hop by route, if it can be used. */
+static const struct nexthop *
+way_find(struct proxy *p, const struct addr *to)
+{
+	const struct snapshot *s = p->worker->snapshot;
+	struct way_out *way = way_of(p, to);
+	enum drop_reason why;
+	uint32_t index;
+
+	if (likely(way->version == s->version && addr_equal(&way->to, to)))
+		return &s->nexthops[way->nexthop];
+	index = lpm_lookup(s->routes, to);
+	if (!nexthop_usable(s, index, &why))
+		return NULL;
+	*way = (struct way_out){ *to, s->version, index, 0 };
+	return &s->nexthops[index];
+}
+
+/* No way by route: have it looked for. Returns why. */
+static enum drop_reason
+way_ask(struct worker *w, const struct addr *to)
+{
+	struct packet p = { .service = INDEX_NONE };
+
+	nexthop_route(w, &p, to);
+	return (enum drop_reason)p.reason;
+}
+
+void
+proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
+{
+	struct proxy *p = arg;
+	struct worker *w = p->worker;
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	bool v4 = ip[0] >> 4 == 4;
+	uint16_t ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	struct addr to = destination(ip, v4);
+	const struct nexthop *hop = way_find(p, &to);
+	struct nexthop back;
+	uint8_t *frame;
+
+	if (unlikely(!hop)) {
+		enum drop_reason why = way_ask(w, &to);
+
+		if (!route) {
+			worker_count_drop(w, INDEX_NONE, why);
+			rte_pktmbuf_free(m);
+			return;
+		}
+		route_nexthop(w, route, &back);
+		hop = &back;
+	}
+	frame = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(hop->header_len + 2));
+	if (unlikely(!frame)) {
+		worker_count_drop(w, INDEX_NONE, DROP_MBUF_EXHAUSTED);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	m->l2_len = hop->header_len + 2u;
+	memcpy(frame, hop->header, hop->header_len);
+	memcpy(frame + hop->header_len, &ether_type, 2);
+	capture_frame(w, hop->port, m, CAPTURE_OUT_ANSWER);
+	worker_transmit(w, hop->port, m);
+}

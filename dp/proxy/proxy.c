@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's listeners: their memory, and how they follow the snapshot. */
+#include "dp/proxy/proxy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "dp/proxy/internal.h"
+
+/* A session's timer need not be finer. */
+#define TICK_NS 10000000ull
+/* Connections of TCP for a session: its two, and such as are half open or in TIME-WAIT. */
+#define CONNECTIONS_PER_SESSION 3
+/* A client that does not complete its handshake. */
+#define HANDSHAKE_MS 20000
+/* In one iteration: timers, and sessions that are looked at after a change. */
+#define TIMERS 64
+#define CHECKS 256
+/* What connections may hold of the packet buffers that there are, all workers together: half. */
+#define BUFFER_SHARE 2
+
+static void *
+allocate(size_t size, void *arg)
+{
+	const int *socket = arg;
+
+	return rte_zmalloc_socket("proxy-wheel", size, RTE_CACHE_LINE_SIZE, *socket);
+}
+
+static uint64_t
+random64(void *arg)
+{
+	struct proxy *p = arg;
+
+	p->random_count++;
+	return siphash13(&p->random_key, &p->random_count, sizeof(p->random_count));
+}
+
+/* What all ports can do: a packet leaves by any of them. */
+static uint32_t
+output_flags(const struct dataplane *dp)
+{
+	uint32_t flags = TCP_OUTPUT_CHECKSUM, i;
+
+	for (i = 0; i < dp->n_ports; i++) {
+		if (!dp->ports[i].tx_ip_checksum || !dp->ports[i].tx_l4_checksum)
+			flags &= ~(uint32_t)TCP_OUTPUT_CHECKSUM;
+		if (!dp->ports[i].tx_segments)
+			flags |= TCP_OUTPUT_LINEAR;
+	}
+	return flags;
+}
+
+static uint64_t
+buffer_budget(const struct dataplane *dp)
+{
+	const struct rte_mempool *mbufs = dp->mbufs;
+
+	return (uint64_t)mbufs->size * mbufs->elt_size / BUFFER_SHARE / dp->n_workers;
+}
+
+static bool
+tcp_make(struct proxy *p, int socket, const uint8_t *secret)
+{
+	struct dataplane *dp = p->worker->dataplane;
+	struct tcp_settings settings = {
+		.connections = p->n_sessions * CONNECTIONS_PER_SESSION,
+		.socket = socket,
+		.output = output_flags(dp),
+		.mbufs = dp->mbufs,
+		.clones = p->clones,
+		.buffer_budget = buffer_budget(dp),
+	};
+	struct tcp_calls calls = { .arg = p, .output = proxy_output, .random = random64 };
+
+	memcpy(settings.secret, secret, sizeof(settings.secret));
+	session_calls(&calls);
+	p->tcp = tcp_create(&settings, &calls, dp_clock_now(&dp->clock));
+	return p->tcp != NULL;
+}
+
+/* Indirect mbufs: as many as there are buffers that they can point to. */
+static bool
+clones_make(struct proxy *p, int socket)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	unsigned int n = p->worker->dataplane->mbufs->size;
+
+	snprintf(name, sizeof(name), "proxy-clones-%u", p->worker->index);
+	p->clones = rte_pktmbuf_pool_create(name, n, 0, 0, 0, socket);
+	return p->clones != NULL;
+}
+
+struct proxy *
+proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48])
+{
+	int socket = (int)rte_lcore_to_socket_id(w->lcore);
+	struct proxy *p = rte_zmalloc_socket("proxy", sizeof(*p), RTE_CACHE_LINE_SIZE, socket);
+
+	if (!p)
+		return NULL;
+	p->worker = w;
+	p->n_sessions = sessions;
+	p->free_list = INDEX_NONE;
+	p->check = sessions;
+	memcpy(&p->random_key, secret + 32, sizeof(p->random_key));
+	p->sessions = rte_zmalloc_socket("proxy-sessions", (size_t)sessions * sizeof(*p->sessions),
+					 RTE_CACHE_LINE_SIZE, socket);
+	p->wheel =
+	    wheel_create(sessions, TICK_NS, dp_clock_now(&w->dataplane->clock), allocate, &socket);
+	if (p->sessions && p->wheel && clones_make(p, socket) && tcp_make(p, socket, secret))
+		return p;
+	proxy_destroy(p);
+	return NULL;
+}
+
+void
+proxy_destroy(struct proxy *p)
+{
+	uint32_t i;
+
+	if (!p)
+		return;
+	for (i = 0; i < p->fresh; i++) {
+		if (p->sessions[i].state == SESSION_FREE)
+			continue;
+		queue_free(&p->sessions[i].queues[LEG_CLIENT]);
+		queue_free(&p->sessions[i].queues[LEG_BACKEND]);
+	}
+	tcp_destroy(p->tcp);
+	rte_mempool_free(p->clones);
+	rte_free(p->wheel);
+	rte_free(p->sessions);
+	rte_free(p);
+}
+
+/* ---- following the snapshot ------------------------------------------------------------------ */
+
+static uint16_t
+least_mtu(const struct snapshot *s)
+{
+	uint16_t mtu = UINT16_MAX;
+	uint32_t i;
+
+	for (i = 0; i < s->n_ports; i++)
+		mtu = RTE_MIN(mtu, s->ports[i].mtu);
+	return mtu;
+}
+
+static bool
+is_listening(const struct proxy *p, uint32_t service)
+{
+	return p->listening[service / 64] >> (service % 64) & 1;
+}
+
+static bool
+is_listener(const struct snapshot *s, uint32_t service)
+{
+	return s->proxies && service < s->n_services && s->services[service].epoch &&
+	       s->services[service].mode == MODE_PROXY;
+}
+
+static void
+listen_to(struct proxy *p, uint32_t service, uint16_t mtu)
+{
+	const struct tcp_options options = {
+		.connect_ms = HANDSHAKE_MS,
+		.mtu = mtu,
+		.syn_cookies_always = p->worker->snapshot->proxies[service].syn_cookies,
+	};
+
+	if (tcp_listen(p->tcp, service, &options) == 0)
+		p->listening[service / 64] |= 1ULL << (service % 64);
+}
+
+static void
+listen_no_more(struct proxy *p, uint32_t service)
+{
+	tcp_unlisten(p->tcp, service);
+	p->listening[service / 64] &= ~(1ULL << (service % 64));
+}
+
+/* Listeners come and go with the snapshot; sessions of those that went are looked for from now on.
+ */
+static void
+follow(struct proxy *p)
+{
+	const struct snapshot *s = p->worker->snapshot;
+	uint16_t mtu = least_mtu(s);
+	uint32_t i;
+
+	p->version = s->version;
+	for (i = 0; i < SNAPSHOT_MAX_SERVICES; i++) {
+		if (i % 64 == 0 && !p->listening[i / 64] && i >= s->n_services) {
+			i += 63;
+			continue;
+		}
+		if (is_listener(s, i))
+			listen_to(p, i, mtu);
+		else if (is_listening(p, i))
+			listen_no_more(p, i);
+	}
+	p->check = 0;
+}
+
+/* Sessions whose listener is no more: its address may be somebody else's now. */
+static void
+check_sessions(struct proxy *p)
+{
+	uint32_t end = RTE_MIN(p->check + CHECKS, p->fresh);
+
+	for (; p->check < end; p->check++) {
+		struct session *s = &p->sessions[p->check];
+
+		if (s->state == SESSION_FREE || session_settings(p, s))
+			continue;
+		p->counters.aborted++;
+		session_abort(p, s);
+	}
+	if (p->check == p->fresh)
+		p->check = p->n_sessions;
+}
+
+static void
+run_timers(struct proxy *p)
+{
+	uint32_t due[TIMERS];
+	size_t n = wheel_advance(p->wheel, p->worker->now, due, TIMERS), i;
+
+	for (i = 0; i < n; i++)
+		if (session_used(p, due[i]))
+			session_timer(p, due[i]);
+}
+
+bool
+proxy_iterate(struct worker *w)
+{
+	struct proxy *p = worker_proxy(w);
+	bool more;
+
+	if (likely(!p))
+		return false;
+	if (unlikely(p->version != w->snapshot->version))
+		follow(p);
+	if (unlikely(p->check < p->n_sessions))
+		check_sessions(p);
+	run_timers(p);
+	more = tcp_advance(p->tcp, w->now);
+	if (tcp_flush(p->tcp, w->now))
+		more = true;
+	return more;
+}
+
+bool
+proxy_knows(const struct worker *w, const struct tuple *tuple)
+{
+	return tcp_known(worker_proxy(w)->tcp, tuple);
+}
+
+const struct proxy_counters *
+proxy_counters(const struct proxy *p)
+{
+	return &p->counters;
+}
+
+struct tcp *
+proxy_tcp(struct proxy *p)
+{
+	return p->tcp;
+}
+
+uint32_t
+proxy_sessions(const struct proxy *p)
+{
+	return p->used;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listeners: a worker ends its clients' TCP, and opens connections of its own to backends.
+ *
+ *     client ──TCP──> leg CLIENT ──queue──> leg BACKEND ──TCP──> backend
+ *            <─────              <──queue──             <─────
+ *
+ * A session joins two connections of the worker's TCP instance (dp/tcp/tcp.h). Payload moves from
+ * one leg to the other as the mbufs that it came in; what the other leg does not take yet waits in
+ * a queue, and is not credited to the sender until it has left that, so a slow reader slows down
+ * its writer. An end of one direction (FIN) is passed on when what came before it has been.
+ *
+ *     HEADER      waits for the client's PROXY header           (accept_proxy_protocol)
+ *     CONNECTING  a backend is chosen and has not answered yet  (another one is tried if it
+ * refuses) OPEN        both legs are there, or one has ended in good order
+ *
+ * Owner: the worker; made by the control thread before the first snapshot with a listener, and
+ * nothing is allocated afterwards. A worker without it (worker_proxy is NULL) does nothing for
+ * listeners. Invariant:
+ *     sessions in use = connections_total - connections_ended over all listeners
+ */
+#ifndef DP_PROXY_PROXY_H
+#define DP_PROXY_PROXY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/packet.h"
+#include "dp/worker.h"
+
+struct proxy;
+
+/* What a worker counts of its listeners besides what services count: X(name, help). */
+#define PROXY_COUNTERS(X)                                                            \
+	X(backends_tried, "connections opened to backends")                          \
+	X(backends_failed, "connections to backends that were refused or timed out") \
+	X(connect_failed, "clients whose connection no backend took")                \
+	X(headers_bad, "clients that sent no valid PROXY header")                    \
+	X(idle_timeouts, "sessions ended because nothing came for the idle time")    \
+	X(aborted, "sessions ended by a reset, a timeout or want of memory")         \
+	X(sessions_full, "clients refused: no room for another session")
+
+struct proxy_counters {
+#define X(name, help) uint64_t name;
+	PROXY_COUNTERS(X)
+#undef X
+};
+
+/* For worker w, and not yet seen by it: sessions at a time; secret: 48 bytes that nobody knows.
+ * NULL without memory. Control thread. */
+struct proxy *proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48]);
+/* After the worker has ended. NULL is allowed. */
+void proxy_destroy(struct proxy *proxy);
+
+/* The worker's, or NULL. */
+static inline struct proxy *
+worker_proxy(const struct worker *w)
+{
+	return atomic_load_explicit(&w->proxy, memory_order_acquire);
+}
+
+/* Stage proxy: takes the packets to listeners, and those of backends to our connections. */
+void stage_proxy(struct worker *w, struct burst *b);
+/* Once an iteration, after all packets: follow the snapshot, timers, what is due to be sent. True:
+ * there was work. */
+bool proxy_iterate(struct worker *w);
+
+/* Is there a connection of ours that these packets belong to? Worker. */
+bool proxy_knows(const struct worker *w, const struct tuple *tuple);
+
+/* Go on with a query of the control thread that has come to the sessions; a worker without any ends
+ * it. Worker. */
+void proxy_answer(struct worker *w, struct worker_query *query);
+
+/* What a listener would do with a packet of this tuple; changes nothing. Worker. */
+struct proxy_peek {
+	uint32_t backend; /* INDEX_NONE: none can be chosen */
+	bool by_row;      /* the row of the pool's table has decided */
+	bool connected;   /* there is a session */
+};
+void proxy_peek(struct worker *w, const struct packet *p, struct proxy_peek *out);
+
+const struct proxy_counters *proxy_counters(const struct proxy *proxy);
+struct tcp;
+struct tcp *proxy_tcp(struct proxy *proxy);
+/* Sessions in use now. */
+uint32_t proxy_sessions(const struct proxy *proxy);
+
+#endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session's life, event by event of its two connections.
+ *
+ *                 accepted
+ *                    │
+ *        no header   │   header expected
+ *        ┌───────────┴───────────┐
+ *        │                    HEADER ── none, or too late ──> abort
+ *        │                       │ complete
+ *        └────> CONNECTING <─────┘
+ *                │  │  ^
+ *      connected │  └──┘ refused or timed out: another backend; none left ──> abort
+ *                v
+ *              OPEN ── a leg is reset or times out, or nothing comes ──> abort
+ *                │
+ *                └── both legs have ended ──> free
+ */
+#include <errno.h>
+
+#include "dp/proxy/internal.h"
+
+/* A session whose data found no buffer is tried again after this long. */
+#define RETRY_NS 10000000ull
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+bool
+session_used(const struct proxy *p, uint32_t index)
+{
+	return index < p->fresh && p->sessions[index].state != SESSION_FREE;
+}
+
+static struct session *
+session_new(struct proxy *p)
+{
+	struct session *s;
+
+	if (p->free_list != INDEX_NONE) {
+		s = &p->sessions[p->free_list];
+		p->free_list = s->next_free;
+	} else if (p->fresh < p->n_sessions) {
+		s = &p->sessions[p->fresh++];
+	} else {
+		return NULL;
+	}
+	*s = (struct session){ .backend = INDEX_NONE, .count.client = INDEX_NONE };
+	p->used++;
+	return s;
+}
+
+/* Nothing of it is left in TCP. */
+static void
+session_free(struct proxy *p, struct session *s)
+{
+	struct worker *w = p->worker;
+
+	wheel_disarm(p->wheel, session_index(p, s));
+	queue_free(&s->queues[LEG_CLIENT]);
+	queue_free(&s->queues[LEG_BACKEND]);
+	limit_leave(w, s->service, s->service_epoch, &s->count);
+	w->service_stats[s->service].connections_ended++;
+	if (s->backend != INDEX_NONE)
+		w->backend_stats[s->backend].connections_ended++;
+	s->state = SESSION_FREE;
+	s->next_free = p->free_list;
+	p->free_list = session_index(p, s);
+	p->used--;
+}
+
+static void
+leg_abort(struct proxy *p, struct session *s, enum leg leg)
+{
+	if (s->legs[leg] != TCP_HANDLE_NONE)
+		tcp_abort(p->tcp, s->legs[leg]);
+	s->legs[leg] = TCP_HANDLE_NONE;
+}
+
+void
+session_abort(struct proxy *p, struct session *s)
+{
+	leg_abort(p, s, LEG_CLIENT);
+	leg_abort(p, s, LEG_BACKEND);
+	session_free(p, s);
+}
+
+void
+session_refuse(struct proxy *p, struct session *s, enum drop_reason reason)
+{
+	p->counters.connect_failed++;
+	worker_count_drop(p->worker, s->service, reason);
+	session_abort(p, s);
+}
+
+static void
+arm(struct proxy *p, const struct session *s, uint64_t at)
+{
+	wheel_arm(p->wheel, session_index(p, s), at);
+}
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
+/* May data leave by this leg? Before the backend has answered it may not: another one could be
+ * chosen, which needs all of it. */
+static bool
+leg_is_open(const struct session *s, enum leg to)
+{
+	return s->state == SESSION_OPEN || to == LEG_CLIENT;
+}
+
+/* Give a leg what waits for it, and its FIN when that was all. */
+static void
+flush(struct proxy *p, struct session *s, enum leg to)
+{
+	struct queue *q = &s->queues[to];
+	int rc;
+
+	if (!leg_is_open(s, to))
+		return;
+	if (q->head) {
+		rc = tcp_send(p->tcp, s->legs[to], q->head);
+		if (rc == -ENOBUFS)
+			arm(p, s, p->worker->now + RETRY_NS);
+		if (rc == -ENOBUFS || rc == -EAGAIN)
+			return;
+		tcp_credit(p->tcp, s->legs[other_leg(to)], q->length);
+		if (rc < 0) /* the leg is over: nobody wants it any more */
+			queue_free(q);
+		*q = (struct queue){ 0 };
+	}
+	if (!s->fin[to])
+		return;
+	s->fin[to] = false;
+	tcp_shutdown(p->tcp, s->legs[to]);
+}
+
+static void
+count_received(struct proxy *p, struct session *s, enum leg from, const struct rte_mbuf *chain,
+	       uint32_t length)
+{
+	struct worker *w = p->worker;
+
+	s->seen = w->now;
+	s->bytes[from] += length;
+	if (from == LEG_BACKEND) {
+		w->service_stats[s->service].packets_out += chain->nb_segs;
+		w->service_stats[s->service].bytes_out += length;
+	} else if (s->backend != INDEX_NONE) {
+		w->backend_stats[s->backend].packets += chain->nb_segs;
+		w->backend_stats[s->backend].bytes += length;
+	}
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static bool
+expects_header(const struct proxy_settings *settings, const struct addr *client)
+{
+	return settings->accept_header &&
+	       (!settings->trusted || lpm_lookup(settings->trusted, client) != LPM_NONE);
+}
+
+/* The listener's limits, and room for a session: NULL, and it is counted why. */
+static struct session *
+session_begin(struct proxy *p, uint32_t service, const struct tuple *tuple)
+{
+	struct worker *w = p->worker;
+	struct packet packet = { .service = service, .tuple = *tuple, .client = INDEX_NONE };
+	struct limit_count count;
+	struct session *s;
+
+	if (!limit_accept(w, &packet, &count)) {
+		worker_count_drop(w, service, (enum drop_reason)packet.reason);
+		return NULL;
+	}
+	s = session_new(p);
+	if (!s) {
+		limit_leave(w, service, w->snapshot->services[service].epoch, &count);
+		p->counters.sessions_full++;
+		worker_count_drop(w, service, DROP_CONNECTION_TABLE_FULL);
+		return NULL;
+	}
+	s->count = count;
+	s->client = *tuple;
+	s->service = service;
+	s->service_epoch = w->snapshot->services[service].epoch;
+	s->seen = w->now;
+	w->service_stats[service].connections_total++;
+	return s;
+}
+
+static uint64_t
+on_accepted(void *arg, tcp_handle h, uint32_t listener, const struct tuple *tuple)
+{
+	struct proxy *p = arg;
+	const struct snapshot *snapshot = p->worker->snapshot;
+	const struct proxy_settings *settings;
+	struct session *s = NULL;
+	uint64_t user;
+
+	if (snapshot->proxies && listener < snapshot->n_services &&
+	    snapshot->services[listener].epoch && snapshot->services[listener].mode == MODE_PROXY)
+		s = session_begin(p, listener, tuple);
+	if (!s) {
+		tcp_abort(p->tcp, h);
+		return 0;
+	}
+	settings = &snapshot->proxies[listener];
+	user = session_user(p, s, LEG_CLIENT);
+	s->legs[LEG_CLIENT] = h;
+	s->idle = settings->timeout_idle;
+	if (expects_header(settings, &tuple->src)) {
+		s->state = SESSION_HEADER;
+		arm(p, s, s->seen + settings->timeout_connect);
+		return user;
+	}
+	s->state = SESSION_CONNECTING;
+	arm(p, s, s->seen + s->idle);
+	backend_open(p, s);
+	return user;
+}
+
+/* More of the client's header. */
+static void
+header_received(struct proxy *p, struct session *s)
+{
+	int n = header_read(s);
+
+	if (n == 0)
+		return;
+	if (n < 0) {
+		p->counters.headers_bad++;
+		session_abort(p, s);
+		return;
+	}
+	queue_cut(&s->queues[LEG_BACKEND], (uint32_t)n);
+	tcp_credit(p->tcp, s->legs[LEG_CLIENT], (uint32_t)n);
+	s->state = SESSION_CONNECTING;
+	arm(p, s, s->seen + s->idle);
+	backend_open(p, s);
+}
+
+static void
+on_connected(void *arg, tcp_handle h, uint64_t user)
+{
+	struct proxy *p = arg;
+	struct session *s = session_of(p, user);
+	const struct proxy_settings *settings = session_settings(p, s);
+	struct rte_mbuf *header;
+
+	(void)h;
+	s->seen = p->worker->now;
+	s->state = SESSION_OPEN;
+	if (settings && settings->header != PROXY_HEADER_NONE) {
+		header = header_make(p, s, settings->header);
+		if (!header || tcp_send(p->tcp, s->legs[LEG_BACKEND], header) < 0) {
+			rte_pktmbuf_free(header);
+			worker_count_drop(p->worker, s->service, DROP_MBUF_EXHAUSTED);
+			p->counters.aborted++;
+			session_abort(p, s);
+			return;
+		}
+	}
+	flush(p, s, LEG_BACKEND);
+}
+
+/* ---- the middle ------------------------------------------------------------------------------ */
+
+static void
+on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint32_t length)
+{
+	struct proxy *p = arg;
+	struct session *s = session_of(p, user);
+	enum leg from = leg_of(user), to = other_leg(from);
+
+	count_received(p, s, from, chain, length);
+	if (likely(s->state == SESSION_OPEN && !s->queues[to].head &&
+		   tcp_send(p->tcp, s->legs[to], chain) == 0)) {
+		tcp_credit(p->tcp, h, length);
+		return;
+	}
+	queue_add(&s->queues[to], chain, length);
+	if (s->state == SESSION_HEADER)
+		header_received(p, s);
+	else
+		flush(p, s, to);
+}
+
+static void
+on_room(void *arg, tcp_handle h, uint64_t user)
+{
+	struct proxy *p = arg;
+
+	(void)h;
+	flush(p, session_of(p, user), leg_of(user));
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void
+on_half_closed(void *arg, tcp_handle h, uint64_t user)
+{
+	struct proxy *p = arg;
+	struct session *s = session_of(p, user);
+	enum leg to = other_leg(leg_of(user));
+
+	(void)h;
+	s->seen = p->worker->now;
+	if (s->state == SESSION_HEADER) {
+		p->counters.headers_bad++;
+		session_abort(p, s);
+		return;
+	}
+	s->fin[to] = true;
+	flush(p, s, to);
+}
+
+/* The backend did not take the connection. */
+static void
+backend_failed(struct proxy *p, struct session *s)
+{
+	p->counters.backends_failed++;
+	p->worker->backend_stats[s->backend].connections_ended++;
+	s->backend = INDEX_NONE;
+	backend_open(p, s);
+}
+
+static void
+on_closed(void *arg, tcp_handle h, uint64_t user, enum tcp_close_cause cause)
+{
+	struct proxy *p = arg;
+	struct session *s = session_of(p, user);
+	enum leg leg = leg_of(user);
+
+	(void)h;
+	s->legs[leg] = TCP_HANDLE_NONE;
+	if (leg == LEG_BACKEND && s->state == SESSION_CONNECTING) {
+		backend_failed(p, s);
+	} else if (cause != TCP_CLOSED_DONE) {
+		p->counters.aborted++;
+		session_abort(p, s);
+	} else if (s->legs[other_leg(leg)] == TCP_HANDLE_NONE) {
+		session_free(p, s);
+	}
+}
+
+void
+session_timer(struct proxy *p, uint32_t index)
+{
+	struct session *s = &p->sessions[index];
+	uint64_t now = p->worker->now;
+
+	if (s->state == SESSION_HEADER) {
+		p->counters.headers_bad++;
+		session_abort(p, s);
+		return;
+	}
+	if (now >= s->seen + s->idle) {
+		p->counters.idle_timeouts++;
+		session_abort(p, s);
+		return;
+	}
+	arm(p, s, s->seen + s->idle);
+	flush(p, s, LEG_CLIENT);
+	flush(p, s, LEG_BACKEND);
+}
+
+void
+session_calls(struct tcp_calls *calls)
+{
+	calls->accepted = on_accepted;
+	calls->connected = on_connected;
+	calls->received = on_received;
+	calls->room = on_room;
+	calls->half_closed = on_half_closed;
+	calls->closed = on_closed;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stage proxy: packets to listeners, and of backends to our connections, go to the worker's TCP.
+ *
+ * The addresses that we connect from are shared with the kernel and with full NAT: of what is sent
+ * to them only packets of connections that TCP knows are taken.
+ */
+#include <netinet/in.h>
+
+#include "dp/l4/bytes.h"
+#include "dp/l4/icmp.h"
+#include "dp/l4/stages.h"
+#include "dp/proxy/internal.h"
+
+/* A burst on its way to TCP. */
+struct taken {
+	uint32_t n;
+	struct tcp_packet packets[BURST_MAX];
+};
+
+static bool
+is_to_listener(const struct snapshot *s, const struct packet *p)
+{
+	return p->direction == DIR_FORWARD && p->service < s->n_services &&
+	       s->services[p->service].epoch && s->services[p->service].mode == MODE_PROXY;
+}
+
+static uint8_t
+ecn_of(const struct packet *p)
+{
+	const uint8_t *ip = packet_at(p, p->l3);
+
+	return (p->flags & PACKET_V4 ? ip[1] : ip[1] >> 4) & 3;
+}
+
+static void
+take(struct taken *t, struct packet *p, uint32_t listener)
+{
+	t->packets[t->n++] = (struct tcp_packet){
+		.mbuf = p->mbuf,
+		.tuple = &p->tuple,
+		.route = route_back(p),
+		.listener = listener,
+		.l3 = p->l3,
+		.l4 = p->l4,
+		.ip_len = p->ip_len,
+		.ecn = ecn_of(p),
+		.checked = (p->mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
+			   RTE_MBUF_F_RX_L4_CKSUM_GOOD,
+	};
+	p->verdict = VERDICT_TAKEN;
+}
+
+/* An ICMP error about a packet of ours. */
+static void
+take_error(struct proxy *proxy, struct packet *p)
+{
+	const uint8_t *icmp = packet_at(p, p->l4), *inner = packet_at(p, p->inner_l4);
+	bool v4 = p->flags & PACKET_V4;
+	struct tcp_error e = {
+		.tuple = &p->tuple,
+		.kind = TCP_ERROR_UNREACHABLE,
+		.sequence = rte_be_to_cpu_32(get32(inner + 4)),
+	};
+	bool about_us = true;
+
+	if (v4 && icmp[0] == ICMP4_UNREACHABLE && icmp[1] == ICMP4_FRAG_NEEDED) {
+		e.kind = TCP_ERROR_TOO_BIG;
+		e.mtu = rte_be_to_cpu_32(get32(icmp + 4)) & 0xffff;
+	} else if (!v4 && icmp[0] == ICMP6_TOO_BIG) {
+		e.kind = TCP_ERROR_TOO_BIG;
+		e.mtu = rte_be_to_cpu_32(get32(icmp + 4));
+	} else {
+		about_us = icmp[0] == (v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE);
+	}
+	if (about_us)
+		tcp_input_error(proxy->tcp, &e, proxy->worker->now);
+	rte_pktmbuf_free(p->mbuf);
+	p->verdict = VERDICT_TAKEN;
+}
+
+static void
+count_in(struct worker *w, const struct packet *p)
+{
+	w->service_stats[p->service].packets_in++;
+	w->service_stats[p->service].bytes_in += p->ip_len;
+}
+
+/* A packet to a listener. A SYN that begins a connection is one for the limits. */
+static void
+to_listener(struct worker *w, struct proxy *proxy, struct taken *t, struct packet *p)
+{
+	if (p->flags & (PACKET_FRAGMENT | PACKET_LATER)) {
+		packet_drop(p, DROP_PROXY_FRAGMENT);
+		return;
+	}
+	if (p->flags & PACKET_ICMP_ERROR) {
+		take_error(proxy, p);
+		return;
+	}
+	if ((p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
+	    (w->snapshot->services[p->service].flags & SERVICE_LIMITED) &&
+	    !tcp_known(proxy->tcp, &p->tuple) && !limit_begin(w, p))
+		return;
+	count_in(w, p);
+	take(t, p, p->service);
+}
+
+static bool
+is_reply(const struct packet *p)
+{
+	return p->direction == DIR_REPLY && p->tuple.proto == IPPROTO_TCP &&
+	       !(p->flags & (PACKET_FRAGMENT | PACKET_LATER));
+}
+
+void
+stage_proxy(struct worker *w, struct burst *b)
+{
+	struct proxy *proxy = worker_proxy(w);
+	struct taken t;
+	uint16_t i;
+
+	if (likely(!proxy))
+		return;
+	t.n = 0;
+	for (i = 0; i < b->count; i++) {
+		struct packet *p = &b->packets[i];
+
+		if (p->verdict != VERDICT_CONTINUE)
+			continue;
+		if (is_to_listener(w->snapshot, p))
+			to_listener(w, proxy, &t, p);
+		else if (!is_reply(p) || !tcp_known(proxy->tcp, &p->tuple))
+			continue;
+		else if (p->flags & PACKET_ICMP_ERROR)
+			take_error(proxy, p);
+		else
+			take(&t, p, TCP_LISTENER_NONE);
+	}
+	if (t.n)
+		tcp_input(proxy->tcp, t.packets, t.n, w->now);
+}
