@@ -20,6 +20,8 @@
 #include "dp/packet.h"
 #include "dp/tcp/recovery.h"
 
+#define RUNS_TOLD 4 /* in one segment at the most */
+
 enum tcp_block_flags {
 	BLOCK_OURS = 1 << 0,       /* opened by tcp_connect */
 	BLOCK_TIMESTAMPS = 1 << 1, /* negotiated, as the next three */
@@ -46,6 +48,7 @@ enum tcp_block_flags {
 	BLOCK_DEAD = 1 << 22,         /* waits to be reused */
 	BLOCK_WINDOW_SCALE = 1 << 23,
 	BLOCK_STARVED = 1 << 24,   /* no buffer was free: try again with the next flush */
+	BLOCK_PROBED = 1 << 26,    /* the byte at snd_nxt was sent to probe a closed window */
 	BLOCK_SMALL_DUE = 1 << 25, /* what is left of the peer's window is worth using now */
 };
 
@@ -94,7 +97,8 @@ struct tcp_block {
 	uint16_t peer_mss;
 	uint32_t fin_seq, irs, iss;
 	uint32_t dsack_start, dsack_end;
-	uint32_t run_recent; /* sequence number in the run that changed last */
+	uint32_t
+	    run_recent[RUNS_TOLD]; /* a sequence number in each of the runs that changed last */
 
 	/* sender, rarely */
 	uint32_t max_wnd;  /* largest window that the peer ever offered */

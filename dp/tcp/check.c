@@ -112,6 +112,8 @@ ack_check(struct tcp *t, struct tcp_block *c, const struct segment *s)
 {
 	if (!(s->flags & TCP_ACK))
 		return false;
+	if (s->ack == c->snd_nxt + 1)
+		probe_taken(t, c);
 	if (seq_lt(c->snd_nxt, s->ack) || seq_lt(s->ack, c->snd_una - c->max_wnd)) {
 		t->counters.bad_ack++;
 		challenge_ack(t, c);

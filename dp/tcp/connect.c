@@ -47,7 +47,8 @@ tcp_connect(struct tcp *t, const struct tcp_connect *what, tcp_handle *h)
 	c->state = TCP_SYN_SENT;
 	c->flags = BLOCK_OURS | BLOCK_TOLD | BLOCK_SYN_DUE;
 	c->flags |= (o->no_timestamps ? 0 : BLOCK_TIMESTAMPS) | (o->no_sack ? 0 : BLOCK_SACK) |
-		    (o->no_ecn ? 0 : BLOCK_ECN) | (o->no_window_scale ? 0 : BLOCK_WINDOW_SCALE);
+		    (o->ask_ecn && !o->no_ecn ? BLOCK_ECN : 0) |
+		    (o->no_window_scale ? 0 : BLOCK_WINDOW_SCALE);
 	c->rcv_scale = o->no_window_scale ? 0 : window_scale(o->receive_window);
 	c->listener = TCP_LISTENER_NONE;
 	c->route = what->route;

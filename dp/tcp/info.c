@@ -57,7 +57,7 @@ describe(struct tcp *t, const struct tcp_block *c, struct tcp_info *info)
 		.in_flight = sent_pipe(&r->sent),
 		.queued = c->queued,
 		.unread = c->unread,
-		.out_of_order = c->run_bytes,
+		.out_of_order = runs_data(c),
 		.send_window = c->snd_wnd,
 		.receive_window = c->rcv_adv - c->rcv_nxt,
 		.retransmits = c->retransmits,

@@ -49,6 +49,13 @@ segment_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 		flush_list(t, c);
 		return;
 	}
+	/* Both have opened at once: this is the answer to our SYN, with the SYN that we have seen
+	 * (RFC 9293 3.5, figure 8). */
+	if (c->state == TCP_SYN_RECEIVED && c->flags & BLOCK_OURS && s->seq == c->irs &&
+	    (s->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
+		s->flags &= (uint8_t)~TCP_SYN;
+		s->seq++;
+	}
 	if (segment_check(t, c, s))
 		state_input(t, c, s);
 }

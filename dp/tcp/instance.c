@@ -152,6 +152,7 @@ options_fill(struct tcp_options *out, const struct tcp_options *o)
 	out->no_sack = o->no_sack;
 	out->no_window_scale = o->no_window_scale;
 	out->no_ecn = o->no_ecn;
+	out->ask_ecn = o->ask_ecn;
 	out->no_rack = o->no_rack;
 	out->no_cubic = o->no_cubic;
 	out->syn_cookies_always = o->syn_cookies_always;

@@ -219,6 +219,8 @@ bool data_input(struct tcp *t, struct tcp_block *c, struct segment *s);
 void runs_free(struct tcp *t, struct tcp_block *c);
 /* At most `max` blocks for a SACK option, RFC 2018: the latest first. */
 uint32_t runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max);
+/* Bytes of data in them. */
+uint32_t runs_data(const struct tcp_block *c);
 /* NULL or what is wrong; the bytes of buffers. */
 const char *runs_check(const struct tcp_block *c, uint32_t *bytes);
 
@@ -226,6 +228,8 @@ const char *runs_check(const struct tcp_block *c, uint32_t *bytes);
 void flush_list(struct tcp *t, struct tcp_block *c);
 /* All that this connection may send now. */
 void output(struct tcp *t, struct tcp_block *c);
+/* The peer acknowledges the byte that probed its closed window. False: there is none. */
+bool probe_taken(struct tcp *t, struct tcp_block *c);
 void unsent_free(struct tcp *t, struct tcp_block *c);
 /* The window to say now, in bytes; moves rcv_adv. */
 uint32_t window_advertise(struct tcp *t, struct tcp_block *c);

@@ -70,8 +70,8 @@ window_opened(struct tcp *t, struct tcp_block *c)
 	if (!seq_lt(c->rcv_adv, edge) || mutant(t, TCP_MUTANT_WINDOW_UPDATE))
 		return;
 	more = edge - c->rcv_adv;
-	if (more >= block_options(t, c)->receive_window / 4 ||
-	    (open < 2u * mss_announced(t, c) && more >= worth_telling(t, c))) {
+	if (more >= worth_telling(t, c) &&
+	    (more >= block_options(t, c)->receive_window / 4 || open < 2u * mss_announced(t, c))) {
 		c->flags |= BLOCK_ACK_NOW;
 		flush_list(t, c);
 	}
@@ -214,6 +214,7 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 			o.flags |= FLAG_CWR;
 		c->flags &= ~BLOCK_CWR;
 	}
+	c->flags &= ~BLOCK_PROBED;
 	c->snd_nxt += len + fin;
 	c->bytes_out += len;
 	t->counters.bytes_out += len;
@@ -304,8 +305,10 @@ may_send(struct tcp *t, struct tcp_block *c)
 		return 0;
 	if ((uint32_t)window >= want)
 		return want;
-	/* The peer's window is too small for that: worth it only if it never had much more. */
-	if ((uint32_t)window >= c->max_wnd / 2 || c->flags & BLOCK_SMALL_DUE)
+	/* The peer's window is too small for that: worth it if it never had much more, or if
+	 * nothing else would tell us when it opens. */
+	if ((uint32_t)window >= c->max_wnd / 2 || c->flags & BLOCK_SMALL_DUE ||
+	    (sent_empty(&r->sent) && (uint32_t)window >= c->mss / 2))
 		return (uint32_t)window;
 	return 0;
 }
@@ -335,7 +338,7 @@ send_data(struct tcp *t, struct tcp_block *c)
 
 	restart_if_idle(t, c);
 	while ((n = may_send(t, c))) {
-		bool fin = fin_due(c) && n == c->unsent && c->snd_una + c->snd_wnd - c->snd_nxt > n;
+		bool fin = fin_due(c) && n == c->unsent;
 		uint32_t pipe = sent_pipe(&c->recovery.sent);
 
 		if (pipe + n > c->recovery.cubic.cwnd)
@@ -349,7 +352,7 @@ send_data(struct tcp *t, struct tcp_block *c)
 			prr_sent(&c->recovery.prr, n);
 		any = true;
 	}
-	if (fin_due(c) && !c->unsent && seq_lt(c->snd_nxt, c->snd_una + c->snd_wnd)) {
+	if (fin_due(c) && !c->unsent) {
 		if (send_new(t, c, 0, true))
 			any = true;
 		else
@@ -389,8 +392,8 @@ persist_if_stuck(struct tcp *t, struct tcp_block *c)
 {
 	uint64_t after;
 
-	if (!sent_empty(&c->recovery.sent) || !(c->unsent || fin_due(c)) ||
-	    c->flags & BLOCK_STARVED || c->state == TCP_SYN_RECEIVED) {
+	if (!sent_empty(&c->recovery.sent) || !c->unsent || c->flags & BLOCK_STARVED ||
+	    c->state == TCP_SYN_RECEIVED) {
 		if (c->send_timer == TIMER_PERSIST)
 			c->send_timer = TIMER_NONE;
 		return;
@@ -401,21 +404,49 @@ persist_if_stuck(struct tcp *t, struct tcp_block *c)
 	timer_send(t, c, TIMER_PERSIST, RTE_MIN(after, PERSIST_MAX));
 }
 
-/* Asks the peer for an ACK: a sequence number that it has seen (RFC 9293 3.8.4). It tells us its
- * window, and that it is there. */
+/* One byte beyond the window (RFC 9293 3.8.6.1). It is not in flight: if the peer takes it after
+ * all, probe_taken makes up for that. Some window, but a small one, now has to do. */
+static void
+probe_window(struct tcp *t, struct tcp_block *c)
+{
+	t->counters.zero_window_probes++;
+	c->flags |= BLOCK_SMALL_DUE;
+	send_data(t, c);
+	if (!sent_empty(&c->recovery.sent))
+		return;
+	if (send_segment(
+		t, c, &(struct outgoing){ .seq = c->snd_nxt, .payload = c->unsent_head, .len = 1 }))
+		c->flags |= BLOCK_PROBED;
+}
+
+bool
+probe_taken(struct tcp *t, struct tcp_block *c)
+{
+	struct sent_segment record = { .seq = c->snd_nxt, .length = 1 };
+
+	if (!(c->flags & BLOCK_PROBED) || !c->unsent || !sent_room(t->sent, &c->recovery.sent))
+		return false;
+	record.mbuf = unsent_take(t, c, 1);
+	if (!record.mbuf)
+		return false;
+	sent_append(t->sent, &c->recovery.sent, &record, t->now);
+	c->flags &= ~BLOCK_PROBED;
+	c->snd_nxt++;
+	c->bytes_out++;
+	t->counters.bytes_out++;
+	return true;
+}
+
+/* Asks the peer for an ACK: about the window, or whether it is there (RFC 9293 3.8.4: with a
+ * sequence number that it has seen). */
 static void
 send_question(struct tcp *t, struct tcp_block *c)
 {
 	c->flags &= ~BLOCK_PROBE_DUE;
-	if (c->unsent || fin_due(c)) {
-		t->counters.zero_window_probes++;
-		/* Some window, but a small one: now it has to do. */
-		c->flags |= BLOCK_SMALL_DUE;
-		send_data(t, c);
-		if (!sent_empty(&c->recovery.sent))
-			return;
-	}
-	send_segment(t, c, &(struct outgoing){ .seq = c->snd_una - 1 });
+	if (c->unsent && sent_empty(&c->recovery.sent))
+		probe_window(t, c);
+	else
+		send_segment(t, c, &(struct outgoing){ .seq = c->snd_una - 1 });
 }
 
 static void

@@ -41,7 +41,8 @@ too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 		return;
 	cubic_set_mss(&r->cubic, c->mss);
 	/* What was too large did not arrive: again, and this says nothing of congestion. */
-	sent_timeout(t->sent, &r->sent, UINT64_MAX);
+	if (!sent_mark_long_lost(t->sent, &r->sent, c->mss))
+		return;
 	r->mode = RECOVERY_LOSS;
 	r->point = c->snd_nxt;
 	r->undo = false;

@@ -108,27 +108,29 @@ deliver(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m, uint32_t len)
 	return c->state != TCP_CLOSED;
 }
 
-/* Hand up what has become in order. */
-static bool
-deliver_runs(struct tcp *t, struct tcp_block *c)
+/* Put behind the chain m, which ends at `end`, what has become in order by it; the new end. */
+static uint32_t
+take_runs(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m, uint32_t end)
 {
-	while (c->runs && seq_le(run_of(c->runs)->start, c->rcv_nxt)) {
-		struct rte_mbuf *m = c->runs;
-		struct run run = *run_of(m);
+	while (c->runs && seq_le(run_of(c->runs)->start, end)) {
+		struct rte_mbuf *next = c->runs;
+		struct run run = *run_of(next);
 
 		c->runs = run.next;
 		c->n_runs--;
 		c->run_bytes -= run.bytes;
 		t->buffered -= run.bytes;
-		if (seq_le(run.end, c->rcv_nxt)) {
-			rte_pktmbuf_free(m);
+		if (seq_le(run.end, end)) {
+			rte_pktmbuf_free(next);
 			continue;
 		}
-		m = cut_front(m, c->rcv_nxt - run.start);
-		if (!deliver(t, c, m, run.end - c->rcv_nxt))
-			return false;
+		next = cut_front(next, end - run.start);
+		rte_pktmbuf_lastseg(m)->next = next;
+		m->nb_segs = (uint16_t)(m->nb_segs + next->nb_segs);
+		m->pkt_len += next->pkt_len;
+		end = run.end;
 	}
-	return true;
+	return end;
 }
 
 /* ---- runs ----------------------------------------------------------------------------------- */
@@ -202,6 +204,14 @@ find_place(const struct tcp_block *c, uint32_t seq)
 	return p;
 }
 
+/* The latest change first, then those before it (RFC 2018 4). */
+static void
+remember(struct tcp_block *c, uint32_t seq)
+{
+	memmove(&c->run_recent[1], &c->run_recent[0], sizeof(c->run_recent) - 4);
+	c->run_recent[0] = seq;
+}
+
 /* Keep an out-of-order segment, at least what of it is new: first come, first kept. */
 static void
 runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
@@ -214,6 +224,7 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 	if (p.before && seq_lt(start, run_of(p.before)->end)) {
 		if (seq_le(end, run_of(p.before)->end)) {
 			duplicate(t, c, start, end);
+			remember(c, start);
 			return;
 		}
 		start = run_of(p.before)->end;
@@ -239,7 +250,7 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 	t->counters.out_of_order++;
 	c->run_bytes += bytes;
 	t->buffered += bytes;
-	c->run_recent = start;
+	remember(c, start);
 	if (append) {
 		run_append(p.before, m, end - start);
 		run_of(p.before)->bytes += bytes;
@@ -276,24 +287,60 @@ runs_free(struct tcp *t, struct tcp_block *c)
 	c->run_bytes = 0;
 }
 
+static const struct run *
+run_with(const struct tcp_block *c, uint32_t seq)
+{
+	const struct rte_mbuf *m;
+
+	for (m = c->runs; m; m = run_of(m)->next) {
+		if (seq_lt(seq, run_of(m)->start))
+			return NULL;
+		if (seq_lt(seq, run_of(m)->end))
+			return run_of(m);
+	}
+	return NULL;
+}
+
+/* Add a run that is not yet among them. A FIN that waits behind its data is told of too. */
+static uint32_t
+sack_add(const struct tcp_block *c, const struct run *r, struct sack_block *out, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (out[i].left == r->start)
+			return n;
+	}
+	out[n].left = r->start;
+	out[n].right = r->end + (c->flags & BLOCK_FIN_SEEN && c->fin_seq == r->end);
+	return n + 1;
+}
+
 uint32_t
 runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max)
 {
-	const struct rte_mbuf *m, *recent = NULL;
+	const struct rte_mbuf *m;
+	const struct run *r;
+	uint32_t n = 0, i;
+
+	for (i = 0; i < RUNS_TOLD && n < max; i++) {
+		r = run_with(c, c->run_recent[i]);
+		if (r)
+			n = sack_add(c, r, out, n);
+	}
+	for (m = c->runs; m && n < max; m = run_of(m)->next)
+		n = sack_add(c, run_of(m), out, n);
+	return n;
+}
+
+uint32_t
+runs_data(const struct tcp_block *c)
+{
+	const struct rte_mbuf *m;
 	uint32_t n = 0;
 
-	for (m = c->runs; m; m = run_of(m)->next) {
-		if (seq_le(run_of(m)->start, c->run_recent) &&
-		    seq_lt(c->run_recent, run_of(m)->end))
-			recent = m;
-	}
-	if (recent && n < max)
-		out[n++] = (struct sack_block){ run_of(recent)->start, run_of(recent)->end };
-	/* Then the highest ones are told by later segments; what the peer needs is the lowest. */
-	for (m = c->runs; m && n < max; m = run_of(m)->next) {
-		if (m != recent)
-			out[n++] = (struct sack_block){ run_of(m)->start, run_of(m)->end };
-	}
+	for (m = c->runs; m; m = run_of(m)->next)
+		n += run_of(m)->end - run_of(m)->start;
 	return n;
 }
 
@@ -365,10 +412,11 @@ congestion_seen(struct tcp *t, struct tcp_block *c, const struct segment *s)
 /* When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second segment at once, a single one
  * after a while, and always at once where something is missing or was. */
 static void
-acknowledge(struct tcp *t, struct tcp_block *c, bool urgent)
+acknowledge(struct tcp *t, struct tcp_block *c, uint32_t len, bool urgent)
 {
 	c->segments_unacked++;
-	if (urgent || c->segments_unacked >= 2) {
+	if (urgent || c->segments_unacked >= 2 ||
+	    c->rcv_nxt + len - c->last_ack_sent >= 2u * mss_announced(t, c)) {
 		c->flags |= BLOCK_ACK_NOW;
 	} else if (!(c->flags & BLOCK_ACK_LATER)) {
 		c->flags |= BLOCK_ACK_LATER;
@@ -395,17 +443,18 @@ data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 {
 	bool missing = c->runs != NULL;
 	struct rte_mbuf *m;
+	uint32_t end;
 
 	if (c->state == TCP_CLOSED || (!s->len && !(s->flags & TCP_FIN)))
 		return false;
 	congestion_seen(t, c, s);
 	if (c->flags & BLOCK_FIN_SEEN && c->rcv_nxt == c->fin_seq + 1) {
 		/* Behind its FIN a peer has nothing to say. */
-		acknowledge(t, c, true);
+		acknowledge(t, c, 0, true);
 		return false;
 	}
 	if (!trim(t, c, s)) {
-		acknowledge(t, c, true);
+		acknowledge(t, c, 0, true);
 		return false;
 	}
 	if (s->flags & TCP_FIN && !(c->flags & BLOCK_FIN_SEEN)) {
@@ -414,14 +463,15 @@ data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 	}
 	if (s->len && s->seq != c->rcv_nxt && !mutant(t, TCP_MUTANT_DUPLICATE)) {
 		runs_insert(t, c, s);
-		acknowledge(t, c, true);
+		acknowledge(t, c, 0, true);
 		return false;
 	}
-	acknowledge(t, c, missing || s->flags & TCP_FIN);
+	acknowledge(t, c, s->len, missing || s->flags & TCP_FIN);
 	if (s->len) {
 		m = s->mbuf;
 		s->mbuf = NULL;
-		if (!deliver(t, c, m, s->len) || !deliver_runs(t, c))
+		end = take_runs(t, c, m, s->seq + s->len);
+		if (!deliver(t, c, m, end - c->rcv_nxt))
 			return false;
 	}
 	return fin_reached(t, c);

@@ -12,7 +12,7 @@
 static void
 tell_half_closed(struct tcp *t, struct tcp_block *c)
 {
-	if (t->calls.half_closed && !(c->flags & BLOCK_GONE))
+	if (t->calls.half_closed && !(c->flags & (BLOCK_GONE | BLOCK_DRAIN)))
 		t->calls.half_closed(t->calls.arg, block_handle(t, c), c->user);
 }
 

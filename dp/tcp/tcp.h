@@ -215,6 +215,7 @@ struct tcp_options {
 	uint8_t tos;                    /* DSCP << 2 */
 	bool nagle;                     /* RFC 896; else small segments leave at once */
 	bool no_timestamps, no_sack, no_window_scale, no_ecn; /* not offered, not accepted */
+	bool ask_ecn;            /* ask for ECN in connections of ours; else only agree to it */
 	bool no_rack, no_cubic;  /* dupacks alone; Reno. For comparisons and tests */
 	bool syn_cookies_always; /* listeners */
 };
