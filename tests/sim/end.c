@@ -50,7 +50,7 @@ options_of(const struct world *w, int side)
 	return (struct tcp_options){
 		.receive_window = plan->buffer,
 		.send_buffer = plan->send_buffer,
-		.connect_ms = 7200000,
+		.connect_ms = 600000,
 		.user_timeout_ms = 86400000,
 		.keepalive_ms = w->plan.aborts || plan->keepalive ? 20000 : 0,
 		.keepalive_interval_ms = 5000,

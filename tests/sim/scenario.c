@@ -94,7 +94,7 @@ choose_stalls(struct scenario_side *s, struct random *r)
 	}
 	if (random_one_in(r, 6)) {
 		s->leap_at = random_scale(r, MS, 4 * SECOND);
-		s->leap_by = random_scale(r, MS, 3600 * SECOND);
+		s->leap_by = random_scale(r, MS, 200 * SECOND);
 	}
 }
 
@@ -146,8 +146,9 @@ choose_abort(struct scenario *s, struct random *r)
 	}
 }
 
-/* A server that keeps no state cannot know a client whose first segment was overtaken by the second,
- * nor tell an old copy of it from a new client: cookies need order on the way to the server. */
+/* A server that keeps no state cannot know a client whose first segment was overtaken by the
+ * second, nor tell an old copy of it from a new client: cookies need order on the way to the
+ * server. */
 static bool
 cookies_may_be_used(const struct way *w)
 {
