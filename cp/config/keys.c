@@ -149,7 +149,7 @@ const struct key config_keys[] = {
 	{ .path = "interfaces.source_addresses", .type = KEY_PREFIX, .flags = KEY_MANY,
 	  .example = "[ \"10.2.0.64/26\" ]",
 	  MANY(interface_config, source_addresses, n_source_addresses), .most = 256,
-	  .help = "full NAT connects to backends from these (default: addresses)" },
+	  .help = "full NAT and listeners connect to backends from these (default: addresses)" },
 	{ .path = "interfaces.vlans", .max = 256, LIST(interface_config, vlans, vlan_config),
 	  .example = "( { id = 7; addresses = [ \"10.7.0.1/24\" ]; } )",
 	  .help = "tagged networks on this interface" },
