@@ -5,9 +5,12 @@ import json
 import os
 import re
 import signal
+import time
 
-from bed import PENSTOCKD, Bed, every_mode, expect, group, vip, wait_until
-from tests_changes import MANY4, MANY6, many_clients, result_of, with_routes
+import configs
+from bed import MODES, PENSTOCKD, Bed, expect, group, vip, wait_until
+from tests_changes import MANY4, MANY6, ROUTES, many_clients, result_of, with_routes
+from tests_limits import opened
 
 # Each download takes 8 s, so all are under way when penstockd dies and when it is back.
 SIZE, SECONDS = 1 << 19, 8
@@ -88,12 +91,12 @@ held_through("gue", 6)
 held_through("ipip", 4)
 
 
-def speak(silent):
+def speak(silent, count=200):
     """What becomes of silent connections that speak again: those that broke."""
     silent.stdin.write("\n")
     silent.stdin.flush()
     results = json.loads(silent.stdout.readline())
-    expect(len(results) == 200, f"{len(results)} connections")
+    expect(len(results) == count, f"{len(results)} connections")
     return [r for r in results if r[1] is not None]
 
 
@@ -199,3 +202,58 @@ def memory_is_where_it_belongs(bed):
     expect(info.st_mode & 0o777 == 0o600, f"mode {info.st_mode:o}")
     expect(info.st_size >= 2 * 65536 * 128, f"{info.st_size} bytes")
     expect(info.st_blocks * 512 >= info.st_size, "not all of its memory is there: an access could fail")
+
+
+# ---- limits on connections at a time -----------------------------------------------------------------------------------------
+
+ROOM = 24
+COUNTED = (("nat", 4, "client"), ("gue", 6, "client"), ("full-nat", 6, "service"), ("l2", 4, "service"))
+
+
+def counted_services(backends):
+    """A limit on connections at a time of each client, or of a whole service."""
+    pools, services = [], []
+    for mode, family, kind in COUNTED:
+        name = f"{kind}-{mode}-{family}"
+        pools.append(configs.pool(name, backends, 9000, family))
+        services.append(configs.service(name, vip(mode, family), 9000, "tcp", MODES[mode][1], name,
+                                        f"limits = {{ {kind} = {{ connections = {ROOM}; }}; }}; "))
+    return ROUTES + configs.objects(pools, services)
+
+
+restart_counted = group("restart with limits", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=counted_services))
+
+
+def counted(mode, family, kind):
+    def test(bed):
+        """What was open before SIGKILL counts after it, no more begins than there is room for, and what ends makes room."""
+        address, many = vip(mode, family), MANY4 if family == 4 else MANY6
+        ours = many[:1] if kind == "client" else many
+        # The service's connections are lent to the workers in parts, and the one that has none left may have to ask twice.
+        least = ROOM if kind == "client" else ROOM * 7 // 8
+        held = bed.start_peer("silent", address, ROOM // 2, *ours)
+        log = bed.again(signal.SIGKILL, bed.config(bed.lab.backends))
+        expect(taken_over(log) >= ROOM // 2, log)
+        for _ in range(2):
+            got = opened(bed, address, 9000, 2 * ROOM, *ours)
+            print(f"     {got} beside {ROOM // 2} of {ROOM}")
+            expect(least - ROOM // 2 <= got <= ROOM - ROOM // 2, f"{got} new ones beside {ROOM // 2} when {ROOM} are allowed")
+        name = f"{kind}-{mode}-{family}"
+        refused = bed.service(name)["drops"]
+        expect(refused.get(f"{kind}-connections", 0) > 0, f"{refused}")
+        if kind == "client":
+            got = opened(bed, address, 9000, ROOM, many[1])
+            expect(got == ROOM, f"another client has {got} connections")
+        broken = speak(held, ROOM // 2)
+        expect(not broken, f"{len(broken)} connections broke: {broken[:3]}")
+        held.stdin.close()
+        held.wait(10)
+        time.sleep(0.5)  # until their ends are through
+        got = opened(bed, address, 9000, 2 * ROOM, *ours)
+        expect(least <= got <= ROOM, f"{got} connections after all have ended, not {ROOM}")
+    test.__name__ = f"SIGKILL with a limit on connections of a {kind}, {mode} IPv{family}"
+    restart_counted(test)
+
+
+for COMBINATION in COUNTED:
+    counted(*COMBINATION)
