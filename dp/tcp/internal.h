@@ -199,6 +199,7 @@ struct ack_news {
 	struct sent_result result;
 	uint32_t pipe_before;
 	bool duplicate; /* RFC 5681 2 */
+	bool sack;      /* it had blocks */
 	bool ece;
 };
 void recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *n);

@@ -80,15 +80,30 @@ recovery_arm(struct tcp *t, struct tcp_block *c, bool restart)
 
 /* ---- losses --------------------------------------------------------------------------------- */
 
+/* FlightSize of RFC 5681 before an ACK of `acked` bytes: what is not acknowledged cumulatively.
+ * Behind a hole that may be more than the window ever was. */
+static uint32_t
+flight_size(const struct tcp_recovery *r, uint32_t acked)
+{
+	return RTE_MIN(r->sent.bytes + acked, r->cubic.cwnd);
+}
+
+/* Does anything wait to be sent again? */
+static bool
+lost_waits(const struct tcp_recovery *r)
+{
+	return r->sent.lost != r->sent.again;
+}
+
 static void
-begin_fast(struct tcp *t, struct tcp_block *c, uint32_t pipe_before)
+begin_fast(struct tcp *t, struct tcp_block *c, uint32_t flight)
 {
 	struct tcp_recovery *r = &c->recovery;
 
 	t->counters.fast_recoveries++;
 	r->mode = RECOVERY_FAST;
 	r->point = c->snd_nxt;
-	cubic_loss(&r->cubic, pipe_before, c->mss);
+	cubic_loss(&r->cubic, flight, c->mss);
 	prr_enter(&r->prr, c->snd_nxt - c->snd_una);
 	r->undo = uses_rack(t, c);
 	r->undo_left = 0;
@@ -163,15 +178,17 @@ undo(struct tcp *t, struct tcp_block *c, const struct sent_result *result)
 		return;
 	r->undo = false;
 	cubic_undo(&r->cubic);
-	if (r->mode == RECOVERY_FAST)
-		r->mode = RECOVERY_OPEN;
+	if (r->mode != RECOVERY_FAST)
+		return;
+	/* What is taken for lost still is sent again, but no longer at PRR's rate. */
+	r->mode = lost_waits(r) ? RECOVERY_LOSS : RECOVERY_OPEN;
 }
 
 /* ---- the window ----------------------------------------------------------------------------- */
 
 /* RFC 3168 6.1.2: as for a loss, at most once a window. */
 static void
-echo(struct tcp *t, struct tcp_block *c, uint32_t pipe_before)
+echo(struct tcp *t, struct tcp_block *c, uint32_t flight)
 {
 	struct tcp_recovery *r = &c->recovery;
 
@@ -179,9 +196,20 @@ echo(struct tcp *t, struct tcp_block *c, uint32_t pipe_before)
 		return;
 	t->counters.ecn_reduced++;
 	r->ecn_point = c->snd_nxt;
-	cubic_loss(&r->cubic, pipe_before, c->mss);
+	cubic_loss(&r->cubic, flight, c->mss);
 	r->cubic.cwnd = r->cubic.ssthresh;
 	c->flags |= BLOCK_CWR;
+}
+
+/* RFC 9438 5.8: time in which the window was not used up does not make it grow. */
+static void
+pass_time(const struct tcp *t, struct tcp_recovery *r)
+{
+	uint64_t since = (uint64_t)(t->now_ms - r->grown_ms) * NS_PER_MS;
+
+	if (!r->limited)
+		cubic_not_limited(&r->cubic, t->now > since ? t->now - since : 0, t->now);
+	r->grown_ms = t->now_ms;
 }
 
 static void
@@ -198,6 +226,7 @@ grow(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 
 	if (!a.acked)
 		return;
+	pass_time(t, r);
 	if (r->cubic.ssthresh == SSTHRESH_NONE && !block_options(t, c)->no_cubic) {
 		if (hystart_ack(&r->hystart, c->snd_una, c->snd_nxt, n->result.rtt_short))
 			r->cubic.ssthresh = r->cubic.cwnd;
@@ -228,7 +257,7 @@ move_window(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint32
 		return;
 	}
 	if (n->ece)
-		echo(t, c, n->pipe_before);
+		echo(t, c, flight_size(r, n->result.acked));
 	grow(t, c, n);
 }
 
@@ -239,27 +268,28 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 {
 	struct tcp_recovery *r = &c->recovery;
 	struct ack_news n = *news;
+	uint32_t lost, flight;
 	uint64_t timer;
-	uint32_t lost;
+	bool masked; /* a loss that a probe has repaired */
 
 	if (n.result.rtt_long)
 		rtt_sample(&r->rtt, n.result.rtt_long, t->now, n.pipe_before / c->mss + 1);
 	if (n.result.acked)
-		rtt_progress(&r->rtt);
+		r->timeouts = 0;
 	if (n.duplicate && !(c->flags & BLOCK_SACK))
 		n.result.delivered += sent_duplicate(&r->sent, c->mss);
-	if (tlp_ack(&r->rack, c->snd_una, &n.result, n.duplicate && !n.result.sacked) &&
-	    r->mode == RECOVERY_OPEN) {
-		cubic_loss(&r->cubic, n.pipe_before, c->mss);
-		r->cubic.cwnd = r->cubic.ssthresh;
-	}
+	flight = flight_size(r, n.result.acked);
+	masked = tlp_ack(&r->rack, c->snd_una, &n.result, n.duplicate && !n.sack);
 	lost = find_losses(t, c, &n, &timer);
 	undo(t, c, &n.result);
-	if (r->mode != RECOVERY_OPEN && seq_le(r->point, c->snd_una) && !lost)
+	if (r->mode != RECOVERY_OPEN && seq_le(r->point, c->snd_una))
 		end_recovery(c);
-	if (lost && (r->mode == RECOVERY_OPEN ||
-		     (r->mode == RECOVERY_FAST && seq_le(r->point, c->snd_una))))
-		begin_fast(t, c, n.pipe_before);
+	if (r->mode == RECOVERY_OPEN && lost_waits(r)) {
+		begin_fast(t, c, flight);
+	} else if (r->mode == RECOVERY_OPEN && masked) {
+		cubic_loss(&r->cubic, flight, c->mss);
+		r->cubic.cwnd = r->cubic.ssthresh;
+	}
 	move_window(t, c, &n, lost);
 	if (timer)
 		timer_send(t, c, TIMER_REORDER, timer);
@@ -272,12 +302,12 @@ recovery_reorder(struct tcp *t, struct tcp_block *c)
 {
 	struct tcp_recovery *r = &c->recovery;
 	struct rack_state state = rack_state(t, c);
-	uint32_t pipe = sent_pipe(&r->sent), lost;
+	uint32_t lost;
 	uint64_t timer;
 
 	lost = rack_detect(&r->rack, &state, t->sent, &r->sent, &timer);
 	if (lost && r->mode == RECOVERY_OPEN) {
-		begin_fast(t, c, pipe);
+		begin_fast(t, c, flight_size(r, 0));
 		r->cubic.cwnd = prr_ack(&r->prr, &(struct prr_ack){
 						     .pipe = sent_pipe(&r->sent),
 						     .ssthresh = r->cubic.ssthresh,
@@ -296,8 +326,6 @@ recovery_timeout(struct tcp *t, struct tcp_block *c)
 {
 	struct tcp_recovery *r = &c->recovery;
 	struct rack_state state = rack_state(t, c);
-	uint32_t pipe = sent_pipe(&r->sent);
-	bool first = r->rtt.backoff == 0;
 
 	if (sent_empty(&r->sent))
 		return;
@@ -306,7 +334,9 @@ recovery_timeout(struct tcp *t, struct tcp_block *c)
 		rack_timeout(&r->rack, &state, t->sent, &r->sent);
 	else
 		sent_timeout(t->sent, &r->sent, UINT64_MAX);
-	cubic_timeout(&r->cubic, pipe, c->mss, first && r->mode != RECOVERY_LOSS);
+	cubic_timeout(&r->cubic, flight_size(r, 0), c->mss, r->timeouts == 0);
+	if (r->timeouts < UINT8_MAX)
+		r->timeouts++;
 	r->mode = RECOVERY_LOSS;
 	r->point = c->snd_nxt;
 	r->duplicates = 0;

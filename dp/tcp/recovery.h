@@ -38,8 +38,10 @@ struct tcp_recovery {
 	uint32_t limit_point; /* the window held data back when this was sent; see `limited` */
 	uint32_t undo_left;   /* sent again in this recovery, not yet told of as needless */
 	uint32_t sent_ms;     /* when data was last sent */
+	uint32_t grown_ms;    /* when the window was last asked to grow */
 	uint8_t mode;         /* enum recovery_mode */
 	uint8_t duplicates;   /* duplicate ACKs in a row */
+	uint8_t timeouts;     /* in a row, without any progress */
 	bool limited;         /* data waited for the congestion window */
 	bool undo;            /* undo_left counts */
 };

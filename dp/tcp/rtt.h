@@ -37,8 +37,9 @@ struct rtt {
 
 void rtt_init(struct rtt *r, uint16_t min_rto_ms);
 
-/* A round trip of `sample` ns ended at now. in_flight / mss is the number of segments of the
- * flight, for the weight. Ends the back-off. */
+/* A round trip of `sample` ns ended at now. segments: of the flight, for the weight. Ends the
+ * back-off, and nothing else does (Karn's algorithm: if round trips have become longer than the
+ * timeout, it is the back-off that lets one be measured again). */
 void rtt_sample(struct rtt *r, uint64_t sample, uint64_t now, uint32_t segments);
 
 /* ns, 0 before the first sample. */
@@ -63,13 +64,4 @@ uint64_t rtt_timeout(const struct rtt *r);
 void rtt_back_off(struct rtt *r);
 /* 5.7: the handshake is complete, and our SYN had to be sent again. */
 void rtt_syn_was_lost(struct rtt *r);
-/* New data was acknowledged: the peer is there again, so the next timeout is a first one. (5.7's
- * note: RTO is computed anew with the next sample; we do it at once, as all widely used stacks do.)
- */
-static inline void
-rtt_progress(struct rtt *r)
-{
-	r->backoff = 0;
-}
-
 #endif
