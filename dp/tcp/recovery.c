@@ -254,6 +254,9 @@ move_window(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint32
 
 	if (r->mode == RECOVERY_FAST) {
 		r->cubic.cwnd = prr_ack(&r->prr, &a);
+		/* RFC 6582 3.2, step 3: a partial acknowledgement sends the next segment. */
+		if (!(c->flags & BLOCK_SACK) && n->result.acked)
+			r->cubic.cwnd = RTE_MAX(r->cubic.cwnd, a.pipe + c->mss);
 		return;
 	}
 	if (n->ece)

@@ -112,6 +112,7 @@ send_timer_fired(struct tcp *t, struct tcp_block *c)
 		break;
 	case TIMER_RTO:
 		if (t->now_ms - c->stuck_ms > block_options(t, c)->user_timeout_ms) {
+			send_reset(t, c);
 			block_close(t, c, TCP_CLOSED_TIMEOUT);
 			break;
 		}

@@ -24,14 +24,31 @@
 static const struct script_case cases[] = {
 	/* ---- timeouts */
 	{ .name = "RFC 6298 5: the timeout doubles, and the window is one segment",
-	  .options = { .no_timestamps = true },
+	  .options = { .no_timestamps = true, .no_rack = true },
 	  .opening = OPEN_ACCEPT,
-	  .text = "! send 100\n"
-		  "> A seq 1 (100)\n"
-		  "+300 > A seq 1 (100)\n" /* a probe of the tail (RFC 8985 7) or the timeout */
-		  "+600 > A seq 1 (100)\n"
-		  "? cwnd 1460\n"
-		  "+1000 > A seq 1 (100)\n" },
+	  .text = MEASURED "! send 100\n"
+			   "> A seq 101 (100)\n"
+			   "+200 > A seq 101 (100)\n"
+			   "? cwnd 1460\n"
+			   "+400 > A seq 101 (100)\n"
+			   "+800 > A seq 101 (100)\n" },
+	{ .name = "RFC 6298 5.7, Karn: the timeout stays doubled until a round trip is measured",
+	  .options = { .no_timestamps = true, .no_rack = true },
+	  .opening = OPEN_ACCEPT,
+	  .text = MEASURED "! send 100\n"
+			   "> A seq 101 (100)\n"
+			   "+200 > A seq 101 (100)\n"
+			   "< A seq 1 ack 201 win 1000\n"
+			   "! send 100\n"
+			   "> A seq 201 (100)\n"
+			   "+400 > A seq 201 (100)\n"
+			   "< A seq 1 ack 301 win 1000\n"
+			   "! send 100\n"
+			   "> A seq 301 (100)\n"
+			   "+20 < A seq 1 ack 401 win 1000\n"
+			   "! send 100\n"
+			   "> A seq 401 (100)\n"
+			   "+200 > A seq 401 (100)\n" },
 	{ .name = "RFC 6298 3: a segment that was sent again measures nothing (Karn)",
 	  .options = { .no_timestamps = true, .no_sack = true, .no_rack = true },
 	  .opening = OPEN_ACCEPT,
@@ -46,11 +63,11 @@ static const struct script_case cases[] = {
 	  .opening = OPEN_ACCEPT,
 	  .text = MEASURED "! send 100\n"
 			   "> A seq 101 (100)\n"
-			   "+40 > A seq 101 (100)\n"
+			   "+200 > A seq 101 (100)\n" /* a probe of the tail, RFC 8985 7 */
 			   "+200 > A seq 101 (100)\n"
 			   "+400 > A seq 101 (100)\n"
 			   "+800 > A seq 101 (100)\n"
-			   "+1200 = timeout\n"
+			   "+1600 = timeout\n"
 			   "> RA\n" },
 
 	/* ---- RFC 6582 and 3042: without SACK */
@@ -73,7 +90,6 @@ static const struct script_case cases[] = {
 	{ .name = "RFC 6582 3.2: a partial acknowledgement sends the next hole",
 	  NEWRENO,
 	  .text = TEN "+20 < A seq 1 ack 1 win 1000\n"
-		      "< A seq 1 ack 1 win 1000\n"
 		      "< A seq 1 ack 1 win 1000\n"
 		      "< A seq 1 ack 1 win 1000\n"
 		      "> A seq 1 (1460)\n"
@@ -119,7 +135,7 @@ static const struct script_case cases[] = {
 			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n"
 			   "+40 > A seq 1561 (1460)\n"
 			   "+20 < A seq 1 ack 101 win 1000 sack 1561-3021\n"
-			   "+6 > A seq 101 (1460)\n"
+			   "> A seq 101 (1460)\n"
 			   "< A seq 1 ack 3021 win 1000\n" },
 	{ .name = "RFC 9438 4.6: CUBIC's window shrinks to seven tenths",
 	  SACK,
@@ -129,7 +145,7 @@ static const struct script_case cases[] = {
 			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
 			   "> A seq 13241 (1460)\n"
 			   "+20 < A seq 1 ack 101 win 1000 sack 1561-14701\n"
-			   "+6 > A seq 101 (1460)\n"
+			   "> A seq 101 (1460)\n"
 			   "? ssthresh 9000 10700\n"
 			   "+20 < A seq 1 ack 14701 win 1000\n"
 			   "? cwnd 9000 10700\n" },
@@ -141,7 +157,13 @@ static const struct script_case cases[] = {
 			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
 			   "> A seq 13241 (1460)\n"
 			   "+20 < A seq 1 ack 101 win 1000 sack 4481-14701\n"
-			   "? in_flight 0 14600\n" },
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 14701 (1460)\n> A seq 16161 (1460)\n"
+			   "> A seq 17621 (1460)\n> A seq 19081 (1460)\n"
+			   "? in_flight 10220\n"
+			   "< A seq 1 ack 1561 win 1000 sack 4481-14701\n"
+			   "> A seq 20541 (1460)\n"
+			   "? in_flight 10220\n" },
 	{ .name = "CVE-2019-11477 and on: SACK blocks of what was never sent are nothing",
 	  SACK,
 	  .text = TEN "+20 < A seq 1 ack 1 win 1000 sack 20000-30000 sack 5-4\n"
@@ -152,7 +174,7 @@ static const struct script_case cases[] = {
 	  SACK,
 	  .text = MEASURED "! send 1460\n"
 			   "> A seq 101 (1460)\n"
-			   "+40 > A seq 101 (1460)\n"
+			   "+200 > A seq 101 (1460)\n"
 			   "+5 < A seq 1 ack 1561 win 1000\n"
 			   "+10 < A seq 1 ack 1561 win 1000 sack 101-1561\n"
 			   "? cwnd 14600 20000\n" },
@@ -160,6 +182,7 @@ static const struct script_case cases[] = {
 	  SACK,
 	  .text = MEASURED "! shutdown\n"
 			   "> FA seq 101\n"
+			   "+200 > FA seq 101\n"
 			   "+200 > FA seq 101\n"
 			   "+400 > FA seq 101\n"
 			   "< A seq 1 ack 102 win 1000\n" },
