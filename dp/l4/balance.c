@@ -332,10 +332,11 @@ void
 stage_balance(struct worker *w, struct burst *b)
 {
 	const struct snapshot *s = w->snapshot;
-	const struct service *service;
-	const struct pool *pool;
-	struct packet *p;
+	const struct service *service = NULL;
+	const struct pool *pool = NULL;
+	uint32_t known = INDEX_NONE;
 	struct tally tally = { 0 };
+	struct packet *p;
 	bool opened = false;
 	uint16_t i;
 
@@ -344,10 +345,13 @@ stage_balance(struct worker *w, struct burst *b)
 		p = &b->packets[i];
 		if (!wants_backend(p))
 			continue;
-		service = &s->services[p->service];
+		if (unlikely(p->service != known)) {
+			known = p->service;
+			service = &s->services[known];
+			pool = &s->pools[service->pool];
+		}
 		if (p->connection != INDEX_NONE && forward_tracks(service->mode))
 			continue;
-		pool = &s->pools[service->pool];
 		p->flow_hash = flow_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
 		rte_prefetch0(&pool->candidate[maglev_row(p->flow_hash, pool->rows)]);
 	}

@@ -133,12 +133,11 @@ quick_parse4(const struct quick *q, struct packet *p, const uint8_t *d)
 	struct rte_mbuf *m = p->mbuf;
 	uint32_t data_len = rte_pktmbuf_data_len(m), ip_end = QUICK_L3 + quick16(d + 16);
 	uint32_t src = quick32(d + 26), dst = quick32(d + 30);
-	uint64_t first = quick64(d + 14), second = quick64(d + 22);
+	uint64_t sum = (uint64_t)quick32(d + 14) + quick32(d + 18) + quick32(d + 22) + src + dst;
 	uint16_t frag = quick16(d + 20);
 	uint8_t proto = d[23], tcp_flags = 0;
 
-	if (!quick_sum_good((first >> 32) + (uint32_t)first + (second >> 32) + (uint32_t)second +
-			    dst) &&
+	if (!quick_sum_good(sum) &&
 	    (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 		return false;
 	if ((frag & 0x3fff) || ip_end > rte_pktmbuf_pkt_len(m) || ip_end < QUICK_L4 ||

@@ -6,6 +6,7 @@
 #include "dp/l4/rewrite.h"
 
 #include "dp/capture.h"
+#include "dp/l4/encap.h"
 #include "dp/l4/icmp.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/split.h"
@@ -60,7 +61,7 @@ hops_left(const struct packet *p)
 }
 
 /* One call per mode. */
-static inline void
+static __rte_always_inline void
 rewrite_by_mode(struct worker *w, struct packet *p, const struct way *way)
 {
 	switch ((enum forward)way->mode) {

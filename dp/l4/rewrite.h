@@ -33,10 +33,6 @@ struct way {
  * errors those of the packet inside too (RFC 5508). */
 void rewrite_nat(struct worker *w, struct packet *p, const struct way *way);
 
-/* encap.c: the packet inside a packet to the backend. */
-void encap_ipip(struct worker *w, struct packet *p, const struct way *way);
-void encap_gue(struct worker *w, struct packet *p, const struct way *way);
-
 static inline uint8_t
 encap_overhead(uint8_t mode, const struct addr *backend)
 {

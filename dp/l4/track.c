@@ -9,27 +9,26 @@
 #include "dp/l4/connection.h"
 #include "dp/l4/stages.h"
 
-/* The service that another worker saw in an older snapshot may be no more. */
-static bool
-service_is_gone(const struct worker *w, const struct packet *p)
-{
-	return p->verdict == VERDICT_CONTINUE && p->direction == DIR_FORWARD &&
-	       p->service != INDEX_NONE &&
-	       (p->service >= w->snapshot->n_services ||
-		w->snapshot->services[p->service].epoch == 0);
-}
+/* What this stage has to say of a forward packet, by its service. */
+enum tracking {
+	TRACKING_NONE,    /* no packet of the service has a connection */
+	TRACKING_LOOK_UP, /* it may have one */
+	TRACKING_GONE,    /* another worker saw the service in an older snapshot; it is no more */
+};
 
-static bool
-may_have_connection(const struct worker *w, const struct packet *p)
+static enum tracking
+tracking_of(const struct worker *w, uint32_t service)
 {
-	if (p->verdict != VERDICT_CONTINUE)
-		return false;
-	if (p->direction == DIR_REPLY)
-		return true;
-	if (p->direction != DIR_FORWARD || p->service == INDEX_NONE)
-		return false;
-	return forward_tracks(w->snapshot->services[p->service].mode) ||
-	       connections_of_service(w->connections, p->service) > 0;
+	const struct snapshot *s = w->snapshot;
+
+	if (service == INDEX_NONE)
+		return TRACKING_NONE;
+	if (service >= s->n_services || s->services[service].epoch == 0)
+		return TRACKING_GONE;
+	return forward_tracks(s->services[service].mode) ||
+		       connections_of_service(w->connections, service) > 0
+		   ? TRACKING_LOOK_UP
+		   : TRACKING_NONE;
 }
 
 static void
@@ -47,16 +46,27 @@ stage_track(struct worker *w, struct burst *b)
 {
 	const struct tuple *tuples[BURST_MAX];
 	struct packet *packets[BURST_MAX], *p;
-	uint32_t hits[BURST_MAX], n = 0, i;
+	uint32_t hits[BURST_MAX], n = 0, service = INDEX_NONE, i;
+	enum tracking tracking = TRACKING_NONE;
 	bool found;
 
 	for (i = 0; i < b->count; i++) {
 		p = &b->packets[i];
 		p->connection = INDEX_NONE;
-		if (service_is_gone(w, p))
-			p->verdict = VERDICT_HOST;
-		if (!may_have_connection(w, p))
+		if (p->verdict != VERDICT_CONTINUE || p->direction == DIR_NONE)
 			continue;
+		if (p->direction == DIR_FORWARD) {
+			if (unlikely(p->service != service)) {
+				service = p->service;
+				tracking = tracking_of(w, service);
+			}
+			if (likely(tracking == TRACKING_NONE))
+				continue;
+			if (tracking == TRACKING_GONE) {
+				p->verdict = VERDICT_HOST;
+				continue;
+			}
+		}
 		packets[n] = p;
 		tuples[n++] = &p->tuple;
 	}
