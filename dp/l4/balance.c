@@ -210,19 +210,41 @@ keep(struct worker *w, struct packet *p)
 	return !(w->snapshot->services[p->service].flags & SERVICE_TRACKED) || limit_adopt(w, p);
 }
 
-/* What most packets need: their service has no limits on connections, is in a mode that
- * remembers none, whose rows are all stable. False: they say nothing about p, see place(). */
-static inline bool
-place_stable(const struct snapshot *s, struct packet *p)
+/* What the packets of a row have in common: those to one service. */
+struct row {
+	uint32_t service;
+	const struct pool *pool;
+	bool client_only; /* the hash */
+	bool tracks;      /* packets of a connection need no hash */
+	bool stable;      /* no connection is remembered, and no row of the pool moves */
+};
+
+static struct row
+row_of(const struct snapshot *s, uint32_t index)
 {
-	const struct service *service = &s->services[p->service];
+	const struct service *service = &s->services[index];
 	const struct pool *pool = &s->pools[service->pool];
+	bool tracks = forward_tracks(service->mode);
+
+	return (struct row){
+		.service = index,
+		.pool = pool,
+		.client_only = service->flags & SERVICE_HASH_CLIENT,
+		.tracks = tracks,
+		.stable = !tracks && !(service->flags & SERVICE_TRACKED) && !pool->moving &&
+			  pool->rows == pool->settled_rows && pool->n_members > 0,
+	};
+}
+
+/* The backend of a packet of a stable row that begins nothing. False: it is for place(). */
+static inline bool
+place_stable(const struct snapshot *s, const struct row *row, struct packet *p)
+{
 	uint32_t backend;
 
-	if (forward_tracks(service->mode) || (service->flags & SERVICE_TRACKED) || is_syn(p) ||
-	    pool->moving || pool->rows != pool->settled_rows || !pool->n_members)
+	if (!row->stable || is_syn(p))
 		return false;
-	backend = member_backend(s, pool, pool_candidate(pool, p->flow_hash));
+	backend = member_backend(s, row->pool, pool_candidate(row->pool, p->flow_hash));
 	if (unlikely(backend == INDEX_NONE))
 		return false;
 	p->backend = backend;
@@ -328,40 +350,45 @@ check_connections(struct worker *w, struct burst *b)
 	}
 }
 
+/* Hashes (DSR modes spread their tunnels by them too), and the rows that they name. */
+static void
+hash_flows(const struct snapshot *s, struct burst *b)
+{
+	struct row row = { .service = INDEX_NONE };
+	struct packet *p;
+
+	for (p = b->packets; p < &b->packets[b->count]; p++) {
+		if (!wants_backend(p))
+			continue;
+		if (unlikely(p->service != row.service))
+			row = row_of(s, p->service);
+		if (row.tracks && p->connection != INDEX_NONE)
+			continue;
+		p->flow_hash = flow_hash(&p->tuple, row.client_only);
+		rte_prefetch0(&row.pool->candidate[maglev_row(p->flow_hash, row.pool->rows)]);
+	}
+}
+
 void
 stage_balance(struct worker *w, struct burst *b)
 {
 	const struct snapshot *s = w->snapshot;
-	const struct service *service = NULL;
-	const struct pool *pool = NULL;
-	uint32_t known = INDEX_NONE;
+	struct row row = { .service = INDEX_NONE };
 	struct tally tally = { 0 };
-	struct packet *p;
 	bool opened = false;
-	uint16_t i;
+	struct packet *p;
 
-	/* 1. Hashes (DSR modes spread their tunnels by them too), and the rows that they name. */
-	for (i = 0; i < b->count; i++) {
-		p = &b->packets[i];
-		if (!wants_backend(p))
-			continue;
-		if (unlikely(p->service != known)) {
-			known = p->service;
-			service = &s->services[known];
-			pool = &s->pools[service->pool];
-		}
-		if (p->connection != INDEX_NONE && forward_tracks(service->mode))
-			continue;
-		p->flow_hash = flow_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
-		rte_prefetch0(&pool->candidate[maglev_row(p->flow_hash, pool->rows)]);
-	}
+	/* 1. Which row? */
+	hash_flows(s, b);
 	/* 2. A backend for those without a connection. */
-	for (i = 0; i < b->count; i++) {
-		p = &b->packets[i];
+	for (p = b->packets; p < &b->packets[b->count]; p++) {
 		if (!wants_backend(p))
 			continue;
-		if (p->connection != INDEX_NONE ? keep(w, p)
-						: place_stable(s, p) || place(w, p, &opened))
+		if (unlikely(p->service != row.service))
+			row = row_of(s, p->service);
+		if (p->connection != INDEX_NONE
+			? keep(w, p)
+			: likely(place_stable(s, &row, p)) || place(w, p, &opened))
 			count_forward(w, &tally, p);
 	}
 	tally_end(w, &tally);

@@ -189,7 +189,7 @@ encap_gue(struct worker *w, struct packet *p, const struct way *way)
 	put32(udp + 8, htonl((uint32_t)protocol_of(p) << 16));
 	if (addr_is_v4(o.dst))
 		return; /* the carried packet has its own checksum */
-	o6 = o; /* whose address is given away, that is kept in memory */
+	o6 = o;         /* whose address is given away, that is kept in memory */
 	encap_checksum6(w, p, way, &o6, udp);
 }
 

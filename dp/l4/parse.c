@@ -411,29 +411,22 @@ parse_packet(const struct snapshot *s, struct packet *p)
 		parse_ipv6(p, &h);
 }
 
-static inline void
-fetch(const struct burst *b, uint16_t i)
-{
-	if (i < b->count)
-		rte_prefetch0(rte_pktmbuf_mtod(b->packets[i].mbuf, void *));
-}
-
 void
 stage_parse(struct worker *w, struct burst *b)
 {
+	const struct packet *end = &b->packets[b->count], *ahead = b->packets + PREFETCH_AHEAD;
 	const struct snapshot *s = w->snapshot;
+	struct packet *p = b->packets;
 	struct quick quick;
-	uint16_t i;
 
 	if (!b->count)
 		return;
-	for (i = 0; i < PREFETCH_AHEAD; i++)
-		fetch(b, i);
 	/* A burst comes from one port, and if it does not, the others take the long way. */
-	quick = quick_begin(&s->ports[b->packets[0].in_port], b->packets[0].in_port);
-	for (i = 0; i < b->count; i++) {
-		fetch(b, i + PREFETCH_AHEAD);
-		if (unlikely(!quick_parse(&quick, &b->packets[i])))
-			parse_packet(s, &b->packets[i]);
+	quick = quick_begin(&s->ports[p->in_port], p->in_port);
+	for (; p < end; p++, ahead++) {
+		if (ahead < end)
+			rte_prefetch0(rte_pktmbuf_mtod(ahead->mbuf, void *));
+		if (unlikely(!quick_parse(&quick, p)))
+			parse_packet(s, p);
 	}
 }
