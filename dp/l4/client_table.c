@@ -17,7 +17,6 @@
 #include <rte_prefetch.h>
 #include <rte_vect.h>
 
-#include "lib/fold.h"
 #include "lib/gcra.h"
 
 #define USED_SHIFT CLIENT_TOUCH_SHIFT
@@ -122,12 +121,6 @@ client_table_populate(struct client_table *t)
 	return rc == -EINVAL ? 0 : rc;
 }
 
-static inline uint32_t
-reduce(uint32_t hash, uint32_t n)
-{
-	return (uint32_t)((uint64_t)hash * n >> 32);
-}
-
 #ifdef __AVX2__
 static inline uint32_t
 match(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
@@ -154,36 +147,13 @@ client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
 	return match(tags, tag);
 }
 
-/* Both halves of the first product go into the second one's factors. */
-static inline uint64_t
-client_hash(const struct client_table *t, const struct client_key *key)
-{
-	uint64_t rest = (uint64_t)key->epoch << 32 | key->service;
-	unsigned __int128 address =
-	    (unsigned __int128)(key->prefix.q[0] ^ t->key[0]) * (key->prefix.q[1] ^ t->key[1]);
-
-	return multiply_fold((uint64_t)address ^ t->key[2],
-			     (uint64_t)(address >> 64) ^ t->key[3] ^ rest);
-}
-
 void
 client_lookups_begin(const struct client_table *t, struct client_lookup *lookups, uint32_t n)
 {
 	uint32_t i;
 
-	for (i = 0; i < n; i++) {
-		struct client_lookup *l = &lookups[i];
-		uint64_t hash = client_hash(t, &l->key);
-		uint32_t low = (uint32_t)hash, high = (uint32_t)(hash >> 32);
-
-		/* reduce() takes the high bits of both halves. */
-		l->tag = (uint16_t)(low ^ high * 31);
-		l->tag += !l->tag;
-		l->bucket = reduce(low, t->n_buckets);
-		l->other = reduce(high, t->n_buckets);
-		l->candidate = INDEX_NONE;
-		rte_prefetch0(&t->buckets[l->bucket]);
-	}
+	for (i = 0; i < n; i++)
+		client_lookup_begin(t, &lookups[i]);
 }
 
 static uint32_t

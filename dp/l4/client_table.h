@@ -25,10 +25,12 @@
 #include <stdint.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
 
 #include "dp/packet.h"
 #include "dp/snapshot.h"
 #include "lib/addr.h"
+#include "lib/fold.h"
 
 struct client_key {
 	struct addr prefix; /* host bits are zero */
@@ -85,6 +87,40 @@ void client_table_destroy(struct client_table *t);
 /* Have the memory now, so that the worker need not wait for the kernel; changes no entry. 0 or
  * -ENOMEM. Control thread, while the worker runs. */
 int client_table_populate(struct client_table *t);
+
+/* Both halves of the first product go into the second one's factors. */
+static inline uint64_t
+client_hash(const struct client_table *t, const struct client_key *key)
+{
+	uint64_t rest = (uint64_t)key->epoch << 32 | key->service;
+	unsigned __int128 address =
+	    (unsigned __int128)(key->prefix.q[0] ^ t->key[0]) * (key->prefix.q[1] ^ t->key[1]);
+
+	return multiply_fold((uint64_t)address ^ t->key[2],
+			     (uint64_t)(address >> 64) ^ t->key[3] ^ rest);
+}
+
+static inline uint32_t
+client_reduce(uint32_t hash, uint32_t n)
+{
+	return (uint32_t)((uint64_t)hash * n >> 32);
+}
+
+/* Where is l->key? Its bucket is on its way. */
+static inline void
+client_lookup_begin(const struct client_table *t, struct client_lookup *l)
+{
+	uint64_t hash = client_hash(t, &l->key);
+	uint32_t low = (uint32_t)hash, high = (uint32_t)(hash >> 32);
+
+	/* client_reduce() takes the high bits of both halves. */
+	l->tag = (uint16_t)(low ^ high * 31);
+	l->tag += !l->tag;
+	l->bucket = client_reduce(low, t->n_buckets);
+	l->other = client_reduce(high, t->n_buckets);
+	l->candidate = INDEX_NONE;
+	rte_prefetch0(&t->buckets[l->bucket]);
+}
 
 /* Three passes over a burst, so that memory is on its way before it is needed: fill n lookups from
  * their keys and fetch the buckets; fetch the entries; then find or take one after the other. */

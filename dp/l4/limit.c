@@ -25,6 +25,7 @@ struct visits {
 	struct {
 		struct packet *p;
 		const struct service_limits *limits;
+		uint64_t packet_cost;
 		bool client;
 	} list[BURST_MAX];
 	struct client_lookup lookups[BURST_MAX];
@@ -225,13 +226,25 @@ charge(struct worker *w, const struct service_limits *l, struct packet *p)
 	c->tat[LIMIT_BYTES] = bytes;
 }
 
-static inline bool
-is_limited(const struct snapshot *s, const struct packet *p)
+/* What the packets of a row have in common: those to one service. */
+struct row {
+	uint32_t service, epoch;
+	const struct service_limits *limits; /* NULL: it has none */
+	uint64_t packet_cost;                /* of a client's packets */
+};
+
+static struct row
+row_of(const struct snapshot *s, uint32_t index)
 {
-	if (p->verdict != VERDICT_CONTINUE || p->direction != DIR_FORWARD ||
-	    p->service >= s->n_services)
-		return false;
-	return s->services[p->service].epoch && (s->services[p->service].flags & SERVICE_LIMITED);
+	struct row row = { .service = index };
+
+	if (index >= s->n_services || !s->services[index].epoch ||
+	    !(s->services[index].flags & SERVICE_LIMITED))
+		return row;
+	row.epoch = s->services[index].epoch;
+	row.limits = &s->limits[index];
+	row.packet_cost = gcra_cost(&row.limits->client[LIMIT_PACKETS], 1);
+	return row;
 }
 
 /* Is the client on the lists' right side? */
@@ -248,49 +261,87 @@ may_come(const struct service_limits *l, const struct packet *p)
 
 /* Note a packet that is limited; drop it if it may not come at all. */
 static inline void
-visit(struct worker *w, struct visits *v, struct packet *p)
+visit(struct worker *w, struct visits *v, const struct row *row, struct packet *p)
 {
-	const struct service_limits *l = limits_of(w, p);
+	const struct service_limits *l = row->limits;
 	bool client = wants_client(l, p);
+	struct client_lookup *lookup;
 
 	if (!may_come(l, p)) {
 		packet_drop(p, DROP_DENIED);
 		return;
 	}
-	if (client)
-		client_key(w, l, p, &v->lookups[v->n_lookups++].key);
-	else if (!(l->flags & LIMITS_SERVICE))
+	if (client) {
+		lookup = &v->lookups[v->n_lookups++];
+		limit_client_prefix(l, &p->tuple.src, &lookup->key.prefix);
+		lookup->key.service = row->service;
+		lookup->key.epoch = row->epoch;
+		client_lookup_begin(w->clients, lookup);
+	} else if (!(l->flags & LIMITS_SERVICE)) {
 		return;
+	}
 	v->list[v->n].p = p;
 	v->list[v->n].limits = l;
+	v->list[v->n].packet_cost = row->packet_cost;
 	v->list[v->n++].client = client;
+}
+
+/* As charge, for packets to services that limit clients only: nearly all that are limited. */
+static inline void
+charge_client(struct worker *w, const struct service_limits *l, struct packet *p,
+	      uint64_t packet_cost)
+{
+	const struct gcra *of_packets = &l->client[LIMIT_PACKETS];
+	const struct gcra *of_bytes = &l->client[LIMIT_BYTES];
+	struct client *c = client_at(w->clients, p->client);
+	uint64_t now = gcra_time(w->now), packets, bytes;
+
+	if (!gcra_try(of_packets, c->tat[LIMIT_PACKETS], now, packet_cost, &packets))
+		reject_rate(w, p, c, DROP_CLIENT_PACKETS);
+	else if (!gcra_try(of_bytes, c->tat[LIMIT_BYTES], now, gcra_cost(of_bytes, p->ip_len),
+			   &bytes))
+		reject_rate(w, p, c, DROP_CLIENT_BYTES);
+	else {
+		c->tat[LIMIT_PACKETS] = packets;
+		c->tat[LIMIT_BYTES] = bytes;
+	}
 }
 
 void
 stage_limit(struct worker *w, struct burst *b)
 {
+	struct row row = { .service = INDEX_NONE };
 	const struct client_lookup *lookup;
 	struct visits v;
+	struct packet *p;
 	uint32_t i;
 
 	/* 1. Who may not come goes; who are the others? */
 	v.n = v.n_lookups = 0;
-	for (i = 0; i < b->count; i++) {
-		b->packets[i].client = INDEX_NONE;
-		if (is_limited(w->snapshot, &b->packets[i]))
-			visit(w, &v, &b->packets[i]);
+	for (p = b->packets; p < &b->packets[b->count]; p++) {
+		p->client = INDEX_NONE;
+		if (p->verdict != VERDICT_CONTINUE || p->direction != DIR_FORWARD)
+			continue;
+		if (unlikely(p->service != row.service))
+			row = row_of(w->snapshot, p->service);
+		if (row.limits)
+			visit(w, &v, &row, p);
 	}
 	/* 2. Their entries, on their way. */
-	if (v.n_lookups) {
-		client_lookups_begin(w->clients, v.lookups, v.n_lookups);
+	if (v.n_lookups)
 		client_lookups_fetch(w->clients, v.lookups, v.n_lookups);
-	}
 	/* 3. Charge. */
 	lookup = v.lookups;
 	for (i = 0; i < v.n; i++) {
+		const struct service_limits *l = v.list[i].limits;
+
+		p = v.list[i].p;
 		if (v.list[i].client)
-			v.list[i].p->client = client_take(w->clients, lookup++, w->now);
-		charge(w, v.list[i].limits, v.list[i].p);
+			p->client = client_take(w->clients, lookup++, w->now);
+		if ((l->flags & (LIMITS_CLIENT | LIMITS_SERVICE)) == LIMITS_CLIENT)
+			charge_client(w, l, p, v.list[i].packet_cost);
+		else
+			charge(w, l, p);
 	}
 }
 

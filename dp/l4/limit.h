@@ -65,13 +65,12 @@ void limit_leave(struct worker *w, uint32_t service, uint32_t epoch,
 static inline void
 limit_client_prefix(const struct service_limits *l, const struct addr *addr, struct addr *out)
 {
-	*out = *addr;
-	if (addr_is_v4(addr)) {
-		out->w[3] &= l->mask4;
-	} else {
-		out->q[0] &= l->mask6[0];
-		out->q[1] &= l->mask6[1];
-	}
+	/* In whole words: what is read back wider than it was written has to wait. */
+	const struct addr mask4 = { .w = { UINT32_MAX, UINT32_MAX, UINT32_MAX, l->mask4 } };
+	bool v4 = addr_is_v4(addr);
+
+	out->q[0] = addr->q[0] & (v4 ? UINT64_MAX : l->mask6[0]);
+	out->q[1] = addr->q[1] & (v4 ? mask4.q[1] : l->mask6[1]);
 }
 
 /* ---- for explain ---- */
