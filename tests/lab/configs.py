@@ -55,12 +55,16 @@ def objects(pools, services, listeners=()):
 
 
 HEALTH = 'health = { check = "http"; path = "/"; port = 8080; interval = "500ms"; timeout = "400ms"; rise = 2; fall = 2; }; '
+REDIS = 'health = { check = "tcp"; interval = "500ms"; timeout = "400ms"; rise = 1; fall = 2; }; all_down = "refuse"; '
 LIMITS = 'limits = { client = { new_connections = "1/s"; burst = "5s"; }; }; '
 
 
 def demo(backends, driver="af_xdp"):
-    """nat and dsr-gue, both families, over the same backends, checked; and a service that limits its clients."""
-    pools, services = [], []
+    """nat and dsr-gue, both families, over the same backends, checked; a service that limits its clients; and a listener for Redis, which
+    goes to the backends that have one."""
+    pools, services = [pool("db", backends, 6379, 4, extra=REDIS)], []
+    listeners = [listener(f"db{family}", address, 6379, "db", 'balance = "least-connections"; ')
+                 for family, address in ((4, "203.0.113.40"), (6, "2001:db8:f::40"))]
     for family in (4, 6):
         net = "203.0.113." if family == 4 else "2001:db8:f::"
         pools.append(pool(f"web{family}", backends, 8080, family, extra=HEALTH))
@@ -69,4 +73,4 @@ def demo(backends, driver="af_xdp"):
         services.append(service(f"gue{family}", f"{net}20", 80, "tcp", "dsr-gue", f"direct{family}"))
         services.append(service(f"limited{family}", f"{net}30", 80, "tcp", "nat", f"web{family}", LIMITS))
     route = f'routes = ( {{ to = "2001:db8:1:77::/64"; via = "{CLIENT6}"; }} );\n'
-    return head(driver) + route + objects(pools, services)
+    return head(driver) + route + objects(pools, services, listeners)

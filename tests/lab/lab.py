@@ -169,6 +169,32 @@ def limited_client(lab):
         print(penstock(lab, "explain", "--protocol", "tcp", "--client", f"{client}:40000", "--service", "203.0.113.30:80").stdout)
 
 
+def redis(lab):
+    """A Redis server behind a listener, with its ordinary clients: connections end at Penstock, and go on from its own addresses."""
+    number = lab.backends[0]
+    lab.start(lab.backend_name(number), "redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--save", "", "--dir", lab.where,
+              log="redis.log")
+    print(f"  b{number} gets a Redis server: up after {wait_for_state(lab, 'db', number, 'up'):.1f} s")
+    for address in ("203.0.113.40", "2001:db8:f::40"):
+        ask_redis = ["redis-cli", "-h", address]
+        lab.run(lab.client, *ask_redis, "SET", "word", f"by {address}")
+        print(f"  redis-cli -h {address} GET word: " + lab.run(lab.client, *ask_redis, "GET", "word").stdout.strip())
+    held = lab.start(lab.client, "redis-cli", "-h", "2001:db8:f::40", "BLPOP", "nothing", "20")
+    for line in lab.run(lab.client, "redis-benchmark", "-h", "203.0.113.40", "-q", "-n", "20000", "-c", "50", "-t",
+                        "get,set").stdout.replace("\r", "\n").splitlines():
+        if "requests per second" in line:
+            print("  redis-benchmark, 50 connections: " + line.strip())
+    views = json.loads(penstock(lab, "show", "connections", "--service", "db6", "--json").stdout)
+    for view in views:
+        print(f"  {view['client']} to {view['destination']} goes on from {view['local']} to {view['backend']}: "
+              f"{view['client_tcp']['state']}, {view['backend_tcp']['state']}, round trip {view['backend_tcp']['rtt_ms']} ms")
+    if len(views) != 1:
+        raise RuntimeError("there should be one connection:\n" + penstock(lab, "show", "connections").stdout)
+    lab.stop(held)
+    lab.run(lab.client, "redis-cli", "-h", "203.0.113.40", "LPUSH", "nothing", "x")
+    print(penstock(lab, "show", "listeners").stdout, end="")
+
+
 def demo():
     say("A client, Penstock, three web servers: network namespaces on this machine")
     with topology.Lab(NAME) as lab:
@@ -187,6 +213,8 @@ def demo():
         failing_backend(lab)
         say("A service that lets each client begin one connection a second, five at once")
         limited_client(lab)
+        say("A listener: Redis, which sees Penstock, on IPv4 only; its clients come by IPv4 and IPv6")
+        redis(lab)
         say("penstock show services")
         print(penstock(lab, "show", "services").stdout, end="")
         say("penstock show backends")
@@ -210,6 +238,8 @@ Try, as root:
   ip netns exec {lab.client} curl {url(SERVICES[0][1])}          # nat;     also {url(SERVICES[1][1])}
   ip netns exec {lab.client} curl {url(SERVICES[2][1])}          # dsr-gue; also {url(SERVICES[3][1])}
   ip netns exec {lab.client} curl http://203.0.113.30/          # nat; one new connection a second for each client, five at once
+  ip netns exec {lab.client} redis-cli -h 203.0.113.40           # a listener, once `ip netns exec {lab.backend_name(1)} redis-server
+                                                              # --bind 0.0.0.0 --protected-mode no` runs
   {PENSTOCK} --socket {lab.socket()} show services
   {PENSTOCK} --socket {lab.socket()} show connections
   {PENSTOCK} --socket {lab.socket()} top
