@@ -104,6 +104,7 @@ established_enter(struct tcp *t, struct tcp_block *c, const struct segment *s)
 		rtt_sample(&c->recovery.rtt, t->now - c->opened, t->now, 1);
 	c->backoff = 0;
 	c->flags |= BLOCK_TOLD;
+	c->flags &= ~BLOCK_SYN_DUE;
 	flush_list(t, c);
 	if (ours) {
 		t->counters.connected++;
