@@ -6,20 +6,19 @@
 #include "dp/tcp/isn.h"
 
 /* RFC 9293 3.10.7.4, fifth: newer segments say the window. A segment that was sent again is newer
- * than its number says if it acknowledges more. */
+ * than its number says if it acknowledges more. (SND.WL2 is never beyond SND.UNA, so older
+ * acknowledgements do not come here.) */
 static bool
 window_update(struct tcp_block *c, const struct segment *s)
 {
 	uint32_t window = s->window << c->snd_scale;
 	bool changed;
 
-	if (!seq_lt(c->snd_una, s->ack) && !seq_lt(c->snd_wl1, s->seq) &&
-	    (c->snd_wl1 != s->seq || !seq_le(c->snd_wl2, s->ack)))
+	if (!seq_lt(c->snd_una, s->ack) && seq_lt(s->seq, c->snd_wl1))
 		return false;
 	changed = window != c->snd_wnd;
 	c->snd_wnd = window;
 	c->snd_wl1 = s->seq;
-	c->snd_wl2 = s->ack;
 	c->max_wnd = RTE_MAX(c->max_wnd, window);
 	return changed;
 }

@@ -3,6 +3,7 @@
  * The block of one connection. An instance has one array of them; all else refers to blocks by
  * index (or by handle, outside). Owner: the worker of the instance.
  *
+ *     before ESTABLISHED: snd_una is our initial sequence number, rcv_nxt - 1 the peer's
  *     snd_una <= snd_nxt                    unsent: bytes behind snd_nxt, with a FIN at their end
  *                                           if BLOCK_FIN_QUEUED and not yet BLOCK_FIN_SENT
  *     rcv_nxt <= every run of out-of-order data <= rcv_adv
@@ -13,6 +14,8 @@
 #ifndef DP_TCP_BLOCK_H
 #define DP_TCP_BLOCK_H
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <rte_mbuf.h>
@@ -20,7 +23,7 @@
 #include "dp/packet.h"
 #include "dp/tcp/recovery.h"
 
-#define RUNS_TOLD 4 /* in one segment at the most */
+#define RUNS_TOLD 3 /* in one segment at the most */
 
 enum tcp_block_flags {
 	BLOCK_OURS = 1 << 0,       /* opened by tcp_connect */
@@ -72,14 +75,14 @@ struct tcp_block {
 	uint8_t rcv_scale, snd_scale;
 	uint8_t segments_unacked; /* of data in order, received since our last ACK */
 
-	uint32_t snd_wnd, snd_wl1, snd_wl2;
+	uint32_t snd_wnd, snd_wl1;
 	uint32_t ts_recent, ts_offset, last_ack_sent;
 	uint32_t unread; /* bytes that the user has and did not credit */
 	uint32_t unsent; /* bytes in unsent_head.. */
-	struct rte_mbuf *unsent_head, *unsent_tail;
-	uint16_t mss;     /* bytes of data that go into a segment of ours */
-	uint16_t options; /* index of its struct tcp_options in the instance */
 	uint32_t flush_next;
+	struct rte_mbuf *unsent_head, *unsent_tail;
+	uint16_t mss;      /* bytes of data that go into a segment of ours */
+	uint16_t options;  /* index of its struct tcp_options in the instance */
 	uint32_t heard_ms; /* when the last acceptable segment came */
 
 	/* timers: ms as instance.now_ms, valid if the kind or flag says so; see timers.c */
@@ -89,33 +92,35 @@ struct tcp_block {
 	uint8_t life_timer; /* life_ms is set */
 	uint8_t backoff;    /* doublings of the retransmission timeout, or probes */
 	uint8_t keepalives; /* probes without an answer */
+	uint32_t generation;
 
 	/* receiver, rarely */
 	struct rte_mbuf *runs; /* out-of-order data, see reassembly.c */
 	uint32_t run_bytes;    /* bytes of buffers in it */
 	uint16_t n_runs;
 	uint16_t peer_mss;
-	uint32_t fin_seq, irs, iss;
+	uint32_t fin_seq; /* if BLOCK_FIN_SEEN */
 	uint32_t dsack_start, dsack_end;
-	uint32_t
-	    run_recent[RUNS_TOLD]; /* a sequence number in each of the runs that changed last */
+	/* a sequence number in each of the runs that changed last */
+	uint32_t run_recent[RUNS_TOLD];
 
 	/* sender, rarely */
 	uint32_t max_wnd;  /* largest window that the peer ever offered */
 	uint32_t queued;   /* bytes of data given to tcp_send and not acknowledged */
 	uint32_t stuck_ms; /* since when data waits without any progress */
-	uint32_t pmtu;
+	uint16_t pmtu;     /* as ICMP says; 0: nothing */
+	uint16_t listener; /* not of ours */
 
-	uint32_t generation;
 	uint32_t order_next, order_prev; /* in the list of its state: TIME-WAIT, free */
-	uint32_t listener;
 	uint32_t retransmits;
+	uint32_t challenges; /* challenge ACKs, see challenge_ack */
 	uint64_t user, route;
-	uint64_t opened;     /* ns */
-	uint64_t challenges; /* GCRA state of challenge ACKs, ns */
+	uint64_t opened; /* ns */
 	uint64_t bytes_in, bytes_out;
 
 	struct tcp_recovery recovery;
 };
+static_assert(sizeof(struct tcp_block) == 512, "what an idle connection costs");
+static_assert(offsetof(struct tcp_block, snd_wnd) == 64, "the first line is for every segment");
 
 #endif

@@ -329,7 +329,7 @@ send_syn(struct tcp *t, struct tcp_block *c)
 	bool answer = c->state == TCP_SYN_RECEIVED;
 	struct header h = {
 		.peer = &c->tuple,
-		.seq = c->iss,
+		.seq = c->snd_una,
 		.ack = answer ? c->rcv_nxt : 0,
 		.flags = TCP_SYN | (answer ? TCP_ACK : 0),
 		.tos = options->tos,

@@ -8,14 +8,29 @@
 #define PAWS_DAYS_MS (24u * 24 * 3600 * 1000) /* RFC 7323 5.5 */
 
 /* RFC 5961 7: a bounded number, by connection: a shared bound would tell others of it
- * (CVE-2016-5696). */
+ * (CVE-2016-5696). By GCRA in milliseconds, a second's worth at once: a state further ahead is one
+ * of long ago. */
+static bool
+challenge_allowed(struct tcp *t, struct tcp_block *c)
+{
+	uint32_t ahead = c->challenges - t->now_ms;
+
+	if (ahead > 1000)
+		ahead = 0;
+	ahead += RTE_MAX(1000 / t->settings.challenge_per_s, 1u);
+	if (ahead > 1000) {
+		t->counters.challenge_limited++;
+		return false;
+	}
+	c->challenges = t->now_ms + ahead;
+	return true;
+}
+
 void
 challenge_ack(struct tcp *t, struct tcp_block *c)
 {
-	if (!rate_allows(&c->challenges, t->now, t->settings.challenge_per_s)) {
-		t->counters.challenge_limited++;
+	if (!challenge_allowed(t, c))
 		return;
-	}
 	t->counters.challenge_acks++;
 	send_ack(t, c);
 }
@@ -34,6 +49,15 @@ refuse(struct tcp *t, struct tcp_block *c, const struct segment *s)
 {
 	if (s->flags & TCP_RST)
 		return;
+	if (c->state == TCP_SYN_RECEIVED) {
+		/* A peer that speaks already, but not so that we could go on: the SYN-ACK makes
+		 * it say where it is. */
+		if (challenge_allowed(t, c)) {
+			c->flags |= BLOCK_SYN_DUE;
+			flush_list(t, c);
+		}
+		return;
+	}
 	if (s->len || s->flags & TCP_FIN) {
 		if (seq_lt(s->seq, c->rcv_nxt)) {
 			t->counters.duplicates++;

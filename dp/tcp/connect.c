@@ -50,13 +50,11 @@ tcp_connect(struct tcp *t, const struct tcp_connect *what, tcp_handle *h)
 		    (o->ask_ecn && !o->no_ecn ? BLOCK_ECN : 0) |
 		    (o->no_window_scale ? 0 : BLOCK_WINDOW_SCALE);
 	c->rcv_scale = o->no_window_scale ? 0 : window_scale(o->receive_window);
-	c->listener = TCP_LISTENER_NONE;
 	c->route = what->route;
 	c->user = what->user;
-	c->iss = isn_make(&t->isn_key, &c->tuple, t->now);
 	c->ts_offset = isn_timestamp_offset(&t->isn_key, &c->tuple);
-	c->snd_una = c->iss;
-	c->snd_nxt = c->iss + 1;
+	c->snd_una = isn_make(&t->isn_key, &c->tuple, t->now);
+	c->snd_nxt = c->snd_una + 1;
 	timer_life(t, c, o->connect_ms);
 	flush_list(t, c);
 	*h = block_handle(t, c);
@@ -79,7 +77,7 @@ syn_sent_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 {
 	bool ack = s->flags & TCP_ACK;
 
-	if (ack && (seq_le(s->ack, c->iss) || seq_lt(c->snd_nxt, s->ack))) {
+	if (ack && (seq_le(s->ack, c->snd_una) || seq_lt(c->snd_nxt, s->ack))) {
 		t->counters.bad_ack++;
 		answer_reset(t, s);
 		return;
@@ -93,7 +91,6 @@ syn_sent_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 	}
 	if (!(s->flags & TCP_SYN))
 		return;
-	c->irs = s->seq;
 	c->rcv_nxt = s->seq + 1;
 	c->rcv_adv = c->rcv_nxt + RTE_MIN(block_options(t, c)->receive_window, UINT16_MAX);
 	take_syn_options(t, c, s);

@@ -44,14 +44,14 @@ segment_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 	/* A SYN that came again: the answer to it was lost (RFC 9293 3.10.7.4 would have us
 	 * challenge; the same SYN, though, asks for the same answer). */
 	if (c->state == TCP_SYN_RECEIVED && s->flags & TCP_SYN && !(s->flags & TCP_ACK) &&
-	    s->seq == c->irs) {
+	    s->seq == c->rcv_nxt - 1) {
 		c->flags |= BLOCK_SYN_DUE;
 		flush_list(t, c);
 		return;
 	}
 	/* Both have opened at once: this is the answer to our SYN, with the SYN that we have seen
 	 * (RFC 9293 3.5, figure 8). */
-	if (c->state == TCP_SYN_RECEIVED && c->flags & BLOCK_OURS && s->seq == c->irs &&
+	if (c->state == TCP_SYN_RECEIVED && c->flags & BLOCK_OURS && s->seq == c->rcv_nxt - 1 &&
 	    (s->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
 		s->flags &= (uint8_t)~TCP_SYN;
 		s->seq++;

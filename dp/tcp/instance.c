@@ -238,7 +238,8 @@ tcp_unlisten(struct tcp *t, uint32_t listener)
 	for (i = 0; t->half_open && i < t->fresh; i++) {
 		struct tcp_block *c = &t->blocks[i];
 
-		if (c->state == TCP_SYN_RECEIVED && c->listener == listener)
+		if (c->state == TCP_SYN_RECEIVED && c->listener == listener &&
+		    !(c->flags & BLOCK_OURS))
 			block_free(t, c);
 	}
 }

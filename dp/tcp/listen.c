@@ -91,7 +91,6 @@ established_enter(struct tcp *t, struct tcp_block *c, const struct segment *s)
 	c->snd_wnd = s->window << scale;
 	c->max_wnd = c->snd_wnd;
 	c->snd_wl1 = s->seq;
-	c->snd_wl2 = s->ack;
 	c->heard_ms = c->stuck_ms = t->now_ms;
 	c->send_timer = TIMER_NONE;
 	timer_life_stop(c);
@@ -132,7 +131,7 @@ passive_block(struct tcp *t, const struct segment *s)
 	c = block_new(t, p->tuple, t->listeners[p->listener].options);
 	if (!c)
 		return NULL;
-	c->listener = p->listener;
+	c->listener = (uint16_t)p->listener;
 	c->route = p->route;
 	return c;
 }
@@ -156,12 +155,10 @@ syn_to_block(struct tcp *t, const struct segment *s)
 	}
 	c->state = TCP_SYN_RECEIVED;
 	t->half_open++;
-	c->irs = s->seq;
 	c->rcv_nxt = s->seq + 1;
-	c->iss = isn_make(&t->isn_key, &c->tuple, t->now);
 	c->ts_offset = isn_timestamp_offset(&t->isn_key, &c->tuple);
-	c->snd_una = c->iss;
-	c->snd_nxt = c->iss + 1;
+	c->snd_una = isn_make(&t->isn_key, &c->tuple, t->now);
+	c->snd_nxt = c->snd_una + 1;
 	take_syn_options(t, c, s);
 	if (ecn_asked(s) && !block_options(t, c)->no_ecn)
 		c->flags |= BLOCK_ECN;
@@ -218,10 +215,8 @@ block_of_cookie(struct tcp *t, const struct segment *s, const struct cookie_opti
 		return NULL;
 	c->state = TCP_SYN_RECEIVED;
 	t->half_open++;
-	c->irs = s->seq - 1;
 	c->rcv_nxt = s->seq;
-	c->iss = s->ack - 1;
-	c->snd_una = c->iss;
+	c->snd_una = s->ack - 1;
 	c->snd_nxt = s->ack;
 	c->ts_offset = isn_timestamp_offset(&t->isn_key, &c->tuple);
 	c->peer_mss = o->mss;

@@ -35,7 +35,7 @@ too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 		return;
 	}
 	t->counters.pmtu_reduced++;
-	c->pmtu = mtu;
+	c->pmtu = (uint16_t)mtu;
 	mss_update(t, c);
 	if (c->state < TCP_ESTABLISHED)
 		return;

@@ -40,9 +40,9 @@ recovery_begin(struct tcp *t, struct tcp_block *c)
 	sent_init(&r->sent);
 	rtt_init(&r->rtt, (uint16_t)o->min_rto_ms);
 	cubic_init(&r->cubic, c->mss, o->no_cubic);
-	rack_init(&r->rack, c->iss);
+	rack_init(&r->rack, c->snd_una - 1);
 	hystart_init(&r->hystart, c->snd_nxt);
-	r->point = r->ecn_point = r->limit_point = c->snd_una;
+	r->point = r->limit_point = c->snd_una;
 	r->sent_ms = t->now_ms;
 }
 
@@ -192,10 +192,10 @@ echo(struct tcp *t, struct tcp_block *c, uint32_t flight)
 {
 	struct tcp_recovery *r = &c->recovery;
 
-	if (r->mode != RECOVERY_OPEN || !seq_lt(r->ecn_point, c->snd_una))
+	if (r->mode != RECOVERY_OPEN || !seq_lt(r->point, c->snd_una))
 		return;
 	t->counters.ecn_reduced++;
-	r->ecn_point = c->snd_nxt;
+	r->point = c->snd_nxt;
 	cubic_loss(&r->cubic, flight, c->mss);
 	r->cubic.cwnd = r->cubic.ssthresh;
 	c->flags |= BLOCK_CWR;

@@ -33,8 +33,9 @@ struct tcp_recovery {
 	struct rtt rtt;
 	struct hystart hystart;
 	struct prr prr;
-	uint32_t point;       /* recovery is over when this is acknowledged */
-	uint32_t ecn_point;   /* no second reduction for ECE before this is acknowledged */
+	/* Recovery is over when this is acknowledged; in OPEN, no second reduction for ECE before.
+	 */
+	uint32_t point;
 	uint32_t limit_point; /* the window held data back when this was sent; see `limited` */
 	uint32_t undo_left;   /* sent again in this recovery, not yet told of as needless */
 	uint32_t sent_ms;     /* when data was last sent */
@@ -42,8 +43,8 @@ struct tcp_recovery {
 	uint8_t mode;         /* enum recovery_mode */
 	uint8_t duplicates;   /* duplicate ACKs in a row */
 	uint8_t timeouts;     /* in a row, without any progress */
-	bool limited;         /* data waited for the congestion window */
-	bool undo;            /* undo_left counts */
+	bool limited : 1;     /* data waited for the congestion window */
+	bool undo : 1;        /* undo_left counts */
 };
 
 #endif
