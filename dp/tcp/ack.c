@@ -70,6 +70,8 @@ apply(struct tcp *t, struct tcp_block *c, const struct segment *s, struct ack_ne
 		ack.echo = s->ts_echo - c->ts_offset;
 	}
 	news->sack = ack.n_sack > 0;
+	news->echoes = ack.echoes;
+	news->echo_ms = t->now_ms - ack.echo;
 	news->pipe_before = sent_pipe(&r->sent);
 	sent_acknowledge(t->sent, &r->sent, &ack, &context, &news->result);
 }

@@ -200,6 +200,8 @@ struct ack_news {
 	uint32_t pipe_before;
 	bool duplicate; /* RFC 5681 2 */
 	bool sack;      /* it had blocks */
+	bool echoes;    /* it had timestamps, and echoes one of echo_ms ago */
+	uint32_t echo_ms;
 	bool ece;
 };
 void recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *n);

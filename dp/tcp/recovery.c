@@ -123,6 +123,22 @@ end_recovery(struct tcp_block *c)
 	rack_recovery_ended(&r->rack);
 }
 
+/* A partial acknowledgement: the next one is lost too. After a timeout it may have been sent again
+ * a moment ago; then a round trip has to go by first. */
+static uint32_t
+partial(struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery *r = &c->recovery;
+	const struct sent_record *first = sent_first(t->sent, &r->sent);
+
+	if (!first || r->mode == RECOVERY_OPEN || !seq_lt(c->snd_una, r->point))
+		return 0;
+	if (r->mode == RECOVERY_LOSS &&
+	    t->now - first->time < rtt_smoothed(&r->rtt) + rtt_variation(&r->rtt))
+		return 0;
+	return sent_mark_first_lost(t->sent, &r->sent);
+}
+
 /* Without SACK, or without RACK: RFC 5681 3.2 and RFC 6582. */
 static uint32_t
 count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
@@ -131,10 +147,7 @@ count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 
 	if (n->result.acked) {
 		r->duplicates = 0;
-		/* A partial acknowledgement: the next one is lost too. */
-		return r->mode == RECOVERY_FAST && seq_lt(c->snd_una, r->point)
-			   ? sent_mark_first_lost(t->sent, &r->sent)
-			   : 0;
+		return partial(t, c);
 	}
 	if (!n->duplicate || r->mode == RECOVERY_LOSS)
 		return 0;
@@ -264,6 +277,19 @@ move_window(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint32
 	grow(t, c, n);
 }
 
+/* A round trip: of segments that were sent once, to the nanosecond; else what the timestamp says,
+ * which knows whose answer it is (RFC 7323 4.1), to the millisecond. */
+static void
+measure(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
+{
+	uint64_t rtt = n->result.rtt_long;
+
+	if (!rtt && n->result.acked && n->echoes && n->echo_ms <= RTT_SAMPLE_MAX / NS_PER_MS)
+		rtt = RTE_MAX((uint64_t)n->echo_ms * NS_PER_MS, rtt_min(&c->recovery.rtt));
+	if (rtt)
+		rtt_sample(&c->recovery.rtt, rtt, t->now, n->pipe_before / c->mss + 1);
+}
+
 /* ---- entries -------------------------------------------------------------------------------- */
 
 void
@@ -275,8 +301,7 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 	uint64_t timer;
 	bool masked; /* a loss that a probe has repaired */
 
-	if (n.result.rtt_long)
-		rtt_sample(&r->rtt, n.result.rtt_long, t->now, n.pipe_before / c->mss + 1);
+	measure(t, c, &n);
 	if (n.result.acked)
 		r->timeouts = 0;
 	if (n.duplicate && !(c->flags & BLOCK_SACK))
