@@ -88,11 +88,12 @@ class Report:
 
     def steering(self, names):
         none, hz = self.cycles[names[0]]
-        for name, label, asked in ((names[1], "half", False), (names[2], "all", True)):
+        for name, label, asked in ((names[1], "half of the packets at the wrong worker, same core", False),
+                                   (names[2], "all packets at the wrong worker, same core", True),
+                                   (names[3], "all packets at the wrong worker, from core to core", True)):
             more = (self.cycles[name][0] - none) / hz * 1e9
-            self.add(f"{label} of the packets at the wrong worker", more, "ns a packet more",
-                     target=f"<= {STEERING_TARGET:.0f} ns" if asked else "", met=more <= STEERING_TARGET if asked else None,
-                     short=asked)
+            self.add(label, more, "ns a packet more", target=f"<= {STEERING_TARGET:.0f} ns" if asked else "",
+                     met=more <= STEERING_TARGET if asked else None, short=asked)
 
     def control(self, r):
         self.raw["control"] = r

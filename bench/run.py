@@ -22,7 +22,8 @@ from cases import ATTACKS, CASES, NEW, SIZES
 from report import Report
 
 PARTS = ["stages", "system", "new", "attack", "steering", "control"]
-STEERING = ("two workers, none steered", "two workers, half steered", "two workers, all steered")
+STEERING = ("two workers, none steered", "two workers, half steered", "two workers, all steered",
+            "two workers, two cores, all steered")
 
 
 def run_program(name, json_path, *words):

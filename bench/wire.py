@@ -99,7 +99,8 @@ class Wire:
         """testpmd's own generator against testpmd macswap: packets per second that came back."""
         words = ["dpdk-testpmd", *eal("generator", f"0@{WORKER_CORE},1@{GENERATOR_CORE}", self._device("server")), "--", "-a",
                  "--nb-cores=1", "--forward-mode=flowgen", "--rxd=8192", "--txd=8192", "--stats-period", "1"]
-        process = self._start(words, subprocess.PIPE)
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+        self.processes.append(process)
         self._wait_for_socket(process)
         self.reference()
         time.sleep(seconds + 3)

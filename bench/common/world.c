@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_malloc.h>
@@ -74,6 +75,15 @@ choose_memory(bool want_hugepages)
 		fprintf(stderr, "bench: no free hugepages, ordinary memory is used: slower\n");
 }
 
+/* Their cores, as a configuration has them. */
+static const char *
+workers_of(uint32_t n)
+{
+	if (n < 2)
+		return "0";
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? "0, 1" : "0, 0";
+}
+
 static struct config *
 parse(const char *objects, uint32_t workers)
 {
@@ -82,8 +92,7 @@ parse(const char *objects, uint32_t workers)
 	char *text = NULL;
 	size_t i;
 
-	if (asprintf(&text, head, workers == 2 ? "0, 0" : "0", hugepages ? "true" : "false",
-		     memory_mb) < 0)
+	if (asprintf(&text, head, workers_of(workers), hugepages ? "true" : "false", memory_mb) < 0)
 		world_fail("no memory");
 	text = realloc(text, strlen(text) + strlen(objects) + 1);
 	if (!text)

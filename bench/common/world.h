@@ -20,7 +20,8 @@
 #include "cp/config/config.h"
 #include "dp/worker.h"
 
-#define WORLD_WORKERS 2
+#define WORLD_WORKERS      2
+#define WORLD_SECOND_LCORE 2 /* on another core than this thread's if there is one */
 
 struct world {
 	struct config *config;

@@ -107,6 +107,8 @@ static const struct bench_case cases[] = {
 	  false, BENCH_KNOWN, 2, 4 },
 	{ "two workers, all steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS,
 	  false, BENCH_KNOWN, 2, 8 },
+	{ "two workers, two cores, all steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
+	  LIMITS, false, BENCH_APART, 2, 8 },
 };
 
 static const char *const stage_names[STAGES] = { "parse",   "classify", "echo",    "steer",

@@ -9,6 +9,7 @@
 
 #include "bench/common/traffic.h"
 #include "bench/common/world.h"
+#include "bench/stages/second.h"
 #include "dp/l4/connection.h"
 #include "dp/l4/heaviest.h"
 #include "dp/l4/stages.h"
@@ -25,6 +26,7 @@ struct run {
 	struct burst *burst;
 	uint32_t rounds, bursts; /* so many bursts a round, so many rounds */
 	bool answer;             /* the next burst is one of answers */
+	bool apart;              /* the second worker runs on a core of its own just now */
 };
 
 static void
@@ -208,22 +210,6 @@ fill(struct run *r)
 	world_tick(r->world);
 }
 
-/* What the second worker finds in its inbox, as its own iteration takes it. */
-static void
-take_steered(struct worker *w)
-{
-	struct rte_mbuf *mbufs[BURST_MAX];
-	struct burst *b = &w->burst;
-	uint16_t i;
-
-	b->count = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
-	for (i = 0; i < b->count; i++)
-		b->packets[i] = *packet_of_mbuf(mbufs[i]);
-	if (b->count)
-		pipeline_steered(w, b);
-	worker_flush(w);
-}
-
 /* One burst through everything; its cycles. */
 static uint64_t
 whole(struct run *r)
@@ -235,8 +221,8 @@ whole(struct run *r)
 	start = rte_rdtsc();
 	pipeline_received(w, r->burst);
 	worker_flush(w);
-	if (r->world->n_workers > 1)
-		take_steered(r->world->workers[1]);
+	if (r->world->n_workers > 1 && !r->apart)
+		second_take(r->world->workers[1]);
 	return rte_rdtsc() - start;
 }
 
@@ -314,6 +300,31 @@ staged(struct run *r, uint64_t cycles[STAGES])
 		cycles[i] += at[i + 1] - at[i];
 }
 
+/* The cost of both, each on its core: a median burst of the one and of the other. */
+static void
+measure_apart(struct run *r, struct measured *m)
+{
+	static struct samples bursts;
+	static struct second second;
+	uint64_t left_before = left(r->world), dropped_before = dropped(r->world);
+	uint32_t round, i;
+
+	for (round = 0; round < r->rounds; round++) {
+		bursts.n = 0;
+		r->apart = true;
+		second_start(&second, r->world->workers[1]);
+		for (i = 0; i < r->bursts; i++) {
+			second_wait(&second);
+			samples_add(&bursts, (double)whole(r) / BURST_MAX);
+		}
+		second_stop(&second);
+		r->apart = false;
+		samples_add(&m->whole,
+			    samples_quantile(&bursts, 0.5) + samples_quantile(&second.cycles, 0.5));
+	}
+	check_left(r, left_before, dropped_before, (uint64_t)r->rounds * r->bursts * BURST_MAX);
+}
+
 /* Of a round counts its median burst: what another program has interrupted is not among those.
  * With two workers there is no journey of one burst whose stages could be told apart. */
 static void
@@ -350,6 +361,9 @@ run_case(const struct bench_case *c, bool shortly, struct measured *m)
 
 	open_run(&r, c);
 	warm_up(&r);
-	measure(&r, m);
+	if (c->kind == BENCH_APART)
+		measure_apart(&r, m);
+	else
+		measure(&r, m);
 	world_close(r.world);
 }

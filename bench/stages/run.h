@@ -17,6 +17,7 @@ enum bench_kind {
 	BENCH_KNOWN,   /* all flows have been seen before */
 	BENCH_NEW,     /* each packet begins a connection */
 	BENCH_DROPPED, /* each packet is refused */
+	BENCH_APART,   /* known, and the second worker runs on a core of its own */
 };
 
 struct bench_case {
@@ -29,7 +30,7 @@ struct bench_case {
 	bool shortly;       /* also with --short */
 	enum bench_kind kind;
 	/* 2: all packets are received by the first of two workers, and so many eighths of the
-	 * clients are the second one's; both run here, and the cost is that of both */
+	 * clients are the second one's; the cost is that of both */
 	uint32_t workers, steered;
 };
 

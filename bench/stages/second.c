@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/stages/second.h"
+
+#include <rte_cycles.h>
+#include <rte_launch.h>
+#include <rte_pause.h>
+
+#include "bench/common/world.h"
+#include "dp/pipeline.h"
+#include "dp/transmit.h"
+
+/* Packets on the way between two workers that keep up with each other. */
+#define ON_THE_WAY 512
+
+uint16_t
+second_take(struct worker *w)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+	struct burst *b = &w->burst;
+	uint16_t i, n;
+
+	n = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
+	for (i = 0; i < n; i++)
+		b->packets[i] = *packet_of_mbuf(mbufs[i]);
+	b->count = n;
+	if (n)
+		pipeline_steered(w, b);
+	worker_flush(w);
+	return n;
+}
+
+static int
+run_apart(void *arg)
+{
+	struct second *s = arg;
+	uint64_t start;
+	uint16_t n;
+
+	while (!atomic_load(&s->stop) || !rte_ring_empty(s->worker->inbox)) {
+		start = rte_rdtsc();
+		n = second_take(s->worker);
+		if (n)
+			samples_add(&s->cycles, (double)(rte_rdtsc() - start) / n);
+	}
+	return 0;
+}
+
+void
+second_start(struct second *s, struct worker *w)
+{
+	s->worker = w;
+	s->cycles.n = 0;
+	atomic_store(&s->stop, false);
+	if (rte_eal_remote_launch(run_apart, s, WORLD_SECOND_LCORE))
+		world_fail("the second worker does not start");
+}
+
+void
+second_wait(const struct second *s)
+{
+	while (rte_ring_count(s->worker->inbox) > ON_THE_WAY)
+		rte_pause();
+}
+
+void
+second_stop(struct second *s)
+{
+	atomic_store(&s->stop, true);
+	rte_eal_wait_lcore(WORLD_SECOND_LCORE);
+}
