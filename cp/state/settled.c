@@ -43,18 +43,21 @@ static void
 collect(void *arg, const char *pool, const struct membership *m)
 {
 	struct collection *c = arg;
-	struct settled_pool *list = c->pools.list;
 
-	if (c->pools.n == c->capacity) {
-		c->capacity = c->capacity ? c->capacity * 2 : 16;
-		list = realloc(list, c->capacity * sizeof(*list));
-		c->failed |= !list;
-	}
 	if (c->failed)
 		return;
-	c->pools.list = list;
-	list[c->pools.n] = (struct settled_pool){ strdup(pool), shared_get(m) };
-	c->failed = !list[c->pools.n++].name;
+	if (c->pools.n == c->capacity) {
+		size_t capacity = c->capacity ? c->capacity * 2 : 16;
+		struct settled_pool *list = realloc(c->pools.list, capacity * sizeof(*list));
+
+		c->failed = !list;
+		if (!list)
+			return;
+		c->pools.list = list;
+		c->capacity = capacity;
+	}
+	c->pools.list[c->pools.n] = (struct settled_pool){ strdup(pool), shared_get(m) };
+	c->failed = !c->pools.list[c->pools.n++].name;
 }
 
 /* To be freed; NULL without memory. */

@@ -106,8 +106,8 @@ test_v1_refused(void)
 		"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n",
 		"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\rx",
 		/* a byte longer than any line can be */
-		"PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
-		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 655355\r\n",
+		("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+		 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 655355\r\n"),
 	};
 	struct proxy_ends ends;
 	size_t i;
