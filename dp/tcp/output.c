@@ -461,6 +461,9 @@ void
 output(struct tcp *t, struct tcp_block *c)
 {
 	c->flags &= ~BLOCK_STARVED;
+	/* A burst may bring a SYN again and then what completes the handshake. */
+	if (c->state > TCP_SYN_RECEIVED)
+		c->flags &= ~BLOCK_SYN_DUE;
 	if (c->flags & BLOCK_SYN_DUE)
 		syn_due(t, c);
 	if (c->state >= TCP_ESTABLISHED && c->state != TCP_TIME_WAIT) {

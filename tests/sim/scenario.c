@@ -25,7 +25,7 @@ choose_way(struct way *w, struct random *r, bool clean)
 		w->loss = (uint32_t)random_scale(r, 6, 12 * PERCENT);
 	if (random_one_in(r, 6)) {
 		w->burst_begin = (uint32_t)random_scale(r, 6, PERCENT);
-		w->burst_end = (uint32_t)random_scale(r, 10 * PERCENT, 60 * PERCENT);
+		w->burst_end = (uint32_t)random_scale(r, 30 * PERCENT, 60 * PERCENT);
 	}
 	if (random_one_in(r, 3))
 		w->corruption = (uint32_t)random_scale(r, 6, 5 * PERCENT);

@@ -83,12 +83,22 @@ side_connection(const struct side *s, const struct wire *w)
 
 /* ---- what the stack calls ------------------------------------------------------------------- */
 
+/* A tail loss probe may exceed the window (RFC 8985 7.3). */
+static bool
+is_probe(struct side *s)
+{
+	uint64_t before = s->probes;
+
+	s->probes = tcp_counters(s->tcp)->tlp;
+	return s->probes != before;
+}
+
 static void
 judge_window(struct side *s, const struct wire *w, int connection, bool is_new)
 {
 	struct tcp_info info;
 
-	if (!is_new || !s->ends[connection].open ||
+	if (is_probe(s) || !is_new || !s->ends[connection].open ||
 	    tcp_info(s->tcp, s->ends[connection].h, &info) != 0)
 		return;
 	if (info.in_flight > info.cwnd + w->length && w->length > 1)

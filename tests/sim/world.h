@@ -55,6 +55,7 @@ struct side {
 	struct frame *queue[QUEUE_FRAMES];
 	unsigned int queued;
 	uint64_t next_poll, active_at, polls;
+	uint64_t probes; /* tail loss probes so far */
 	struct end ends[SCENARIO_CONNECTIONS];
 	struct flow flows[SCENARIO_CONNECTIONS];
 };
