@@ -322,4 +322,4 @@ def nginx_requests(bed):
 
 
 many(many_checked("tcp", 1))
-many(many_checked("http", 4))
+many(many_checked("http", 1))
