@@ -43,6 +43,7 @@
 #define CALM_NS    50000000ull
 #define PAUSE_NS   5000000ull
 #define CALM_TRIES 200
+#define OPENING_NS (3 * SECOND)
 
 struct options {
 	uint64_t window_ns;
@@ -262,7 +263,8 @@ static void
 run_openings(const struct options *o)
 {
 	struct opening_count counts[OPENING_KINDS];
-	struct opening_request request = { .ns = o->window_ns,
+	struct opening_request request = { .ns = o->window_ns < OPENING_NS ? o->window_ns
+									   : OPENING_NS,
 					   .in_virtual_time = o->in_virtual_time };
 	int kind;
 	unsigned int i;
