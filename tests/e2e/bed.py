@@ -147,11 +147,11 @@ class Bed:
     def service(self, name):
         return next(s for s in self.show("services") if s["name"] == name)
 
-    def apply(self, text, *more):
+    def apply(self, text, *more, check=True):
         path = f"{self.lab.where}/next.conf"
         with open(path, "w", encoding="ascii") as out:
             out.write(text)
-        return self.penstock("apply", path, *more)
+        return self.penstock("apply", path, *more, check=check)
 
     def report(self):
         """What helps to understand a failure."""
