@@ -2,6 +2,7 @@
 """/metrics: what promtool says of it, the numbers of `show`, and whoever speaks no good HTTP."""
 import contextlib
 import http.client
+import multiprocessing
 import os
 import re
 import shutil
@@ -279,4 +280,114 @@ def many(t, folder):
                 s.close()
 
 
-TESTS = (content, services_drop, bad_requests, reload, many)
+def flood(folder):
+    """A configuration in which a worker has packets all the time, and pages of 4,000 backends."""
+    ether = test_show.Ether(src=test_show.CLIENT_MAC, dst=test_show.PORT_MAC)
+    test_show.wrpcap(str(folder / "in.pcap"), [
+        ether / test_show.IP(src=f"198.51.100.{i % 250 + 1}", dst="203.0.113.10") /
+        test_show.UDP(sport=1024 + i, dport=53) / test_show.Raw(b"q" * 20) for i in range(512)])
+    backends = ", ".join(f'{{ address = "10.9.{i // 250}.{1 + i % 250}"; port = 53; }}' for i in range(4000))
+    neighbours = ", ".join(f'{{ address = "10.9.{i // 250}.{1 + i % 250}"; mac = "02:00:00:00:00:0b"; interface = "lan"; }}'
+                           for i in range(4000))
+    return f"""dataplane: {{ workers = [ {min(1, (os.cpu_count() or 1) - 1)} ]; control = 0; share_cores = true; hugepages = false;
+      memory = "256M"; idle = "sleep"; connections = 4096; clients = 1024; }};
+    interfaces = ( {{ name = "wan"; device = "net_pcap0,rx_pcap={folder}/in.pcap,infinite_rx=1"; side = "client"; twin = false;
+                     addresses = [ "198.51.100.254/24" ]; }},
+                   {{ name = "lan"; device = "net_null1,no-rx=1"; side = "backend"; twin = false; addresses = [ "10.9.200.1/16" ]; }} );
+    neighbours = ( {neighbours} );
+    pools = ( {{ name = "dns"; backends = ( {backends} ); }} );
+    services = ( {{ name = "dns"; address = "203.0.113.10"; port = 53; protocol = "udp"; forward = "dsr-l2"; pool = "dns"; }} );
+    """
+
+
+class Busy:
+    """A process that does something again and again until the block ends, on the core of the control thread."""
+
+    def __init__(self, act, *args):
+        self.done = multiprocessing.Value("L", 0)
+        self.process = multiprocessing.Process(target=self.run, args=(act, args), daemon=True)
+
+    def run(self, act, args):
+        os.sched_setaffinity(0, {0})
+        while True:
+            act(*args)
+            self.done.value += 1
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.join()
+
+
+def scrape(port):
+    assert get(port)[0] == 200
+
+
+def copy_page(size):
+    """Something that is as heavy for the core and its caches as a scrape, and has nothing to do with penstockd."""
+    here, there = socket.socketpair()
+    with here, there:
+        for _ in range(0, size, 1 << 15):
+            here.sendall(bytes(1 << 15))
+            there.recv(1 << 15)
+
+
+def worker_now(d):
+    """Packets that the worker has sent, and nanoseconds for which its thread has had a core: what others take from it does not count."""
+    packets = d.ask(b'{"command":"show","object":"workers"}')["result"][0]["packets_out"]
+    for task in Path(f"/proc/{d.process.pid}/task").iterdir():
+        if "worker" in (task / "comm").read_text():
+            return packets, int((task / "schedstat").read_text().split()[0]), time.monotonic()
+    raise AssertionError("there is no worker's thread")
+
+
+def look(d, results):
+    """Add (ns of the worker's for each packet, packets a second), over most of a second in which it always has packets."""
+    packets, ns, begin = worker_now(d)
+    time.sleep(0.8)
+    more, later, end = worker_now(d)
+    results.append(((later - ns) / (more - packets), (more - packets) / (end - begin)))
+
+
+def load(t, folder):
+    """Scrapes cost workers nothing: nothing but what another core costs that is as busy with something else. What is compared is
+    measured by turns, and of several looks the best counts: what else the machine does weighs on all of them."""
+    port = free_port()
+    with Daemon(folder, flood(folder) + listen(port)) as d:
+        size = len(get(port)[2])
+        idle, copies, scrapes, pages = [], [], [], 0
+        for _ in range(4):
+            look(d, idle)
+            with Busy(copy_page, size) as copier:
+                look(d, copies)
+                assert copier.done.value
+            with Busy(scrape, port) as scraper:
+                look(d, scrapes)
+                pages += scraper.done.value
+        cost = [min(look[0] for look in looks) for looks in (idle, copies, scrapes)]
+        rate = [max(look[1] for look in looks) / 1e6 for looks in (idle, copies, scrapes)]
+        print(f"     a packet costs {cost[0]:.1f} ns, {cost[1]:.1f} beside a core that copies, {cost[2]:.1f} beside {pages} scrapes of "
+              f"{size / 1e6:.1f} MB in 3 s; {rate[0]:.2f}, {rate[1]:.2f} and {rate[2]:.2f} Mpps")
+        with t("scrapes without a pause: a packet costs a worker no more than beside other work"):
+            assert pages >= 10, pages
+            assert cost[2] < 1.25 * cost[1], (cost, rate, pages)
+        with t("... and as many are forwarded while it has its core"):
+            assert 1e3 / cost[2] > 0.8 * 1e3 / cost[0], (cost, rate, pages)
+        with t("two who ask at once get one page: it is not made for each"):
+            same = 0
+            for _ in range(5):
+                pair = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(2)]
+                for one in pair:
+                    one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                bodies = []
+                for one in pair:
+                    with one, one.makefile("rb") as stream:
+                        bodies.append(stream.read().partition(b"\r\n\r\n")[2])
+                same += bodies[0] == bodies[1]
+            assert same >= 4, same
+
+
+TESTS = (content, services_drop, bad_requests, reload, many, load)
