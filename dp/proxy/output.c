@@ -89,7 +89,7 @@ way_ask(struct worker *w, const struct addr *to)
 {
 	struct packet p = { .service = INDEX_NONE };
 
-	nexthop_route(w, &p, to);
+	nexthop_missing(w, &p, lpm_lookup(w->snapshot->routes, to), to);
 	return (enum drop_reason)p.reason;
 }
 

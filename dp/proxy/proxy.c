@@ -125,7 +125,7 @@ proxy_destroy(struct proxy *p)
 
 	if (!p)
 		return;
-	for (i = 0; i < p->fresh; i++) {
+	for (i = 0; p->sessions && i < p->fresh; i++) {
 		if (p->sessions[i].state == SESSION_FREE)
 			continue;
 		queue_free(&p->sessions[i].queues[LEG_CLIENT]);
