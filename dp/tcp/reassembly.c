@@ -9,11 +9,11 @@
  *     c->runs ─> [run|data]─>[data]      gap      [run|data]─>[data]─>[data]
  *                  └──────────── next ────────────^
  *
- *     rcv_nxt < runs[0].start, runs[i].end < runs[i + 1].start, all within rcv_adv
+ *     rcv_nxt < runs[0].start, runs[i].end <= runs[i + 1].start, all within rcv_adv
  *
  * Bounds: RUNS_MAX runs; bytes of buffers (not of data: CVE-2018-5390) at most twice the receive
- * window; and the instance's budget. A run whose data is small is what an attacker would send, so a
- * segment walks at most RUNS_MAX runs, and usually goes to the last one directly.
+ * window; and the instance's budget. A segment walks at most RUNS_MAX runs. Small pieces, which is
+ * what an attacker would send, are copied into small buffers, behind each other where they adjoin.
  */
 #include "dp/tcp/internal.h"
 
@@ -108,44 +108,104 @@ deliver(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m, uint32_t len)
 	return c->state != TCP_CLOSED;
 }
 
-/* Put behind the chain m, which ends at `end`, what has become in order by it; the new end. */
-static uint32_t
-take_runs(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m, uint32_t end)
+static bool
+run_due(const struct tcp_block *c, uint32_t end)
 {
-	while (c->runs && seq_le(run_of(c->runs)->start, end)) {
-		struct rte_mbuf *next = c->runs;
-		struct run run = *run_of(next);
+	return c->runs && seq_le(run_of(c->runs)->start, end);
+}
 
-		c->runs = run.next;
-		c->n_runs--;
-		c->run_bytes -= run.bytes;
-		t->buffered -= run.bytes;
-		if (seq_le(run.end, end)) {
-			rte_pktmbuf_free(next);
-			continue;
-		}
-		next = cut_front(next, end - run.start);
-		rte_pktmbuf_lastseg(m)->next = next;
-		m->nb_segs = (uint16_t)(m->nb_segs + next->nb_segs);
-		m->pkt_len += next->pkt_len;
-		end = run.end;
+/* Take the first run away; what of it lies behind `from`. NULL: nothing does. */
+static struct rte_mbuf *
+take_run(struct tcp *t, struct tcp_block *c, uint32_t from)
+{
+	struct rte_mbuf *m = c->runs;
+	struct run run = *run_of(m);
+
+	c->runs = run.next;
+	c->n_runs--;
+	c->run_bytes -= run.bytes;
+	t->buffered -= run.bytes;
+	if (seq_le(run.end, from)) {
+		rte_pktmbuf_free(m);
+		return NULL;
 	}
-	return end;
+	return cut_front(m, from - run.start);
+}
+
+/* Hand up m and what becomes in order by it: in one chain, as long as a chain can be. */
+static bool
+deliver_all(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m)
+{
+	struct rte_mbuf *next;
+
+	for (;;) {
+		uint32_t end = c->rcv_nxt + m->pkt_len;
+
+		while (run_due(c, end) && m->nb_segs + c->runs->nb_segs <= RTE_MBUF_MAX_NB_SEGS) {
+			next = take_run(t, c, end);
+			if (!next)
+				continue;
+			rte_pktmbuf_lastseg(m)->next = next;
+			m->nb_segs = (uint16_t)(m->nb_segs + next->nb_segs);
+			m->pkt_len += next->pkt_len;
+			end += next->pkt_len;
+		}
+		if (!deliver(t, c, m, m->pkt_len))
+			return false;
+		if (!run_due(c, c->rcv_nxt))
+			return true;
+		m = take_run(t, c, c->rcv_nxt);
+		if (!m)
+			return true;
+	}
 }
 
 /* ---- runs ----------------------------------------------------------------------------------- */
 
-/* Append a chain to the end of a run. */
-static void
+/* A small piece in a buffer of its size, or as it came. */
+static struct rte_mbuf *
+shrink(struct tcp *t, struct rte_mbuf *m)
+{
+	struct rte_mbuf *small;
+
+	if (m->nb_segs != 1 || m->data_len >= TCP_COPY_BELOW || m->pool == t->settings.mbufs)
+		return m;
+	small = rte_pktmbuf_alloc(t->settings.mbufs);
+	if (!small)
+		return m;
+	if (small->buf_len >= m->buf_len || rte_pktmbuf_tailroom(small) < m->data_len) {
+		rte_pktmbuf_free(small);
+		return m;
+	}
+	memcpy(rte_pktmbuf_append(small, m->data_len), rte_pktmbuf_mtod(m, void *), m->data_len);
+	rte_pktmbuf_free(m);
+	return small;
+}
+
+/* Append a chain to the end of a run; the bytes of buffers that this adds. Small pieces go into the
+ * room behind what is there. */
+static uint32_t
 run_append(struct rte_mbuf *head, struct rte_mbuf *m, uint32_t len)
 {
 	struct run *r = run_of(head);
+	uint32_t bytes;
 
+	head->pkt_len += len;
+	r->end += len;
+	if (m->nb_segs == 1 && len < TCP_COPY_BELOW && RTE_MBUF_DIRECT(r->tail) &&
+	    rte_mbuf_refcnt_read(r->tail) == 1 && rte_pktmbuf_tailroom(r->tail) >= len) {
+		memcpy(rte_pktmbuf_mtod_offset(r->tail, char *, r->tail->data_len),
+		       rte_pktmbuf_mtod(m, void *), len);
+		r->tail->data_len = (uint16_t)(r->tail->data_len + len);
+		rte_pktmbuf_free(m);
+		return 0;
+	}
+	bytes = buffer_bytes(m);
 	r->tail->next = m;
 	r->tail = rte_pktmbuf_lastseg(m);
 	head->nb_segs = (uint16_t)(head->nb_segs + m->nb_segs);
-	head->pkt_len += len;
-	r->end += len;
+	r->bytes += bytes;
+	return bytes;
 }
 
 /* The run behind `head` begins where head ends: one run of both. */
@@ -155,7 +215,7 @@ run_join(struct tcp_block *c, struct rte_mbuf *head)
 	struct run *r = run_of(head), next;
 	struct rte_mbuf *m = r->next;
 
-	if (!m || run_of(m)->start != r->end)
+	if (!m || run_of(m)->start != r->end || head->nb_segs + m->nb_segs > RTE_MBUF_MAX_NB_SEGS)
 		return;
 	next = *run_of(m);
 	r->tail->next = m;
@@ -240,6 +300,7 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 	s->mbuf = NULL;
 	m = cut_front(m, start - s->seq);
 	cut_end(m, end - start);
+	m = shrink(t, m);
 	bytes = buffer_bytes(m);
 	if (!may_keep(t, c, bytes) || (!append && (c->n_runs >= RUNS_MAX || !can_head(m))) ||
 	    m->nb_segs + (append ? p.before->nb_segs : 0) > RTE_MBUF_MAX_NB_SEGS / 2) {
@@ -248,12 +309,12 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 		return;
 	}
 	t->counters.out_of_order++;
+	remember(c, start);
+	if (append)
+		bytes = run_append(p.before, m, end - start);
 	c->run_bytes += bytes;
 	t->buffered += bytes;
-	remember(c, start);
 	if (append) {
-		run_append(p.before, m, end - start);
-		run_of(p.before)->bytes += bytes;
 		run_join(c, p.before);
 		return;
 	}
@@ -354,8 +415,8 @@ runs_check(const struct tcp_block *c, uint32_t *bytes)
 	for (m = c->runs; m; m = run_of(m)->next) {
 		const struct run *r = run_of(m);
 
-		if (!seq_lt(at, r->start) || !seq_lt(r->start, r->end))
-			return "runs overlap, touch, or are not in order";
+		if (!seq_le(at, r->start) || r->start == c->rcv_nxt || !seq_lt(r->start, r->end))
+			return "runs overlap or are not in order, or are due";
 		if (m->pkt_len != r->end - r->start)
 			return "a run has not as many bytes as it says";
 		at = r->end;
@@ -443,7 +504,6 @@ data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 {
 	bool missing = c->runs != NULL;
 	struct rte_mbuf *m;
-	uint32_t end;
 
 	if (c->state == TCP_CLOSED || (!s->len && !(s->flags & TCP_FIN)))
 		return false;
@@ -470,8 +530,7 @@ data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 	if (s->len) {
 		m = s->mbuf;
 		s->mbuf = NULL;
-		end = take_runs(t, c, m, s->seq + s->len);
-		if (!deliver(t, c, m, end - c->rcv_nxt))
+		if (!deliver_all(t, c, m))
 			return false;
 	}
 	return fin_reached(t, c);

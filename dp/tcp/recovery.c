@@ -11,7 +11,8 @@
  */
 #include "dp/tcp/internal.h"
 
-#define DUPLICATES 3 /* RFC 5681 3.2 */
+#define BACKOFF_IN_PROGRESS 4
+#define DUPLICATES          3 /* RFC 5681 3.2 */
 
 static bool
 uses_rack(const struct tcp *t, const struct tcp_block *c)
@@ -149,10 +150,14 @@ count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 		r->duplicates = 0;
 		return partial(t, c);
 	}
-	if (!n->duplicate || r->mode == RECOVERY_LOSS)
+	if (!n->duplicate)
 		return 0;
 	if (r->duplicates < UINT8_MAX)
 		r->duplicates++;
+	/* After a timeout everything was sent again, and of that one may be lost as well: better a
+	 * needless segment than another timeout, which has doubled. */
+	if (r->duplicates == DUPLICATES && r->mode == RECOVERY_LOSS)
+		return partial(t, c);
 	return r->duplicates == DUPLICATES && r->mode == RECOVERY_OPEN
 		   ? sent_mark_first_lost(t->sent, &r->sent)
 		   : 0;
@@ -302,8 +307,12 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 	bool masked; /* a loss that a probe has repaired */
 
 	measure(t, c, &n);
-	if (n.result.acked)
+	if (n.result.acked) {
 		r->timeouts = 0;
+		/* Karn: not forgotten before a round trip was measured; but a peer that goes on is
+		 * not one to wait a minute for. */
+		r->rtt.backoff = RTE_MIN(r->rtt.backoff, (uint8_t)BACKOFF_IN_PROGRESS);
+	}
 	if (n.duplicate && !(c->flags & BLOCK_SACK))
 		n.result.delivered += sent_duplicate(&r->sent, c->mss);
 	flight = flight_size(r, n.result.acked);
