@@ -66,9 +66,10 @@ def check_content(data, offset):
 
 
 def run(*command, check=True, **more):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **more)
+    more.setdefault("text", True)
+    done = subprocess.run(command, capture_output=True, check=False, **more)
     if check and done.returncode:
-        raise Wrong(f"{' '.join(command)}: {done.stderr.strip()}")
+        raise Wrong(f"{' '.join(command)}: {done.stderr}")
     return done
 
 

@@ -287,6 +287,16 @@ def variant(name, *options, sysctls=()):
             data = read_all(sock)
         expect(len(data) == 3_000_000, f"{len(data)} bytes of 3000000")
         check_content(data, 0)
+
+    @tests
+    def reports(bed):
+        """What the peer says of itself at its end."""
+        report = bed.stop()
+        expect(report["sound"] and report["over_cwnd"] == 0 and report["bad_checksum"] == 0, f"{report}")
+        if "--cookies" in options:
+            expect(report["syn_cookies_ok"] == report["accepted"] == 4, f"{report['syn_cookies_ok']} cookies")
+        if "--reorder" in options:
+            expect(report["out_of_order"] > 0, "nothing came out of order")
     return tests
 
 

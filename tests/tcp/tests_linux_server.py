@@ -86,6 +86,7 @@ def server_takes(bed):
 def server_gives(bed):
     """3 MB of content from a server that ends first."""
     def serve(sock):
+        expect(len(sock.recv(5, socket.MSG_WAITALL)) == 5, "the question")
         sock.sendall(content(3_000_000))
         sock.shutdown(socket.SHUT_WR)
         sock.recv(1)

@@ -6,8 +6,8 @@
  *              [--cookies] [--reorder PER-MILLE]
  *              --serve                              until SIGTERM; says "ready", at the end a
  * report
- *              --connect ADDRESS --port PORT [--send N] [--get PATH]   one connection, then a report
- *     also [--window BYTES] for both buffers
+ *              --connect ADDRESS --port PORT [--send N] [--get PATH]   one connection, then a
+ * report also [--window BYTES] for both buffers
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -213,12 +213,10 @@ report(struct peer *p)
 	printf("{\"sound\": %s, \"seconds\": %.6f, \"dropped_at_port\": %" PRIu64,
 	       wrong ? "false" : "true", seconds, p->tx_dropped);
 	if (p->options.connect)
-		printf(
-		    ", \"done\": %s, \"cause\": \"%s\", \"connected\": %s, \"received\": %" PRIu64
-		    ", \"right\": %s",
-		    p->client_done ? "true" : "false", tcp_close_cause_name(p->client_cause),
-		    p->client_connected ? "true" : "false", p->client_received,
-		    p->client_wrong ? "false" : "true");
+		printf(", \"done\": %s, \"cause\": \"%s\", \"received\": %" PRIu64
+		       ", \"right\": %s",
+		       p->client_done ? "true" : "false", tcp_close_cause_name(p->client_cause),
+		       p->client_received, p->client_wrong ? "false" : "true");
 #define X(name, text) printf(", \"" #name "\": %" PRIu64, c->name);
 	TCP_COUNTERS(X)
 #undef X

@@ -21,8 +21,9 @@
 #include "lib/addr.h"
 
 #define PEER_SESSIONS 65536
-#define PEER_BLOCK    (1u << 20) /* the content: lines of 8 bytes that are counted, again and again \
-				  */
+#define PEER_BLOCK                                                                    \
+	(1u << 20) /* the content: lines of 8 bytes that are counted, again and again \
+		    */
 #define PEER_HELD  1024
 #define PEER_BURST 32
 
@@ -88,7 +89,7 @@ struct peer {
 	bool client_done;
 	enum tcp_close_cause client_cause;
 	uint64_t client_received, began;
-	bool client_wrong, client_connected;
+	bool client_wrong;
 };
 
 /* wire.c */

@@ -271,7 +271,6 @@ connected(void *arg, tcp_handle h, uint64_t user)
 	struct peer *p = arg;
 
 	(void)h;
-	p->client_connected = true;
 	send_content(p, session_of(p, user));
 }
 

@@ -24,11 +24,11 @@ script_accept(struct script *s)
 
 	play(s, times ? "< S seq 0 win 65535 mss 1460 sackOK scale 7 ts 100 0\n"
 			"> SA seq 0 ack 1\n"
-			"< A seq 1 ack 1 win 1000 ts 100 0\n"
+			"+20 < A seq 1 ack 1 win 1000 ts 120 0\n"
 			"= accepted\n"
 		      : "< S seq 0 win 65535 mss 1460 sackOK scale 7\n"
 			"> SA seq 0 ack 1\n"
-			"< A seq 1 ack 1 win 1000\n"
+			"+20 < A seq 1 ack 1 win 1000\n"
 			"= accepted\n");
 }
 

@@ -83,7 +83,7 @@ static const struct script_case cases[] = {
 	  .text = "! connect\n"
 		  "> S seq 0\n"
 		  "+1000 > S seq 0\n"
-		  "+2000 = timeout\n" },
+		  "+1500 = timeout\n" },
 	{ .name = "RFC 6691: MSS is offered, and kept to without options",
 	  PLAIN,
 	  .text = "< S seq 0 win 65535 mss 1000\n"
@@ -130,11 +130,11 @@ static const struct script_case cases[] = {
 	  PLAIN,
 	  .text = "< S seq 0 win 2000 mss 1000 scale 7\n"
 		  "> SA seq 0 ack 1\n"
-		  "< A seq 1 ack 1 win 10\n"
+		  "+20 < A seq 1 ack 1 win 10\n"
 		  "= accepted\n"
 		  "! send 3000\n"
 		  "> A seq 1 (1000)\n"
-		  "+300 > A seq 1 (1000)\n"
+		  "+200 > A seq 1 (1000)\n"
 		  "< A seq 1 ack 1001 win 10\n"
 		  "> A seq 1001 (1000)\n" },
 	{ .name = "RFC 7323 3.2: timestamps are not answered where they were not offered",
@@ -160,17 +160,16 @@ static const struct script_case cases[] = {
 		  "> A seq 1 ack 1 sack 101-201\n" },
 	{ .name = "RFC 4987: a cookie keeps MSS, scale and SACK",
 	  .options = { .syn_cookies_always = true },
-	  .text = "< S seq 0 win 65535 mss 1000 sackOK scale 7 ts 700 0\n"
+	  .text = "< S seq 0 win 65535 mss 1460 sackOK scale 7 ts 700 0\n"
 		  "> SA seq 0 ack 1 sackOK ts 0 700\n"
 		  "< A seq 1 ack 1 win 100 ts 710 0\n"
 		  "= accepted\n"
 		  "! send 3000\n"
-		  "> A seq 1 (988)\n"
-		  "> A seq 989 (988)\n"
-		  "> A seq 1977 (988)\n"
-		  "> A seq 2965 (36)\n"
-		  "< A seq 1 ack 3001 win 100\n"
-		  "< A seq 101 (100) ack 3001 win 100\n"
+		  "> A seq 1 (1448)\n"
+		  "> A seq 1449 (1448)\n"
+		  "> A seq 2897 (104)\n"
+		  "< A seq 1 ack 3001 win 100 ts 720 0\n"
+		  "< A seq 101 (100) ack 3001 win 100 ts 720 0\n"
 		  "> A seq 3001 ack 1 sack 101-201\n" },
 	{ .name = "RFC 4987: a cookie is accepted with the data that brings it",
 	  .options = { .syn_cookies_always = true },
