@@ -27,12 +27,15 @@ rack_update(struct rack *k, const struct rack_state *s, const struct sent_result
 {
 	if (r->rack_time) {
 		k->rtt = r->rack_rtt;
-		if (!k->time || sent_after(r->rack_time, r->rack_end, k->time, k->end)) {
+		if (sent_after(r->rack_time, r->rack_end, k->time, k->end)) {
 			k->time = r->rack_time;
 			k->end = r->rack_end;
 		}
 	}
-	if (r->reordered)
+	/* What came twice was sent again too early. The RFC takes reordering as seen only by
+	 * segments that were sent once; where each one that is late is sent again before it comes,
+	 * there are none, and the window that D-SACK widens would never be used. */
+	if (r->reordered || r->dsack)
 		k->reordering_seen = true;
 	update_window(k, s, r->dsack);
 }

@@ -149,8 +149,9 @@ struct sent_ack {
 	uint32_t ack; /* within [first, end]: the caller has checked */
 	uint32_t n_sack;
 	const struct sack_block *sack; /* as they came: any numbers at all */
-	/* Peers with timestamps: what it echoes, less our offset: in ms of our clock. It tells the
-	 * acknowledgement of a segment that was sent again from that of its first sending. */
+	/* Peers with timestamps: what it echoes, less our offset: in ms of our clock. Where the ACK
+	 * advances it tells the acknowledgement of a segment that was sent again from that of its
+	 * first sending. */
 	bool echoes;
 	uint32_t echo;
 };

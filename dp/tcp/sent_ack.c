@@ -26,15 +26,18 @@ struct work {
 	const struct sent_context *context;
 	struct sent_result *out;
 	uint32_t steps; /* left */
+	bool advancing; /* at the cumulative part */
 };
 
-/* RFC 8985 6.2, step 2: may the ACK be for the first sending of a segment that was sent again? */
+/* RFC 8985 6.2, step 2: may the ACK be for the first sending of a segment that was sent again? What
+ * it echoes says so only if it advances: behind a gap the peer goes on echoing what came before the
+ * gap (RFC 7323 4.3). */
 static bool
 doubtful(const struct work *w, const struct sent_record *r, uint64_t rtt)
 {
 	const struct sent_ack *ack = w->ack;
 
-	if (ack->echoes && seq_lt(ack->echo, (uint32_t)(r->time / NS_PER_MS)))
+	if (ack->echoes && w->advancing && seq_lt(ack->echo, (uint32_t)(r->time / NS_PER_MS)))
 		return true;
 	return rtt < w->context->rtt_floor;
 }
@@ -218,8 +221,6 @@ sort_out(struct work *w, struct sack_block sorted[SACK_BLOCKS_MAX])
 		}
 		if (seq_le(b.right, ack->ack))
 			continue;
-		if (seq_lt(b.left, ack->ack))
-			b.left = ack->ack;
 		for (at = n++; at > 0 && seq_lt(b.left, sorted[at - 1].left); at--)
 			sorted[at] = sorted[at - 1];
 		sorted[at] = b;
@@ -363,7 +364,9 @@ sent_acknowledge(struct sent_pool *p, struct sent *q, const struct sent_ack *ack
 	uint32_t i, n;
 
 	*out = (struct sent_result){ 0 };
+	w.advancing = true;
 	apply_cumulative(&w);
+	w.advancing = false;
 	if (!ack->n_sack)
 		return;
 	n = sort_out(&w, sorted);

@@ -36,6 +36,7 @@ static int (*const suites[])(void) = {
 	test_client_table_register,
 	test_lease_register,
 	test_tcp_pair_register,
+	test_tcp_recovery_register,
 };
 /* clang-format on */
 

@@ -184,6 +184,28 @@ test_reno(void)
 	for (i = 0; i < 10; i++)
 		cubic_ack(&c, &ack);
 	CU_ASSERT(c.cwnd > 20 * MSS + 950 && c.cwnd <= 21 * MSS);
+	/* In single bytes as well: what is less than one is not lost. */
+	c.cwnd = 20 * MSS;
+	ack.acked = 1;
+	for (i = 0; i < 20 * MSS; i++)
+		cubic_ack(&c, &ack);
+	CU_ASSERT(c.cwnd > 20 * MSS + 950 && c.cwnd <= 21 * MSS);
+}
+
+/* RFC 9438 4.4: however far the curve has come, half of the window a round trip is the most. */
+static void
+test_cubic_target(void)
+{
+	struct cubic c;
+	struct cubic_ack ack = { .now = SECOND, .srtt = 50 * MS, .acked = 10 * MSS, .mss = MSS };
+
+	cubic_init(&c, MSS, false);
+	c.ssthresh = c.cwnd = 10 * MSS;
+	cubic_ack(&c, &ack);
+	c.cwnd = 10 * MSS;
+	ack.now = 100 * SECOND;
+	cubic_ack(&c, &ack);
+	CU_ASSERT_EQUAL(c.cwnd, 15 * MSS);
 }
 
 /* Any values at all: the window stays within its bounds. */
@@ -418,6 +440,13 @@ test_prr_bounds(void)
 	ack.delivered = UINT32_MAX / 4;
 	ack.ssthresh = UINT32_MAX / 8;
 	CU_ASSERT(prr_ack(&p, &ack) >= ack.pipe);
+	/* Rounded up: a third of 1,000 less the one byte that was sent. */
+	prr_enter(&p, 30 * MSS);
+	prr_sent(&p, 1);
+	ack = (struct prr_ack){
+		.delivered = 1000, .pipe = 29 * MSS, .ssthresh = 10 * MSS, .mss = MSS
+	};
+	CU_ASSERT_EQUAL(prr_ack(&p, &ack), 29 * MSS + 333);
 }
 
 int
@@ -432,6 +461,7 @@ test_tcp_congestion_register(void)
 		{ "CUBIC: after an idle time", test_cubic_restart },
 		{ "CUBIC: window not used up", test_cubic_not_limited },
 		{ "Reno: one segment a window", test_reno },
+		{ "CUBIC: no faster than by half", test_cubic_target },
 		{ "CUBIC: extremes", test_cubic_extremes },
 		{ "HyStart++: rounds", test_hystart_rounds },
 		{ "HyStart++: threshold", test_hystart_threshold },

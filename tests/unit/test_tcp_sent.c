@@ -57,7 +57,7 @@ plain_sums(const struct plain *l)
 
 static void
 plain_note(struct plain *l, const struct plain_record *r, const struct sent_ack *ack,
-	   struct sent_result *out)
+	   struct sent_result *out, bool advancing)
 {
 	uint64_t rtt = ack->now > r->time ? ack->now - r->time : 1;
 	uint32_t end = r->seq + r->length;
@@ -76,7 +76,7 @@ plain_note(struct plain *l, const struct plain_record *r, const struct sent_ack 
 		l->fack = end;
 	if (out->delivered == 0 || (int32_t)(end - out->highest) > 0)
 		out->highest = end;
-	if (r->repeated && ack->echoes &&
+	if (r->repeated && ack->echoes && advancing &&
 	    (int32_t)(ack->echo - (uint32_t)(r->time / NS_PER_MS)) < 0)
 		return;
 	if (first || r->time > out->rack_time ||
@@ -99,7 +99,7 @@ plain_cumulative(struct plain *l, const struct sent_ack *ack, struct sent_result
 		if ((int32_t)(r->seq + r->length - ack->ack) > 0)
 			break;
 		if (!r->sacked) {
-			plain_note(l, r, ack, out);
+			plain_note(l, r, ack, out, true);
 			out->delivered += r->length;
 		}
 	}
@@ -158,7 +158,7 @@ plain_acknowledge(struct plain *l, const struct sent_ack *ack, struct sent_resul
 
 		if (r->sacked || !plain_covered(l, r, ack))
 			continue;
-		plain_note(l, r, ack, out);
+		plain_note(l, r, ack, out, false);
 		r->sacked = true;
 		r->lost = r->again = false;
 		out->sacked += r->length;
@@ -604,6 +604,10 @@ test_recovery(void)
 	CU_ASSERT_EQUAL(u.r.rack_time, 10 * NS_PER_MS);
 	CU_ASSERT_EQUAL(sent_mark_lost(u.p, &u.q, &d, &waiting), 200);
 	CU_ASSERT_EQUAL(sent_pipe(&u.q), 0);
+	/* What has arrived is not sent again, whoever asks. */
+	sent_again(u.p, &u.q, sent_last(u.p, &u.q), 2000ull * NS_PER_MS);
+	CU_ASSERT_EQUAL(sent_pipe(&u.q), 0);
+	CU_ASSERT_TRUE(sent_is_sacked(u.p, sent_last(u.p, &u.q)));
 	r = sent_next_lost(u.p, &u.q);
 	CU_ASSERT_EQUAL(r->seq, 0);
 	sent_again(u.p, &u.q, r, 2000ull * NS_PER_MS);
