@@ -164,6 +164,16 @@ class Wire:
         return json.loads(self.penstock("show", what, "--json"))
 
 
+def waited(process):
+    """Of the time of its busiest thread, the share that this one has waited for its core: others have computed there."""
+    tasks = []
+    for task in os.listdir(f"/proc/{process.pid}/task"):
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{process.pid}/task/{task}/schedstat", encoding="ascii") as stat:
+            tasks.append([int(word) for word in stat.read().split()[:2]])
+    ran, waits = max(tasks, default=(1, 0))
+    return waits / max(1, ran + waits)
+
+
 def finish(process, seconds=90):
     """What the generator has counted."""
     out, _ = process.communicate(timeout=seconds)
