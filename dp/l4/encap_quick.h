@@ -16,15 +16,20 @@
 
 #define QUICK_FRAME 14 /* where the IP header begins, on either side */
 
-/* The outer IPv4 header; everything is in network byte order but len, of the whole packet. */
+/* What is known at compile time. */
+struct tunnel {
+	uint8_t mode; /* enum forward */
+	bool inner4, outer4;
+};
+
+/* The outer IPv4 header of a packet of `len` bytes. */
 static __rte_always_inline void
-quick_outer4(struct worker *w, uint8_t *at, const struct packet *p, const struct addr *src,
-	     const struct addr *dst, uint8_t protocol, uint32_t len, uint8_t traffic_class)
+quick_outer4(struct worker *w, uint8_t *at, const struct outer *o, uint32_t len)
 {
-	uint32_t first = htonl(0x45000000u | (uint32_t)traffic_class << 16 | len);
-	uint32_t second = p->flags & PACKET_DF ? htonl(0x4000) : htonl((uint32_t)next_id(w) << 16);
-	uint16_t third = htons((uint16_t)(OUTER_HOPS << 8 | protocol));
-	uint64_t sum = (uint64_t)first + second + third + src->w[3] + dst->w[3];
+	uint32_t first = htonl(0x45000000u | (uint32_t)o->traffic_class << 16 | len);
+	uint32_t second = o->df ? htonl(0x4000) : htonl((uint32_t)next_id(w) << 16);
+	uint16_t third = htons((uint16_t)(OUTER_HOPS << 8 | o->protocol));
+	uint64_t sum = (uint64_t)first + second + third + o->src->w[3] + o->dst->w[3];
 
 	sum = (sum & 0xffffffffu) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -33,33 +38,36 @@ quick_outer4(struct worker *w, uint8_t *at, const struct packet *p, const struct
 	put32(at + 4, second);
 	put16(at + 8, third);
 	put16(at + 10, (uint16_t)~sum);
-	put32(at + 12, src->w[3]);
-	put32(at + 16, dst->w[3]);
+	put32(at + 12, o->src->w[3]);
+	put32(at + 16, o->dst->w[3]);
 }
 
 static __rte_always_inline bool
-encap_quick_as(struct worker *w, struct packet *p, const struct backend *backend, uint8_t mode,
-	       bool inner4, bool outer4)
+encap_quick_as(struct worker *w, struct packet *p, const struct backend *backend,
+	       const struct tunnel t)
 {
 	const struct snapshot *s = w->snapshot;
-	const unsigned int gue = mode == MODE_DSR_GUE ? UDP_HEADER + GUE_HEADER : 0;
-	const unsigned int more = (outer4 ? IP4_HEADER : IP6_HEADER) + gue;
-	const uint8_t inner = inner4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-	const uint16_t type = htons(outer4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	const unsigned int gue = t.mode == MODE_DSR_GUE ? UDP_HEADER + GUE_HEADER : 0;
+	const unsigned int more = (t.outer4 ? IP4_HEADER : IP6_HEADER) + gue;
+	const uint8_t inner = t.inner4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	const uint16_t type = htons(t.outer4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	const struct nexthop *hop = &s->nexthops[backend->nexthop];
 	struct rte_mbuf *m = p->mbuf;
 	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, QUICK_FRAME), *frame, *at;
 	uint32_t hash = mix(p->flow_hash), len = (uint32_t)p->ip_len + more;
-	const struct addr *src;
-	uint8_t traffic_class;
+	struct outer o = { .dst = &backend->addr,
+			   .protocol = gue ? IPPROTO_UDP : inner,
+			   .df = p->flags & PACKET_DF };
 
 	if (unlikely(hop->state != NEXTHOP_READY || hop->header_len != 12 || len > hop->mtu ||
-		     m->nb_segs != 1 || rte_pktmbuf_headroom(m) < more || ip[inner4 ? 8 : 7] <= 1))
+		     m->nb_segs != 1 || rte_pktmbuf_headroom(m) < more ||
+		     ip[t.inner4 ? 8 : 7] <= 1))
 		return false;
 	/* 1. The packet inside. */
-	traffic_class = enter_tunnel(ip, inner4);
-	src = &s->sources[backend->sources_first + ((uint64_t)hash * backend->sources_count >> 32)]
-		   .addr;
+	o.traffic_class = enter_tunnel(ip, t.inner4);
+	o.src =
+	    &s->sources[backend->sources_first + ((uint64_t)hash * backend->sources_count >> 32)]
+		 .addr;
 	/* 2. The frame; Ethernet's padding goes. */
 	m->data_off = (uint16_t)(m->data_off - more);
 	m->data_len = (uint16_t)(QUICK_FRAME + len);
@@ -69,14 +77,13 @@ encap_quick_as(struct worker *w, struct packet *p, const struct backend *backend
 	put16(frame + 12, type);
 	/* 3. The outer headers. */
 	at = frame + QUICK_FRAME;
-	if (outer4) {
-		quick_outer4(w, at, p, src, &backend->addr, gue ? IPPROTO_UDP : inner, len,
-			     traffic_class);
+	if (t.outer4) {
+		quick_outer4(w, at, &o, len);
 	} else {
-		put32(at, htonl(6u << 28 | (uint32_t)traffic_class << 20 | (hash & 0xfffff)));
+		put32(at, htonl(6u << 28 | (uint32_t)o.traffic_class << 20 | (hash & 0xfffff)));
 		put32(at + 4, htonl((uint32_t)p->ip_len << 16 | (uint32_t)inner << 8 | OUTER_HOPS));
-		memcpy(at + 8, src->b, 16);
-		memcpy(at + 24, backend->addr.b, 16);
+		memcpy(at + 8, o.src->b, 16);
+		memcpy(at + 24, o.dst->b, 16);
 	}
 	if (gue) {
 		at += IP4_HEADER;
@@ -100,13 +107,13 @@ encap_quick_families(struct worker *w, struct packet *p, const struct backend *b
 	bool inner4 = p->flags & PACKET_V4;
 
 	if (addr_is_v4(&backend->addr))
-		return inner4 ? encap_quick_as(w, p, backend, mode, true, true)
-			      : encap_quick_as(w, p, backend, mode, false, true);
+		return inner4 ? encap_quick_as(w, p, backend, (struct tunnel){ mode, true, true })
+			      : encap_quick_as(w, p, backend, (struct tunnel){ mode, false, true });
 	/* The UDP header of a tunnel over IPv6 has a checksum. */
 	if (mode == MODE_DSR_GUE)
 		return false;
-	return inner4 ? encap_quick_as(w, p, backend, mode, true, false)
-		      : encap_quick_as(w, p, backend, mode, false, false);
+	return inner4 ? encap_quick_as(w, p, backend, (struct tunnel){ mode, true, false })
+		      : encap_quick_as(w, p, backend, (struct tunnel){ mode, false, false });
 }
 
 /* `mode` is of p's service, DSR by a tunnel. */

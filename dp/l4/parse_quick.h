@@ -100,12 +100,16 @@ quick_sum_good(uint64_t sum)
 	return sum == 0xffff;
 }
 
-/* The header of `proto` at l4 of a packet that ends, as far as we can read it, at `end`. */
+/* Where the transport header begins, and where the packet ends: as far as we can read it, and as
+ * its IP header says. */
+struct quick_span {
+	uint32_t l4, end, ip_end;
+};
+
 static inline bool
-quick_transport(const uint8_t *d, uint32_t l4, uint8_t proto, uint32_t end, uint32_t ip_end,
-		uint8_t *tcp_flags)
+quick_transport(const uint8_t *d, const struct quick_span span, uint8_t proto, uint8_t *tcp_flags)
 {
-	uint32_t len;
+	uint32_t l4 = span.l4, end = span.end, len;
 
 	if (proto == IPPROTO_TCP) {
 		if (l4 + 20 > end)
@@ -117,7 +121,7 @@ quick_transport(const uint8_t *d, uint32_t l4, uint8_t proto, uint32_t end, uint
 	if (proto != IPPROTO_UDP)
 		return false;
 	len = quick16(d + l4 + 4);
-	return l4 + 8 <= end && len >= 8 && len <= ip_end - l4;
+	return l4 + 8 <= end && len >= 8 && len <= span.ip_end - l4;
 }
 
 /* Neither 0.0.0.0/8 nor 127.0.0.0/8, 224.0.0.0/4 or 240.0.0.0/4. */
@@ -143,7 +147,8 @@ quick_parse4(const struct quick *q, struct packet *p, const uint8_t *d)
 	if ((frag & 0x3fff) || ip_end > rte_pktmbuf_pkt_len(m) || ip_end < QUICK_L4 ||
 	    !quick_single4(d[26]) || !quick_single4(d[30]))
 		return false;
-	if (!quick_transport(d, QUICK_L4, proto, RTE_MIN(data_len, ip_end), ip_end, &tcp_flags))
+	if (!quick_transport(d, (struct quick_span){ QUICK_L4, RTE_MIN(data_len, ip_end), ip_end },
+			     proto, &tcp_flags))
 		return false;
 	*p = q->template;
 	p->mbuf = m;
@@ -178,7 +183,8 @@ quick_parse6(const struct quick *q, struct packet *p, const uint8_t *d)
 	if (data_len < QUICK_L46 + 8 || ip_end > rte_pktmbuf_pkt_len(m) ||
 	    ip_end > QUICK_L3 + UINT16_MAX || !quick_single6(d + 22) || !quick_single6(d + 38))
 		return false;
-	if (!quick_transport(d, QUICK_L46, proto, RTE_MIN(data_len, ip_end), ip_end, &tcp_flags))
+	if (!quick_transport(d, (struct quick_span){ QUICK_L46, RTE_MIN(data_len, ip_end), ip_end },
+			     proto, &tcp_flags))
 		return false;
 	*p = q->template;
 	p->mbuf = m;
