@@ -184,7 +184,7 @@ copy_data(struct rte_mbuf *m, const struct outgoing *o)
 static bool
 clone_data(struct tcp *t, struct rte_mbuf *m, const struct outgoing *o)
 {
-	struct rte_mbuf *from = o->payload, **link = &m->next;
+	struct rte_mbuf *from = o->payload, **link = &rte_pktmbuf_lastseg(m)->next;
 	uint32_t offset = o->offset, left = o->len;
 
 	for (; left; from = from->next) {
@@ -298,7 +298,6 @@ send_segment(struct tcp *t, struct tcp_block *c, const struct outgoing *o)
 		.flags = o->flags | TCP_ACK,
 		.tos = (uint8_t)(options->tos | o->ecn),
 		.ttl = options->ttl,
-		.tso_size = o->len > c->mss ? c->mss : 0,
 	};
 	struct rte_mbuf *m;
 
@@ -308,6 +307,43 @@ send_segment(struct tcp *t, struct tcp_block *c, const struct outgoing *o)
 	m = packet_make(t, o, headers_length(&h));
 	if (!m)
 		return false;
+	h.window = (uint16_t)(window_advertise(t, c) >> c->rcv_scale);
+	write_headers(t, &h, m);
+	acknowledged(c);
+	emit(t, m, c->route);
+	return true;
+}
+
+/* New data of several records in one packet, which the port cuts where the records end: each but
+ * the last is a whole segment. */
+bool
+send_train(struct tcp *t, struct tcp_block *c, const struct outgoing *o, uint32_t n)
+{
+	const struct tcp_options *options = block_options(t, c);
+	struct header h = {
+		.peer = &c->tuple,
+		.seq = o->seq,
+		.ack = c->rcv_nxt,
+		.flags = o[0].flags | o[n - 1].flags | TCP_ACK,
+		.tos = (uint8_t)(options->tos | o->ecn),
+		.ttl = options->ttl,
+		.tso_size = c->mss,
+	};
+	struct rte_mbuf *m;
+	uint32_t i;
+
+	if (c->flags & BLOCK_ECE)
+		h.flags |= FLAG_ECE;
+	usual_options(t, c, &h, true);
+	m = packet_make(t, &(struct outgoing){ 0 }, headers_length(&h));
+	if (!m)
+		return false;
+	for (i = 0; i < n; i++) {
+		if (!clone_data(t, m, &o[i])) {
+			rte_pktmbuf_free(m);
+			return false;
+		}
+	}
 	h.window = (uint16_t)(window_advertise(t, c) >> c->rcv_scale);
 	write_headers(t, &h, m);
 	acknowledged(c);

@@ -69,6 +69,26 @@ struct block_list {
 	uint32_t head, tail, count;
 };
 
+/* What goes into one segment. */
+struct outgoing {
+	uint32_t seq;
+	uint8_t flags; /* besides ACK */
+	uint8_t ecn;
+	struct rte_mbuf *payload; /* stays the caller's; NULL if len is 0 */
+	uint32_t offset;          /* of the data in it */
+	uint32_t len;             /* of the data */
+	bool whole;               /* this is all the data of the record: headers may overwrite what
+				     lies before it */
+};
+
+/* New data of one connection that leaves as one packet, see output.c. Empty between calls. */
+#define TRAIN_MAX       32
+#define TRAIN_BYTES_MAX 65000
+struct train {
+	uint32_t n, bytes;
+	struct outgoing pieces[TRAIN_MAX];
+};
+
 struct tcp {
 	struct tcp_calls calls;
 	struct tcp_settings settings;
@@ -101,6 +121,7 @@ struct tcp {
 	uint64_t cookies_until; /* ns: cookies that may still come back */
 	bool starved;
 	struct tcp_counters counters;
+	struct train train;
 	struct sent_pool *sent;
 	void *sent_memory;
 };
@@ -238,19 +259,10 @@ void unsent_free(struct tcp *t, struct tcp_block *c);
 uint32_t window_advertise(struct tcp *t, struct tcp_block *c);
 
 /* ---- build.c */
-/* What goes into one segment. */
-struct outgoing {
-	uint32_t seq;
-	uint8_t flags; /* besides ACK */
-	uint8_t ecn;
-	struct rte_mbuf *payload; /* stays the caller's; NULL if len is 0 */
-	uint32_t offset;          /* of the data in it */
-	uint32_t len;             /* of the data */
-	bool whole;               /* this is all the data of the record: headers may overwrite what
-				     lies before it */
-};
 /* Each: false: no buffer, counted. */
 bool send_segment(struct tcp *t, struct tcp_block *c, const struct outgoing *o);
+/* n >= 2 pieces for a port that cuts (TSO); see output.c. */
+bool send_train(struct tcp *t, struct tcp_block *c, const struct outgoing *o, uint32_t n);
 bool send_ack(struct tcp *t, struct tcp_block *c);
 /* SYN of ours, or SYN-ACK. */
 bool send_syn(struct tcp *t, struct tcp_block *c);

@@ -176,6 +176,51 @@ unsent_take(struct tcp *t, struct tcp_block *c, uint32_t n)
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
+/*
+ * Where the port cuts segments (TSO) new data waits for what is sent right behind it, and leaves
+ * with that as one packet. There is a record for each segment all the same, so losses are found,
+ * and repaired, segment by segment.
+ */
+static void
+train_leave(struct tcp *t, struct tcp_block *c)
+{
+	struct train *train = &t->train;
+
+	/* If no buffer is left the records wait for their timer, like those that the network lost.
+	 */
+	if (train->n == 1)
+		send_segment(t, c, &train->pieces[0]);
+	else if (train->n)
+		send_train(t, c, train->pieces, train->n);
+	train->n = train->bytes = 0;
+}
+
+static bool
+joins(const struct train *train, const struct outgoing *o, uint32_t mss)
+{
+	const struct outgoing *last;
+
+	if (!train->n)
+		return false;
+	last = &train->pieces[train->n - 1];
+	return train->n < TRAIN_MAX && o->len && last->len == mss && !(o->flags & FLAG_CWR) &&
+	       o->payload->nb_segs == 1 && last->payload->nb_segs == 1 &&
+	       train->bytes + o->len <= TRAIN_BYTES_MAX;
+}
+
+static void
+leave(struct tcp *t, struct tcp_block *c, const struct outgoing *o)
+{
+	struct train *train = &t->train;
+
+	if (!joins(train, o, c->mss))
+		train_leave(t, c);
+	train->pieces[train->n++] = *o;
+	train->bytes += o->len;
+	if ((t->settings.output & (TCP_OUTPUT_TSO | TCP_OUTPUT_LINEAR)) != TCP_OUTPUT_TSO)
+		train_leave(t, c);
+}
+
 /* The last data carries the FIN: the state goes on when it leaves. */
 static void
 fin_sent(struct tcp_block *c)
@@ -221,8 +266,7 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 	c->recovery.sent_ms = t->now_ms;
 	if (fin)
 		fin_sent(c);
-	/* If no buffer is left the record waits for its timer, like one that the network lost. */
-	send_segment(t, c, &o);
+	leave(t, c, &o);
 	return true;
 }
 
@@ -358,6 +402,7 @@ send_data(struct tcp *t, struct tcp_block *c)
 		else
 			c->flags |= BLOCK_STARVED;
 	}
+	train_leave(t, c);
 	c->flags &= ~BLOCK_SMALL_DUE;
 	if (any)
 		recovery_arm(t, c, c->send_timer == TIMER_PROBE);
@@ -377,6 +422,7 @@ send_probe(struct tcp *t, struct tcp_block *c)
 		return;
 	t->counters.tlp++;
 	if (n && window >= (int32_t)n && send_new(t, c, n, false)) {
+		train_leave(t, c);
 		tlp_sent(&r->rack, false, c->snd_nxt);
 	} else {
 		if (!sent_is_sacked(t->sent, last))
