@@ -367,7 +367,7 @@ build_nat_backends(struct fixture *f)
 	for (i = 0; i < f->snapshot.n_backends; i++) {
 		uint8_t mode = f->services[f->backends[i].pool].mode;
 
-		if (mode == MODE_NAT || mode == MODE_FULL_NAT)
+		if (forward_returns((uint8_t)mode))
 			entries[n++] =
 			    (struct lpm_entry){ { .addr = f->backends[i].addr, .len = 128 }, i };
 	}

@@ -37,6 +37,7 @@ static int (*const suites[])(void) = {
 	test_lease_register,
 	test_tcp_pair_register,
 	test_tcp_recovery_register,
+	test_proxy_register,
 };
 /* clang-format on */
 
