@@ -10,7 +10,8 @@
  */
 #include "dp/tcp/internal.h"
 
-#include <rte_malloc.h>
+/* Blocks that are kept free as long as TIME-WAIT has any to give. */
+#define RESERVE (2u * BURST_MAX)
 
 uint64_t
 tuple_hash(const struct tcp *t, const struct tuple *tuple)
@@ -82,10 +83,6 @@ block_new(struct tcp *t, const struct tuple *tuple, uint16_t options)
 	struct tcp_block *c = take_free(t);
 	uint32_t generation;
 
-	/* What is recycled is dead until the call is over, so this SYN comes too early: its
-	 * repetition, or the next one, finds room. */
-	if (!c && time_wait_recycle(t))
-		t->counters.time_wait_recycled++;
 	if (!c || !flow_table_insert(&t->table, tuple_hash(t, tuple), block_index(t, c))) {
 		if (c) {
 			c->order_next = t->free_head;
@@ -114,7 +111,7 @@ block_free(struct tcp *t, struct tcp_block *c)
 	if (c->flags & BLOCK_DEAD)
 		return;
 	if (c->state == TCP_SYN_RECEIVED)
-		t->half_open--;
+		list_remove(t, &t->half_open, c);
 	if (c->state == TCP_TIME_WAIT)
 		list_remove(t, &t->time_wait, c);
 	flow_table_remove(&t->table, tuple_hash(t, &c->tuple), block_index(t, c));
@@ -131,11 +128,23 @@ block_free(struct tcp *t, struct tcp_block *c)
 	t->used--;
 }
 
+/* Connections in TIME-WAIT give way in time, so that a burst of new ones finds room at once. */
+static void
+keep_reserve(struct tcp *t)
+{
+	uint32_t reserve = RTE_MIN(RESERVE, t->settings.connections / 8);
+
+	while (t->settings.connections - t->used < reserve && time_wait_recycle(t))
+		t->counters.time_wait_recycled++;
+}
+
 void
 blocks_reap(struct tcp *t)
 {
-	uint32_t i = t->dead_head, next, kept = NIL;
+	uint32_t i, next, kept = NIL;
 
+	keep_reserve(t);
+	i = t->dead_head;
 	for (; i != NIL; i = next) {
 		struct tcp_block *c = &t->blocks[i];
 

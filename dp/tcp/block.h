@@ -46,9 +46,8 @@ enum tcp_block_flags {
 	BLOCK_SYN_DUE = 1 << 17,   /* SYN or SYN-ACK to be sent by the next flush */
 	BLOCK_PROBE_DUE = 1 << 18, /* a zero-window or keep-alive probe */
 	BLOCK_TLP_DUE = 1 << 19,
-	BLOCK_OUT_OF_ORDER = 1 << 20, /* the last segment was: SACK says so first */
-	BLOCK_DSACK = 1 << 21,        /* dsack_* to be told with the next ACK */
-	BLOCK_DEAD = 1 << 22,         /* waits to be reused */
+	BLOCK_DSACK = 1 << 21, /* dsack_* to be told with the next ACK */
+	BLOCK_DEAD = 1 << 22,  /* waits to be reused */
 	BLOCK_WINDOW_SCALE = 1 << 23,
 	BLOCK_STARVED = 1 << 24,   /* no buffer was free: try again with the next flush */
 	BLOCK_PROBED = 1 << 26,    /* the byte at snd_nxt was sent to probe a closed window */

@@ -66,7 +66,7 @@ static void
 simultaneous(struct tcp *t, struct tcp_block *c)
 {
 	c->state = TCP_SYN_RECEIVED;
-	t->half_open++;
+	list_append(t, &t->half_open, c);
 	c->flags |= BLOCK_SYN_DUE;
 	c->flags &= ~BLOCK_ECN;
 	flush_list(t, c);

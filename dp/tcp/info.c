@@ -110,7 +110,7 @@ tcp_usage(const struct tcp *t, struct tcp_usage *u)
 {
 	*u = (struct tcp_usage){
 		.connections = t->used,
-		.half_open = t->half_open,
+		.half_open = t->half_open.count,
 		.time_wait = t->time_wait.count,
 		.records = sent_pool_used(t->sent),
 		.timers = t->armed,
@@ -188,7 +188,7 @@ tcp_check(struct tcp *t)
 		if (block_find(t, &c->tuple, tuple_hash(t, &c->tuple)) != c)
 			return "a connection is not in the table";
 	}
-	if (used != t->used || half_open != t->half_open || time_wait != t->time_wait.count)
+	if (used != t->used || half_open != t->half_open.count || time_wait != t->time_wait.count)
 		return "connections are miscounted";
 	if (t->table.entries != used)
 		return "the table holds what is no connection";

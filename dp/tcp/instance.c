@@ -89,7 +89,11 @@ tcp_create(const struct tcp_settings *settings, const struct tcp_calls *calls, u
 	fill_settings(&t->settings);
 	t->free_head = t->dead_head = t->flush_head = t->flush_tail = NIL;
 	t->time_wait.head = t->time_wait.tail = NIL;
+	t->half_open.head = t->half_open.tail = NIL;
 	t->hash_key = derive(settings, 1);
+	/* Of no use to anybody who knows the secret. */
+	t->hash_key.k0 ^= calls->random(calls->arg);
+	t->hash_key.k1 ^= calls->random(calls->arg);
 	t->isn_key = derive(settings, 2);
 	t->cookie_key = derive(settings, 3);
 	clock_set(t, now);
@@ -161,8 +165,15 @@ options_fill(struct tcp_options *out, const struct tcp_options *o)
 static bool
 options_possible(const struct tcp_options *o)
 {
-	return o->receive_window <= 1u << 30 && o->send_buffer <= 1u << 30 && o->mtu >= 576 &&
-	       o->time_wait_ms <= 1u << 30 && o->connect_ms <= 1u << 30;
+	const uint32_t times[] = { o->connect_ms,  o->user_timeout_ms,       o->keepalive_ms,
+				   o->fin_wait_ms, o->keepalive_interval_ms, o->time_wait_ms };
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(times); i++) {
+		if (times[i] > 1u << 30)
+			return false;
+	}
+	return o->receive_window <= 1u << 30 && o->send_buffer <= 1u << 30 && o->mtu >= 576;
 }
 
 int
@@ -229,17 +240,17 @@ tcp_listen(struct tcp *t, uint32_t listener, const struct tcp_options *options)
 void
 tcp_unlisten(struct tcp *t, uint32_t listener)
 {
-	uint32_t i;
+	uint32_t i, next;
 
 	if (listener >= LISTENERS_MAX || !t->listeners[listener].used)
 		return;
 	t->listeners[listener].used = false;
 	options_release(t, t->listeners[listener].options);
-	for (i = 0; t->half_open && i < t->fresh; i++) {
+	for (i = t->half_open.head; i != NIL; i = next) {
 		struct tcp_block *c = &t->blocks[i];
 
-		if (c->state == TCP_SYN_RECEIVED && c->listener == listener &&
-		    !(c->flags & BLOCK_OURS))
+		next = c->order_next;
+		if (c->listener == listener && !(c->flags & BLOCK_OURS))
 			block_free(t, c);
 	}
 }

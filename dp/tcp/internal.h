@@ -104,9 +104,8 @@ struct tcp {
 	uint32_t free_head; /* through order_next */
 	uint32_t dead_head; /* freed during this call, reused after it */
 	uint32_t flush_head, flush_tail;
-	uint32_t used; /* blocks that are not free */
-	uint32_t half_open;
-	struct block_list time_wait;
+	uint32_t used;                          /* blocks that are not free */
+	struct block_list half_open, time_wait; /* each the oldest first */
 
 	struct wheel *wheel;
 	void *wheel_memory;

@@ -85,7 +85,7 @@ established_enter(struct tcp *t, struct tcp_block *c, const struct segment *s)
 	uint32_t scale = s->flags & TCP_SYN ? 0 : c->snd_scale;
 
 	if (c->state == TCP_SYN_RECEIVED)
-		t->half_open--;
+		list_remove(t, &t->half_open, c);
 	c->state = TCP_ESTABLISHED;
 	c->snd_una = s->ack;
 	c->snd_wnd = s->window << scale;
@@ -154,7 +154,7 @@ syn_to_block(struct tcp *t, const struct segment *s)
 		return;
 	}
 	c->state = TCP_SYN_RECEIVED;
-	t->half_open++;
+	list_append(t, &t->half_open, c);
 	c->rcv_nxt = s->seq + 1;
 	c->ts_offset = isn_timestamp_offset(&t->isn_key, &c->tuple);
 	c->snd_una = isn_make(&t->isn_key, &c->tuple, t->now);
@@ -214,7 +214,7 @@ block_of_cookie(struct tcp *t, const struct segment *s, const struct cookie_opti
 	if (!c)
 		return NULL;
 	c->state = TCP_SYN_RECEIVED;
-	t->half_open++;
+	list_append(t, &t->half_open, c);
 	c->rcv_nxt = s->seq;
 	c->snd_una = s->ack - 1;
 	c->snd_nxt = s->ack;
@@ -280,7 +280,8 @@ listen_input(struct tcp *t, struct segment *s)
 	}
 	if (!(s->flags & TCP_SYN) || s->flags & TCP_FIN)
 		return;
-	if (t->sets[l->options].options.syn_cookies_always || t->half_open >= t->settings.half_open)
+	if (t->sets[l->options].options.syn_cookies_always ||
+	    t->half_open.count >= t->settings.half_open)
 		syn_to_cookie(t, s);
 	else
 		syn_to_block(t, s);

@@ -79,14 +79,13 @@ enum tcp_state {
 };
 
 /* Why a connection ended: X(NAME, name, text). */
-#define TCP_CLOSE_CAUSES(X)                                                               \
-	X(DONE, done, "both sides have ended it")                                         \
-	X(RESET, reset, "the peer has reset it")                                          \
-	X(REFUSED, refused, "the peer has refused it")                                    \
-	X(TIMEOUT, timeout, "no answer, after all repetitions")                           \
-	X(KEEPALIVE, keepalive, "no answer to keep-alive probes")                         \
-	X(UNREACHABLE, unreachable, "an ICMP error said that the peer cannot be reached") \
-	X(MEMORY, memory, "given up for want of buffers")
+#define TCP_CLOSE_CAUSES(X)                                       \
+	X(DONE, done, "both sides have ended it")                 \
+	X(RESET, reset, "the peer has reset it")                  \
+	X(REFUSED, refused, "the peer has refused it")            \
+	X(TIMEOUT, timeout, "no answer, after all repetitions")   \
+	X(KEEPALIVE, keepalive, "no answer to keep-alive probes") \
+	X(UNREACHABLE, unreachable, "an ICMP error said that the peer cannot be reached")
 
 enum tcp_close_cause {
 #define X(NAME, name, text) TCP_CLOSED_##NAME,
@@ -153,9 +152,11 @@ struct tcp_counters {
 
 struct tcp_calls {
 	void *arg;
-	/* A packet for the network: begins at the IP header, complete; owner is the callee. route
-	 * is what came with the connection (tcp_packet.route, tcp_connect), opaque here. Checksums
-	 * are written, or left to the port: see tcp_settings.output. */
+	/* A packet for the network: begins at the IP header, complete; owner is the callee, who
+	 * may put something in front but must not change the rest: the data is shared with what
+	 * waits for its acknowledgement. route is what came with the connection (tcp_packet.route,
+	 * tcp_connect), opaque here. Checksums are written, or left to the port: see
+	 * tcp_settings.output. */
 	void (*output)(void *arg, struct rte_mbuf *m, uint64_t route);
 	/* 64 bits that nobody can predict. */
 	uint64_t (*random)(void *arg);
