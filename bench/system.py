@@ -17,7 +17,7 @@ from cases import ATTACKS, CASES, NEW, SIZES
 from wire import Wire, finish, waited
 
 REFERENCE_FLOWS = 1 << 10
-DISTURBED = 0.03  # of the time: such a run is made again, as often as there are runs
+DISTURBED = 0.03  # of the time: such a run is made again, half as many times as there are runs
 
 
 def run_reference(case, seconds, *more):
@@ -81,7 +81,7 @@ def run_penstock(case, seconds):
 
 def measure(case, runs, seconds):
     """Alternating; the medians."""
-    ours, references, again = [], [], runs
+    ours, references, again = [], [], (runs + 1) // 2
     while len(ours) < runs:
         reference = run_reference(dataclasses.replace(case, tcp=case.tcp and not case.new), seconds)
         mine = run_penstock(case, seconds)
