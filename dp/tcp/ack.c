@@ -59,8 +59,7 @@ apply(struct tcp *t, struct tcp_block *c, const struct segment *s, struct ack_ne
 	struct sent_context context = { &r->rack.fack, rtt_min(&r->rtt) };
 	struct sent_ack ack = { .now = t->now, .ack = s->ack };
 
-	if (c->flags & BLOCK_SACK && s->option_bytes > (s->timestamps ? TIMESTAMP_BYTES : 0) &&
-	    !mutant(t, TCP_MUTANT_SACK)) {
+	if (c->flags & BLOCK_SACK && s->option_bytes > (s->timestamps ? TIMESTAMP_BYTES : 0)) {
 		segment_options_parse(&options, s->options, s->option_bytes, false);
 		ack.n_sack = options.n_sack;
 		ack.sack = options.sack;

@@ -118,8 +118,7 @@ block_free(struct tcp *t, struct tcp_block *c)
 	timers_stop(t, c);
 	unsent_free(t, c);
 	recovery_end(t, c);
-	if (!mutant(t, TCP_MUTANT_LEAK))
-		runs_free(t, c);
+	runs_free(t, c);
 	options_release(t, c->options);
 	c->state = TCP_CLOSED;
 	c->flags = (c->flags & BLOCK_LISTED) | BLOCK_DEAD | BLOCK_GONE;

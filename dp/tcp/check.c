@@ -95,8 +95,7 @@ timestamps_check(struct tcp *t, struct tcp_block *c, const struct segment *s)
 		t->counters.paws++;
 		return false;
 	}
-	if (seq_lt(s->ts_value, c->ts_recent) && !mutant(t, TCP_MUTANT_PAWS) &&
-	    t->now_ms - c->heard_ms < PAWS_DAYS_MS) {
+	if (seq_lt(s->ts_value, c->ts_recent) && t->now_ms - c->heard_ms < PAWS_DAYS_MS) {
 		t->counters.paws++;
 		refuse(t, c, s);
 		return false;
@@ -109,7 +108,7 @@ static bool
 rst_syn_check(struct tcp *t, struct tcp_block *c, const struct segment *s)
 {
 	if (s->flags & TCP_RST) {
-		if (s->seq != c->rcv_nxt && !mutant(t, TCP_MUTANT_CHALLENGE)) {
+		if (s->seq != c->rcv_nxt) {
 			challenge_ack(t, c);
 			return false;
 		}
@@ -122,10 +121,7 @@ rst_syn_check(struct tcp *t, struct tcp_block *c, const struct segment *s)
 	}
 	if (!(s->flags & TCP_SYN))
 		return true;
-	if (mutant(t, TCP_MUTANT_CHALLENGE))
-		block_close(t, c, TCP_CLOSED_RESET);
-	else
-		challenge_ack(t, c);
+	challenge_ack(t, c);
 	return false;
 }
 
@@ -151,7 +147,7 @@ segment_check(struct tcp *t, struct tcp_block *c, struct segment *s)
 {
 	if (!timestamps_check(t, c, s))
 		return false;
-	if (!in_window(c, s) && !mutant(t, TCP_MUTANT_WINDOW)) {
+	if (!in_window(c, s)) {
 		/* RFC 9293: with a closed window ACKs and RSTs of what lies right there count. */
 		if (c->rcv_adv != c->rcv_nxt || s->seq != c->rcv_nxt) {
 			t->counters.bad_sequence++;

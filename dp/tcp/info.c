@@ -161,8 +161,7 @@ check_block(const struct tcp *t, const struct tcp_block *c, uint64_t *buffered)
 		return "unsent data is miscounted";
 	if (c->state != TCP_TIME_WAIT && c->queued != c->unsent + c->recovery.sent.bytes - fin)
 		return "queued is not unsent and in flight";
-	if (!sent_empty(&c->recovery.sent) && !c->send_timer && !(c->flags & BLOCK_LISTED) &&
-	    !mutant(t, TCP_MUTANT_RTO))
+	if (!sent_empty(&c->recovery.sent) && !c->send_timer && !(c->flags & BLOCK_LISTED))
 		return "data is in flight and no timer is set";
 	return NULL;
 }

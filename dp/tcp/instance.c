@@ -254,9 +254,3 @@ tcp_unlisten(struct tcp *t, uint32_t listener)
 			block_free(t, c);
 	}
 }
-
-void
-tcp_mutate(struct tcp *t, enum tcp_mutant mutant)
-{
-	t->mutants |= 1u << mutant;
-}

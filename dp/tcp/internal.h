@@ -94,7 +94,6 @@ struct tcp {
 	struct tcp_settings settings;
 	uint64_t now;
 	uint32_t now_ms;
-	uint32_t mutants; /* bits of enum tcp_mutant */
 
 	struct flow_table table;
 	void *table_memory;
@@ -141,12 +140,6 @@ static inline const struct tcp_options *
 block_options(const struct tcp *t, const struct tcp_block *c)
 {
 	return &t->sets[c->options].options;
-}
-
-static inline bool
-mutant(const struct tcp *t, enum tcp_mutant m)
-{
-	return __builtin_expect(t->mutants >> m & 1, 0);
 }
 
 /* a is at or before b, times of now_ms. */

@@ -67,7 +67,7 @@ window_opened(struct tcp *t, struct tcp_block *c)
 {
 	uint32_t edge = window_edge(t, c), open = c->rcv_adv - c->rcv_nxt, more;
 
-	if (!seq_lt(c->rcv_adv, edge) || mutant(t, TCP_MUTANT_WINDOW_UPDATE))
+	if (!seq_lt(c->rcv_adv, edge))
 		return;
 	more = edge - c->rcv_adv;
 	if (more >= worth_telling(t, c) &&
@@ -278,10 +278,6 @@ send_record(struct tcp *t, struct tcp_block *c, struct sent_record *r)
 	uint32_t at = 0, length = r->length;
 	struct outgoing o;
 
-	if (flags & SENT_FIN && mutant(t, TCP_MUTANT_FIN_RETRANSMIT)) {
-		sent_again(t->sent, &c->recovery.sent, r, t->now);
-		return;
-	}
 	do {
 		o = (struct outgoing){
 			.seq = r->seq + at,
@@ -339,7 +335,7 @@ may_send(struct tcp *t, struct tcp_block *c)
 
 	if (!want || window <= 0)
 		return 0;
-	if (pipe + want > r->cubic.cwnd && !mutant(t, TCP_MUTANT_CWND)) {
+	if (pipe + want > r->cubic.cwnd) {
 		r->limited = true;
 		r->limit_point = c->snd_nxt;
 		return 0;
@@ -444,7 +440,7 @@ persist_if_stuck(struct tcp *t, struct tcp_block *c)
 			c->send_timer = TIMER_NONE;
 		return;
 	}
-	if (c->send_timer == TIMER_PERSIST || mutant(t, TCP_MUTANT_PROBE))
+	if (c->send_timer == TIMER_PERSIST)
 		return;
 	after = rtt_timeout(&c->recovery.rtt) << c->backoff;
 	timer_send(t, c, TIMER_PERSIST, RTE_MIN(after, PERSIST_MAX));

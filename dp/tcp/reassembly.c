@@ -102,8 +102,7 @@ deliver(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m, uint32_t len)
 		rte_pktmbuf_free(m);
 		return true;
 	}
-	if (!mutant(t, TCP_MUTANT_CREDIT))
-		c->unread += len;
+	c->unread += len;
 	t->calls.received(t->calls.arg, block_handle(t, c), c->user, m, len);
 	return c->state != TCP_CLOSED;
 }
@@ -436,7 +435,7 @@ trim(struct tcp *t, struct tcp_block *c, struct segment *s)
 {
 	uint32_t old, beyond;
 
-	if (seq_lt(s->seq, c->rcv_nxt) && !mutant(t, TCP_MUTANT_DUPLICATE)) {
+	if (seq_lt(s->seq, c->rcv_nxt)) {
 		old = RTE_MIN(c->rcv_nxt - s->seq, s->len);
 		if (old) {
 			duplicate(t, c, s->seq, s->seq + old);
@@ -446,7 +445,7 @@ trim(struct tcp *t, struct tcp_block *c, struct segment *s)
 		s->seq += old;
 		s->len -= old;
 	}
-	if (seq_lt(c->rcv_adv, s->seq + s->len) && !mutant(t, TCP_MUTANT_WINDOW)) {
+	if (seq_lt(c->rcv_adv, s->seq + s->len)) {
 		beyond = RTE_MIN(s->seq + s->len - c->rcv_adv, s->len);
 		t->counters.beyond_window++;
 		s->len -= beyond;
@@ -489,8 +488,7 @@ acknowledge(struct tcp *t, struct tcp_block *c, uint32_t len, bool urgent)
 static bool
 fin_reached(struct tcp *t, struct tcp_block *c)
 {
-	if (!(c->flags & BLOCK_FIN_SEEN) ||
-	    (c->fin_seq != c->rcv_nxt && !mutant(t, TCP_MUTANT_FIN_EARLY)))
+	if (!(c->flags & BLOCK_FIN_SEEN) || (c->fin_seq != c->rcv_nxt))
 		return false;
 	c->flags |= BLOCK_ACK_NOW;
 	c->rcv_nxt++;
@@ -521,7 +519,7 @@ data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 		c->flags |= BLOCK_FIN_SEEN;
 		c->fin_seq = s->seq + s->len;
 	}
-	if (s->len && s->seq != c->rcv_nxt && !mutant(t, TCP_MUTANT_DUPLICATE)) {
+	if (s->len && s->seq != c->rcv_nxt) {
 		runs_insert(t, c, s);
 		acknowledge(t, c, 0, true);
 		return false;

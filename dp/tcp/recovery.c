@@ -68,8 +68,6 @@ recovery_arm(struct tcp *t, struct tcp_block *c, bool restart)
 			timer_send(t, c, TIMER_NONE, 0);
 		return;
 	}
-	if (mutant(t, TCP_MUTANT_RTO))
-		return;
 	if (!restart && c->send_timer != TIMER_NONE && c->send_timer != TIMER_PERSIST)
 		return;
 	if (uses_rack(t, c) && r->mode == RECOVERY_OPEN && !tlp_out(&r->rack) && !r->rtt.backoff) {
@@ -378,8 +376,7 @@ recovery_timeout(struct tcp *t, struct tcp_block *c)
 	r->point = c->snd_nxt;
 	r->duplicates = 0;
 	r->undo = false;
-	if (!mutant(t, TCP_MUTANT_BACKOFF))
-		rtt_back_off(&r->rtt);
+	rtt_back_off(&r->rtt);
 	recovery_arm(t, c, true);
 	flush_list(t, c);
 }

@@ -351,32 +351,4 @@ void tcp_usage(const struct tcp *t, struct tcp_usage *usage);
 /* Verify every invariant of every connection; slow, for tests. NULL, or what is wrong. */
 const char *tcp_check(struct tcp *t);
 
-/* Switch one rule off, so that tests can show that they notice. Only in instances of tests.
- * X(NAME, what is lost). */
-#define TCP_MUTANTS(X)                                                        \
-	X(SACK, "blocks received are ignored")                                \
-	X(CWND, "the congestion window does not hold data back")              \
-	X(RTO, "the retransmission timer is not armed")                       \
-	X(BACKOFF, "the retransmission timer does not double")                \
-	X(PAWS, "old timestamps are taken")                                   \
-	X(WINDOW, "segments outside the window are taken")                    \
-	X(PROBE, "a closed window is not probed")                             \
-	X(WINDOW_UPDATE, "no word when the window opens again")               \
-	X(CHALLENGE, "a SYN or a RST within the window ends the connection")  \
-	X(FIN_EARLY, "a FIN is taken before the data in front of it")         \
-	X(FIN_RETRANSMIT, "a lost FIN is not repeated")                       \
-	X(TIME_WAIT, "no TIME-WAIT")                                          \
-	X(DUPLICATE, "data that was there already is delivered again")        \
-	X(CHECKSUM, "wrong checksums are taken")                              \
-	X(CREDIT, "the receive window is not bounded by what the user holds") \
-	X(LEAK, "out-of-order data is not freed at the end")
-
-enum tcp_mutant {
-#define X(NAME, text) TCP_MUTANT_##NAME,
-	TCP_MUTANTS(X)
-#undef X
-	    TCP_MUTANT_COUNT,
-};
-void tcp_mutate(struct tcp *t, enum tcp_mutant mutant);
-
 #endif

@@ -9,10 +9,6 @@
 void
 time_wait_enter(struct tcp *t, struct tcp_block *c)
 {
-	if (mutant(t, TCP_MUTANT_TIME_WAIT)) {
-		block_close(t, c, TCP_CLOSED_DONE);
-		return;
-	}
 	unsent_free(t, c);
 	recovery_end(t, c);
 	runs_free(t, c);
