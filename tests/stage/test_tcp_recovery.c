@@ -53,7 +53,7 @@ struct path {
 	uint32_t first; /* sequence number of the first byte of data */
 	uint32_t marks, overflows;
 	uint64_t seed;
-	uint64_t received;
+	uint64_t received, written; /* bytes */
 	uint32_t max_cwnd;
 	bool open, closed, wrong;
 };
@@ -257,27 +257,25 @@ deliver(struct path *p, struct wire *w, struct tcp *to, bool at_receiver)
 static uint64_t
 run(struct path *p, uint64_t total, uint64_t bytes, uint64_t limit)
 {
-	static uint64_t written; /* of the current path: reset with it */
 	uint64_t begin = p->now;
-	struct tcp_info info;
+	struct tcp_info info = { 0 };
 
-	if (!p->open)
-		written = 0;
 	while (p->received < bytes && p->now - begin < limit && !p->closed) {
 		p->now += TICK;
 		deliver(p, &p->in_order, p->receiver, true);
 		deliver(p, &p->disordered, p->receiver, true);
 		deliver(p, &p->back, p->sender, false);
-		while (p->open && written < total && tcp_send_room(p->sender, p->h) > 0) {
+		while (p->open && p->written < total && tcp_send_room(p->sender, p->h) > 0) {
 			uint8_t data[MSS];
-			uint32_t i, n = (uint32_t)RTE_MIN(sizeof(data), total - written);
+			uint32_t i, n = (uint32_t)RTE_MIN(sizeof(data), total - p->written);
 			struct rte_mbuf *m;
 
 			for (i = 0; i < n; i++)
-				data[i] = (uint8_t)((written + i) / 8 * 37 + (written + i) % 8);
+				data[i] =
+				    (uint8_t)((p->written + i) / 8 * 37 + (p->written + i) % 8);
 			m = fixture_mbuf(data, n);
 			CU_ASSERT_EQUAL_FATAL(tcp_send(p->sender, p->h, m), 0);
-			written += n;
+			p->written += n;
 		}
 		tcp_advance(p->receiver, p->now);
 		tcp_flush(p->receiver, p->now);
