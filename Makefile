@@ -140,7 +140,7 @@ $(B)/control-tests: $(call obj,$(CONTROL_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
 
 # The workers' TCP in virtual time: many seeds, and scripts segment by segment.
-SEEDS ?= 20000
+SEEDS ?= $(if $(SAN),1500,20000)
 FIRST ?= 1
 $(B)/sim: $(call obj,$(SIM_SRC)) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)
@@ -177,7 +177,7 @@ conf admin packets e2e: all
 	@$(SUITE_ENV) /usr/bin/python3 tests/$@/run.py
 
 test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-tests) \
-               $(if $(CONTROL_SRC),$(B)/control-tests)
+               $(if $(CONTROL_SRC),$(B)/control-tests) $(B)/sim $(B)/tcp-tests $(B)/tcp-peer
 
 # libFuzzer needs clang. What a target found interesting is kept in tests/fuzz/corpus/NAME.
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)

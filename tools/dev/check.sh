@@ -4,7 +4,8 @@
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
 #   check.sh              all steps
-#   check.sh STEP...      only these: build clang lint unit stage limits bench-short control conf admin packets e2e fuzz
+#   check.sh STEP...      only these: build clang lint unit stage tcp sim sim-mutants limits bench-short control conf
+#                         admin packets tcp-linux e2e fuzz
 #                         san (all of its), san-build, san-unit and so on
 #
 # Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
@@ -17,9 +18,9 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 
 logs=build/logs
 jobs=$(nproc)
-suites=(unit stage limits control conf admin packets e2e)
+suites=(unit stage tcp limits control conf admin packets tcp-linux e2e)
 # Under sanitizers: what only computes, and what also waits for the clock.
-san_aside=(san-unit san-stage san-limits san-conf san-packets)
+san_aside=(san-unit san-stage san-tcp san-sim san-limits san-conf san-packets)
 san_suites=(san-control san-admin san-e2e)
 passed=0
 failed=0
@@ -88,6 +89,9 @@ exists() {
 	unit | stage | control) compgen -G "tests/$1/*.c" >/dev/null ;;
 	limits) [ -d bench/limits ] ;;
 	bench-short) [ -f bench/short.py ] ;;
+	sim | sim-mutants) [ -d tests/sim ] ;;
+	tcp) [ -d tests/tcp/script ] ;;
+	tcp-linux) [ -f tests/tcp/run.py ] ;;
 	*) [ -f "tests/$1/run.py" ] ;;
 	esac
 }
@@ -133,7 +137,7 @@ do_step() {
 	build | clang | lint | san | fuzz) "do_$1" ;;
 	san-build) do_san_build ;;
 	san-*) do_san_suites "${1#san-}" ;;
-	unit | stage | limits | bench-short | control | conf | admin | packets | e2e) run_suite "" "$1" ;;
+	unit | stage | tcp | sim | sim-mutants | limits | bench-short | control | conf | admin | packets | tcp-linux | e2e) run_suite "" "$1" ;;
 	*)
 		echo "check: there is no step '$1'" >&2
 		exit 2
@@ -186,7 +190,7 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		begin_aside san-build clang lint fuzz "${san_aside[@]}"
+		begin_aside san-build sim clang lint fuzz sim-mutants "${san_aside[@]}"
 		run_steps "${suites[@]}" bench-short
 		await_aside san-build
 		run_steps "${san_suites[@]}"

@@ -1,0 +1,3 @@
+# what: FIN handling in CLOSING: the acknowledgement of ours does not end it
+# file: dp/tcp/states.c
+/^closing/,/^}/s/c->state == TCP_CLOSING/0/

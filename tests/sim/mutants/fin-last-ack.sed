@@ -1,0 +1,3 @@
+# what: FIN handling in LAST-ACK: the acknowledgement of ours does not end it
+# file: dp/tcp/states.c
+/^last_ack/,/^}/s/c->state == TCP_LAST_ACK/0/
