@@ -373,10 +373,11 @@ main(int argc, char **argv)
 {
 	char *eal[] = { argv[0], "--no-huge",     "--no-shconf",    "-m", "1024", "--no-pci", "-l",
 			"0",     "--log-level=4", "--no-telemetry", NULL };
-	struct bench *b = calloc(1, sizeof(*b));
+	static struct bench bench;
+	struct bench *b = &bench;
 	const char *what = argc > 1 ? argv[1] : "exchange";
 
-	if (!b || rte_eal_init((int)RTE_DIM(eal) - 1, eal) < 0 || create(b) != 0) {
+	if (rte_eal_init((int)RTE_DIM(eal) - 1, eal) < 0 || create(b) != 0) {
 		fprintf(stderr, "bench-tcp: no memory\n");
 		return EXIT_FAILURE;
 	}

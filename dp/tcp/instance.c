@@ -179,14 +179,14 @@ options_possible(const struct tcp_options *o)
 int
 options_take(struct tcp *t, const struct tcp_options *o)
 {
-	struct tcp_options filled;
+	union option_bytes filled;
 	uint32_t i, spare = NIL;
 
-	options_fill(&filled, o);
-	if (!options_possible(&filled))
+	options_fill(&filled.options, o);
+	if (!options_possible(&filled.options))
 		return -EINVAL;
 	if (t->sets[t->last_set].references &&
-	    !memcmp(&t->sets[t->last_set].options, &filled, sizeof(filled))) {
+	    !memcmp(t->sets[t->last_set].is.bytes, filled.bytes, sizeof(filled))) {
 		t->sets[t->last_set].references++;
 		return (int)t->last_set;
 	}
@@ -195,14 +195,14 @@ options_take(struct tcp *t, const struct tcp_options *o)
 			spare = RTE_MIN(spare, i);
 			continue;
 		}
-		if (!memcmp(&t->sets[i].options, &filled, sizeof(filled)))
+		if (!memcmp(t->sets[i].is.bytes, filled.bytes, sizeof(filled)))
 			break;
 	}
 	if (i == OPTION_SETS_MAX) {
 		if (spare == NIL)
 			return -ENOMEM;
 		i = spare;
-		t->sets[i].options = filled;
+		t->sets[i].is = filled;
 	}
 	t->sets[i].references++;
 	t->last_set = i;

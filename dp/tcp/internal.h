@@ -59,8 +59,14 @@ struct tcp_listener {
 	uint16_t options;
 };
 
-struct option_set {
+/* Options with every byte set, padding included: so they compare as bytes. */
+union option_bytes {
 	struct tcp_options options;
+	uint8_t bytes[sizeof(struct tcp_options)];
+};
+
+struct option_set {
+	union option_bytes is;
 	uint32_t references;
 };
 
@@ -139,7 +145,7 @@ block_handle(const struct tcp *t, const struct tcp_block *c)
 static inline const struct tcp_options *
 block_options(const struct tcp *t, const struct tcp_block *c)
 {
-	return &t->sets[c->options].options;
+	return &t->sets[c->options].is.options;
 }
 
 /* a is at or before b, times of now_ms. */

@@ -171,7 +171,7 @@ static void
 syn_to_cookie(struct tcp *t, const struct segment *s)
 {
 	const struct tcp_packet *p = s->packet;
-	const struct tcp_options *mine = &t->sets[t->listeners[p->listener].options].options;
+	const struct tcp_options *mine = &t->sets[t->listeners[p->listener].options].is.options;
 	struct cookie_ends ends = { p->tuple, s->seq };
 	struct cookie_reply r = { .packet = p, .tos = mine->tos, .ttl = mine->ttl };
 	struct cookie_options o = { 0 };
@@ -280,7 +280,7 @@ listen_input(struct tcp *t, struct segment *s)
 	}
 	if (!(s->flags & TCP_SYN) || s->flags & TCP_FIN)
 		return;
-	if (t->sets[l->options].options.syn_cookies_always ||
+	if (t->sets[l->options].is.options.syn_cookies_always ||
 	    t->half_open.count >= t->settings.half_open)
 		syn_to_cookie(t, s);
 	else

@@ -146,7 +146,7 @@ on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint
 				e->wrong = true;
 		}
 	}
-	if (n != length || chain->pkt_len != length)
+	if (n != length || !chain || chain->pkt_len != length)
 		e->wrong = true;
 	e->received += length;
 	rte_pktmbuf_free(chain);
@@ -217,7 +217,8 @@ pair_create(void)
 	struct pair *p = calloc(1, sizeof(*p));
 	uint32_t i;
 
-	CU_ASSERT_FATAL(p != NULL);
+	if (!p)
+		abort();
 	p->now = 1000 * MS;
 	p->random = 88172645463325252ull;
 	p->spare = calloc(WIRE, sizeof(*p->spare));
