@@ -3,15 +3,20 @@
  * The instance, and what its files call of each other. Nothing outside dp/tcp/ includes this but
  * its tests. One thread.
  *
+ *     instance.c    made and freed; listeners; sets of options
  *     input.c       burst -> segments -> states.c, listen.c, or a reset
  *     segment.c     bytes -> struct segment
- *     states.c      one function per state (connect.c: SYN-SENT, time_wait.c: TIME-WAIT)
  *     check.c       is it for now, is it from the peer: sequence, PAWS, RFC 5961
+ *     states.c      one function per state (connect.c: SYN-SENT, time_wait.c: TIME-WAIT)
+ *     listen.c      SYN, SYN cookies, the handshake's end
  *     ack.c         what an acknowledgement says, recovery.c: what follows from it
  *     reassembly.c  data and FIN, in order or not
+ *     user.c        what the user asks for
  *     output.c      what leaves when; build.c: the bytes of it
  *     timers.c      wheel -> deadlines
+ *     pmtu.c        ICMP errors
  *     block.c       blocks, their table, their end; budget of buffers
+ *     info.c        looking at it; is it sound?
  */
 #ifndef DP_TCP_INTERNAL_H
 #define DP_TCP_INTERNAL_H
