@@ -321,6 +321,20 @@ capture_dropped(struct worker *w, struct packet *p, bool waits)
 }
 
 void
+capture_ending(struct worker *w, struct packet *p)
+{
+	struct capture_record *r;
+
+	if (w->capture->filter.drops || !wanted(w, p))
+		return;
+	r = take_packet(w, p);
+	if (!r)
+		return;
+	fill_service(w, p, r);
+	r->event = CAPTURE_ENDS;
+}
+
+void
 capture_leaving(struct worker *w, const struct packet *p)
 {
 	struct capture_record *r;

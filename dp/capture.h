@@ -42,9 +42,11 @@ enum capture_event {
 	CAPTURE_DROPPED,   /* for `reason` */
 	CAPTURE_TO_HOST,
 	CAPTURE_WAITS, /* for the next hop's Ethernet address; goes out or is dropped later */
+	CAPTURE_ENDS,  /* at a listener, or in a connection of ours to a backend */
 	/* as it goes out */
 	CAPTURE_OUT,
 	CAPTURE_OUT_ANSWER,
+	CAPTURE_OUT_OURS, /* of a listener's connection */
 	CAPTURE_OUT_FROM_HOST,
 	CAPTURE_OUT_UNSENT, /* the port did not take it: dropped for `reason` */
 };
@@ -111,6 +113,8 @@ __rte_cold void capture_take(struct worker *w, struct burst *b);
 __rte_cold void capture_verdicts(struct worker *w, struct burst *b);
 /* p is dropped, or is about to be turned into the answer to its sender; waits: not yet. */
 __rte_cold void capture_dropped(struct worker *w, struct packet *p, bool waits);
+/* p ends here. */
+__rte_cold void capture_ending(struct worker *w, struct packet *p);
 /* p leaves; pieces of one packet call it for each. */
 __rte_cold void capture_leaving(struct worker *w, const struct packet *p);
 __rte_cold void capture_frame_out(struct worker *w, uint8_t port, const struct rte_mbuf *m,
@@ -144,6 +148,13 @@ capture_drop(struct worker *w, struct packet *p, bool waits)
 {
 	if (unlikely(w->capture != NULL))
 		capture_dropped(w, p, waits);
+}
+
+static inline void
+capture_end_of_packet(struct worker *w, struct packet *p)
+{
+	if (unlikely(w->capture != NULL))
+		capture_ending(w, p);
 }
 
 static inline void

@@ -50,6 +50,12 @@ print_event(const struct capture_record *r, char *text, size_t size)
 	case CAPTURE_OUT_FROM_HOST:
 		snprintf(text, size, "from the host");
 		break;
+	case CAPTURE_ENDS:
+		snprintf(text, size, "ends here");
+		break;
+	case CAPTURE_OUT_OURS:
+		snprintf(text, size, "sent by a listener's connection");
+		break;
 	case CAPTURE_WAITS:
 		snprintf(text, size, "waits for the next hop's Ethernet address");
 		break;

@@ -126,6 +126,6 @@ proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
 	m->l2_len = hop->header_len + 2u;
 	memcpy(frame, hop->header, hop->header_len);
 	memcpy(frame + hop->header_len, &ether_type, 2);
-	capture_frame(w, hop->port, m, CAPTURE_OUT_ANSWER);
+	capture_frame(w, hop->port, m, CAPTURE_OUT_OURS);
 	worker_transmit(w, hop->port, m);
 }

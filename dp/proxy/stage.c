@@ -7,6 +7,7 @@
  */
 #include <netinet/in.h>
 
+#include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/icmp.h"
 #include "dp/l4/stages.h"
@@ -34,8 +35,9 @@ ecn_of(const struct packet *p)
 }
 
 static void
-take(struct taken *t, struct packet *p, uint32_t listener)
+take(struct worker *w, struct taken *t, struct packet *p, uint32_t listener)
 {
+	capture_end_of_packet(w, p);
 	t->packets[t->n++] = (struct tcp_packet){
 		.mbuf = p->mbuf,
 		.tuple = &p->tuple,
@@ -103,7 +105,7 @@ to_listener(struct worker *w, struct proxy *proxy, struct taken *t, struct packe
 	    !tcp_known(proxy->tcp, &p->tuple) && !limit_begin(w, p))
 		return;
 	count_in(w, p);
-	take(t, p, p->service);
+	take(w, t, p, p->service);
 }
 
 static bool
@@ -135,7 +137,7 @@ stage_proxy(struct worker *w, struct burst *b)
 		else if (p->flags & PACKET_ICMP_ERROR)
 			take_error(proxy, p);
 		else
-			take(&t, p, TCP_LISTENER_NONE);
+			take(w, &t, p, TCP_LISTENER_NONE);
 	}
 	if (t.n)
 		tcp_input(proxy->tcp, t.packets, t.n, w->now);

@@ -3,9 +3,10 @@
 limits, changes, what is shown."""
 import hashlib
 import json
+import os
 
 import configs
-from bed import Bed, expect, group, wait_until
+from bed import PENSTOCK, Bed, expect, group, wait_until
 from tests_changes import MANY4, result_of
 from topology import CLIENT4, CLIENT6
 
@@ -273,3 +274,18 @@ def taken_away(bed):
     expect(all(error for _, _, _, error in result_of(gone)), "connections of a listener that is no more went on")
     expect(all(error is None for _, _, _, error in result_of(kept)), "another listener's connections broke")
     bed.apply(bed.config(bed.lab.backends))
+
+
+@one_worker
+def captured(bed):
+    """Packets of a listener's clients in a capture; what leaves is in one without a filter."""
+    for more, said in ((["--service", "web-4"], "ends here"), ([], "sent by a listener's connection")):
+        path = f"{bed.lab.where}/proxy.pcapng"
+        process = bed.lab.start(bed.lab.edge, PENSTOCK, "--socket", bed.lab.socket(), "capture", *more, "--count", "40", path)
+        wait_until(lambda: os.path.exists(path) and os.path.getsize(path) > 100)
+        for _ in range(12):
+            bed.curl(address(60, 4))
+        expect(process.wait(20) == 0, f"capture ended with {process.returncode}")
+        with open(path, "rb") as captured_packets:
+            expect(said.encode() in captured_packets.read(), f"no packet's comment says {said!r}")
+        os.unlink(path)
