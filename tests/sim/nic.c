@@ -124,7 +124,8 @@ cut(const struct rte_mbuf *m, const uint8_t *whole, size_t at, size_t len, uint8
 	ip_len = headers + len - (out[0] >> 4 == 4 ? 0 : 40);
 	out[out[0] >> 4 == 4 ? 2 : 4] = (uint8_t)(ip_len >> 8);
 	out[out[0] >> 4 == 4 ? 3 : 5] = (uint8_t)ip_len;
-	seq = (uint32_t)(tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7]) + (uint32_t)at;
+	seq = ((uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7]) +
+	      (uint32_t)at;
 	for (int i = 0; i < 4; i++)
 		tcp[4 + i] = (uint8_t)(seq >> (24 - 8 * i));
 	if (at + len < left)
