@@ -13,7 +13,11 @@
 #include "cp/admin/metrics.h"
 #include "cp/log.h"
 
-#define CONNECTIONS    16u
+/* Clients that ask and do not go on stay for IDLE_SECONDS: also those that have gone, if what they
+ * sent and their end came at once (libmicrohttpd 0.9.75 reads no further then). So there is room
+ * for many, and no address gets all of it: who has too many is closed at once. */
+#define CONNECTIONS    512u
+#define OF_AN_ADDRESS  384u
 #define BACKLOG        128
 #define IDLE_SECONDS   10u
 #define REQUEST_MEMORY 8192u
@@ -191,7 +195,8 @@ start_daemon(struct metrics_server *s, int fd)
 
 	s->daemon = MHD_start_daemon(
 	    MHD_USE_EPOLL, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
-	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    OF_AN_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(fd);

@@ -280,6 +280,23 @@ def many(t, folder):
                 s.close()
 
 
+def unfinished(t, folder):
+    """Clients that begin a request and do not go on, or go: others are answered all the same."""
+    port = free_port()
+    with Daemon(folder, config(more=listen(port))):
+        with t("200 requests without an end: others are answered at once, before and after they go"):
+            begun = []
+            for _ in range(200):
+                begun.append(socket.create_connection(("127.0.0.1", port), timeout=2))
+                begun[-1].sendall(b"GET /met")
+            begin = time.monotonic()
+            assert get(port)[0] == 200
+            for s in begun:
+                s.close()
+            assert get(port)[0] == 200
+            assert time.monotonic() - begin < 2
+
+
 def flood(folder):
     """A configuration in which a worker has packets all the time, and pages of 4,000 backends."""
     ether = test_show.Ether(src=test_show.CLIENT_MAC, dst=test_show.PORT_MAC)
@@ -390,4 +407,4 @@ def load(t, folder):
             assert same >= 4, same
 
 
-TESTS = (content, services_drop, bad_requests, reload, many, load)
+TESTS = (content, services_drop, bad_requests, reload, many, unfinished, load)
