@@ -32,6 +32,9 @@ end_init(struct world *w, int side, unsigned int index)
 	e->credit_at = e->abort_at = NEVER;
 	flow_init(&w->sides[side].flows[index], stream_of(w, side, index));
 	w->sides[side].flows[index].cookies = w->plan.sides[side].cookies;
+	w->sides[side].flows[index].min_rto =
+	    (w->plan.sides[side].min_rto ? w->plan.sides[side].min_rto : 200) * MS;
+	w->sides[side].flows[index].mtu_changes = w->plan.ways[side].mtu_changes != 0;
 }
 
 static void

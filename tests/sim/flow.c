@@ -99,6 +99,26 @@ sent_payload(struct flow *f, const struct wire *w, uint64_t at)
 	return NULL;
 }
 
+#define NEEDLESS 16 /* what has just come may not have been looked at yet */
+#define REPEATS  10 /* in silence, before their distances are looked at */
+
+/* RFC 6298 5.5: in silence the distances of repetitions double. RFC 2018: what has arrived is not
+ * sent again. */
+static const char *
+sent_again(struct flow *f, const struct wire *w, uint64_t at)
+{
+	if (at == f->acked) {
+		f->repeats++;
+		if (f->repeats >= REPEATS && f->now - f->heard < f->min_rto << (f->repeats - 5))
+			return "repetitions that do not become rarer";
+	}
+	for (int i = 0; i < f->n_sacked && !f->mtu_changes; i++)
+		if (w->length && at > f->acked && at >= f->sacked[i][0] &&
+		    at + w->length <= f->sacked[i][1] && ++f->needless >= NEEDLESS)
+			return "segments again that have arrived";
+	return NULL;
+}
+
 static const char *
 sent_data(struct flow *f, const struct wire *w)
 {
@@ -107,6 +127,11 @@ sent_data(struct flow *f, const struct wire *w)
 
 	if (at > f->end)
 		return "a gap in what is sent";
+	if (end > at && at < f->end) {
+		wrong = sent_again(f, w, at);
+		if (wrong)
+			return wrong;
+	}
 	if (w->length) {
 		wrong = sent_payload(f, w, at);
 		if (wrong)
@@ -207,6 +232,8 @@ flow_reached(struct flow *f, const struct wire *w)
 	uint64_t acked;
 
 	f->received++;
+	f->heard = f->now;
+	f->repeats = 0;
 	if (w->flags & WIRE_RST)
 		return;
 	if (w->flags & WIRE_SYN) {
@@ -228,4 +255,13 @@ flow_reached(struct flow *f, const struct wire *w)
 	acked = offset(f, w->ack);
 	if (acked > f->acked && acked <= f->end)
 		f->acked = acked;
+	/* One that seems to come too late may be dropped with all that it says. */
+	if (f->has_peer_end && after(f->peer_end, w->seq))
+		return;
+	f->has_peer_end = true;
+	f->peer_end = w->seq + wire_span(w);
+	f->n_sacked = w->n_sacks;
+	for (int i = 0; i < w->n_sacks; i++)
+		for (int side = 0; side < 2; side++)
+			f->sacked[i][side] = offset(f, w->sacks[i][side]);
 }

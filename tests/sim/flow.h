@@ -19,8 +19,10 @@
 #define FLOW_ISNS 8
 
 struct flow {
-	uint64_t stream; /* its content */
-	bool cookies;    /* SYN-ACKs may have different sequence numbers until one is accepted */
+	uint64_t stream;       /* its content */
+	uint64_t now, min_rto; /* ns; the side says the time before each segment */
+	bool mtu_changes;      /* segments may be cut anew, so some go twice */
+	bool cookies; /* SYN-ACKs may have different sequence numbers until one is accepted */
 
 	/* what this side has sent */
 	uint32_t isns[FLOW_ISNS];
@@ -46,6 +48,15 @@ struct flow {
 	uint64_t acked;   /* offset */
 	uint32_t allowed; /* right edge that the peer promised, as on the wire */
 	bool has_allowed;
+
+	/* what it said it has, in its last segment: offsets */
+	uint8_t n_sacked;
+	uint64_t sacked[4][2];
+	bool has_peer_end;
+	uint32_t peer_end;     /* behind the highest that has reached this side */
+	uint64_t heard;        /* when anything has reached this side last */
+	unsigned int repeats;  /* of the oldest segment since then */
+	unsigned int needless; /* repetitions of what the peer had */
 
 	uint64_t segments, bytes, pure_acks, resets, received;
 };

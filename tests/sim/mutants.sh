@@ -50,7 +50,11 @@ try() {
 }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=($(cd tests/sim/mutants && ls -- *.sed | sed 's/\.sed$//'))
+if [ ${#names[@]} = 0 ]; then
+	for script in tests/sim/mutants/*.sed; do
+		names+=("$(basename "$script" .sed)")
+	done
+fi
 for name in "${names[@]}"; do
 	if try "$name"; then
 		passed=$((passed + 1))

@@ -141,6 +141,7 @@ judge_frame(void *arg, const uint8_t *bytes, size_t len)
 		return;
 	}
 	end = s->flows[connection].end;
+	s->flows[connection].now = world->now;
 	wrong = flow_sent(&s->flows[connection], &w);
 	if (wrong)
 		fail(world, "side %d connection %d: %s: %s", s->index, connection, wrong,
@@ -345,8 +346,10 @@ take_frame(struct side *s, struct frame *f, struct tcp_packet *p, struct tuple *
 	      : f->forged      ? " forged"
 			       : "");
 	connection = error == WIRE_OK ? side_connection(s, &w) : -1;
-	if (connection >= 0 && !f->forged)
+	if (connection >= 0 && !f->forged) {
+		s->flows[connection].now = s->world->now;
 		flow_reached(&s->flows[connection], &w);
+	}
 	*tuple = (struct tuple){
 		.src = w.src,
 		.dst = w.dst,
