@@ -334,6 +334,7 @@ take_frame(struct side *s, struct frame *f, struct tcp_packet *p, struct tuple *
 {
 	struct wire w;
 	enum wire_error error = wire_parse(&w, f->bytes, f->len);
+	const char *mark = f->forged ? " forged" : "";
 	char text[256];
 	int connection;
 
@@ -341,10 +342,9 @@ take_frame(struct side *s, struct frame *f, struct tcp_packet *p, struct tuple *
 		return false;
 	if (error != WIRE_OK && s->plan->verified)
 		return false;
-	trace(s->world, "%d< %s%s", s->index, wire_text(&w, text, sizeof(text)),
-	      error != WIRE_OK ? " damaged"
-	      : f->forged      ? " forged"
-			       : "");
+	if (error != WIRE_OK)
+		mark = " damaged";
+	trace(s->world, "%d< %s%s", s->index, wire_text(&w, text, sizeof(text)), mark);
 	connection = error == WIRE_OK ? side_connection(s, &w) : -1;
 	if (connection >= 0 && !f->forged) {
 		s->flows[connection].now = s->world->now;
