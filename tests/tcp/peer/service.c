@@ -68,7 +68,8 @@ send_content(struct peer *p, struct session *s)
 	struct rte_mbuf *chain;
 	size_t len, begin, n;
 
-	while (s->to_send && tcp_send_room(p->tcp, s->h)) {
+	/* Until -EAGAIN, which is what brings the event `room`. */
+	while (s->to_send) {
 		chain = NULL;
 		for (len = 0; len < CHAIN_MAX && len < s->to_send; len += n) {
 			begin = (s->content_at + len) % PEER_BLOCK;
