@@ -76,7 +76,8 @@ def as_foretold(mode, family, port):
         bed.curl(vip(mode, family), "/", "--local-port", str(port), "--no-keepalive")
         capture.stop()
         came, went = ([p for p in packets(capture.path) if p[0] == way] for way in (1, 2))
-        expect(len(came) >= 4 and len(came) == len(went), f"{len(came)} packets in, {len(went)} out")
+        # The end of the connection may come when the capture has stopped.
+        expect(len(came) >= 3 and len(came) == len(went), f"{len(came)} packets in, {len(went)} out")
         where = f"worker {foretold['worker']}, service {mode}-{family}-web"
         expect(came[0][3] == f"{where}, forwarded to {foretold['backend']}", f"{came[0][3]}, but {foretold}")
         expect(went[0][3] == f"{where}, sent to {foretold['backend']}", went[0][3])
