@@ -111,7 +111,7 @@ open_client(struct opening *o, uint32_t number)
 {
 	struct client *c = &o->clients[number];
 	enum opening_kind kind = kind_of(number);
-	uint32_t senders = 1;
+	uint32_t senders = 1, meter = number;
 
 	c->addr = (struct addr){ 0 };
 	c->addr.w[0] = htonl(0x20010db8u);
@@ -120,11 +120,11 @@ open_client(struct opening *o, uint32_t number)
 	if (is_v4(number))
 		c->addr = addr_from_v4(htonl(0x14000007u + (number << 8)));
 	c->hash = toeplitz_addr(o->fleet->snapshot->toeplitz, &c->addr);
-	c->meter = &o->meters[number];
 	if (kind == OPENING_SERVICE) {
-		c->meter = &o->meters[BY_KIND + !is_v4(number)];
+		meter = BY_KIND + !is_v4(number);
 		senders = is_v4(number) ? BY_KIND4 : BY_KIND - BY_KIND4;
 	}
+	c->meter = &o->meters[meter];
 	c->meter->kind = kind;
 	c->rate = OVER * kinds[kind].limit * SECOND / LIFE_NS / senders;
 }

@@ -119,8 +119,9 @@ do_san_build() { step san-build 600 make -s -j"$jobs" SAN=1 all test-programs; }
 # do_san_suites NAME...
 do_san_suites() {
 	local name
-	# These measure time, which says nothing under sanitizers; stage, limits and packets run their code.
-	export E2E_WITHOUT="many backends,limits,restart with limits,polling"
+	# These measure time, which says nothing under sanitizers, or restart programs whose taking over the
+	# stage, limits, admin and packets suites run.
+	export E2E_WITHOUT="many backends,limits,restart,restart with limits,polling"
 	for name in "$@"; do
 		run_suite san- "$name" SAN=1
 	done
@@ -129,7 +130,7 @@ do_san_suites() {
 do_san() { do_san_build && do_san_suites "${suites[@]}"; }
 do_fuzz() {
 	step fuzz-build 1200 make -s -j"$jobs" FUZZ=1 CC=clang B=build/fuzz fuzzers || return 1
-	FUZZ_SECONDS=${FUZZ_SECONDS:-60} FUZZ_LESS="generation proxy_protocol restore settled units" suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
+	FUZZ_SECONDS=${FUZZ_SECONDS:-60} FUZZ_LESS="admin generation proxy_protocol restore settled units" suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
 }
 
 do_step() {
