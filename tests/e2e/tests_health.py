@@ -82,7 +82,7 @@ def flapping(bed):
     path = f"{bed.lab.where}/www/flap"
     expect(wait_until(lambda: backend(bed, 1)["health"] == "failing", 5), f"{backend(bed, 1)}")  # not there at all: 404, panic
     expect(backend(bed, 1)["reason"].endswith("status 404"), f"{backend(bed, 1)}")
-    expect(bed.show("pools")[0]["panic"], "no panic although all fail")
+    expect(wait_until(lambda: bed.show("pools")[0]["panic"], 5), "no panic although all fail")
     bed.curl(vip("nat", 4))
     with open(path, "w", encoding="ascii") as out:
         out.write("OK")
