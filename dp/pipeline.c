@@ -30,6 +30,8 @@
 #include "dp/l4/explain.h"
 #include "dp/l4/fragment.h"
 #include "dp/l4/heaviest.h"
+#include "dp/l4/parse.h"
+#include "dp/l4/quick.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
 #include "dp/l4/waiting.h"
@@ -128,18 +130,12 @@ to_host(struct worker *w, struct packet *p)
 	w->stats.ports[p->in_port].to_host++;
 }
 
-/* Packets of other workers, gathered so that an inbox is filled once a burst. */
-struct steered {
-	uint16_t count;
-	uint16_t owners[BURST_MAX];
-	struct rte_mbuf *mbufs[BURST_MAX];
-};
-
 static void
 gather(struct steered *s, struct packet *p)
 {
 	p->verdict = VERDICT_CONTINUE;
 	*packet_of_mbuf(p->mbuf) = *p;
+	p->mbuf->packet_type = STEERED_PARSED;
 	s->owners[s->count] = p->owner;
 	s->mbufs[s->count++] = p->mbuf;
 }
@@ -294,9 +290,34 @@ owned(struct worker *w, struct burst *b)
 	forward(w, &w->released);
 }
 
-void
-pipeline_received(struct worker *w, struct burst *b)
+/* The short way, if it may be taken: how many packets stay for the long one, in front. */
+static uint16_t
+quickly(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n)
 {
+	struct steered steered;
+
+	if (unlikely(w->capture || w->long_way))
+		return n;
+	steered.count = 0;
+	n = quick_received(w, port, mbufs, n, &steered);
+	to_owners(w, &steered);
+	return n;
+}
+
+void
+pipeline_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct burst *b = &w->burst;
+	uint16_t i;
+
+	/* 0. what is as nearly all are */
+	b->count = quickly(w, port, mbufs, n);
+	if (!b->count)
+		return;
+	for (i = 0; i < b->count; i++) {
+		b->packets[i].mbuf = mbufs[i];
+		b->packets[i].in_port = port;
+	}
 	/* 1. what is it? */
 	stage_parse(w, b);
 	/* 2. whose is it? */
@@ -309,9 +330,30 @@ pipeline_received(struct worker *w, struct burst *b)
 	owned(w, b);
 }
 
-void
-pipeline_steered(struct worker *w, struct burst *b)
+/* What another worker has only looked at becomes a packet here. */
+static void
+unpack(struct worker *w, struct packet *p, struct rte_mbuf *m)
 {
+	if (m->packet_type == STEERED_PARSED) {
+		*p = *packet_of_mbuf(m);
+		return;
+	}
+	p->mbuf = m;
+	p->in_port = (uint8_t)m->port;
+	parse_packet(w->snapshot, p);
+}
+
+void
+pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct burst *b = &w->burst;
+	uint16_t i;
+
+	b->count = w->capture || w->long_way ? n : quick_steered(w, mbufs, n);
+	if (!b->count)
+		return;
+	for (i = 0; i < b->count; i++)
+		unpack(w, &b->packets[i], mbufs[i]);
 	/* The worker that sent it may have had another snapshot: its service index may be gone. */
 	stage_classify(w, b);
 	dispatch(w, b);
@@ -324,7 +366,6 @@ receive(struct worker *w, uint32_t port)
 	const struct port *p = &w->dataplane->ports[port];
 	struct port_stats *stats = &w->stats.ports[port];
 	struct rte_mbuf *mbufs[BURST_MAX];
-	struct burst *b = &w->burst;
 	uint64_t bytes = 0;
 	uint16_t count, i;
 
@@ -333,16 +374,12 @@ receive(struct worker *w, uint32_t port)
 	count = rte_eth_rx_burst(p->port_id, w->index, mbufs, BURST_MAX);
 	if (!count)
 		return 0;
-	for (i = 0; i < count; i++) {
-		b->packets[i].mbuf = mbufs[i];
-		b->packets[i].in_port = (uint8_t)port;
+	for (i = 0; i < count; i++)
 		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
-	}
-	b->count = count;
 	stats->rx_packets += count;
 	stats->rx_bytes += bytes;
 	w->stats.packets_in += count;
-	pipeline_received(w, b);
+	pipeline_received(w, (uint8_t)port, mbufs, count);
 	return count;
 }
 
@@ -350,17 +387,13 @@ static uint16_t
 receive_steered(struct worker *w)
 {
 	struct rte_mbuf *mbufs[BURST_MAX];
-	struct burst *b = &w->burst;
-	uint16_t count, i;
+	uint16_t count;
 
 	count = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
 	if (!count)
 		return 0;
-	for (i = 0; i < count; i++)
-		b->packets[i] = *packet_of_mbuf(mbufs[i]);
-	b->count = count;
 	w->stats.steered_in += count;
-	pipeline_steered(w, b);
+	pipeline_steered(w, mbufs, count);
 	return count;
 }
 

@@ -9,11 +9,11 @@
 
 #include "dp/worker.h"
 
-/* Frames that a port has received: b->packets[i].mbuf and in_port are set. Disposes of every mbuf.
- */
-void pipeline_received(struct worker *w, struct burst *b);
-/* Packets that another worker received and that this one owns. Disposes of every mbuf. */
-void pipeline_steered(struct worker *w, struct burst *b);
+/* n frames (at most BURST_MAX) that a port has received; `port` is its index in dataplane.ports.
+ * Disposes of every mbuf. */
+void pipeline_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n);
+/* What other workers received and this one owns, out of its inbox. Disposes of every mbuf. */
+void pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n);
 /* One iteration: everything that waits at ports and rings, timers, sending. True if there was any
  * packet. */
 bool pipeline_iterate(struct worker *w);

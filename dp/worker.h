@@ -86,6 +86,7 @@ struct worker {
 	/* this worker only */
 	const struct snapshot *snapshot; /* loaded once per iteration */
 	struct capture *capture;         /* loaded once per iteration; NULL: none runs */
+	bool long_way;                   /* every packet goes the long way; for tests */
 	uint64_t now;                    /* ns, read once per iteration; monotonic */
 	struct connections *connections;
 	struct client_table *clients;

@@ -40,20 +40,22 @@ struct mac {
 
 #define ADDR_V4_Q0 0ULL
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define ADDR_V4_W2 0xffff0000u
+#define ADDR_V4_W2     0xffff0000u
+#define ADDR_V4_Q1(be) ((uint64_t)(be) << 32 | ADDR_V4_W2)
 #else
-#define ADDR_V4_W2 0x0000ffffu
+#define ADDR_V4_W2     0x0000ffffu
+#define ADDR_V4_Q1(be) ((uint64_t)ADDR_V4_W2 << 32 | (be))
 #endif
 
-/* The mapped form of an IPv4 address given in network byte order. */
+/* The mapped form of an IPv4 address given in network byte order. In whole words: to read back
+ * wider than was just written waits for the writes. */
 static inline struct addr
 addr_from_v4(uint32_t be)
 {
 	struct addr a;
 
 	a.q[0] = ADDR_V4_Q0;
-	a.w[2] = ADDR_V4_W2;
-	a.w[3] = be;
+	a.q[1] = ADDR_V4_Q1(be);
 	return a;
 }
 
@@ -63,7 +65,8 @@ addr_from_v6(const void *p)
 {
 	struct addr a;
 
-	memcpy(a.b, p, 16);
+	memcpy(&a.q[0], p, 8);
+	memcpy(&a.q[1], (const uint8_t *)p + 8, 8);
 	return a;
 }
 

@@ -41,6 +41,17 @@ struct lpm {
 int lpm_build(struct lpm **out, const struct lpm_entry *entries, size_t n);
 void lpm_free(struct lpm *t);
 
+/* Byte i, out of a register: an address that is in none would have to be written first. */
+static inline uint8_t
+lpm_byte(const struct addr *a, unsigned int i)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (uint8_t)((i < 8 ? a->q[0] : a->q[1]) >> 8 * (i & 7));
+#else
+	return a->b[i];
+#endif
+}
+
 /* The value of the longest prefix that contains a, or LPM_NONE. */
 static inline uint32_t
 lpm_lookup(const struct lpm *t, const struct addr *a)
@@ -49,7 +60,7 @@ lpm_lookup(const struct lpm *t, const struct addr *a)
 	uint32_t w = i ? t->root4 : t->root6;
 
 	for (; (w & LPM_CHILD) && i < 16; i++)
-		w = t->words[(size_t)(w & ~LPM_CHILD) * 256 + a->b[i]];
+		w = t->words[(size_t)(w & ~LPM_CHILD) * 256 + lpm_byte(a, i)];
 	return w;
 }
 

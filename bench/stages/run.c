@@ -215,11 +215,15 @@ static uint64_t
 whole(struct run *r)
 {
 	struct worker *w = r->world->worker;
+	struct rte_mbuf *mbufs[BURST_MAX];
 	uint64_t start;
+	uint16_t i;
 
 	fill(r);
+	for (i = 0; i < r->burst->count; i++)
+		mbufs[i] = r->burst->packets[i].mbuf;
 	start = rte_rdtsc();
-	pipeline_received(w, r->burst);
+	pipeline_received(w, r->burst->packets[0].in_port, mbufs, r->burst->count);
 	worker_flush(w);
 	if (r->world->n_workers > 1 && !r->apart)
 		second_take(r->world->workers[1]);

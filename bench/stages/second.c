@@ -16,15 +16,11 @@ uint16_t
 second_take(struct worker *w)
 {
 	struct rte_mbuf *mbufs[BURST_MAX];
-	struct burst *b = &w->burst;
-	uint16_t i, n;
+	uint16_t n;
 
 	n = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
-	for (i = 0; i < n; i++)
-		b->packets[i] = *packet_of_mbuf(mbufs[i]);
-	b->count = n;
 	if (n)
-		pipeline_steered(w, b);
+		pipeline_steered(w, mbufs, n);
 	worker_flush(w);
 	return n;
 }

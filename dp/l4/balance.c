@@ -27,25 +27,7 @@
 #include "dp/l4/refuse.h"
 #include "dp/l4/source_port.h"
 #include "dp/l4/stages.h"
-#include "lib/fold.h"
 #include "lib/maglev.h"
-
-/* A flow's hash, the same on every node and after every restart, so that they choose the same rows:
- * hence no secret. The constants are the first digits of pi. */
-static inline uint32_t
-flow_hash(const struct tuple *t, bool client_only)
-{
-	uint64_t h =
-	    multiply_fold(t->src.q[0] ^ 0x243f6a8885a308d3ull, t->src.q[1] ^ 0x13198a2e03707344ull);
-	uint64_t ports = (uint64_t)t->sport | (uint64_t)t->dport << 16 | (uint64_t)t->proto << 32;
-
-	if (!client_only) {
-		h ^= multiply_fold(t->dst.q[0] ^ 0xa4093822299f31d0ull,
-				   t->dst.q[1] ^ ports ^ 0x082efa98ec4e6c89ull);
-		h = multiply_fold(h ^ 0x452821e638d01377ull, ports ^ 0xbe5466cf34e90c6cull);
-	}
-	return (uint32_t)(multiply_fold(h, 0xc0ac29b7c97c50ddull) >> 32);
-}
 
 static inline bool
 is_syn(const struct packet *p)
@@ -58,21 +40,6 @@ static bool
 leaves_entry(const struct packet *p)
 {
 	return !(p->flags & (PACKET_ICMP_ERROR | PACKET_LATER)) && !(p->tcp_flags & TCP_RST);
-}
-
-/* The backend that a row names, if it may be chosen. */
-static inline uint32_t
-member_backend(const struct snapshot *s, const struct pool *pool, uint16_t member)
-{
-	uint32_t backend;
-
-	if (member >= pool->n_members)
-		return INDEX_NONE;
-	backend = pool->members[member];
-	if (backend >= s->n_backends || s->backends[backend].epoch == 0 ||
-	    !(s->backends[backend].flags & BACKEND_UP))
-		return INDEX_NONE;
-	return backend;
 }
 
 /* May p belong to what began before the row moved? */
@@ -97,11 +64,11 @@ choose_backend(const struct worker *w, const struct packet *p, const struct pool
 	uint32_t backend;
 
 	if (pool_moving(pool, p->flow_hash) && goes_by_settled(w, p, pool)) {
-		backend = member_backend(w->snapshot, pool, pool_settled(pool, p->flow_hash));
+		backend = balance_member(w->snapshot, pool, pool_settled(pool, p->flow_hash));
 		if (backend != INDEX_NONE)
 			return backend;
 	}
-	return member_backend(w->snapshot, pool, pool_candidate(pool, p->flow_hash));
+	return balance_member(w->snapshot, pool, pool_candidate(pool, p->flow_hash));
 }
 
 /* Of a connection that p begins in the nat modes, but for full-nat's source. */
@@ -231,8 +198,7 @@ row_of(const struct snapshot *s, uint32_t index)
 		.pool = pool,
 		.client_only = service->flags & SERVICE_HASH_CLIENT,
 		.tracks = tracks,
-		.stable = !tracks && !(service->flags & SERVICE_TRACKED) && !pool->moving &&
-			  pool->rows == pool->settled_rows && pool->n_members > 0,
+		.stable = balance_rests(s, index),
 	};
 }
 
@@ -244,7 +210,7 @@ place_stable(const struct snapshot *s, const struct row *row, struct packet *p)
 
 	if (!row->stable || is_syn(p))
 		return false;
-	backend = member_backend(s, row->pool, pool_candidate(row->pool, p->flow_hash));
+	backend = balance_member(s, row->pool, pool_candidate(row->pool, p->flow_hash));
 	if (unlikely(backend == INDEX_NONE))
 		return false;
 	p->backend = backend;
@@ -364,7 +330,7 @@ hash_flows(const struct snapshot *s, struct burst *b)
 			row = row_of(s, p->service);
 		if (row.tracks && p->connection != INDEX_NONE)
 			continue;
-		p->flow_hash = flow_hash(&p->tuple, row.client_only);
+		p->flow_hash = balance_hash(&p->tuple, row.client_only);
 		rte_prefetch0(&row.pool->candidate[maglev_row(p->flow_hash, row.pool->rows)]);
 	}
 }
@@ -453,11 +419,11 @@ peek_row(const struct worker *w, struct packet *p, const struct pool *pool,
 
 	if (!pool->n_members)
 		return;
-	p->flow_hash = flow_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
+	p->flow_hash = balance_hash(&p->tuple, service->flags & SERVICE_HASH_CLIENT);
 	choice->row = maglev_row(p->flow_hash, pool->rows);
 	choice->moving = pool_moving(pool, p->flow_hash);
 	settled = choice->moving
-		      ? member_backend(w->snapshot, pool, pool_settled(pool, p->flow_hash))
+		      ? balance_member(w->snapshot, pool, pool_settled(pool, p->flow_hash))
 		      : INDEX_NONE;
 	choice->settled = settled != INDEX_NONE && goes_by_settled(w, p, pool);
 	p->backend = choose_backend(w, p, pool);
@@ -480,18 +446,4 @@ balance_peek(struct worker *w, struct packet *p, struct balance_choice *choice)
 		return peek_counted(w, p, choice);
 	choice->begins = is_syn(p);
 	return true;
-}
-
-/* ---- for listeners ---- */
-
-uint32_t
-balance_hash(const struct tuple *t, bool client_only)
-{
-	return flow_hash(t, client_only);
-}
-
-uint32_t
-balance_member(const struct snapshot *s, const struct pool *pool, uint16_t member)
-{
-	return member_backend(s, pool, member);
 }

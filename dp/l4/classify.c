@@ -72,23 +72,6 @@ classify_destination_flags(const struct snapshot *s, const struct addr *dst)
 	return flags_around(s, lpm_lookup(s->destination_lpm, dst));
 }
 
-/* True if the source is an address that only we and our backends have. A service's prefix may well
- * contain clients, so only single addresses count there. */
-static inline bool
-is_spoofed(const struct snapshot *s, const struct packet *p)
-{
-	uint32_t i = lpm_lookup(s->destination_lpm, &p->tuple.src);
-	const struct destination *d;
-
-	if (addr_equal(&p->tuple.src, &p->tuple.dst))
-		return true;
-	if (i >= s->n_destinations)
-		return false;
-	d = &s->destinations[i];
-	return (d->flags & (DESTINATION_OWN | DESTINATION_LOCAL)) ||
-	       ((d->flags & DESTINATION_SERVICE) && d->prefix_len == 128);
-}
-
 /* True if the packet may be a nat backend's answer to an address with these flags. */
 static bool
 may_answer(const struct snapshot *s, const struct packet *p, uint32_t flags)
@@ -144,7 +127,7 @@ classify_packet(const struct snapshot *s, struct packet *p)
 	p->direction = (uint8_t)direction;
 	if (direction == DIR_NONE)
 		p->verdict = VERDICT_HOST;
-	else if (is_spoofed(s, p))
+	else if (classify_spoofed(s, &p->tuple.src, &p->tuple.dst))
 		packet_drop(p, DROP_SPOOFED_SOURCE);
 }
 
@@ -170,7 +153,7 @@ same_as_last(const struct snapshot *s, const struct last *last, struct packet *p
 		return false;
 	p->service = last->service;
 	p->direction = DIR_FORWARD;
-	if (is_spoofed(s, p))
+	if (classify_spoofed(s, &p->tuple.src, &p->tuple.dst))
 		packet_drop(p, DROP_SPOOFED_SOURCE);
 	return true;
 }

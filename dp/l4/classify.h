@@ -6,6 +6,8 @@
 #ifndef DP_L4_CLASSIFY_H
 #define DP_L4_CLASSIFY_H
 
+#include <rte_branch_prediction.h>
+
 #include "dp/packet.h"
 #include "dp/snapshot.h"
 
@@ -22,5 +24,32 @@ uint32_t classify_destination_flags(const struct snapshot *s, const struct addr 
  * stage fragment (frag_resolved) goes on if it may be ours, by its addresses alone; so the first
  * and the later fragments of a datagram get the same direction. */
 void classify_packet(const struct snapshot *s, struct packet *p);
+
+/* True if the source is an address that only we and our backends have. A service's prefix may well
+ * contain clients, so only single addresses count there. */
+static inline bool
+classify_spoofed(const struct snapshot *s, const struct addr *src, const struct addr *dst)
+{
+	uint32_t i = lpm_lookup(s->destination_lpm, src);
+	const struct destination *d;
+
+	if (addr_equal(src, dst))
+		return true;
+	if (likely(i >= s->n_destinations))
+		return false;
+	d = &s->destinations[i];
+	return (d->flags & (DESTINATION_OWN | DESTINATION_LOCAL)) ||
+	       ((d->flags & DESTINATION_SERVICE) && d->prefix_len == 128);
+}
+
+/* True if a whole packet of this tuple, which came in by in_port, is a nat backend's answer to a
+ * client, whatever else: neither a service nor we are at its destination. */
+static inline bool
+classify_is_answer(const struct snapshot *s, uint8_t in_port, const struct tuple *t)
+{
+	return s->ports[in_port].side != PORT_SIDE_CLIENT &&
+	       lpm_lookup(s->nat_backends, &t->src) != LPM_NONE &&
+	       lpm_lookup(s->destination_lpm, &t->dst) == LPM_NONE;
+}
 
 #endif

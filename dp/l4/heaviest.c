@@ -96,10 +96,59 @@ client_prefix(const struct snapshot *s, uint32_t service, const struct addr *add
 }
 
 static uint32_t
-shift_for(struct heaviest *h, uint16_t packets)
+shift_for(struct heaviest *h, uint32_t packets)
 {
 	h->mean += packets - (h->mean >> MEAN_SHIFT);
 	return RTE_MIN(h->mean / (MEAN_STEP << MEAN_SHIFT), SHIFT_MAX);
+}
+
+void
+heaviest_choose(struct worker *w, uint32_t n, struct heaviest_sample *sample)
+{
+	struct heaviest *h = w->heaviest;
+	uint32_t shift = shift_for(h, n), random = random_next(h), first;
+
+	sample->n = 0;
+	sample->packets = 1u << shift;
+	/* Of each 2^shift packets, one at random. */
+	for (first = 0; first < n; first += 1u << shift, random >>= shift) {
+		uint32_t index = first + (random & ((1u << shift) - 1));
+
+		if (index >= n)
+			break;
+		sample->seen[sample->n++].index = (uint8_t)index;
+	}
+}
+
+void
+heaviest_count(struct worker *w, struct heaviest_sample *sample)
+{
+	struct heaviest *h = w->heaviest;
+	struct heavy_item items[BURST_MAX];
+	uint32_t i;
+
+	/* 1. Who it is, and where that would be. */
+	for (i = 0; i < sample->n; i++) {
+		struct heaviest_seen *seen = &sample->seen[i];
+		struct addr from = seen->client;
+
+		items[i] = (struct heavy_item){
+			.client = &seen->client,
+			.packets = sample->packets,
+			.bytes = seen->bytes * sample->packets,
+			.len = client_prefix(w->snapshot, seen->service, &from, &seen->client),
+		};
+		items[i].hash = heavy_hash(&h->sketch, items[i].client, items[i].len);
+		rte_prefetch0(heavy_bucket(&h->sketch, items[i].hash));
+	}
+	/* 2. Count; of what was dropped by a limit, which. */
+	for (i = 0; i < sample->n; i++) {
+		struct heavy_entry *e = heavy_add(&h->sketch, &items[i], w->now, random_next(h));
+		uint8_t limit = (uint8_t)(sample->seen[i].reason - DROP_LIMIT_FIRST);
+
+		if (e && limit < LIMITS)
+			e->counts[limit] += sample->packets;
+	}
 }
 
 static inline bool
@@ -109,48 +158,27 @@ counts(const struct packet *p)
 	       p->verdict != VERDICT_HOST && p->verdict != VERDICT_STEER;
 }
 
-/* Which limit has stopped the packet, counted from the first; LIMITS or more: none. */
-static inline uint8_t
-limit_of(const struct packet *p)
-{
-	return p->verdict == VERDICT_DROP ? (uint8_t)(p->reason - DROP_LIMIT_FIRST) : UINT8_MAX;
-}
-
 void
 stage_heaviest(struct worker *w, const struct burst *b)
 {
-	struct heaviest *h = w->heaviest;
-	uint32_t shift = shift_for(h, b->count);
-	struct addr prefixes[BURST_MAX];
-	struct heavy_item items[BURST_MAX];
-	uint8_t limited[BURST_MAX];
-	uint32_t random = random_next(h), n = 0, first, i;
+	struct heaviest_sample sample;
+	uint32_t i, n = 0;
 
-	/* 1. Who it is, and where that would be: of each 2^shift packets, one at random. */
-	for (first = 0; first < b->count; first += 1u << shift, random >>= shift) {
-		const struct packet *p = &b->packets[first + (random & ((1u << shift) - 1))];
+	heaviest_choose(w, b->count, &sample);
+	for (i = 0; i < sample.n; i++) {
+		const struct packet *p = &b->packets[sample.seen[i].index];
 
-		if (p >= &b->packets[b->count])
-			break;
 		if (!counts(p))
 			continue;
-		items[n] = (struct heavy_item){
-			.client = &prefixes[n],
-			.packets = 1u << shift,
-			.bytes = (uint32_t)p->ip_len << shift,
-			.len = client_prefix(w->snapshot, p->service, &p->tuple.src, &prefixes[n]),
+		sample.seen[n++] = (struct heaviest_seen){
+			.client = p->tuple.src,
+			.service = p->service,
+			.bytes = p->ip_len,
+			.reason = p->verdict == VERDICT_DROP ? p->reason : DROP_REASON_COUNT,
 		};
-		items[n].hash = heavy_hash(&h->sketch, items[n].client, items[n].len);
-		rte_prefetch0(heavy_bucket(&h->sketch, items[n].hash));
-		limited[n++] = limit_of(p);
 	}
-	/* 2. Count. */
-	for (i = 0; i < n; i++) {
-		struct heavy_entry *e = heavy_add(&h->sketch, &items[i], w->now, random_next(h));
-
-		if (e && limited[i] < LIMITS)
-			e->counts[limited[i]] += items[i].packets;
-	}
+	sample.n = n;
+	heaviest_count(w, &sample);
 }
 
 static inline uint32_t

@@ -30,6 +30,22 @@ void heaviest_destroy(struct heaviest *h);
 
 /* Count the forward packets of the burst, whatever became of them. Once for each packet. Worker. */
 void stage_heaviest(struct worker *w, const struct burst *b);
+/* The same in two steps, where there is no struct packet: choose which of a burst's n packets to
+ * look at, by index; fill in what they are (leaving out what is not to count), and count. */
+struct heaviest_seen {
+	struct addr client; /* the source */
+	uint32_t service;
+	uint32_t bytes;
+	uint8_t index;  /* in the burst */
+	uint8_t reason; /* enum drop_reason if it was dropped, else DROP_REASON_COUNT */
+};
+struct heaviest_sample {
+	uint32_t n;
+	uint32_t packets; /* that each of them stands for */
+	struct heaviest_seen seen[BURST_MAX];
+};
+void heaviest_choose(struct worker *w, uint32_t n, struct heaviest_sample *sample);
+void heaviest_count(struct worker *w, struct heaviest_sample *sample);
 /* A connection of the service's client is tracked from now on. Returns the length of the client's
  * prefix, for the end. Worker. */
 uint8_t heaviest_connection_begin(struct worker *w, uint32_t service, const struct addr *client);

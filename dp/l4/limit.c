@@ -147,15 +147,23 @@ client_refund(const struct service_limits *l, struct client *c, enum limit_rate 
 }
 
 /* Refused by a rate: what other limits have left too far ahead goes down from here, now. */
-static bool
-reject_rate(struct worker *w, struct packet *p, struct client *c, enum drop_reason reason)
+static enum drop_reason
+refuse_rate(struct worker *w, const struct service_limits *l, uint32_t client,
+	    enum drop_reason reason)
 {
-	const struct service_limits *l = limits_of(w, p);
+	struct client *c = client_at(w->clients, client);
 	enum limit_rate kind;
 
 	for (kind = 0; kind < LIMIT_RATES; kind++)
 		c->tat[kind] = gcra_bounded(&l->client[kind], c->tat[kind], gcra_time(w->now));
-	return reject_client(p, reason);
+	return client & CLIENT_SHARED ? DROP_CLIENT_TABLE_FULL : reason;
+}
+
+static bool
+reject_rate(struct worker *w, struct packet *p, enum drop_reason reason)
+{
+	packet_drop(p, refuse_rate(w, limits_of(w, p), p->client, reason));
+	return false;
 }
 
 static struct lease_request
@@ -212,12 +220,12 @@ charge(struct worker *w, const struct service_limits *l, struct packet *p)
 	c = client_at(w->clients, p->client);
 	if (!gcra_try(&l->client[LIMIT_PACKETS], c->tat[LIMIT_PACKETS], now,
 		      gcra_cost(&l->client[LIMIT_PACKETS], 1), &packets)) {
-		reject_rate(w, p, c, DROP_CLIENT_PACKETS);
+		reject_rate(w, p, DROP_CLIENT_PACKETS);
 		return;
 	}
 	if (!gcra_try(&l->client[LIMIT_BYTES], c->tat[LIMIT_BYTES], now,
 		      gcra_cost(&l->client[LIMIT_BYTES], p->ip_len), &bytes)) {
-		reject_rate(w, p, c, DROP_CLIENT_BYTES);
+		reject_rate(w, p, DROP_CLIENT_BYTES);
 		return;
 	}
 	if ((l->flags & LIMITS_SERVICE) && !service_allows(w, p))
@@ -251,12 +259,7 @@ row_of(const struct snapshot *s, uint32_t index)
 static inline bool
 may_come(const struct service_limits *l, const struct packet *p)
 {
-	uint32_t found;
-
-	if (!(l->flags & LIMITS_ACCESS))
-		return true;
-	found = lpm_lookup(l->access, &p->tuple.src);
-	return found == ACCESS_ALLOW || (found == LPM_NONE && !(l->flags & LIMITS_ALLOW_ONLY));
+	return !(l->flags & LIMITS_ACCESS) || limit_lists_allow(l, &p->tuple.src);
 }
 
 /* Note a packet that is limited; drop it if it may not come at all. */
@@ -286,25 +289,36 @@ visit(struct worker *w, struct visits *v, const struct row *row, struct packet *
 	v->list[v->n++].client = client;
 }
 
+enum drop_reason
+limit_charge(struct worker *w, const struct limit_charge *charge)
+{
+	const struct service_limits *l = charge->limits;
+	const struct gcra *of_packets = &l->client[LIMIT_PACKETS];
+	const struct gcra *of_bytes = &l->client[LIMIT_BYTES];
+	struct client *c = client_at(w->clients, charge->client);
+	uint64_t now = gcra_time(w->now), packets, bytes;
+
+	if (unlikely(
+		!gcra_try(of_packets, c->tat[LIMIT_PACKETS], now, charge->packet_cost, &packets)))
+		return refuse_rate(w, l, charge->client, DROP_CLIENT_PACKETS);
+	if (unlikely(!gcra_try(of_bytes, c->tat[LIMIT_BYTES], now,
+			       gcra_cost(of_bytes, charge->bytes), &bytes)))
+		return refuse_rate(w, l, charge->client, DROP_CLIENT_BYTES);
+	c->tat[LIMIT_PACKETS] = packets;
+	c->tat[LIMIT_BYTES] = bytes;
+	return DROP_REASON_COUNT;
+}
+
 /* As charge, for packets to services that limit clients only: nearly all that are limited. */
 static inline void
 charge_client(struct worker *w, const struct service_limits *l, struct packet *p,
 	      uint64_t packet_cost)
 {
-	const struct gcra *of_packets = &l->client[LIMIT_PACKETS];
-	const struct gcra *of_bytes = &l->client[LIMIT_BYTES];
-	struct client *c = client_at(w->clients, p->client);
-	uint64_t now = gcra_time(w->now), packets, bytes;
+	const struct limit_charge c = { l, packet_cost, p->client, p->ip_len };
+	enum drop_reason why = limit_charge(w, &c);
 
-	if (!gcra_try(of_packets, c->tat[LIMIT_PACKETS], now, packet_cost, &packets))
-		reject_rate(w, p, c, DROP_CLIENT_PACKETS);
-	else if (!gcra_try(of_bytes, c->tat[LIMIT_BYTES], now, gcra_cost(of_bytes, p->ip_len),
-			   &bytes))
-		reject_rate(w, p, c, DROP_CLIENT_BYTES);
-	else {
-		c->tat[LIMIT_PACKETS] = packets;
-		c->tat[LIMIT_BYTES] = bytes;
-	}
+	if (unlikely(why != DROP_REASON_COUNT))
+		packet_drop(p, why);
 }
 
 void
@@ -372,7 +386,7 @@ client_begins(struct worker *w, struct packet *p, struct client *c)
 	const struct service_limits *l = limits_of(w, p);
 
 	if (!client_allows(w, l, c, LIMIT_NEW_CONNECTIONS, 1))
-		return reject_rate(w, p, c, DROP_CLIENT_NEW_CONNECTIONS);
+		return reject_rate(w, p, DROP_CLIENT_NEW_CONNECTIONS);
 	if (c->connections >= l->client_connections)
 		return reject_client(p, DROP_CLIENT_CONNECTIONS);
 	return true;

@@ -73,6 +73,27 @@ limit_client_prefix(const struct service_limits *l, const struct addr *addr, str
 	out->q[1] = addr->q[1] & (v4 ? mask4.q[1] : l->mask6[1]);
 }
 
+/* ---- for the short way, quick.h ---- */
+
+/* What the allow and deny lists of a service that has some say to an address. */
+static inline bool
+limit_lists_allow(const struct service_limits *l, const struct addr *src)
+{
+	uint32_t found = lpm_lookup(l->access, src);
+
+	return found == ACCESS_ALLOW || (found == LPM_NONE && !(l->flags & LIMITS_ALLOW_ONLY));
+}
+
+/* A packet to a service that limits packets and bytes of clients, and none of its own. */
+struct limit_charge {
+	const struct service_limits *limits;
+	uint64_t packet_cost; /* ticks */
+	uint32_t client;      /* in the client table */
+	uint32_t bytes;
+};
+/* Charge it, or say why not; DROP_REASON_COUNT: it may pass. */
+enum drop_reason limit_charge(struct worker *w, const struct limit_charge *charge);
+
 /* ---- for explain ---- */
 
 /* What the limits of a service say to a packet now. Changes nothing. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stage parse for the packets that nearly all are: untagged, to us, IPv4 without options or IPv6
+ * Parsing for the packets that nearly all are: untagged, to us, IPv4 without options or IPv6
  * without extension headers, whole, TCP or UDP, in one segment, with everything as it should be.
+ * For stage parse and for the short way (quick.h).
  *
  *     quick_parse(q, p)  =>  p is what parse_packet would have made of it, and its verdict is
  *                            VERDICT_CONTINUE
@@ -14,6 +15,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -100,28 +102,34 @@ quick_sum_good(uint64_t sum)
 	return sum == 0xffff;
 }
 
-/* Where the transport header begins, and where the packet ends: as far as we can read it, and as
- * its IP header says. */
-struct quick_span {
-	uint32_t l4, end, ip_end;
+/* What the headers of a usual packet say. */
+struct quick_headers {
+	const uint8_t *frame;
+	uint32_t l4;         /* where its transport header begins: QUICK_L4 or QUICK_L46 */
+	uint32_t end;        /* what of it we can read */
+	uint32_t ip_len;     /* IP header and payload */
+	uint32_t src4, dst4; /* IPv4: the addresses, as on the wire */
+	uint8_t proto, tcp_flags;
+	bool v4, df;
 };
 
 static inline bool
-quick_transport(const uint8_t *d, const struct quick_span span, uint8_t proto, uint8_t *tcp_flags)
+quick_transport(struct quick_headers *h)
 {
-	uint32_t l4 = span.l4, end = span.end, len;
+	const uint8_t *l4 = h->frame + h->l4;
+	uint32_t left = h->end - h->l4, len;
 
-	if (proto == IPPROTO_TCP) {
-		if (l4 + 20 > end)
-			return false;
-		len = (d[l4 + 12] >> 4) * 4u;
-		*tcp_flags = d[l4 + 13];
-		return len >= 20 && l4 + len <= end;
-	}
-	if (proto != IPPROTO_UDP)
+	if (h->end < h->l4)
 		return false;
-	len = quick16(d + l4 + 4);
-	return l4 + 8 <= end && len >= 8 && len <= span.ip_end - l4;
+	if (h->proto == IPPROTO_UDP) {
+		len = quick16(l4 + 4);
+		return left >= 8 && len >= 8 && len <= h->ip_len + QUICK_L3 - h->l4;
+	}
+	if (h->proto != IPPROTO_TCP || left < 20)
+		return false;
+	len = (l4[12] >> 4) * 4u;
+	h->tcp_flags = l4[13];
+	return len >= 20 && len <= left;
 }
 
 /* Neither 0.0.0.0/8 nor 127.0.0.0/8, 224.0.0.0/4 or 240.0.0.0/4. */
@@ -132,36 +140,26 @@ quick_single4(uint8_t first)
 }
 
 static inline bool
-quick_parse4(const struct quick *q, struct packet *p, const uint8_t *d)
+quick_look4(const struct rte_mbuf *m, struct quick_headers *h)
 {
-	struct rte_mbuf *m = p->mbuf;
-	uint32_t data_len = rte_pktmbuf_data_len(m), ip_end = QUICK_L3 + quick16(d + 16);
-	uint32_t src = quick32(d + 26), dst = quick32(d + 30);
-	uint64_t sum = (uint64_t)quick32(d + 14) + quick32(d + 18) + quick32(d + 22) + src + dst;
+	const uint8_t *d = h->frame;
 	uint16_t frag = quick16(d + 20);
-	uint8_t proto = d[23], tcp_flags = 0;
+	uint64_t sum;
 
+	h->l4 = QUICK_L4;
+	h->ip_len = quick16(d + 16);
+	h->end = RTE_MIN((uint32_t)rte_pktmbuf_data_len(m), h->ip_len + QUICK_L3);
+	h->src4 = quick32(d + 26);
+	h->dst4 = quick32(d + 30);
+	h->proto = d[23];
+	h->v4 = true;
+	h->df = frag & 0x4000;
+	sum = (uint64_t)quick32(d + 14) + quick32(d + 18) + quick32(d + 22) + h->src4 + h->dst4;
 	if (!quick_sum_good(sum) &&
 	    (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 		return false;
-	if ((frag & 0x3fff) || ip_end > rte_pktmbuf_pkt_len(m) || ip_end < QUICK_L4 ||
-	    !quick_single4(d[26]) || !quick_single4(d[30]))
-		return false;
-	if (!quick_transport(d, (struct quick_span){ QUICK_L4, RTE_MIN(data_len, ip_end), ip_end },
-			     proto, &tcp_flags))
-		return false;
-	*p = q->template;
-	p->mbuf = m;
-	p->flags = (uint16_t)(PACKET_V4 | (frag & 0x4000 ? PACKET_DF : 0));
-	p->l4 = QUICK_L4;
-	p->ip_len = (uint16_t)(ip_end - QUICK_L3);
-	p->ip_proto = proto;
-	p->tcp_flags = tcp_flags;
-	p->tuple.src = addr_from_v4(src);
-	p->tuple.dst = addr_from_v4(dst);
-	memcpy(&p->tuple.sport, d + QUICK_L4, 4);
-	p->tuple.proto = proto;
-	return true;
+	return !(frag & 0x3fff) && h->ip_len + QUICK_L3 <= rte_pktmbuf_pkt_len(m) &&
+	       quick_single4(d[26]) && quick_single4(d[30]) && quick_transport(h);
 }
 
 /* Not a group, nor any of the addresses that begin with 64 zeros, among which are those that no
@@ -173,52 +171,76 @@ quick_single6(const uint8_t *at)
 }
 
 static inline bool
-quick_parse6(const struct quick *q, struct packet *p, const uint8_t *d)
+quick_look6(const struct rte_mbuf *m, struct quick_headers *h)
 {
-	struct rte_mbuf *m = p->mbuf;
-	uint32_t data_len = rte_pktmbuf_data_len(m), ip_end;
-	uint8_t proto = d[20], tcp_flags = 0;
+	const uint8_t *d = h->frame;
 
-	ip_end = QUICK_L46 + (uint32_t)quick16(d + 18);
-	if (data_len < QUICK_L46 + 8 || ip_end > rte_pktmbuf_pkt_len(m) ||
-	    ip_end > QUICK_L3 + UINT16_MAX || !quick_single6(d + 22) || !quick_single6(d + 38))
-		return false;
-	if (!quick_transport(d, (struct quick_span){ QUICK_L46, RTE_MIN(data_len, ip_end), ip_end },
-			     proto, &tcp_flags))
-		return false;
-	*p = q->template;
-	p->mbuf = m;
-	p->flags = PACKET_DF;
-	p->l4 = QUICK_L46;
-	p->ip_len = (uint16_t)(ip_end - QUICK_L3);
-	p->ip_proto = proto;
-	p->tcp_flags = tcp_flags;
-	p->tuple.src = addr_from_v6(d + 22);
-	p->tuple.dst = addr_from_v6(d + 38);
-	memcpy(&p->tuple.sport, d + QUICK_L46, 4);
-	p->tuple.proto = proto;
-	return true;
+	h->l4 = QUICK_L46;
+	h->ip_len = QUICK_L46 - QUICK_L3 + (uint32_t)quick16(d + 18);
+	h->end = RTE_MIN((uint32_t)rte_pktmbuf_data_len(m), h->ip_len + QUICK_L3);
+	h->proto = d[20];
+	h->v4 = false;
+	h->df = true;
+	return h->end >= QUICK_L46 + 8 && h->ip_len + QUICK_L3 <= rte_pktmbuf_pkt_len(m) &&
+	       h->ip_len <= UINT16_MAX && quick_single6(d + 22) && quick_single6(d + 38) &&
+	       quick_transport(h);
 }
 
+/* True if the frame is usual: then h is what it says. False: h is of no use. */
 static inline bool
-quick_parse(const struct quick *q, struct packet *p)
+quick_look(const struct quick *q, const struct rte_mbuf *m, struct quick_headers *h)
 {
-	const struct rte_mbuf *m = p->mbuf;
 	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t type;
 
-	if (unlikely(!q->usable || p->in_port != q->template.in_port || m->nb_segs != 1 ||
-		     rte_pktmbuf_data_len(m) < QUICK_L4 + 8 ||
+	h->frame = d;
+	h->tcp_flags = 0;
+	if (unlikely(!q->usable || m->nb_segs != 1 || rte_pktmbuf_data_len(m) < QUICK_L4 + 8 ||
 		     (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) ||
 		     ((quick64(d) ^ q->mac) & q->mac_mask)))
 		return false;
 	/* EtherType, and version with the header's length or the traffic class. */
 	type = rte_be_to_cpu_32(quick32(d + 12));
 	if ((type & 0xffffff00) == 0x08004500)
-		return quick_parse4(q, p, d);
-	if ((type & 0xfffff000) == 0x86dd6000)
-		return quick_parse6(q, p, d);
-	return false;
+		return quick_look4(m, h);
+	return (type & 0xfffff000) == 0x86dd6000 && quick_look6(m, h);
+}
+
+/* The tuple of a usual packet. In whole words, as it is read back. */
+static inline void
+quick_tuple(const struct quick_headers *h, struct tuple *t)
+{
+	uint64_t rest = quick32(h->frame + h->l4) | (uint64_t)h->proto << 32;
+
+	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "proto is the fifth byte");
+	static_assert(offsetof(struct tuple, proto) == offsetof(struct tuple, sport) + 4, "as here");
+	if (h->v4) {
+		t->src = addr_from_v4(h->src4);
+		t->dst = addr_from_v4(h->dst4);
+	} else {
+		t->src = addr_from_v6(h->frame + 22);
+		t->dst = addr_from_v6(h->frame + 38);
+	}
+	memcpy(&t->sport, &rest, sizeof(rest));
+}
+
+static inline bool
+quick_parse(const struct quick *q, struct packet *p)
+{
+	struct rte_mbuf *m = p->mbuf;
+	struct quick_headers h;
+
+	if (unlikely(p->in_port != q->template.in_port) || !quick_look(q, m, &h))
+		return false;
+	*p = q->template;
+	p->mbuf = m;
+	p->flags = (uint16_t)((h.v4 ? PACKET_V4 : 0) | (h.df ? PACKET_DF : 0));
+	p->l4 = (uint16_t)h.l4;
+	p->ip_len = (uint16_t)h.ip_len;
+	p->ip_proto = h.proto;
+	p->tcp_flags = h.tcp_flags;
+	quick_tuple(&h, &p->tuple);
+	return true;
 }
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "dp/capture.h"
 #include "dp/l4/encap.h"
-#include "dp/l4/encap_quick.h"
 #include "dp/l4/icmp.h"
 #include "dp/l4/nexthop.h"
 #include "dp/l4/split.h"
@@ -150,31 +149,12 @@ rewrite_packet(struct worker *w, struct packet *p)
 	rewrite_by_mode(w, p, &way);
 }
 
-static inline bool
-is_tunnel(uint8_t mode)
-{
-	return mode == MODE_DSR_IPIP || mode == MODE_DSR_GUE;
-}
-
 void
 stage_rewrite(struct worker *w, struct burst *b)
 {
-	const struct snapshot *s = w->snapshot;
-	uint32_t service = INDEX_NONE;
-	uint8_t mode = MODE_NAT;
 	struct packet *p;
 
-	for (p = b->packets; p < &b->packets[b->count]; p++) {
-		if (p->verdict != VERDICT_CONTINUE)
-			continue;
-		/* Packets to one service come in rows. */
-		if (unlikely(p->service != service && p->service < s->n_services)) {
-			service = p->service;
-			mode = s->services[service].mode;
-		}
-		if (is_tunnel(mode) && p->service == service && p->direction == DIR_FORWARD &&
-		    likely(encap_quick(w, p, mode)))
-			continue;
-		rewrite_packet(w, p);
-	}
+	for (p = b->packets; p < &b->packets[b->count]; p++)
+		if (p->verdict == VERDICT_CONTINUE)
+			rewrite_packet(w, p);
 }

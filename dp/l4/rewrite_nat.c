@@ -136,79 +136,6 @@ from_backend(const struct packet *p, const struct connection *c)
 	return addr_equal(&src, &c->backend_addr);
 }
 
-/* ---- packets as nearly all are ---- */
-
-#define PLAIN_L3 14
-
-/* One address, one port and one hop of an untagged packet that stays untagged; reply: the source's,
- * else the destination's. v4 and reply are constants. */
-static __rte_always_inline void
-change_plain(struct packet *p, const struct nexthop *hop, const struct connection *c, bool v4,
-	     bool reply)
-{
-	const struct addr *address = reply ? &c->forward.dst : &c->backend_addr;
-	uint16_t port = reply ? c->forward.dport : c->backend_port, hops, sum;
-	uint8_t *frame = packet_at(p, 0), *ip = frame + PLAIN_L3, *l4 = frame + p->l4;
-	uint8_t *port_at = reply ? l4 : l4 + 2;
-	uint8_t *field = l4 + (p->ip_proto == IPPROTO_UDP ? UDP_CHECKSUM : TCP_CHECKSUM);
-	struct delta d = { 0 };
-	uint64_t change;
-
-	memcpy(frame, hop->header, 12);
-	if (v4)
-		set_addr4(ip + (reply ? 12 : 16), address, &d);
-	else
-		set_addr6(ip + (reply ? 8 : 24), address, &d);
-	/* The complement of a sum of words, in as many bits as each word's complement. */
-	change = d.new + (v4 ? (uint32_t)~d.old : 4ull * UINT32_MAX - d.old);
-	if (v4) {
-		hops = get16(ip + 8);
-		put16(ip + 8, (uint16_t)(hops - htons(0x0100)));
-		put16(ip + 10,
-		      (uint16_t)~csum_fold(change + (uint16_t)~get16(ip + 10) + (uint16_t)~hops +
-					   (uint16_t)(hops - htons(0x0100))));
-	} else {
-		ip[7]--;
-	}
-	sum = get16(field);
-	change += (uint64_t)(uint16_t)~sum + (uint16_t)~get16(port_at) + port;
-	put16(port_at, port);
-	p->out_port = hop->port;
-	p->verdict = VERDICT_TRANSMIT;
-	/* As in transport_checksum. */
-	if (p->ip_proto == IPPROTO_UDP && !sum)
-		return;
-	sum = (uint16_t)~csum_fold(change);
-	put16(field, p->ip_proto == IPPROTO_UDP && !sum ? 0xffff : sum);
-}
-
-static inline bool
-is_plain(const struct packet *p, const struct way *way)
-{
-	const struct connection *c = way->connection;
-
-	return !(p->flags & ~(PACKET_V4 | PACKET_DF)) && p->l3 == PLAIN_L3 &&
-	       way->hop->header_len == 12 && !(c->flags & CONNECTION_FULL_NAT) &&
-	       (p->direction == DIR_REPLY ? c->forward.dport : c->backend_port);
-}
-
-static void
-rewrite_plain(struct packet *p, const struct way *way)
-{
-	bool v4 = p->flags & PACKET_V4, reply = p->direction == DIR_REPLY;
-
-	if (v4 && reply)
-		change_plain(p, way->hop, way->connection, true, true);
-	else if (v4)
-		change_plain(p, way->hop, way->connection, true, false);
-	else if (reply)
-		change_plain(p, way->hop, way->connection, false, true);
-	else
-		change_plain(p, way->hop, way->connection, false, false);
-}
-
-/* ---- all packets ---- */
-
 void
 rewrite_nat(struct worker *w, struct packet *p, const struct way *way)
 {
@@ -218,10 +145,6 @@ rewrite_nat(struct worker *w, struct packet *p, const struct way *way)
 	bool v4 = p->flags & PACKET_V4;
 	uint8_t *ip;
 
-	if (likely(is_plain(p, way))) {
-		rewrite_plain(p, way);
-		return;
-	}
 	if (!nexthop_frame(w, p, way->hop, 0, v4))
 		return;
 	ip = packet_at(p, p->l3);

@@ -15,23 +15,29 @@
 
 #include "dp/l4/stages.h"
 
-/* True if the device's hash of this packet is of the client's whole address, if it is what the
- * driver says. */
-static bool
-hash_fits(const struct worker *w, const struct packet *p)
+/* True if the device's hash of this packet, which is no ICMP error, is of the client's whole
+ * address, if it is what the driver says. */
+static inline bool
+hash_fits(const struct worker *w, const struct steer_query *q)
 {
-	const struct port *port = &w->dataplane->ports[p->in_port];
+	const struct port *port = &w->dataplane->ports[q->in_port];
 	const struct snapshot *s = w->snapshot;
-	const struct addr *client = packet_client(p);
 
-	if (!(p->mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH) ||
-	    !(p->direction == DIR_FORWARD ? port->rss_source : port->rss_destination))
-		return false;
-	/* The addresses of an error on the wire are those of a router and of the packet's sender.
-	 */
-	if (p->flags & PACKET_ICMP_ERROR)
-		return false;
-	return (addr_is_v4(client) ? s->owner_prefix4 : s->owner_prefix6) == 128;
+	return (q->mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH) &&
+	       (q->reply ? port->rss_destination : port->rss_source) &&
+	       (addr_is_v4(q->client) ? s->owner_prefix4 : s->owner_prefix6) == 128;
+}
+
+uint16_t
+steer_client_owner(const struct worker *w, const struct steer_query *q)
+{
+	uint16_t proof = w->hash_proof[q->in_port];
+
+	if (proof == HASH_WRONG || !hash_fits(w, q))
+		return snapshot_owner(w->snapshot, q->client);
+	if (proof < HASH_PROVEN)
+		return STEER_UNPROVEN;
+	return w->snapshot->owners[q->mbuf->hash.rss % OWNER_TABLE_SIZE];
 }
 
 /* Compare the device's hash with ours; the owner by ours. */
@@ -52,16 +58,19 @@ prove_hash(struct worker *w, const struct packet *p)
 	return s->owners[hash % OWNER_TABLE_SIZE];
 }
 
+/* The addresses of an error on the wire are those of a router and of the packet's sender: no card
+ * knows the client. */
 static uint16_t
 owner_of_client(struct worker *w, const struct packet *p)
 {
-	uint16_t proof = w->hash_proof[p->in_port];
+	const struct steer_query query = { p->mbuf, packet_client(p), p->in_port,
+					   p->direction == DIR_REPLY };
+	uint16_t owner;
 
-	if (proof == HASH_WRONG || !hash_fits(w, p))
-		return snapshot_owner(w->snapshot, packet_client(p));
-	if (proof < HASH_PROVEN)
-		return prove_hash(w, p);
-	return w->snapshot->owners[p->mbuf->hash.rss % OWNER_TABLE_SIZE];
+	if (p->flags & PACKET_ICMP_ERROR)
+		return snapshot_owner(w->snapshot, query.client);
+	owner = steer_client_owner(w, &query);
+	return owner == STEER_UNPROVEN ? prove_hash(w, p) : owner;
 }
 
 /* The source address of ours that the packet is sent to, or NULL. */

@@ -21,7 +21,7 @@
 
 #include "dp/worker.h"
 
-#define FIXTURE_MAX  32
+#define FIXTURE_MAX  48
 #define FIXTURE_ROWS 251u
 #define FIXTURE_MAC  "02:00:00:00:00:01" /* of the port */
 #define FIXTURE_PEER "02:00:00:00:00:99" /* of whoever sends to it */

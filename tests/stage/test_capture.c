@@ -105,6 +105,19 @@ receive(const char *client, uint16_t port, uint8_t ttl)
 	fixture_receive(&in, frame, syn_of(client, port, ttl, frame));
 }
 
+/* What has been received runs through the pipeline. */
+static void
+run(void)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+	uint16_t i;
+
+	for (i = 0; i < in.count; i++)
+		mbufs[i] = in.packets[i].mbuf;
+	pipeline_received(f->worker, 0, mbufs, in.count);
+	in.count = 0;
+}
+
 /* One iteration, as far as captures are concerned; afterwards seen[] are the records. They stay
  * where they are until capture_done. */
 static void
@@ -113,8 +126,7 @@ iterate(void)
 	const struct capture_record *r;
 
 	if (in.count)
-		pipeline_received(f->worker, &in);
-	in.count = 0;
+		run();
 	CU_ASSERT_PTR_NULL(capture_peek(capture, 0));
 	capture_commit(f->worker);
 	n_seen = 0;
@@ -524,8 +536,7 @@ test_full_ring(void)
 	f->backends[0].flags = 0; /* one record a packet */
 	for (i = 0; i < slots + 10; i++) {
 		receive("198.51.100.7", 1, 64);
-		pipeline_received(f->worker, &in);
-		in.count = 0;
+		run();
 		capture_commit(f->worker);
 	}
 	CU_ASSERT_EQUAL(capture->rings[0].lost[0], 10);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The short way from inside: what is known of a burst under way. Lives on the stack of quick.c.
+ *
+ *     mbufs[i] ──look──> items[] ──> plan ──> what the service does
+ *         │                 ├──> lookups[]: the client, where clients are limited
+ *         │                 └──> tuples[], hits[]: the connection, in the nat modes
+ *         └─ stays (bit i of `staying`): its client is in `held`
+ */
+#ifndef DP_L4_QUICK_RUN_H
+#define DP_L4_QUICK_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/l4/client_table.h"
+#include "dp/l4/heaviest.h"
+#include "dp/l4/parse_quick.h"
+#include "dp/packet.h"
+#include "dp/worker.h"
+
+enum plan_kind {
+	PLAN_LONG, /* the service's packets go the long way */
+	PLAN_TUNNEL,
+	PLAN_L2,
+	PLAN_NAT,
+	PLAN_REPLY, /* of nat backends: what to do is known when the connection is */
+};
+
+/* What a service does with its usual packets, for one burst. */
+struct plan {
+	/* which packets: protocol, port, family; destination */
+	uint64_t key;
+	struct addr dst;
+	uint32_t service;
+	uint8_t kind; /* enum plan_kind */
+	uint8_t mode; /* enum forward */
+	bool client_only;
+	bool charges;        /* packets and bytes of clients are limited */
+	bool access;         /* there are allow or deny lists */
+	uint32_t long_flags; /* bit f: TCP packets with flags f (FIN to ACK) go the long way */
+	uint32_t epoch;
+	uint8_t counted; /* enum connection_flags that an established connection has */
+	const struct pool *pool;
+	const struct service_limits *limits;
+	uint64_t packet_cost;
+	uint64_t timeout_established, timeout_udp;
+	/* so far in this burst */
+	uint32_t packets, bytes;
+};
+
+enum fate {
+	FATE_OPEN,
+	FATE_LEFT,    /* on its way, and counted */
+	FATE_DROPPED, /* for `reason` */
+	FATE_STAYS,   /* for the long way */
+};
+
+struct item {
+	struct rte_mbuf *mbuf;
+	struct plan *plan;
+	uint32_t flow_hash;
+	uint32_t backend;
+	uint32_t held; /* the slot of its client */
+	uint16_t ip_len;
+	uint8_t position; /* in mbufs */
+	uint8_t lookup;   /* in lookups, if plan.charges */
+	uint8_t tuple;    /* in tuples, nat */
+	uint8_t proto;
+	bool v4, df;
+	uint8_t fate;   /* enum fate */
+	uint8_t reason; /* enum drop_reason */
+};
+
+/* Clients by hash, a bit each: whose packets stay. */
+#define HELD_BITS 512u
+struct held {
+	bool any;
+	uint64_t bits[HELD_BITS / 64];
+};
+
+static inline uint32_t
+held_slot(const struct addr *a)
+{
+	return (uint32_t)(((a->q[0] ^ a->q[1]) * 0x9e3779b97f4a7c15ull) >> 55);
+}
+
+static inline bool
+is_held(const struct held *h, uint32_t slot)
+{
+	return h->any && (h->bits[slot / 64] >> (slot % 64) & 1);
+}
+
+static inline void
+hold(struct held *h, uint32_t slot)
+{
+	if (!h->any)
+		memset(h->bits, 0, sizeof(h->bits));
+	h->any = true;
+	h->bits[slot / 64] |= 1ull << (slot % 64);
+}
+
+#define PLANS      64u
+#define PLAN_TRIES 4u
+
+struct run {
+	struct worker *w;
+	const struct snapshot *s;
+	struct steered *steered; /* NULL: all packets are ours */
+	struct rte_mbuf **mbufs;
+	uint64_t staying; /* bit i: mbufs[i] */
+	uint32_t n_items, n_lookups, n_tuples, n_dropped;
+	struct plan *last;
+	uint64_t plans_used; /* bit i: plans[i] */
+	struct held held;
+	struct quick port;
+	struct plan reply;
+	struct plan plans[PLANS];
+	struct item items[BURST_MAX];
+	struct client_lookup lookups[BURST_MAX];
+	struct tuple tuples[BURST_MAX];
+	const struct tuple *tuple_at[BURST_MAX];
+	uint32_t hits[BURST_MAX];
+	struct rte_mbuf *dropped[BURST_MAX];
+};
+static_assert(HELD_BITS == 1u << (64 - 55), "held_slot takes the high bits");
+
+#endif
