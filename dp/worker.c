@@ -14,6 +14,7 @@
 #include "dp/l4/connection.h"
 #include "dp/l4/fragment.h"
 #include "dp/l4/heaviest.h"
+#include "dp/l4/quick_dsr.h"
 #include "dp/l4/waiting.h"
 #include "dp/pipeline.h"
 #include "dp/proxy/proxy.h"
@@ -64,6 +65,7 @@ allocate(struct worker *w, int socket)
 	w->service_drops = map_lazily(sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	w->backend_stats = map_lazily(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
 	w->leases = map_lazily(sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
+	w->tunnels = map_lazily(sizeof(*w->tunnels) * SNAPSHOT_MAX_BACKENDS);
 	w->clients = client_table_create(w->dataplane->clients, socket);
 	w->connections = connections_create(w->dataplane->connections, socket,
 					    w->dataplane->connection_memory[w->index]);
@@ -71,8 +73,8 @@ allocate(struct worker *w, int socket)
 	w->waiting = waiting_create(socket);
 	w->heaviest = heaviest_create(w->dataplane->connections, w->now, socket);
 	return w->heaviest && w->waiting && w->inbox && w->from_host && w->service_stats &&
-	       w->service_drops && w->backend_stats && w->leases && w->clients && w->connections &&
-	       w->fragments;
+	       w->service_drops && w->backend_stats && w->leases && w->tunnels && w->clients &&
+	       w->connections && w->fragments;
 }
 
 int
@@ -167,6 +169,7 @@ worker_destroy(struct worker *w)
 	connections_destroy(w->connections);
 	client_table_destroy(w->clients);
 	unmap(w->leases, sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
+	unmap(w->tunnels, sizeof(*w->tunnels) * SNAPSHOT_MAX_BACKENDS);
 	unmap(w->service_stats, sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	unmap(w->service_drops, sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	unmap(w->backend_stats, sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);

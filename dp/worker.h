@@ -30,6 +30,7 @@ struct connections;    /* dp/l4/connection.c */
 struct fragment_table; /* dp/l4/fragment.c */
 struct heaviest;       /* dp/l4/heaviest.c */
 struct proxy;          /* dp/proxy/ */
+struct tunnel;         /* dp/l4/quick_dsr.h */
 struct waiting;        /* dp/l4/waiting.c */
 
 /* What all workers share; fixed when they start. */
@@ -94,6 +95,7 @@ struct worker {
 	struct fragment_table *fragments;
 	struct waiting *waiting;
 	struct heaviest *heaviest;
+	struct tunnel *tunnels; /* [SNAPSHOT_MAX_BACKENDS], mapped lazily; dp/l4/quick_dsr.h */
 	/* control sets it once, before the first snapshot with a listener; worker reads. NULL:
 	 * there has been none */
 	_Atomic(struct proxy *) proxy;

@@ -18,11 +18,12 @@
 static inline uint16_t
 csum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t low = (uint32_t)sum, high = (uint32_t)(sum >> 32);
+
+	/* With the carry, which cannot carry again; and the same with halves, in the upper one. */
+	low += high;
+	low += low < high;
+	return (uint16_t)((low + (low >> 16 | low << 16)) >> 16);
 }
 
 /* Partial sum of len bytes at p (any alignment; an odd last byte is padded with zero), added to

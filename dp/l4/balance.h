@@ -21,22 +21,33 @@ struct balance_choice {
 	uint16_t source_port; /* network byte order */
 };
 
-/* A flow's hash, by which rows are chosen: of the tuple, or of the client alone. It is the same on
- * every node and after every restart, so that they choose the same rows: hence no secret. The
- * constants are the first digits of pi. */
+/* What flows to one destination have in common of their hashes. The constants are the first digits
+ * of pi: no secret, since every node has to choose the same rows, and after every restart. */
+static inline uint64_t
+balance_hash_to(const struct addr *dst, uint8_t proto)
+{
+	return multiply_fold(dst->q[0] ^ 0xa4093822299f31d0ull,
+			     dst->q[1] ^ proto ^ 0x082efa98ec4e6c89ull);
+}
+
+/* A flow's hash, by which rows are chosen: of the tuple, or of the client alone (to = 0). ports: as
+ * they lie in the packet. */
+static inline uint32_t
+balance_hash_from(const struct addr *src, uint32_t ports, uint64_t to)
+{
+	uint64_t h =
+	    multiply_fold(src->q[0] ^ 0x243f6a8885a308d3ull, src->q[1] ^ 0x13198a2e03707344ull);
+
+	return (uint32_t)(multiply_fold(h ^ to, ports ^ 0x452821e638d01377ull) >> 32);
+}
+
 static inline uint32_t
 balance_hash(const struct tuple *t, bool client_only)
 {
-	uint64_t h =
-	    multiply_fold(t->src.q[0] ^ 0x243f6a8885a308d3ull, t->src.q[1] ^ 0x13198a2e03707344ull);
-	uint64_t ports = (uint64_t)t->sport | (uint64_t)t->dport << 16 | (uint64_t)t->proto << 32;
-
-	if (!client_only) {
-		h ^= multiply_fold(t->dst.q[0] ^ 0xa4093822299f31d0ull,
-				   t->dst.q[1] ^ ports ^ 0x082efa98ec4e6c89ull);
-		h = multiply_fold(h ^ 0x452821e638d01377ull, ports ^ 0xbe5466cf34e90c6cull);
-	}
-	return (uint32_t)(multiply_fold(h, 0xc0ac29b7c97c50ddull) >> 32);
+	if (client_only)
+		return balance_hash_from(&t->src, 0, 0);
+	return balance_hash_from(&t->src, (uint32_t)t->sport | (uint32_t)t->dport << 16,
+				 balance_hash_to(&t->dst, t->proto));
 }
 
 /* The backend that a row's member slot names, INDEX_NONE: none that may be chosen. */

@@ -31,6 +31,8 @@
 #define QUICK_L4  34 /* IPv4 */
 #define QUICK_L46 54 /* IPv6 */
 
+#define QUICK_INVERSE 0xfffefffefffeffffull /* of 65,535, modulo 2^64 */
+
 /* What all packets of a port have in common. */
 struct quick {
 	struct packet template;
@@ -92,14 +94,16 @@ quick_begin(const struct snapshot_port *port, uint8_t in_port)
 	return q;
 }
 
-/* Sum of 32-bit words whose 16-bit words sum up to 0xffff: a header whose checksum is right. */
+/* Is the checksum of the IPv4 header (20 bytes, not all zero) at `ip` right? The ones' complement
+ * sum of its words is their sum modulo 65,535, in whatever width; and what is divisible by an odd
+ * number becomes small when it is multiplied by that one's inverse (Granlund, Montgomery, 1994). */
 static inline bool
-quick_sum_good(uint64_t sum)
+quick_sum_good(const uint8_t *ip)
 {
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff;
+	uint64_t a = quick64(ip), b = quick64(ip + 8), sum = a + b, rest = quick32(ip + 16);
+
+	sum = (sum >> 32) + (uint32_t)sum + (sum < a) + rest;
+	return sum * QUICK_INVERSE <= UINT64_MAX / 65535;
 }
 
 /* What the headers of a usual packet say. */
@@ -144,7 +148,6 @@ quick_look4(const struct rte_mbuf *m, struct quick_headers *h)
 {
 	const uint8_t *d = h->frame;
 	uint16_t frag = quick16(d + 20);
-	uint64_t sum;
 
 	h->l4 = QUICK_L4;
 	h->ip_len = quick16(d + 16);
@@ -154,8 +157,7 @@ quick_look4(const struct rte_mbuf *m, struct quick_headers *h)
 	h->proto = d[23];
 	h->v4 = true;
 	h->df = frag & 0x4000;
-	sum = (uint64_t)quick32(d + 14) + quick32(d + 18) + quick32(d + 22) + h->src4 + h->dst4;
-	if (!quick_sum_good(sum) &&
+	if (!quick_sum_good(d + QUICK_L3) &&
 	    (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 		return false;
 	return !(frag & 0x3fff) && h->ip_len + QUICK_L3 <= rte_pktmbuf_pkt_len(m) &&

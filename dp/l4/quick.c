@@ -15,108 +15,15 @@
 #include "dp/l4/classify.h"
 #include "dp/l4/connection.h"
 #include "dp/l4/limit.h"
+#include "dp/l4/parse_quick.h"
 #include "dp/l4/quick_dsr.h"
 #include "dp/l4/quick_nat.h"
+#include "dp/l4/quick_plan.h"
 #include "dp/l4/quick_run.h"
 #include "dp/l4/steer.h"
 #include "lib/maglev.h"
 
 #define PREFETCH_AHEAD 4
-
-/* ---- what a service does ---- */
-
-/* By flags (FIN 1, SYN 2, RST 4, ACK 16) as bits of a word: what begins a connection, a SYN
- * without ACK; and what does anything else than go on in one, any of the first three. */
-#define FLAGS_BEGIN  0x0000ccccu
-#define FLAGS_CHANGE 0xfefefefeu
-
-static enum plan_kind
-plan_kind(const struct worker *w, const struct service *service, uint32_t index)
-{
-	const struct snapshot *s = w->snapshot;
-
-	if (service->mode == MODE_NAT)
-		return PLAN_NAT;
-	if (forward_tracks(service->mode) || service->mode == MODE_PROXY ||
-	    !balance_rests(s, index) || connections_of_service(w->connections, index))
-		return PLAN_LONG;
-	return service->mode == MODE_DSR_L2 ? PLAN_L2 : PLAN_TUNNEL;
-}
-
-static void
-plan_limits(const struct snapshot *s, struct plan *plan)
-{
-	const struct service_limits *l = &s->limits[plan->service];
-
-	if (!(s->services[plan->service].flags & SERVICE_LIMITED))
-		return;
-	if (l->flags & LIMITS_SERVICE) {
-		plan->kind = PLAN_LONG;
-		return;
-	}
-	plan->limits = l;
-	plan->access = l->flags & LIMITS_ACCESS;
-	plan->charges = l->flags & LIMITS_CLIENT;
-	plan->packet_cost = gcra_cost(&l->client[LIMIT_PACKETS], 1);
-	if (l->flags & LIMITS_CLIENT_COUNT)
-		plan->counted |= CONNECTION_COUNTED_CLIENT;
-	if (l->flags & LIMITS_SERVICE_COUNT)
-		plan->counted |= CONNECTION_COUNTED_SERVICE;
-}
-
-static void
-plan_make(const struct worker *w, struct plan *plan)
-{
-	const struct snapshot *s = w->snapshot;
-	const struct service *service = &s->services[plan->service];
-
-	plan->kind = (uint8_t)plan_kind(w, service, plan->service);
-	plan->mode = service->mode;
-	plan->client_only = service->flags & SERVICE_HASH_CLIENT;
-	plan->epoch = service->epoch;
-	plan->pool = &s->pools[service->pool];
-	plan->timeout_established = service->timeout_established;
-	plan->timeout_udp = service->timeout_udp;
-	plan->long_flags = plan->kind == PLAN_NAT ? FLAGS_CHANGE : FLAGS_BEGIN;
-	plan_limits(s, plan);
-}
-
-/* Protocol, port and family: never 0. */
-static inline uint64_t
-plan_key(const struct tuple *t)
-{
-	return 1 | (uint64_t)t->dport << 16 | (uint64_t)t->proto << 32;
-}
-
-static inline bool
-plan_is(const struct plan *plan, uint64_t key, const struct addr *dst)
-{
-	return plan->key == key && addr_equal(&plan->dst, dst);
-}
-
-/* Of packets that the last plan is not for. NULL: no service's and no backend's, or of one service
- * too many. */
-static __rte_noinline struct plan *
-plan_find(struct run *r, uint64_t key, const struct tuple *t, uint8_t in_port)
-{
-	uint32_t at = ((t->dst.w[3] ^ (uint32_t)(key >> 16)) * 0x9e3779b1u) >> 26, tries, service;
-	struct plan *plan = &r->plans[at];
-
-	for (tries = 0; r->plans_used >> at & 1; plan = &r->plans[at]) {
-		if (plan_is(plan, key, &t->dst))
-			return plan;
-		if (++tries == PLAN_TRIES)
-			return NULL;
-		at = (at + 1) % PLANS;
-	}
-	service = classify_service(r->s, &t->dst, t->proto, t->dport);
-	if (service == INDEX_NONE)
-		return classify_is_answer(r->s, in_port, t) ? &r->reply : NULL;
-	*plan = (struct plan){ .key = key, .dst = t->dst, .service = service };
-	plan_make(r->w, plan);
-	r->plans_used |= 1ull << at;
-	return plan;
-}
 
 /* ---- look ---- */
 
@@ -160,36 +67,129 @@ send_away(struct run *r, struct rte_mbuf *m, uint8_t in_port, uint16_t owner)
 }
 
 static uint16_t
-owner_of(const struct run *r, const struct rte_mbuf *m, const struct addr *client, uint8_t in_port,
-	 bool reply)
+owner_of(const struct run *r, const struct rte_mbuf *m, const struct addr *client, uint8_t in_port)
 {
 	const struct addr copy = *client;
-	const struct steer_query query = { m, &copy, in_port, reply };
+	const struct steer_query query = { m, &copy, in_port, r->last->kind == PLAN_REPLY };
 
 	return steer_client_owner(r->w, &query);
 }
 
+/* What is found out of a frame that fits its plan. */
+struct seen {
+	struct addr src, dst;
+	uint32_t ports;
+	uint32_t ip_len;
+	uint32_t flags; /* of TCP, FIN to ACK */
+};
+
+/* The transport header at l4, which is `left` bytes before the packet's end. */
+static inline bool
+transport_sound(const struct plan *plan, const uint8_t *l4, uint32_t left, struct seen *seen)
+{
+	uint32_t len;
+
+	seen->flags = 0;
+	if (plan->proto == IPPROTO_UDP) {
+		len = quick16(l4 + 4);
+		return left <= UINT16_MAX && len >= 8 && len <= left;
+	}
+	len = (l4[12] >> 4) * 4u;
+	seen->flags = l4[13] & 31;
+	return left <= UINT16_MAX && len >= 20 && len <= left;
+}
+
+/* The rest of what quick_look asks, of a frame that fits its plan: lengths, checksum, source. */
+static inline bool
+sound(const struct plan *plan, const struct rte_mbuf *m, const uint8_t *d, struct seen *seen)
+{
+	uint32_t len = rte_pktmbuf_data_len(m);
+
+	if (unlikely(m->nb_segs != 1 || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)))
+		return false;
+	seen->dst = plan->dst;
+	if (plan->v4) {
+		seen->ip_len = quick16(d + 16);
+		seen->src = addr_from_v4(quick32(d + 26));
+		seen->ports = quick32(d + QUICK_L4);
+		if (unlikely(plan->kind == PLAN_REPLY))
+			seen->dst = addr_from_v4(quick32(d + 30));
+		return seen->ip_len + QUICK_L3 <= len &&
+		       transport_sound(plan, d + QUICK_L4, seen->ip_len - 20, seen) &&
+		       (quick_sum_good(d + QUICK_L3) ||
+			(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) ==
+			    RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
+		       quick_single4(d[26]);
+	}
+	seen->ip_len = 40u + quick16(d + 18);
+	seen->src = addr_from_v6(d + 22);
+	seen->ports = quick32(d + QUICK_L46);
+	if (unlikely(plan->kind == PLAN_REPLY))
+		seen->dst = addr_from_v6(d + 38);
+	return seen->ip_len + QUICK_L3 <= len && seen->ip_len <= UINT16_MAX &&
+	       transport_sound(plan, d + QUICK_L46, seen->ip_len - 40, seen) &&
+	       quick_single6(d + 22);
+}
+
+/* Is the frame for this plan? Of replies bytes do not tell enough. */
+static inline bool
+plan_fits(const struct run *r, const struct plan *plan, const uint8_t *d, uint8_t in_port)
+{
+	struct tuple t;
+
+	if (!match_fits(&plan->match, d))
+		return false;
+	if (likely(plan->kind != PLAN_REPLY))
+		return true;
+	t.src = plan->v4 ? addr_from_v4(quick32(d + 26)) : addr_from_v6(d + 22);
+	t.dst = plan->v4 ? addr_from_v4(quick32(d + 30)) : addr_from_v6(d + 38);
+	return classify_is_answer(r->s, in_port, &t);
+}
+
+/* Sets r->last. NULL: the packet goes the long way. */
+static inline const struct plan *
+plan_of(struct run *r, const struct rte_mbuf *m, uint8_t in_port)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct plan *other;
+
+	if (likely(plan_fits(r, r->last, d, in_port)))
+		return r->last;
+	if (!plan_fits(r, r->before, d, in_port))
+		return plan_for(r, m, in_port);
+	other = r->before;
+	r->before = r->last;
+	r->last = other;
+	return other;
+}
+
 /* Where the plan's packets are remembered, on its way. */
 static inline void
-prepare(struct run *r, struct item *item, const struct tuple *t)
+prepare(struct run *r, struct item *item, const struct seen *seen)
 {
 	struct plan *plan = item->plan;
+	struct client_lookup *l;
+	struct tuple *t;
+	uint64_t rest;
 
-	if (plan->kind == PLAN_NAT || plan->kind == PLAN_REPLY) {
+	if (plan->kind >= PLAN_NAT) {
 		item->tuple = (uint8_t)r->n_tuples;
-		r->tuples[r->n_tuples] = *t;
-		r->tuple_at[r->n_tuples] = &r->tuples[r->n_tuples];
-		r->n_tuples++;
+		t = &r->tuples[r->n_tuples];
+		rest = seen->ports | (uint64_t)plan->proto << 32;
+		t->src = seen->src;
+		t->dst = seen->dst;
+		memcpy(&t->sport, &rest, sizeof(rest));
+		r->tuple_at[r->n_tuples++] = t;
 	} else {
-		item->flow_hash = balance_hash(t, plan->client_only);
+		item->flow_hash =
+		    balance_hash_from(&seen->src, seen->ports & plan->ports_mask, plan->hash_to);
 		rte_prefetch0(
 		    &plan->pool->candidate[maglev_row(item->flow_hash, plan->pool->rows)]);
 	}
 	if (plan->charges) {
-		struct client_lookup *l = &r->lookups[r->n_lookups];
-
+		l = &r->lookups[r->n_lookups];
 		item->lookup = (uint8_t)r->n_lookups++;
-		limit_client_prefix(plan->limits, &t->src, &l->key.prefix);
+		limit_client_prefix(plan->limits, &seen->src, &l->key.prefix);
 		l->key.service = plan->service;
 		l->key.epoch = plan->epoch;
 		client_lookup_begin(r->w->clients, l);
@@ -197,40 +197,29 @@ prepare(struct run *r, struct item *item, const struct tuple *t)
 }
 
 /* False: it stays. */
-static inline bool
+static __rte_always_inline bool
 look(struct run *r, uint32_t i, uint8_t in_port)
 {
 	struct item *item = &r->items[r->n_items];
 	struct rte_mbuf *m = r->mbufs[i];
-	struct quick_headers h;
+	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
+	const struct plan *plan = plan_of(r, m, in_port);
+	struct seen seen;
 	struct addr client;
-	struct plan *plan;
-	struct tuple t;
 	uint16_t owner;
-	uint64_t key;
 
-	if (unlikely(!quick_look(&r->port, m, &h)))
+	if (unlikely(!plan) || unlikely(!sound(plan, m, d, &seen)) ||
+	    unlikely(plan->long_flags >> seen.flags & 1))
 		return false;
-	quick_tuple(&h, &t);
-	key = plan_key(&t);
-	plan = r->last;
-	if (unlikely(!plan_is(plan, key, &t.dst))) {
-		const struct tuple copy = t; /* so that t itself stays in registers */
-
-		plan = plan_find(r, key, &copy, in_port);
-	}
-	if (unlikely(!plan || plan->kind == PLAN_LONG ||
-		     (plan->long_flags >> (h.tcp_flags & 31) & 1)))
-		return false;
-	client = plan == &r->reply ? t.dst : t.src;
+	client = seen.src;
+	if (unlikely(plan->kind == PLAN_REPLY))
+		client = seen.dst;
 	item->held = held_slot(&client);
 	if (unlikely(is_held(&r->held, item->held)) ||
-	    unlikely(classify_spoofed(r->s, &t.src, &t.dst)))
+	    unlikely(classify_spoofed(r->s, &seen.src, &seen.dst)))
 		return false;
-	if (plan != &r->reply)
-		r->last = plan;
 	if (unlikely(r->steered)) {
-		owner = owner_of(r, m, &client, in_port, plan == &r->reply);
+		owner = owner_of(r, m, &client, in_port);
 		if (unlikely(owner == STEER_UNPROVEN))
 			return false;
 		if (owner != r->w->index) {
@@ -239,20 +228,19 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 		}
 	}
 	item->mbuf = m;
-	item->plan = plan;
-	item->ip_len = (uint16_t)h.ip_len;
+	item->plan = r->last;
+	item->ip_len = (uint16_t)seen.ip_len;
 	item->position = (uint8_t)i;
-	item->proto = h.proto;
-	item->v4 = h.v4;
-	item->df = h.df;
+	item->df = d[20] & (plan->v4 ? 0x40 : 0xff);
 	item->fate = FATE_OPEN;
 	r->n_items++;
-	if (unlikely(plan->access) && !limit_lists_allow(plan->limits, &t.src)) {
+	if (unlikely(plan->access) && !limit_lists_allow(plan->limits, &seen.src)) {
 		item->fate = FATE_DROPPED;
 		item->reason = DROP_DENIED;
+		r->refused = true;
 		return true;
 	}
-	prepare(r, item, &t);
+	prepare(r, item, &seen);
 	return true;
 }
 
@@ -266,10 +254,18 @@ stay(struct run *r, struct item *item)
 	hold(&r->held, item->held);
 }
 
+/* The backend that the row names, whether or not it may be chosen. */
+static inline uint32_t
+plan_backend(const struct plan *plan, uint32_t flow_hash)
+{
+	uint16_t member = pool_candidate(plan->pool, flow_hash);
+
+	return likely(member < plan->pool->n_members) ? plan->pool->members[member] : INDEX_NONE;
+}
+
 static void
 fetch(struct run *r)
 {
-	const struct backend_stats *stats = r->w->backend_stats;
 	struct item *item;
 
 	if (r->n_lookups)
@@ -279,14 +275,13 @@ fetch(struct run *r)
 	for (item = r->items; item < &r->items[r->n_items]; item++) {
 		const struct plan *plan = item->plan;
 
-		if (item->fate != FATE_OPEN || (plan->kind != PLAN_TUNNEL && plan->kind != PLAN_L2))
+		if (unlikely(item->fate != FATE_OPEN) || plan->kind >= PLAN_NAT)
 			continue;
-		item->backend =
-		    balance_member(r->s, plan->pool, pool_candidate(plan->pool, item->flow_hash));
-		if (unlikely(item->backend == INDEX_NONE))
+		item->backend = plan_backend(plan, item->flow_hash);
+		if (unlikely(item->backend >= r->s->n_backends))
 			continue;
-		rte_prefetch0(&r->s->backends[item->backend]);
-		rte_prefetch0(&stats[item->backend]);
+		rte_prefetch0(&r->w->tunnels[item->backend]);
+		rte_prefetch0(&r->w->backend_stats[item->backend]);
 	}
 }
 
@@ -338,6 +333,8 @@ count(struct run *r)
 	for (used = r->plans_used; used; used &= used - 1) {
 		const struct plan *plan = &r->plans[__builtin_ctzll(used)];
 
+		if (plan->service == INDEX_NONE)
+			continue;
 		w->service_stats[plan->service].packets_in += plan->packets;
 		w->service_stats[plan->service].bytes_in += plan->bytes;
 	}
@@ -370,7 +367,7 @@ see(const struct run *r, struct heaviest_sample *sample)
 		const uint8_t *d = rte_pktmbuf_mtod(item->mbuf, const uint8_t *);
 
 		sample->seen[i].client =
-		    item->v4 ? addr_from_v4(quick32(d + 26)) : addr_from_v6(d + 22);
+		    item->plan->v4 ? addr_from_v4(quick32(d + 26)) : addr_from_v6(d + 22);
 	}
 	return sample->n;
 }
@@ -384,7 +381,7 @@ count_heaviest(const struct run *r, struct heaviest_sample *sample)
 		struct heaviest_seen *seen = &sample->seen[i];
 		const struct item *item = &r->items[seen->index];
 
-		if (item->fate == FATE_STAYS || item->plan == &r->reply)
+		if (item->fate == FATE_STAYS || item->plan->kind == PLAN_REPLY)
 			continue;
 		sample->seen[n] = (struct heaviest_seen){
 			.client = seen->client,
@@ -407,10 +404,10 @@ begin(struct run *r, struct worker *w, struct rte_mbuf **mbufs)
 	r->staying = 0;
 	r->n_items = r->n_lookups = r->n_tuples = r->n_dropped = 0;
 	r->plans_used = 0;
+	r->refused = false;
 	r->held.any = false;
-	r->reply =
-	    (struct plan){ .kind = PLAN_REPLY, .service = INDEX_NONE, .long_flags = FLAGS_CHANGE };
-	r->last = &r->reply;
+	plan_nobody(&r->nobody);
+	r->last = r->before = &r->nobody;
 }
 
 static uint16_t
@@ -424,7 +421,8 @@ end(struct run *r)
 		see(r, &sample);
 		fetch(r);
 		carry_out(r);
-		drop_refused(r);
+		if (r->refused)
+			drop_refused(r);
 		count(r);
 		count_heaviest(r, &sample);
 	}

@@ -37,6 +37,7 @@ quick_charge(struct run *r, struct item *item)
 		return true;
 	item->fate = FATE_DROPPED;
 	item->reason = (uint8_t)why;
+	r->refused = true;
 	return false;
 }
 
@@ -68,132 +69,178 @@ quick_hop(const struct snapshot *s, const struct backend *backend, uint32_t len)
 		   : NULL;
 }
 
+/* ---- what leads to a backend, ready to be copied ---- */
+
+/* Of a service: mode and family. */
+enum tunnel_kind {
+	TUNNEL_NONE, /* no tunnel: dsr-l2 */
+	TUNNEL_IPIP4,
+	TUNNEL_IPIP6,
+	TUNNEL_GUE4,
+	TUNNEL_GUE6,
+};
+
+static inline uint8_t
+tunnel_kind(uint8_t mode, bool v4)
+{
+	if (mode == MODE_DSR_IPIP)
+		return v4 ? TUNNEL_IPIP4 : TUNNEL_IPIP6;
+	if (mode == MODE_DSR_GUE)
+		return v4 ? TUNNEL_GUE4 : TUNNEL_GUE6;
+	return TUNNEL_NONE;
+}
+
+/* By backend slot: made when it is first needed after each publication. Bytes that differ from
+ * packet to packet are 0. */
+struct tunnel {
+	uint8_t head[54]; /* Ethernet, IP, UDP, GUE */
+	uint16_t most;    /* bytes of a client's packet that fit */
+	uint32_t version; /* of the snapshot */
+	uint8_t kind;     /* enum tunnel_kind */
+	uint8_t outer;    /* 4, 6; 0: not this way */
+	uint8_t port;
+	bool sources; /* there are several: chosen by flow */
+};
+static_assert(sizeof(struct tunnel) == 64, "a cache line");
+
+/* Make *t for the backend; t->outer says whether it can be used. */
+void tunnel_make(const struct worker *w, struct tunnel *t, uint32_t backend, uint8_t kind);
+
+/* NULL: not this way. */
+static inline const struct tunnel *
+tunnel_to(struct run *r, const struct item *item)
+{
+	struct tunnel *t;
+
+	if (unlikely(item->backend >= r->s->n_backends))
+		return NULL;
+	t = &r->w->tunnels[item->backend];
+	if (unlikely(t->version != (uint32_t)r->s->version || t->kind != item->plan->tunnel))
+		tunnel_make(r->w, t, item->backend, item->plan->tunnel);
+	return likely(t->outer && item->ip_len <= t->most) ? t : NULL;
+}
+
 static inline bool
 quick_l2(struct run *r, struct item *item)
 {
-	const struct backend *backend = &r->s->backends[item->backend];
-	const struct nexthop *hop;
+	const struct tunnel *t = tunnel_to(r, item);
 
-	if (unlikely(item->backend == INDEX_NONE))
-		return false;
-	hop = quick_hop(r->s, backend, item->ip_len);
-	if (unlikely(!hop))
+	if (unlikely(!t))
 		return false;
 	if (unlikely(!quick_charge(r, item)))
 		return true;
-	memcpy(rte_pktmbuf_mtod(item->mbuf, uint8_t *), hop->header, 12);
-	quick_leave(r, item, item->backend, hop->port);
+	memcpy(rte_pktmbuf_mtod(item->mbuf, uint8_t *), t->head, 12);
+	quick_leave(r, item, item->backend, t->port);
 	return true;
 }
 
 /* ---- tunnels ---- */
 
 /* What is known at compile time. */
-struct tunnel {
-	uint8_t mode; /* enum forward */
-	bool inner4, outer4;
+struct tunnel_form {
+	bool gue, inner4, outer4;
 };
 
-/* The outer IPv4 header of a packet of `len` bytes. */
-static __rte_always_inline void
-quick_outer4(struct worker *w, uint8_t *at, const struct outer *o, uint32_t len)
+static __rte_always_inline const struct addr *
+quick_source(const struct run *r, const struct item *item)
 {
-	uint32_t first = htonl(0x45000000u | (uint32_t)o->traffic_class << 16 | len);
-	uint32_t second = o->df ? htonl(0x4000) : htonl((uint32_t)next_id(w) << 16);
-	uint16_t third = htons((uint16_t)(OUTER_HOPS << 8 | o->protocol));
-	uint64_t sum = (uint64_t)first + second + third + o->src->w[3] + o->dst->w[3];
+	const struct backend *b = &r->s->backends[item->backend];
+	uint64_t which = (uint64_t)item->flow_hash * b->sources_count >> 32;
 
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
+	return &r->s->sources[b->sources_first + which].addr;
+}
+
+/* What differs from packet to packet in an outer IPv4 header; first: its first word. */
+static __rte_always_inline void
+quick_outer4(struct run *r, uint8_t *at, const struct item *item, const struct tunnel *t,
+	     uint32_t first)
+{
+	const uint8_t *head = t->head + QUICK_FRAME;
+	uint32_t second = item->df ? htonl(0x4000) : htonl((uint32_t)next_id(r->w) << 16);
+	uint32_t src = get32(head + 12);
+	uint64_t sum = (uint64_t)first + second + get32(head + 8) + get32(head + 16);
+
+	if (t->sources) {
+		src = quick_source(r, item)->w[3];
+		put32(at + 12, src);
+	}
 	put32(at, first);
 	put32(at + 4, second);
-	put16(at + 8, third);
-	put16(at + 10, (uint16_t)~sum);
-	put32(at + 12, o->src->w[3]);
-	put32(at + 16, o->dst->w[3]);
+	put16(at + 10, (uint16_t)~csum_fold(sum + src));
+}
+
+static __rte_always_inline void
+quick_outer6(struct run *r, uint8_t *at, const struct item *item, const struct tunnel *t,
+	     uint32_t first)
+{
+	put32(at, first | htonl(item->flow_hash & 0xfffff));
+	put16(at + 4, htons(item->ip_len));
+	if (t->sources)
+		memcpy(at + 8, quick_source(r, item)->b, 16);
 }
 
 static __rte_always_inline bool
-quick_tunnel_as(struct run *r, struct item *item, const struct backend *backend,
-		const struct tunnel t)
+quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
+		const struct tunnel_form form)
 {
-	const unsigned int gue = t.mode == MODE_DSR_GUE ? UDP_HEADER + GUE_HEADER : 0;
-	const unsigned int more = (t.outer4 ? IP4_HEADER : IP6_HEADER) + gue;
-	const uint8_t inner = t.inner4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-	const uint16_t type = htons(t.outer4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
-	uint32_t hash = mix(item->flow_hash), len = item->ip_len + more;
-	const struct nexthop *hop = quick_hop(r->s, backend, len);
+	const unsigned int gue = form.gue ? UDP_HEADER + GUE_HEADER : 0;
+	const unsigned int more = (form.outer4 ? IP4_HEADER : IP6_HEADER) + gue;
+	uint32_t len = item->ip_len + more, class;
 	struct rte_mbuf *m = item->mbuf;
-	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, QUICK_FRAME), *frame, *at;
-	struct outer o = { .dst = &backend->addr,
-			   .protocol = gue ? IPPROTO_UDP : inner,
-			   .df = item->df };
+	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, QUICK_FRAME), *at = ip - more;
 
-	if (unlikely(!hop || r->w->dataplane->ports[hop->port].tx_ip_checksum ||
-		     rte_pktmbuf_headroom(m) < more || ip[t.inner4 ? 8 : 7] <= 1))
+	if (unlikely(rte_pktmbuf_headroom(m) < more || ip[form.inner4 ? 8 : 7] <= 1))
 		return false;
 	if (unlikely(!quick_charge(r, item)))
 		return true;
 	/* 1. The packet inside. */
-	o.traffic_class = enter_tunnel(ip, t.inner4);
-	o.src =
-	    &r->s->sources[backend->sources_first + ((uint64_t)hash * backend->sources_count >> 32)]
-		 .addr;
+	class = enter_tunnel(ip, form.inner4);
 	/* 2. The frame; Ethernet's padding goes. */
 	m->data_off = (uint16_t)(m->data_off - more);
 	m->data_len = (uint16_t)(QUICK_FRAME + len);
 	m->pkt_len = QUICK_FRAME + len;
-	frame = ip - QUICK_FRAME - more;
-	memcpy(frame, hop->header, 12);
-	put16(frame + 12, type);
-	/* 3. The outer headers. */
-	at = frame + QUICK_FRAME;
-	if (t.outer4) {
-		quick_outer4(r->w, at, &o, len);
-	} else {
-		put32(at, htonl(6u << 28 | (uint32_t)o.traffic_class << 20 | (hash & 0xfffff)));
-		put32(at + 4,
-		      htonl((uint32_t)item->ip_len << 16 | (uint32_t)inner << 8 | OUTER_HOPS));
-		memcpy(at + 8, o.src->b, 16);
-		memcpy(at + 24, o.dst->b, 16);
-	}
+	memcpy(at - QUICK_FRAME, t->head, QUICK_FRAME + more);
+	/* 3. What differs from packet to packet. The backend was chosen by the same hash. */
+	item->flow_hash = mix(item->flow_hash);
+	if (form.outer4)
+		quick_outer4(r, at, item, t, htonl(0x45000000u | class << 16 | len));
+	else
+		quick_outer6(r, at, item, t, htonl(6u << 28 | class << 20));
 	if (gue) {
 		at += IP4_HEADER;
-		put32(at, htonl((GUE_PORT_FIRST | (hash & GUE_PORT_MASK)) << 16 | GUE_PORT));
-		put32(at + 4, htonl((uint32_t)(item->ip_len + gue) << 16));
-		put32(at + 8, htonl((uint32_t)inner << 16));
+		put16(at, htons((uint16_t)(GUE_PORT_FIRST | (item->flow_hash & GUE_PORT_MASK))));
+		put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
 	}
-	quick_leave(r, item, item->backend, hop->port);
+	quick_leave(r, item, item->backend, t->port);
 	return true;
 }
 
-/* The families, as constants. */
-static __rte_always_inline bool
-quick_tunnel_families(struct run *r, struct item *item, const struct backend *backend, uint8_t mode)
-{
-	if (addr_is_v4(&backend->addr))
-		return item->v4
-			   ? quick_tunnel_as(r, item, backend, (struct tunnel){ mode, true, true })
-			   : quick_tunnel_as(r, item, backend,
-					     (struct tunnel){ mode, false, true });
-	/* The UDP header of a tunnel over IPv6 has a checksum. */
-	if (mode == MODE_DSR_GUE)
-		return false;
-	return item->v4 ? quick_tunnel_as(r, item, backend, (struct tunnel){ mode, true, false })
-			: quick_tunnel_as(r, item, backend, (struct tunnel){ mode, false, false });
-}
-
+/* Mode and families, as constants. */
 static inline bool
 quick_tunnel(struct run *r, struct item *item)
 {
-	const struct backend *backend = &r->s->backends[item->backend];
+	const struct tunnel *t = tunnel_to(r, item);
 
-	if (unlikely(item->backend == INDEX_NONE || !backend->sources_count))
+	if (unlikely(!t))
 		return false;
-	return item->plan->mode == MODE_DSR_GUE
-		   ? quick_tunnel_families(r, item, backend, MODE_DSR_GUE)
-		   : quick_tunnel_families(r, item, backend, MODE_DSR_IPIP);
+	switch ((enum tunnel_kind)t->kind) {
+	case TUNNEL_IPIP4:
+		return t->outer == 4
+			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ false, true, true })
+			   : quick_tunnel_as(r, item, t,
+					     (struct tunnel_form){ false, true, false });
+	case TUNNEL_IPIP6:
+		return t->outer == 4
+			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ false, false, true })
+			   : quick_tunnel_as(r, item, t,
+					     (struct tunnel_form){ false, false, false });
+	case TUNNEL_GUE4:
+		return quick_tunnel_as(r, item, t, (struct tunnel_form){ true, true, true });
+	case TUNNEL_GUE6:
+		return quick_tunnel_as(r, item, t, (struct tunnel_form){ true, false, true });
+	default:
+		return false;
+	}
 }
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "dp/l4/bytes.h"
 #include "dp/l4/connection.h"
+#include "dp/l4/parse_quick.h"
 #include "dp/l4/quick_dsr.h"
 #include "dp/l4/quick_run.h"
 
@@ -28,7 +29,7 @@ quick_translate(const struct item *item, const struct nexthop *hop, const struct
 	uint16_t port = reply ? c->forward.dport : c->backend_port, hops, sum;
 	uint8_t *frame = rte_pktmbuf_mtod(item->mbuf, uint8_t *), *ip = frame + QUICK_FRAME;
 	uint8_t *l4 = frame + (v4 ? QUICK_L4 : QUICK_L46), *port_at = reply ? l4 : l4 + 2;
-	bool udp = item->proto == IPPROTO_UDP;
+	bool udp = item->plan->proto == IPPROTO_UDP;
 	uint8_t *field = l4 + (udp ? QUICK_UDP_CHECKSUM : QUICK_TCP_CHECKSUM);
 	struct delta d = { 0 };
 	uint64_t change;
@@ -65,7 +66,7 @@ quick_may_go(const struct item *item, const struct nexthop *hop)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(item->mbuf, const uint8_t *, QUICK_FRAME);
 
-	return ip[item->v4 ? 8 : 7] > 1 && item->ip_len <= hop->mtu && hop->header_len == 12;
+	return ip[item->plan->v4 ? 8 : 7] > 1 && item->ip_len <= hop->mtu && hop->header_len == 12;
 }
 
 /* The connection that was found, if it goes on as it is. */
@@ -78,8 +79,8 @@ quick_established(const struct run *r, const struct item *item, bool reply)
 	if (unlikely(hit == INDEX_NONE || hit_is_reply(hit) != reply))
 		return NULL;
 	c = connection_at(r->w->connections, hit_index(hit));
-	if (unlikely(c->state !=
-			 (item->proto == IPPROTO_TCP ? CONNECTION_ESTABLISHED : CONNECTION_UDP) ||
+	if (unlikely(c->state != (item->plan->proto == IPPROTO_TCP ? CONNECTION_ESTABLISHED
+								   : CONNECTION_UDP) ||
 		     (c->flags & CONNECTION_FULL_NAT) || !c->backend_port ||
 		     !connection_is_current(r->w, c)))
 		return NULL;
@@ -101,10 +102,9 @@ quick_nat(struct run *r, struct item *item)
 		return false;
 	if (unlikely(!quick_charge(r, item)))
 		return true;
-	c->deadline = r->w->now +
-		      (item->proto == IPPROTO_TCP ? plan->timeout_established : plan->timeout_udp);
+	c->deadline = r->w->now + plan->timeout;
 	c->packets_in++;
-	if (item->v4)
+	if (item->plan->v4)
 		quick_translate(item, hop, c, true, false);
 	else
 		quick_translate(item, hop, c, false, false);
@@ -129,14 +129,14 @@ quick_reply(struct run *r, struct item *item)
 	hop = &s->nexthops[route];
 	if (unlikely(!quick_may_go(item, hop)))
 		return false;
-	c->deadline =
-	    r->w->now + (item->proto == IPPROTO_TCP ? s->services[c->service].timeout_established
-						    : s->services[c->service].timeout_udp);
+	c->deadline = r->w->now + (item->plan->proto == IPPROTO_TCP
+				       ? s->services[c->service].timeout_established
+				       : s->services[c->service].timeout_udp);
 	c->packets_out++;
 	stats = &r->w->service_stats[c->service];
 	stats->packets_out++;
 	stats->bytes_out += item->ip_len;
-	if (item->v4)
+	if (item->plan->v4)
 		quick_translate(item, hop, c, true, true);
 	else
 		quick_translate(item, hop, c, false, true);

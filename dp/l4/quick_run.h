@@ -16,6 +16,7 @@
 #include "dp/l4/client_table.h"
 #include "dp/l4/heaviest.h"
 #include "dp/l4/parse_quick.h"
+#include "dp/l4/quick.h"
 #include "dp/packet.h"
 #include "dp/worker.h"
 
@@ -23,30 +24,43 @@ enum plan_kind {
 	PLAN_LONG, /* the service's packets go the long way */
 	PLAN_TUNNEL,
 	PLAN_L2,
-	PLAN_NAT,
+	PLAN_NAT,   /* from here on there is a connection */
 	PLAN_REPLY, /* of nat backends: what to do is known when the connection is */
+};
+
+/* What frames of a plan have in common: what of their first bytes has to be how. */
+#define MATCH_BYTES 32
+struct match {
+	_Alignas(32) uint8_t first[MATCH_BYTES], first_mask[MATCH_BYTES];
+	uint8_t second[MATCH_BYTES], second_mask[MATCH_BYTES]; /* from byte `at` on */
+	uint8_t at;
 };
 
 /* What a service does with its usual packets, for one burst. */
 struct plan {
-	/* which packets: protocol, port, family; destination */
+	struct match match;
+	/* which packets: protocol, port; destination. Of replies: family and protocol. */
 	uint64_t key;
 	struct addr dst;
-	uint32_t service;
-	uint8_t kind; /* enum plan_kind */
-	uint8_t mode; /* enum forward */
-	bool client_only;
+	uint32_t service; /* INDEX_NONE: replies */
+	uint8_t kind;     /* enum plan_kind */
+	uint8_t mode;     /* enum forward */
+	uint8_t proto;
+	uint8_t counted; /* enum connection_flags that an established connection has */
+	bool v4;
 	bool charges;        /* packets and bytes of clients are limited */
 	bool access;         /* there are allow or deny lists */
+	uint8_t tunnel;      /* enum tunnel_kind */
 	uint32_t long_flags; /* bit f: TCP packets with flags f (FIN to ACK) go the long way */
 	uint32_t epoch;
-	uint8_t counted; /* enum connection_flags that an established connection has */
+	uint32_t ports_mask; /* of what is hashed: 0 for the client alone */
+	uint64_t hash_to;
 	const struct pool *pool;
 	const struct service_limits *limits;
 	uint64_t packet_cost;
-	uint64_t timeout_established, timeout_udp;
+	uint64_t timeout;
 	/* so far in this burst */
-	uint32_t packets, bytes;
+	uint64_t packets, bytes;
 };
 
 enum fate {
@@ -66,10 +80,9 @@ struct item {
 	uint8_t position; /* in mbufs */
 	uint8_t lookup;   /* in lookups, if plan.charges */
 	uint8_t tuple;    /* in tuples, nat */
-	uint8_t proto;
-	bool v4, df;
-	uint8_t fate;   /* enum fate */
-	uint8_t reason; /* enum drop_reason */
+	uint8_t df;       /* not 0: must not be fragmented */
+	uint8_t fate;     /* enum fate */
+	uint8_t reason;   /* enum drop_reason */
 };
 
 /* Clients by hash, a bit each: whose packets stay. */
@@ -84,6 +97,7 @@ held_slot(const struct addr *a)
 {
 	return (uint32_t)(((a->q[0] ^ a->q[1]) * 0x9e3779b97f4a7c15ull) >> 55);
 }
+static_assert(HELD_BITS == 1u << (64 - 55), "held_slot takes the high bits");
 
 static inline bool
 is_held(const struct held *h, uint32_t slot)
@@ -109,12 +123,13 @@ struct run {
 	struct steered *steered; /* NULL: all packets are ours */
 	struct rte_mbuf **mbufs;
 	uint64_t staying; /* bit i: mbufs[i] */
+	bool refused;     /* items have been */
 	uint32_t n_items, n_lookups, n_tuples, n_dropped;
-	struct plan *last;
-	uint64_t plans_used; /* bit i: plans[i] */
+	struct plan *last, *before; /* of the packet before this one, and the other one before */
+	uint64_t plans_used;        /* bit i: plans[i] */
 	struct held held;
 	struct quick port;
-	struct plan reply;
+	struct plan nobody; /* fits no frame */
 	struct plan plans[PLANS];
 	struct item items[BURST_MAX];
 	struct client_lookup lookups[BURST_MAX];
@@ -123,6 +138,5 @@ struct run {
 	uint32_t hits[BURST_MAX];
 	struct rte_mbuf *dropped[BURST_MAX];
 };
-static_assert(HELD_BITS == 1u << (64 - 55), "held_slot takes the high bits");
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "dp/l4/client_table.h"
 #include "dp/l4/heaviest.h"
+#include "dp/l4/quick_dsr.h"
 #include "lib/maglev.h"
 
 #define MBUFS 4095
@@ -72,6 +73,7 @@ worker_by_hand(struct fixture *f)
 	w->now = 1000000000;
 	w->random = 1;
 	w->leases = map(sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
+	w->tunnels = map(sizeof(*w->tunnels) * SNAPSHOT_MAX_BACKENDS);
 	w->service_stats = map(sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	w->service_drops = map(sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	w->backend_stats = map(sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);
@@ -146,6 +148,7 @@ fixture_destroy(struct fixture *f)
 	dataplane_destroy(&f->dataplane);
 	client_table_destroy(w->clients);
 	munmap(w->leases, sizeof(*w->leases) * SNAPSHOT_MAX_SERVICES);
+	munmap(w->tunnels, sizeof(*w->tunnels) * SNAPSHOT_MAX_BACKENDS);
 	munmap(w->service_stats, sizeof(*w->service_stats) * SNAPSHOT_MAX_SERVICES);
 	munmap(w->service_drops, sizeof(*w->service_drops) * SNAPSHOT_MAX_SERVICES);
 	munmap(w->backend_stats, sizeof(*w->backend_stats) * SNAPSHOT_MAX_BACKENDS);

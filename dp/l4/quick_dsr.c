@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/l4/quick_dsr.h"
+
+static void
+head_outer4(struct tunnel *t, const struct backend *backend, uint8_t protocol)
+{
+	uint8_t *at = t->head + QUICK_FRAME;
+
+	put16(t->head + 12, htons(RTE_ETHER_TYPE_IPV4));
+	put32(at + 8, htonl(OUTER_HOPS << 24 | (uint32_t)protocol << 16));
+	put32(at + 16, backend->addr.w[3]);
+}
+
+static void
+head_outer6(struct tunnel *t, const struct backend *backend, uint8_t protocol)
+{
+	uint8_t *at = t->head + QUICK_FRAME;
+
+	put16(t->head + 12, htons(RTE_ETHER_TYPE_IPV6));
+	at[6] = protocol;
+	at[7] = OUTER_HOPS;
+	memcpy(at + 24, backend->addr.b, 16);
+}
+
+/* What of the way is the same for all kinds. NULL: it cannot be this way. */
+static const struct nexthop *
+way_to(const struct worker *w, const struct backend *backend)
+{
+	const struct snapshot *s = w->snapshot;
+	const struct nexthop *hop;
+
+	if (!backend->epoch || !(backend->flags & BACKEND_UP) || backend->nexthop >= s->n_nexthops)
+		return NULL;
+	hop = &s->nexthops[backend->nexthop];
+	return hop->state == NEXTHOP_READY && hop->header_len == 12 ? hop : NULL;
+}
+
+/* The IP headers of a tunnel, and what is behind them. */
+static void
+head_make(const struct snapshot *s, struct tunnel *t, const struct backend *backend)
+{
+	bool gue = t->kind == TUNNEL_GUE4 || t->kind == TUNNEL_GUE6;
+	uint8_t inner =
+	    t->kind == TUNNEL_GUE4 || t->kind == TUNNEL_IPIP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	const struct addr *source = &s->sources[backend->sources_first].addr;
+	uint8_t *udp = t->head + QUICK_FRAME + IP4_HEADER;
+
+	if (t->outer == 6) {
+		head_outer6(t, backend, inner);
+		memcpy(t->head + QUICK_FRAME + 8, source->b, 16);
+		return;
+	}
+	head_outer4(t, backend, gue ? IPPROTO_UDP : inner);
+	put32(t->head + QUICK_FRAME + 12, source->w[3]);
+	if (!gue)
+		return;
+	put16(udp + 2, htons(GUE_PORT));
+	put32(udp + UDP_HEADER, htonl((uint32_t)inner << 16));
+}
+
+void
+tunnel_make(const struct worker *w, struct tunnel *t, uint32_t index, uint8_t kind)
+{
+	const struct snapshot *s = w->snapshot;
+	const struct backend *backend = &s->backends[index];
+	const struct nexthop *hop = way_to(w, backend);
+	bool outer4 = addr_is_v4(&backend->addr), gue = kind == TUNNEL_GUE4 || kind == TUNNEL_GUE6;
+	uint32_t more = 0;
+
+	*t = (struct tunnel){ .version = (uint32_t)s->version, .kind = kind };
+	if (!hop)
+		return;
+	if (kind != TUNNEL_NONE)
+		more = (outer4 ? IP4_HEADER : IP6_HEADER) + (gue ? UDP_HEADER + GUE_HEADER : 0);
+	/* The UDP header of a tunnel over IPv6 has a checksum, and a card may compute others. */
+	if (more && (!backend->sources_count || hop->mtu < more || (gue && !outer4) ||
+		     w->dataplane->ports[hop->port].tx_ip_checksum))
+		return;
+	t->port = hop->port;
+	t->most = (uint16_t)(hop->mtu - more);
+	t->sources = backend->sources_count > 1;
+	t->outer = outer4 ? 4 : 6;
+	memcpy(t->head, hop->header, 12);
+	if (more)
+		head_make(s, t, backend);
+}
