@@ -183,6 +183,7 @@ test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-te
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(DEP_LIBS)
 $(B)/fuzz_tcp: $(call obj,tests/sim/wire.c tests/sim/nic.c)
+$(B)/fuzz_quick: $(call obj,$(addprefix tests/stage/,worlds.c fixture.c flows.c frames.c))
 fuzzers: $(FUZZERS)
 
 fuzz:
