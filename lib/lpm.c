@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Building the longest-prefix trie: entries are sorted by address, then length, so that a prefix
- * always stands before the ones inside it. A node then is painted from left to right, outer
- * prefixes first, and whatever is longer than the node's 8 bits is one consecutive run of entries
- * per word, which becomes that word's child.
+ * always stands before the ones inside it, and what the first and the last of a run agree in, all
+ * between them do. A run that agrees in the next byte becomes a path. Else it becomes a node, which
+ * is painted from left to right, outer prefixes first, and whatever is longer than the node's 8
+ * bits is one consecutive run of entries per word, which becomes that word's child.
  */
 #include "lib/lpm.h"
 
@@ -19,7 +20,8 @@ struct item {
 
 struct build {
 	struct lpm *t;
-	size_t room; /* nodes that words has space for */
+	size_t room;      /* nodes that words has space for */
+	size_t path_room; /* ... and paths */
 	const struct item *items;
 };
 
@@ -49,8 +51,8 @@ keep_node(struct build *b, const uint32_t node[256], uint32_t *word)
 		return 0;
 	}
 	if (t->nodes == b->room) {
-		room = b->room ? 2 * b->room : 16;
-		if (room > LPM_CHILD)
+		room = b->room ? 2 * b->room : 4;
+		if (room > LPM_INDEX)
 			return -ENOMEM;
 		grown = realloc(t->words, room * 256 * sizeof(*grown));
 		if (!grown)
@@ -63,23 +65,80 @@ keep_node(struct build *b, const uint32_t node[256], uint32_t *word)
 	return 0;
 }
 
-/* The word for items [from, to), which agree in their first depth bytes, where `outer` is the value
- * of the prefix around them. */
+/* Store a path. */
 static int
-build_word(struct build *b, size_t from, size_t to, unsigned int depth, uint32_t *word)
+keep_path(struct build *b, const struct lpm_path *path, uint32_t *word)
 {
-	uint32_t node[256], outer = *word;
+	struct lpm *t = b->t;
+	struct lpm_path *grown;
+	size_t room;
+
+	if (t->n_paths == b->path_room) {
+		room = b->path_room ? 2 * b->path_room : 16;
+		if (room > LPM_INDEX)
+			return -ENOMEM;
+		grown = realloc(t->paths, room * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		t->paths = grown;
+		b->path_room = room;
+	}
+	t->paths[t->n_paths] = *path;
+	*word = LPM_CHILD | LPM_PATH | (uint32_t)t->n_paths++;
+	return 0;
+}
+
+/* How many bits, from the first on, all of items [from, to) have and agree in. Of their lengths
+ * only the first one's matters: a shorter one that agrees so far would have been sorted before it.
+ */
+static unsigned int
+common_bits(const struct item *items, size_t from, size_t to)
+{
+	const uint8_t *x = items[from].addr.b, *y = items[to - 1].addr.b;
+	unsigned int i, bits;
+
+	for (i = 0; i < 16 && x[i] == y[i]; i++)
+		;
+	bits = i == 16 ? 128 : 8 * i + (unsigned int)__builtin_clz(x[i] ^ y[i]) - 24;
+	return bits < items[from].len ? bits : items[from].len;
+}
+
+static int build_word(struct build *b, size_t from, size_t to, unsigned int depth, uint32_t *word);
+
+/* A path along the first `bits` bits of items [from, to), which end with a byte unless all the
+ * items are one prefix. *word as in build_word. */
+static int
+build_path(struct build *b, size_t from, size_t to, unsigned int bits, uint32_t *word)
+{
+	static const struct addr ones = { .q = { UINT64_MAX, UINT64_MAX } };
+	struct lpm_path path = {
+		.key = addr_mask(&b->items[from].addr, bits),
+		.mask = addr_mask(&ones, bits),
+		.word = *word,
+		.outer = *word,
+		.depth = bits / 8,
+	};
+	int rc;
+
+	for (; from < to && b->items[from].len == bits; from++)
+		path.word = b->items[from].value;
+	rc = build_word(b, from, to, path.depth, &path.word);
+	if (rc || path.word == path.outer)
+		return rc;
+	return keep_path(b, &path, word);
+}
+
+/* A node for items [from, to), which are longer than 8 * depth bits. *word as in build_word. */
+static int
+build_node(struct build *b, size_t from, size_t to, unsigned int depth, uint32_t *word)
+{
+	uint32_t node[256];
 	const struct item *it;
 	size_t i, end, v, span;
 	int rc;
 
-	for (; from < to && b->items[from].len <= 8 * depth; from++)
-		outer = b->items[from].value;
-	*word = outer;
-	if (from == to)
-		return 0;
 	for (v = 0; v < 256; v++)
-		node[v] = outer;
+		node[v] = *word;
 	for (i = from; i < to; i = end) {
 		it = &b->items[i];
 		v = it->addr.b[depth];
@@ -96,6 +155,25 @@ build_word(struct build *b, size_t from, size_t to, unsigned int depth, uint32_t
 			return rc;
 	}
 	return keep_node(b, node, word);
+}
+
+/* The word for items [from, to), which agree in their first depth bytes. *word: in, the value of
+ * the prefix around them. */
+static int
+build_word(struct build *b, size_t from, size_t to, unsigned int depth, uint32_t *word)
+{
+	unsigned int bits;
+
+	for (; from < to && b->items[from].len <= 8 * depth; from++)
+		*word = b->items[from].value;
+	if (from == to)
+		return 0;
+	bits = common_bits(b->items, from, to);
+	if (b->items[to - 1].len == bits)
+		return build_path(b, from, to, bits, word);
+	if (bits >= 8 * (depth + 1))
+		return build_path(b, from, to, bits / 8 * 8, word);
+	return build_node(b, from, to, depth, word);
 }
 
 /* Copy the entries of one family, sorted, and build its tree. */
@@ -159,5 +237,6 @@ lpm_free(struct lpm *t)
 	if (!t)
 		return;
 	free(t->words);
+	free(t->paths);
 	free(t);
 }

@@ -50,14 +50,14 @@ random_addr(uint64_t *seed, bool v4)
 	return a;
 }
 
-/* A prefix of its own, or one around or inside an earlier one, or the same again. */
+/* A prefix of its own, or one around, inside or beside an earlier one, or the same again. */
 static void
 random_entry(struct lpm_entry *e, size_t i, uint64_t *seed)
 {
 	uint64_t r = test_random(seed);
 	bool v4 = r & 1;
 	struct addr a;
-	unsigned int low = v4 ? 96 : 0, len;
+	unsigned int low = v4 ? 96 : 0, len, bit;
 
 	len = low + (unsigned int)((r >> 8) % (129 - low));
 	a = random_addr(seed, v4);
@@ -66,6 +66,10 @@ random_entry(struct lpm_entry *e, size_t i, uint64_t *seed)
 		v4 = e[(r >> 16) % i].prefix.len >= 96 && addr_is_v4(&a);
 		low = v4 ? 96 : 0;
 		len = low + (unsigned int)((r >> 8) % (129 - low));
+		if (r >> 62) { /* it parts from the earlier one at some bit */
+			bit = low + (unsigned int)((r >> 32) % (128 - low));
+			a.b[bit / 8] ^= (uint8_t)(0x80u >> bit % 8);
+		}
 	}
 	e[i].prefix.addr = addr_mask(&a, len);
 	e[i].prefix.len = (uint8_t)len;
@@ -234,13 +238,15 @@ test_lpm_uniform(void)
 		e[i].value = 7;
 	}
 	CU_ASSERT_EQUAL_FATAL(lpm_build(&t, e, 257), 0);
-	CU_ASSERT_EQUAL(t->nodes, 1);
+	CU_ASSERT_EQUAL(t->nodes, 0);
+	CU_ASSERT_EQUAL(t->n_paths, 1);
 	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.3"), 7);
 	CU_ASSERT_EQUAL(lookup_text(t, "11.1.2.3"), LPM_NONE);
 	lpm_free(t);
 	e[9].value = 8;
 	CU_ASSERT_EQUAL_FATAL(lpm_build(&t, e, 257), 0);
-	CU_ASSERT_EQUAL(t->nodes, 4);
+	CU_ASSERT_EQUAL(t->nodes, 1);
+	CU_ASSERT_EQUAL(t->n_paths, 2);
 	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.9"), 8);
 	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.10"), 7);
 	lpm_free(t);
@@ -249,6 +255,63 @@ test_lpm_uniform(void)
 	CU_ASSERT_EQUAL_FATAL(lpm_build(&t, e, 257), 0);
 	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.255"), 9);
 	CU_ASSERT_EQUAL(lookup_text(t, "10.1.2.254"), 7);
+	lpm_free(t);
+}
+
+/* Steps of a lookup: what lpm_lookup walks through, counted. */
+static unsigned int
+steps(const struct lpm *t, const struct addr *a)
+{
+	unsigned int i = addr_is_v4(a) ? 12 : 0, n;
+	uint32_t w = i ? t->root4 : t->root6;
+
+	for (n = 0; w & LPM_CHILD; n++) {
+		if (w & LPM_PATH) {
+			const struct lpm_path *p = &t->paths[w & LPM_INDEX];
+
+			CU_ASSERT(p->depth > i || !(p->word & LPM_CHILD));
+			w = lpm_agrees(p, a) ? p->word : p->outer;
+			i = p->depth;
+		} else {
+			CU_ASSERT_FATAL(i < 16);
+			w = t->words[(size_t)(w & LPM_INDEX) * 256 + a->b[i++]];
+		}
+	}
+	return n;
+}
+
+/* What prefixes have in common is one step, and no lookup takes more than its bytes and one. */
+static void
+test_lpm_paths(void)
+{
+	static const char *const alone[] = { "2001:db8::5" };
+	static const char *const two[] = { "2001:db8::5", "2001:db8::1:0:5", "192.0.2.0/25" };
+	struct lpm_entry e[129] = { 0 };
+	struct lpm *t;
+	struct addr a;
+	unsigned int i;
+
+	t = build_texts(alone, 1);
+	CU_ASSERT(t->nodes == 0 && t->n_paths == 1);
+	CU_ASSERT_EQUAL(lookup_text(t, "2001:db8::5"), 0);
+	CU_ASSERT_EQUAL(lookup_text(t, "2001:db8::4"), LPM_NONE);
+	CU_ASSERT_EQUAL(lookup_text(t, "a001:db8::5"), LPM_NONE);
+	lpm_free(t);
+	t = build_texts(two, 3);
+	CU_ASSERT(t->nodes == 1 && t->n_paths == 4);
+	CU_ASSERT_EQUAL(lookup_text(t, "2001:db8::5"), 0);
+	CU_ASSERT_EQUAL(lookup_text(t, "2001:db8::1:0:5"), 1);
+	CU_ASSERT_EQUAL(lookup_text(t, "2001:db8::2:0:5"), LPM_NONE);
+	CU_ASSERT_EQUAL(lookup_text(t, "192.0.2.127"), 2);
+	CU_ASSERT_EQUAL(lookup_text(t, "192.0.2.128"), LPM_NONE);
+	lpm_free(t);
+	/* The deepest: each length of one address. */
+	CU_ASSERT_EQUAL_FATAL(addr_parse("2001:db8:1:2:3:4:5:6", &a), 0);
+	for (i = 0; i <= 128; i++)
+		e[i] = (struct lpm_entry){ { addr_mask(&a, i), (uint8_t)i }, i };
+	CU_ASSERT_EQUAL_FATAL(lpm_build(&t, e, 129), 0);
+	CU_ASSERT_EQUAL(lpm_lookup(t, &a), 128);
+	CU_ASSERT(steps(t, &a) <= 17);
 	lpm_free(t);
 }
 
@@ -278,6 +341,7 @@ test_lpm_many(void)
 	for (i = 0; i < 500; i++) {
 		a = addr_from_v4((uint32_t)test_random(&seed));
 		CU_ASSERT_EQUAL(lpm_lookup(t, &a), naive_lookup(e, MANY, &a));
+		CU_ASSERT(steps(t, &a) <= 5);
 	}
 	lpm_free(t);
 	free(e);
@@ -287,13 +351,10 @@ int
 test_lpm_register(void)
 {
 	static CU_TestInfo tests[] = {
-		{ "nested prefixes", test_lpm_nested },
-		{ "families apart", test_lpm_families },
-		{ "bad entries", test_lpm_bad },
-		{ "random prefixes", test_lpm_random },
-		{ "uniform ranges", test_lpm_uniform },
-		{ "100,000 prefixes", test_lpm_many },
-		CU_TEST_INFO_NULL,
+		{ "nested prefixes", test_lpm_nested }, { "families apart", test_lpm_families },
+		{ "bad entries", test_lpm_bad },        { "random prefixes", test_lpm_random },
+		{ "uniform ranges", test_lpm_uniform }, { "paths", test_lpm_paths },
+		{ "100,000 prefixes", test_lpm_many },  CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = { { "lpm", NULL, NULL, NULL, NULL, tests },
 					 CU_SUITE_INFO_NULL };
