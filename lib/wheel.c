@@ -69,6 +69,12 @@ wheel_armed(const struct wheel *w, uint32_t i)
 	return w->entries[i].prev != WHEEL_NIL;
 }
 
+void
+wheel_prefetch(const struct wheel *w, uint32_t i)
+{
+	__builtin_prefetch(&w->entries[i], 1);
+}
+
 static void
 unlink_entry(struct wheel *w, uint32_t i)
 {

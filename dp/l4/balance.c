@@ -183,6 +183,7 @@ struct row {
 	const struct pool *pool;
 	bool client_only; /* the hash */
 	bool tracks;      /* packets of a connection need no hash */
+	bool opens;       /* every flow has a connection */
 	bool stable;      /* no connection is remembered, and no row of the pool moves */
 };
 
@@ -198,6 +199,7 @@ row_of(const struct snapshot *s, uint32_t index)
 		.pool = pool,
 		.client_only = service->flags & SERVICE_HASH_CLIENT,
 		.tracks = tracks,
+		.opens = tracks || (service->flags & SERVICE_TRACKED),
 		.stable = balance_rests(s, index),
 	};
 }
@@ -316,11 +318,13 @@ check_connections(struct worker *w, struct burst *b)
 	}
 }
 
-/* Hashes (DSR modes spread their tunnels by them too), and the rows that they name. */
-static void
+/* Hashes (DSR modes spread their tunnels by them too), and the rows that they name. True if
+ * a connection may begin. */
+static bool
 hash_flows(const struct snapshot *s, struct burst *b)
 {
 	struct row row = { .service = INDEX_NONE };
+	bool begin = false;
 	struct packet *p;
 
 	for (p = b->packets; p < &b->packets[b->count]; p++) {
@@ -332,7 +336,39 @@ hash_flows(const struct snapshot *s, struct burst *b)
 			continue;
 		p->flow_hash = balance_hash(&p->tuple, row.client_only);
 		rte_prefetch0(&row.pool->candidate[maglev_row(p->flow_hash, row.pool->rows)]);
+		begin |= row.opens && p->connection == INDEX_NONE;
 	}
+	return begin;
+}
+
+/* So many packets before a connection begins, what it needs is sent for: it lies in many places.
+ * (For the whole burst at once the processor would wait here, with nothing to do meanwhile.) */
+#define FORESEEN 8
+
+/* How far that has come. */
+struct foresight {
+	struct packet *next, *end;
+	struct row row;
+};
+
+/* Look at the next packet. */
+static void
+foresee(struct worker *w, struct foresight *f)
+{
+	struct packet *p = f->next++;
+	struct connection_target t;
+
+	if (p >= f->end || !wants_backend(p) || p->connection != INDEX_NONE)
+		return;
+	if (unlikely(p->service != f->row.service))
+		f->row = row_of(w->snapshot, p->service);
+	if (!f->row.opens || !f->row.pool->n_members)
+		return;
+	p->backend = choose_backend(w, p, f->row.pool);
+	if (p->backend == INDEX_NONE)
+		return;
+	t = tracked_target(w, p);
+	connection_foresee(w, p, &t);
 }
 
 void
@@ -340,14 +376,19 @@ stage_balance(struct worker *w, struct burst *b)
 {
 	const struct snapshot *s = w->snapshot;
 	struct row row = { .service = INDEX_NONE };
+	struct foresight f = { b->packets, &b->packets[b->count], { .service = INDEX_NONE } };
 	struct tally tally = { 0 };
-	bool opened = false;
+	bool opened = false, begin;
 	struct packet *p;
 
 	/* 1. Which row? */
-	hash_flows(s, b);
+	begin = hash_flows(s, b);
+	while (begin && f.next < b->packets + FORESEEN)
+		foresee(w, &f);
 	/* 2. A backend for those without a connection. */
 	for (p = b->packets; p < &b->packets[b->count]; p++) {
+		if (begin)
+			foresee(w, &f);
 		if (!wants_backend(p))
 			continue;
 		if (unlikely(p->service != row.service))

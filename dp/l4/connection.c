@@ -196,6 +196,17 @@ find_same(struct worker *w, const struct connection_target *t, uint32_t *hit)
 	return INDEX_NONE;
 }
 
+/* Bring a free slot into the cache. Those never used come in a row, which the processor sees. */
+static void
+slot_prefetch(const struct connections *c, uint32_t index)
+{
+	if (index == INDEX_NONE)
+		return;
+	__builtin_prefetch(&c->array[index], 1);
+	__builtin_prefetch(&c->array[index].deadline, 1);
+	wheel_prefetch(c->wheel, index);
+}
+
 static uint32_t
 slot_take(struct connections *c)
 {
@@ -203,6 +214,8 @@ slot_take(struct connections *c)
 
 	if (index != INDEX_NONE) {
 		c->free_list = c->array[index].next_free;
+		/* For the next one: which it is is known only now. */
+		slot_prefetch(c, c->free_list);
 		return index;
 	}
 	return c->head->fresh < c->capacity ? c->head->fresh++ : INDEX_NONE;
@@ -301,6 +314,25 @@ count_closed(struct worker *w, const struct connection *connection)
 	w->service_stats[connection->service].connections_ended++;
 	w->backend_stats[connection->backend].connections_ended++;
 	heaviest_connection_end(w, connection->client_len, &connection->forward.src);
+}
+
+void
+connection_foresee(const struct worker *w, const struct packet *p,
+		   const struct connection_target *t)
+{
+	const struct connections *c = w->connections;
+	struct tuple reply = {
+		.src = t->backend_addr,
+		.dst = p->tuple.src,
+		.sport = t->backend_port,
+		.dport = p->tuple.sport,
+		.proto = p->tuple.proto,
+	};
+
+	if (w->snapshot->services[t->service].mode == MODE_NAT)
+		flow_table_prefetch(&c->index, connections_hash(c, &reply));
+	heaviest_prefetch(w, t->service, &p->tuple.src);
+	rte_prefetch0(&w->backend_stats[t->backend]);
 }
 
 uint32_t

@@ -116,6 +116,9 @@ struct connection_target {
  * state and deadline by p's protocol and flags. Worker. */
 uint32_t connection_open(struct worker *w, const struct packet *p,
 			 const struct connection_target *t, enum drop_reason *why);
+/* Bring into the cache what connection_open will touch for p and t, if it comes to that. Worker. */
+void connection_foresee(const struct worker *w, const struct packet *p,
+			const struct connection_target *t);
 /* Would connection_open find room, for a packet whose tuple has no current connection? Changes
  * nothing. */
 bool connection_may_open(struct worker *w, const struct packet *p,

@@ -207,6 +207,18 @@ heaviest_connection_begin(struct worker *w, uint32_t service, const struct addr 
 }
 
 void
+heaviest_prefetch(const struct worker *w, uint32_t service, const struct addr *client)
+{
+	const struct heaviest *h = w->heaviest;
+	struct addr prefix;
+	uint8_t len = client_prefix(w->snapshot, service, client, &prefix);
+	uint64_t hash = heavy_hash(&h->sketch, &prefix, len);
+
+	rte_prefetch0(&h->connections[0][counter(h, hash, 0)]);
+	rte_prefetch0(&h->connections[1][counter(h, hash, 1)]);
+}
+
+void
 heaviest_connection_end(struct worker *w, uint8_t len, const struct addr *client)
 {
 	struct addr prefix = addr_mask(client, len);

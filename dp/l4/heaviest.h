@@ -49,6 +49,8 @@ void heaviest_count(struct worker *w, struct heaviest_sample *sample);
 /* A connection of the service's client is tracked from now on. Returns the length of the client's
  * prefix, for the end. Worker. */
 uint8_t heaviest_connection_begin(struct worker *w, uint32_t service, const struct addr *client);
+/* Bring what that counts into the cache. Worker. */
+void heaviest_prefetch(const struct worker *w, uint32_t service, const struct addr *client);
 /* It is no more. `len` as the beginning has said. Worker. */
 void heaviest_connection_end(struct worker *w, uint8_t len, const struct addr *client);
 /* Let time pass, and answer a pending query of the control thread. Called once per iteration.
