@@ -13,6 +13,17 @@
  * So members' claims are spread evenly over the fill (a light member does not get only what the
  * others left), and after r rounds each has exactly its rows. The rounds are a calendar: a list of
  * members for each round, in the order in which they entered it.
+ *
+ * Two things make the search for the next free row cheap:
+ *
+ *   A member looks a window of rows ahead and keeps a queue of those that are free. That is a loop
+ *   without a branch that nobody can predict, and what it takes from the queue later is mostly free
+ *   still: windows are so short that few rows have been claimed meanwhile.
+ *
+ *   When f rows are left a claim tries m / f of them in the mean, so more than half of all tries
+ *   would be for the last sqrt(m) rows. For these it is turned round: which of the rows that are
+ *   left comes first? From row r with skip s, row f is k steps ahead where k * s = f - r modulo m,
+ *   that is k = (f - r) / s in the field of the integers modulo m.
  */
 #include "lib/maglev.h"
 
@@ -26,6 +37,11 @@
 
 #define NIL UINT32_MAX
 
+#define WINDOW_MAX 64u
+#define WINDOW_MIN 4u /* even */
+/* Beyond this many rows the last ones are searched for like the others: see find_in_list. */
+#define LIST_MAX (1u << 24)
+
 /* Any two keys do, but never others: a table must be the same on every node and in every version.
  */
 static const struct siphash_key offset_key = { 0x70656e73746f636bULL, 0x6f66667365740001ULL };
@@ -34,11 +50,27 @@ static const struct siphash_key skip_key = { 0x70656e73746f636bULL, 0x736b697000
 struct turn {
 	uint32_t quota; /* rows in all */
 	uint32_t left;  /* rows still to take */
-	uint32_t row;   /* the next row to try */
+	uint32_t row;   /* the next row to look at */
 	uint32_t skip;
 	uint32_t whole, part, carry; /* rounds between turns: whole + part / quota */
 	uint32_t next;               /* in the same round */
+	uint32_t *queue;             /* rows before `row` that were free: [head..end) */
+	uint8_t head, end;
 	uint16_t slot;
+	uint64_t fraction; /* 2^64 / (skip * m), the division by skip being modulo m; 0: unknown */
+};
+
+/* The rows that nobody has: as a bitmap, which fits the first cache level where the table would
+ * not, and the last ones as a list. */
+struct rows {
+	uint32_t m;
+	uint32_t left;   /* how many */
+	uint32_t window; /* how many rows a member looks ahead */
+	uint32_t few;    /* when so many are left they are listed: a power of two */
+	uint32_t n;      /* of list, 0: there is none yet */
+	uint32_t *list;
+	uint64_t *taken;
+	uint32_t *queues;
 };
 
 struct list {
@@ -99,32 +131,171 @@ calendar_add(struct list *round, struct turn *turns, uint32_t i)
 	round->last = i;
 }
 
-/* The member's next preferred row that nobody has. The bitmap of taken rows fits the first cache
- * level where the table would not. */
-static inline uint32_t
-claim_row(struct turn *t, uint64_t *taken, uint32_t m)
-{
-	uint32_t row = t->row, skip = t->skip, back = m - skip;
+/* ---- rows ---- */
 
-	while (taken[row / 64] >> (row % 64) & 1)
-		row = row >= back ? row - back : row + skip;
-	taken[row / 64] |= 1ULL << (row % 64);
-	t->row = row >= back ? row - back : row + skip;
+static void
+rows_free(struct rows *r)
+{
+	free(r->queues);
+	free(r->list);
+	free(r->taken);
+}
+
+/* For n members. On failure, too, rows_free has to follow. */
+static int
+rows_init(struct rows *r, uint32_t m, size_t n)
+{
+	*r = (struct rows){ .m = m, .left = m, .window = WINDOW_MAX, .few = 1 };
+	/* Of a full queue's rows one in eight has been claimed before it is empty. */
+	while (r->window > WINDOW_MIN && (uint64_t)r->window * n > m / 8)
+		r->window /= 2;
+	while (r->few <= m / r->few / 2)
+		r->few *= 2;
+	r->queues = malloc(n * r->window * sizeof(*r->queues));
+	r->list = malloc(r->few * sizeof(*r->list));
+	r->taken = calloc(m / 64 + 1, sizeof(*r->taken));
+	return r->queues && r->list && r->taken ? 0 : -ENOMEM;
+}
+
+static inline bool
+is_free(const struct rows *r, uint32_t row)
+{
+	return !(r->taken[row / 64] >> (row % 64) & 1);
+}
+
+/* row + by modulo m, of numbers below m, which may have 32 bits. */
+static inline uint32_t
+ahead(uint32_t row, uint32_t by, uint32_t m)
+{
+	uint32_t back = m - by;
+
+	return row >= back ? row - back : row + by;
+}
+
+/* Look ahead until a row is free. Two chains of steps, as each waits for its last one. */
+static void
+fill_queue(const struct rows *r, struct turn *t)
+{
+	uint32_t m = r->m, n = 0, i, two = ahead(t->skip, t->skip, m);
+	uint32_t even = t->row, odd = ahead(even, t->skip, m);
+
+	do {
+		for (i = 0; i < r->window; i += 2) {
+			t->queue[n] = even;
+			n += is_free(r, even);
+			even = ahead(even, two, m);
+			t->queue[n] = odd;
+			n += is_free(r, odd);
+			odd = ahead(odd, two, m);
+		}
+	} while (n == 0);
+	t->row = even;
+	t->head = 0;
+	t->end = (uint8_t)n;
+}
+
+/* The member's next preferred row that nobody has. */
+static inline uint32_t
+find_row(const struct rows *r, struct turn *t)
+{
+	uint32_t row;
+
+	do {
+		if (t->head == t->end)
+			fill_queue(r, t);
+		row = t->queue[t->head++];
+	} while (!is_free(r, row));
 	return row;
 }
 
 static void
-take_turns(uint16_t *rows, uint32_t m, struct turn *turns, struct list *calendar, uint64_t *taken)
+list_rows(struct rows *r)
 {
-	uint32_t i, next, left = m, round;
+	uint32_t word, row;
+	uint64_t bits;
+
+	for (word = 0; word <= r->m / 64; word++) {
+		for (bits = ~r->taken[word]; bits; bits &= bits - 1) {
+			row = word * 64 + (uint32_t)__builtin_ctzll(bits);
+			if (row < r->m)
+				r->list[r->n++] = row;
+		}
+	}
+}
+
+/* 1 / a modulo m, which is prime: Euclid's algorithm with x * a = r modulo m. */
+static uint32_t
+inverse(uint32_t a, uint32_t m)
+{
+	int64_t x = 1, next_x = 0, swap;
+	uint32_t r = a, next_r = m, quotient, rest;
+
+	while (next_r) {
+		quotient = r / next_r;
+		rest = r % next_r;
+		r = next_r;
+		next_r = rest;
+		swap = x - (int64_t)quotient * next_x;
+		x = next_x;
+		next_x = swap;
+	}
+	return (uint32_t)(x < 0 ? x + m : x);
+}
+
+/* The same from the list, out of which it goes. With k the steps to a row,
+ *
+ *     (row - t->row) * fraction = 2^64 * k / m + error, modulo 2^64, 0 <= |error| <= m
+ *
+ * so these products are in the order of the steps: for two rows they are 2^64 / m or more apart,
+ * which is far above m and above the low bits, where the place in the list is written. */
+static uint32_t
+find_in_list(struct rows *r, struct turn *t)
+{
+	uint64_t best = UINT64_MAX, low = r->few - 1, key;
+	uint32_t row, i;
+
+	if (t->head < t->end)
+		t->row = t->queue[t->head];
+	t->head = t->end;
+	if (!t->fraction)
+		t->fraction =
+		    (uint64_t)(((unsigned __int128)inverse(t->skip, r->m) << 64) / r->m) + 1;
+	for (i = 0; i < r->n; i++) {
+		key = (uint64_t)((int64_t)r->list[i] - t->row) * t->fraction;
+		key = (key & ~low) | i;
+		best = key < best ? key : best;
+	}
+	i = (uint32_t)(best & low);
+	row = r->list[i];
+	r->list[i] = r->list[--r->n];
+	t->row = ahead(row, t->skip, r->m);
+	return row;
+}
+
+static inline uint32_t
+claim_row(struct rows *r, struct turn *t)
+{
+	uint32_t row = r->n ? find_in_list(r, t) : find_row(r, t);
+
+	r->taken[row / 64] |= 1ULL << (row % 64);
+	if (--r->left == r->few && r->m <= LIST_MAX)
+		list_rows(r);
+	return row;
+}
+
+/* ---- turns ---- */
+
+static void
+take_turns(uint16_t *table, struct rows *r, struct turn *turns, struct list *calendar)
+{
+	uint32_t i, next, round;
 	struct turn *t;
 
-	for (round = 0; left > 0; round++) {
+	for (round = 0; r->left > 0; round++) {
 		for (i = calendar[round].first; i != NIL; i = next) {
 			t = &turns[i];
 			next = t->next;
-			rows[claim_row(t, taken, m)] = t->slot;
-			left--;
+			table[claim_row(r, t)] = t->slot;
 			if (--t->left == 0)
 				continue;
 			t->carry += t->part;
@@ -138,9 +309,10 @@ take_turns(uint16_t *rows, uint32_t m, struct turn *turns, struct list *calendar
 	}
 }
 
-/* Enter every member that has rows into round 0; the number of rounds. */
+/* The number of rounds. */
 static uint32_t
-prepare_turns(struct turn *turns, const struct maglev_permutation *perm, size_t n)
+prepare_turns(struct turn *turns, const struct rows *r, const struct maglev_permutation *perm,
+	      size_t n)
 {
 	uint32_t rounds = 0;
 	size_t i;
@@ -155,6 +327,7 @@ prepare_turns(struct turn *turns, const struct maglev_permutation *perm, size_t 
 		turns[i].row = perm[i].offset;
 		turns[i].skip = perm[i].skip;
 		turns[i].slot = perm[i].slot;
+		turns[i].queue = r->queues + i * r->window;
 		turns[i].whole = rounds / turns[i].quota;
 		turns[i].part = rounds % turns[i].quota;
 		turns[i].carry = 0;
@@ -163,20 +336,22 @@ prepare_turns(struct turn *turns, const struct maglev_permutation *perm, size_t 
 }
 
 static int
-fill(uint16_t *rows, uint32_t m, const struct maglev_permutation *perm, size_t n)
+fill(uint16_t *table, uint32_t m, const struct maglev_permutation *perm, size_t n)
 {
 	struct turn *turns = calloc(n, sizeof(*turns));
-	uint64_t *taken = calloc(m / 64 + 1, sizeof(*taken));
 	struct list *calendar = NULL;
+	struct rows rows;
 	uint32_t i, rounds;
-	int rc = -ENOMEM;
+	int rc = rows_init(&rows, m, n);
 
-	if (!turns || !taken)
+	if (!turns)
+		rc = -ENOMEM;
+	if (rc)
 		goto out;
 	rc = settle_quotas(turns, m, perm, n);
 	if (rc)
 		goto out;
-	rounds = prepare_turns(turns, perm, n);
+	rounds = prepare_turns(turns, &rows, perm, n);
 	assert(rounds > 0); /* the m rows belong to somebody */
 	calendar = malloc(rounds * sizeof(*calendar));
 	if (!calendar) {
@@ -187,10 +362,10 @@ fill(uint16_t *rows, uint32_t m, const struct maglev_permutation *perm, size_t n
 	for (i = 0; i < n; i++)
 		if (turns[i].quota > 0)
 			calendar_add(&calendar[0], turns, i);
-	take_turns(rows, m, turns, calendar, taken);
+	take_turns(table, &rows, turns, calendar);
 out:
 	free(calendar);
-	free(taken);
+	rows_free(&rows);
 	free(turns);
 	return rc;
 }

@@ -276,6 +276,28 @@ test_maglev_pinned(void)
 	free(p);
 }
 
+/* ... and these figures are of the version that tried one row after the other. */
+static void
+test_maglev_pinned_weights(void)
+{
+	static const uint32_t small[] = { 0x9c62e4e0, 0xd79eb6bf, 0x264dffbc, 0xfb704c1a,
+					  0x338230de };
+	static const uint32_t large[] = { 0x71db98ba, 0xa7ae2e62, 0x2572b4ef, 0x8a440252,
+					  0xc5a9f5c6 };
+	struct pool *p = make_pool(26);
+	uint64_t seed = 27;
+	unsigned int kind;
+
+	for (kind = 0; kind < 5; kind++) {
+		set_weights(p, kind, &seed);
+		CU_ASSERT_EQUAL(maglev_build(p->after, MAGLEV_ROWS_SMALL, p->members, 100), 0);
+		CU_ASSERT_EQUAL(digest(p->after, MAGLEV_ROWS_SMALL), small[kind]);
+		CU_ASSERT_EQUAL(maglev_build(p->after, MAGLEV_ROWS_LARGE, p->members, MEMBERS), 0);
+		CU_ASSERT_EQUAL(digest(p->after, MAGLEV_ROWS_LARGE), large[kind]);
+	}
+	free(p);
+}
+
 /* Members that all want row 0, then 1, then 2, ... leave the order of their turns in the table. */
 static void
 test_maglev_turns(void)
@@ -412,6 +434,7 @@ test_maglev_register(void)
 		{ "weights are ratios", test_maglev_scale },
 		{ "order does not matter", test_maglev_order },
 		{ "the same everywhere", test_maglev_pinned },
+		{ "... also with weights", test_maglev_pinned_weights },
 		{ "order of turns", test_maglev_turns },
 		{ "weight 0", test_maglev_zero },
 		{ "bad arguments", test_maglev_bad },
