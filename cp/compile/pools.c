@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cp/compile/internal.h"
+#include "lib/fold.h"
 #include "lib/maglev.h"
 
 void
@@ -67,10 +68,10 @@ pool_find(struct compiler *c, const char *name)
 static size_t
 member_hash(const struct addr *addr, uint16_t port)
 {
-	uint64_t h = (addr->q[0] ^ 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
-
-	h = (h ^ h >> 32 ^ addr->q[1] ^ port) * 0xc4ceb9fe1a85ec53ull;
-	return (size_t)(h ^ h >> 29);
+	/* Neighbours differ in an address's last byte, the highest one of q[1]: it has to reach the
+	 * low bits. */
+	return (size_t)multiply_fold(addr->q[0] ^ port ^ 0x9e3779b97f4a7c15ull,
+				     addr->q[1] ^ 0xff51afd7ed558ccdull);
 }
 
 static struct pool_member *
