@@ -231,7 +231,7 @@ table_build(const struct pool_state *p, const struct membership *from)
 		uint16_t port;
 	} __attribute__((packed)) *keys = calloc(from->n + 1, sizeof(*keys));
 	struct maglev_member *members = calloc(from->n + 1, sizeof(*members));
-	uint16_t *table = shared_new(from->rows * sizeof(*table), NULL);
+	uint16_t *table = shared_room(from->rows * sizeof(*table));
 	uint32_t i;
 	int rc = -ENOMEM;
 
@@ -293,7 +293,8 @@ moving_rows(const struct pool_state *p, const uint16_t *table)
 {
 	size_t words = bitmap_words(p->settled_rows);
 	uint64_t *moving = shared_new(words * sizeof(*moving), NULL);
-	uint32_t row;
+	uint32_t row, end = p->settled_rows / 4 * 4;
+	uint64_t x, y;
 
 	if (!moving)
 		return NULL;
@@ -301,9 +302,18 @@ moving_rows(const struct pool_state *p, const uint16_t *table)
 		memset(moving, 0xff, words * sizeof(*moving));
 	else if (p->moving)
 		memcpy(moving, p->moving, words * sizeof(*moving));
-	for (row = 0; row < p->settled_rows; row++)
-		if (table[row] != p->settled[row])
+	/* Most rows do not move: four are compared at a time. */
+	for (row = 0; row < p->settled_rows; row++) {
+		while (row < end && row % 4 == 0) {
+			memcpy(&x, &table[row], sizeof(x));
+			memcpy(&y, &p->settled[row], sizeof(y));
+			if (x != y)
+				break;
+			row += 4;
+		}
+		if (row < p->settled_rows && table[row] != p->settled[row])
 			moving[row >> 6] |= 1ULL << (row & 63);
+	}
 	return moving;
 }
 

@@ -17,17 +17,26 @@ head_of(const void *data)
 }
 
 void *
-shared_new(size_t size, void (*release)(void *data))
+shared_room(size_t size)
 {
-	size_t total = (sizeof(struct shared) + size + 63) / 64 * 64;
-	struct shared *s = aligned_alloc(64, total);
+	struct shared *s = aligned_alloc(64, (sizeof(*s) + size + 63) / 64 * 64);
 
 	if (!s)
 		return NULL;
-	memset(s, 0, total);
-	s->references = 1;
-	s->release = release;
+	*s = (struct shared){ .references = 1 };
 	return s + 1;
+}
+
+void *
+shared_new(size_t size, void (*release)(void *data))
+{
+	void *data = shared_room(size);
+
+	if (!data)
+		return NULL;
+	memset(data, 0, size);
+	head_of(data)->release = release;
+	return data;
 }
 
 void *

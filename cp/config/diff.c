@@ -139,25 +139,80 @@ room_of(const struct key *key, const char *base, size_t *n)
 	return room;
 }
 
-/* The elements of a list of objects or values, in the order of what they are called. */
-static struct entry *
-entries_of(struct diff *d, const struct config *config, const struct key *key, const char *base,
-	   size_t *n)
+static bool group_equal(const struct diff *d, const struct key *group, const char *a,
+			const char *b);
+
+static bool
+element_equal(const struct diff *d, const struct key *key, const char *a, const char *b)
 {
-	const char *room = room_of(key, base, n);
-	struct entry *entries = calloc(*n + 1, sizeof(*entries));
-	size_t i;
+	return key->type == KEY_LIST ? group_equal(d, key, a, b)
+				     : value_equal(d->a, d->b, key, a, b);
+}
 
-	for (i = 0; entries && i < *n; i++) {
+static bool
+list_equal(const struct diff *d, const struct key *key, const char *a, const char *b)
+{
+	size_t n, m, i;
+	const char *x = room_of(key, a, &n), *y = room_of(key, b, &m);
+
+	for (i = 0; i < n && n == m; i++)
+		if (!element_equal(d, key, x + i * key->size, y + i * key->size))
+			return false;
+	return n == m;
+}
+
+/* Do two objects of a list say the same, in the same order? */
+static bool
+group_equal(const struct diff *d, const struct key *group, const char *a, const char *b)
+{
+	const struct key *key = NULL;
+	bool equal = true;
+
+	while (equal && (key = key_next(group, key))) {
+		if (key->type == KEY_LIST || (key->flags & KEY_MANY))
+			equal = list_equal(d, key, a, b);
+		else if (key->type == KEY_GROUP)
+			equal = group_equal(d, key, a, b);
+		else if (key->type != KEY_LATER)
+			equal = value_equal(d->a, d->b, key, a + key->offset, b + key->offset);
+	}
+	return equal;
+}
+
+/* One side of a list: its elements, but for those that say the same as what stands at the same
+ * place on the other side. They are most, and need no name. */
+struct side {
+	const struct config *config;
+	const char *base, *other;
+};
+
+/* The elements in the order of what they are called. */
+static struct entry *
+entries_of(struct diff *d, const struct key *key, const struct side *side, size_t *n)
+{
+	size_t all, others, i;
+	const char *room = room_of(key, side->base, &all);
+	const char *other = room_of(key, side->other, &others);
+	struct entry *entries = calloc(all + 1, sizeof(*entries));
+
+	*n = 0;
+	for (i = 0; entries && i < all; i++) {
 		const char *at = room + i * key->size;
+		struct entry *e = &entries[*n];
 
-		entries[i].at = at;
-		entries[i].index = i;
-		entries[i].identity = key->type == KEY_LIST ? identity(config, key, at)
-							    : value_identity(config, key, at);
-		if (!entries[i].identity) {
-			free_entries(entries, i);
+		if (i < others &&
+		    (side->config == d->a ? element_equal(d, key, at, other + i * key->size)
+					  : element_equal(d, key, other + i * key->size, at)))
+			continue;
+		e->at = at;
+		e->index = i;
+		e->identity = key->type == KEY_LIST ? identity(side->config, key, at)
+						    : value_identity(side->config, key, at);
+		if (!e->identity) {
+			free_entries(entries, *n);
 			entries = NULL;
+		} else {
+			++*n;
 		}
 	}
 	if (!entries) {
@@ -203,8 +258,8 @@ diff_list(struct diff *d, const struct key *key, const char *a, const char *b,
 	  const struct scope *scope)
 {
 	size_t n, m, i = 0, j = 0, before = d->lines;
-	struct entry *x = entries_of(d, d->a, key, a, &n);
-	struct entry *y = entries_of(d, d->b, key, b, &m);
+	struct entry *x = entries_of(d, key, &(struct side){ d->a, a, b }, &n);
+	struct entry *y = entries_of(d, key, &(struct side){ d->b, b, a }, &m);
 	bool moved = false;
 
 	while (i < n || j < m) {

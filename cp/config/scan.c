@@ -158,7 +158,7 @@ skip_space(struct scan *s)
 		if (*s->p == '\n') {
 			newline(s);
 			s->p++;
-		} else if (strchr(" \t\r\f", *s->p)) {
+		} else if (*s->p == ' ' || *s->p == '\t' || *s->p == '\r' || *s->p == '\f') {
 			s->p++;
 		} else if (*s->p == '#' || at(s, "//")) {
 			while (s->p < s->end && *s->p != '\n')

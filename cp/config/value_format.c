@@ -213,6 +213,18 @@ value_equal(const struct config *a, const struct config *b, const struct key *ke
 		if (!full_a || !full_b)
 			return full_a == full_b;
 		return strcmp(full_a, full_b) == 0;
+	case KEY_BOOL:
+	case KEY_INT:
+	case KEY_CHOICE:
+	case KEY_DURATION:
+	case KEY_SIZE:
+	case KEY_ADDRESS:
+	case KEY_PREFIX:
+	case KEY_MAC:
+		/* Nearly all are; what differs here may still be written alike. */
+		if (memcmp(at_a, at_b, key->size) == 0)
+			return true;
+		/* fall through */
 	default:
 		return strcmp(value_format(a, key, at_a, text_a),
 			      value_format(b, key, at_b, text_b)) == 0;
