@@ -116,6 +116,8 @@ def udp(address, size):
 
 
 def refused(kind, address, port):
+    """What becomes of a connection or a datagram, in one word, and after how many seconds."""
+    begin = time.monotonic()
     with socket.socket(family_of(address), socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as sock:
         sock.settimeout(2)
         try:
@@ -123,11 +125,12 @@ def refused(kind, address, port):
             if kind == "udp":
                 sock.send(b"x")
                 sock.recv(100)
-            print("accepted")
+            answer = "accepted"
         except ConnectionRefusedError:
-            print("refused")
+            answer = "refused"
         except OSError as error:
-            print(error)
+            answer = str(error).replace(" ", "-")
+    print(answer, f"{time.monotonic() - begin:.2f}")
     return 0
 
 
