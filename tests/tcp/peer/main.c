@@ -3,11 +3,11 @@
  * tcp-peer: see peer.h.
  *
  *     tcp-peer --iface DEV --driver af_xdp|af_packet --mac M --peer-mac M --address A... --mtu N
- *              [--cookies] [--reorder PER-MILLE]
- *              --serve                              until SIGTERM; says "ready", at the end a
- * report
- *              --connect ADDRESS --port PORT [--send N] [--get PATH]   one connection, then a
- * report also [--window BYTES] for both buffers
+ *              [--cookies] [--reorder PER-MILLE] [--window BYTES]
+ *              --serve                              until SIGTERM
+ *              --connect ADDRESS --port PORT [--send N] [--get PATH]      one connection
+ *
+ * Says "ready" when it serves, at the end a report in JSON, and what it is at after SIGUSR1.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -27,13 +27,20 @@
 #define ADVANCE_NS  10000000
 #define PATIENCE_NS 300000000000ull
 
-static volatile sig_atomic_t ending;
+static volatile sig_atomic_t ending, asked;
 
 static void
 end(int signal_number)
 {
 	(void)signal_number;
 	ending = 1;
+}
+
+static void
+ask(int signal_number)
+{
+	(void)signal_number;
+	asked = 1;
 }
 
 static void
@@ -175,6 +182,35 @@ create(struct peer *p)
 	}
 }
 
+/* For people who wonder why nothing happens: SIGUSR1. */
+static void
+describe(struct peer *p)
+{
+	const struct tcp_counters *c = tcp_counters(p->tcp);
+	uint32_t cursor = 0;
+	struct tcp_info i;
+
+	asked = 0;
+	while (cursor != UINT32_MAX) {
+		if (!tcp_walk(p->tcp, &cursor, UINT32_MAX, &i))
+			continue;
+		fprintf(
+		    stderr,
+		    "tcp-peer: %s srtt %.3f rto %.3f ms cwnd %u in flight %u queued %u unread %u "
+		    "windows %u %u sent again %u%s\n",
+		    tcp_state_name(i.state), (double)i.srtt / 1e6, (double)i.rto / 1e6, i.cwnd,
+		    i.in_flight, i.queued, i.unread, i.send_window, i.receive_window, i.retransmits,
+		    i.recovering ? " recovering" : "");
+	}
+	fprintf(stderr, "tcp-peer: %u of %u buffers are in use, %u wait\n",
+		rte_mempool_in_use_count(p->mbufs), p->mbufs->size, p->n_held);
+#define X(name, text) fprintf(stderr, #name " %" PRIu64 " ", c->name);
+	TCP_COUNTERS(X)
+#undef X
+	fputc('\n', stderr);
+	wire_describe(p);
+}
+
 static void
 loop(struct peer *p)
 {
@@ -191,6 +227,8 @@ loop(struct peer *p)
 		}
 		tcp_flush(p->tcp, p->now);
 		wire_flush(p);
+		if (asked)
+			describe(p);
 		if (p->options.connect && p->now - from > PATIENCE_NS)
 			return;
 		if (idle > IDLE_LOOPS)
@@ -233,6 +271,8 @@ main(int argc, char **argv)
 	parse_options(&peer.options, argc, argv);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	action.sa_handler = ask;
+	sigaction(SIGUSR1, &action, NULL);
 	wire_open(&peer);
 	create(&peer);
 	peer.began = peer.now;

@@ -78,6 +78,7 @@ struct peer {
 	uint16_t port;
 	struct session *sessions;
 	uint32_t n_free, *free_sessions;
+	uint32_t fresh; /* sessions from here on were never used */
 	uint8_t *block;
 
 	struct rte_mbuf *tx[PEER_BURST];
@@ -99,6 +100,7 @@ void wire_output(void *arg, struct rte_mbuf *m, uint64_t route);
 /* True if anything came. */
 bool wire_poll(struct peer *p);
 void wire_flush(struct peer *p);
+void wire_describe(const struct peer *p);
 uint64_t peer_random(void *arg);
 
 /* service.c */

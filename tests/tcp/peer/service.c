@@ -24,6 +24,7 @@ session_new(struct peer *p, enum service service)
 	if (!p->n_free)
 		return NULL;
 	s = &p->sessions[p->free_sessions[--p->n_free]];
+	p->fresh = RTE_MAX(p->fresh, (uint32_t)(s - p->sessions) + 1);
 	memset(s, 0, sizeof(*s));
 	s->used = true;
 	s->service = service;
@@ -417,7 +418,7 @@ service_connect(struct peer *p)
 void
 service_advance(struct peer *p)
 {
-	for (uint32_t i = 0; i < PEER_SESSIONS && p->n_free < PEER_SESSIONS; i++) {
+	for (uint32_t i = 0; i < p->fresh && p->n_free < PEER_SESSIONS; i++) {
 		struct session *s = &p->sessions[i];
 
 		if (!s->used)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The DPDK port below the stack. */
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_tcp.h>
 
 #include "tests/tcp/peer/peer.h"
@@ -42,14 +44,34 @@ start_dpdk(const struct peer_options *o)
 	need(rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])), argv) >= 0, "no EAL");
 }
 
+/* Mbufs one behind the other: the AF_XDP driver registers as much memory as all of them take. In a
+ * pool as usual no mbuf lies across two pages, so some lie behind that; the kernel takes those and
+ * never sends them, which looks like a connection that stalls. */
+static struct rte_mempool *
+pool_without_gaps(void)
+{
+	struct rte_pktmbuf_pool_private sizes = { .mbuf_data_room_size =
+						      RTE_MBUF_DEFAULT_BUF_SIZE };
+	struct rte_mempool *pool = rte_mempool_create_empty(
+	    "mbufs", MBUFS, sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE, 128, sizeof(sizes),
+	    SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+
+	need(pool && rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL) == 0,
+	     "no memory for packets");
+	rte_pktmbuf_pool_init(pool, &sizes);
+	need(rte_mempool_populate_default(pool) == MBUFS && pool->nb_mem_chunks == 1,
+	     "no memory for packets in one piece");
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 void
 wire_open(struct peer *p)
 {
 	struct rte_eth_conf conf = { 0 };
 
 	start_dpdk(&p->options);
-	p->mbufs = rte_pktmbuf_pool_create("mbufs", MBUFS, 128, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-					   SOCKET_ID_ANY);
+	p->mbufs = pool_without_gaps();
 	p->clones = rte_pktmbuf_pool_create("clones", MBUFS, 128, 0, 0, SOCKET_ID_ANY);
 	need(p->mbufs && p->clones, "no memory for packets");
 	need(rte_eth_dev_count_avail() == 1, "no port");
@@ -113,6 +135,18 @@ wire_flush(struct peer *p)
 	for (; sent < p->n_tx; sent++)
 		rte_pktmbuf_free(p->tx[sent]);
 	p->n_tx = 0;
+}
+
+void
+wire_describe(const struct peer *p)
+{
+	struct rte_eth_stats s;
+
+	if (rte_eth_stats_get(p->port, &s) == 0)
+		fprintf(stderr,
+			"port: in %" PRIu64 ", missed %" PRIu64 ", no buffer %" PRIu64
+			", out %" PRIu64 ", errors %" PRIu64 "\n",
+			s.ipackets, s.imissed, s.rx_nombuf, s.opackets, s.oerrors);
 }
 
 static void
