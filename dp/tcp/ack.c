@@ -37,6 +37,8 @@ progress(struct tcp *t, struct tcp_block *c, const struct sent_result *r)
 	t->buffered -= data;
 	c->stuck_ms = t->now_ms;
 	c->backoff = 0;
+	if (unlikely(c->flags & BLOCK_PMTU_TRIED))
+		pmtu_acked(t, c);
 }
 
 /* Room to send again, for a user that found none. */

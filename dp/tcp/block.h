@@ -46,12 +46,14 @@ enum tcp_block_flags {
 	BLOCK_SYN_DUE = 1 << 17,   /* SYN or SYN-ACK to be sent by the next flush */
 	BLOCK_PROBE_DUE = 1 << 18, /* a zero-window or keep-alive probe */
 	BLOCK_TLP_DUE = 1 << 19,
+	BLOCK_PMTU = 1 << 20,  /* the path takes less than the link does: pmtu is set */
 	BLOCK_DSACK = 1 << 21, /* dsack_* to be told with the next ACK */
 	BLOCK_DEAD = 1 << 22,  /* waits to be reused */
 	BLOCK_WINDOW_SCALE = 1 << 23,
-	BLOCK_STARVED = 1 << 24,   /* no buffer was free: try again with the next flush */
-	BLOCK_PROBED = 1 << 26,    /* the byte at snd_nxt was sent to probe a closed window */
-	BLOCK_SMALL_DUE = 1 << 25, /* what is left of the peer's window is worth using now */
+	BLOCK_STARVED = 1 << 24,    /* no buffer was free: try again with the next flush */
+	BLOCK_PROBED = 1 << 26,     /* the byte at snd_nxt was sent to probe a closed window */
+	BLOCK_SMALL_DUE = 1 << 25,  /* what is left of the peer's window is worth using now */
+	BLOCK_PMTU_TRIED = 1 << 27, /* one larger segment is under way, and ends at pmtu_at */
 };
 
 /* What the one deadline for the sender's side means. */
@@ -107,7 +109,7 @@ struct tcp_block {
 	uint32_t max_wnd;  /* largest window that the peer ever offered */
 	uint32_t queued;   /* bytes of data given to tcp_send and not acknowledged */
 	uint32_t stuck_ms; /* since when data waits without any progress */
-	uint16_t pmtu;     /* as ICMP says; 0: nothing */
+	uint16_t pmtu;     /* as ICMP says, if BLOCK_PMTU */
 	uint16_t listener; /* not of ours */
 
 	uint32_t order_next, order_prev; /* in the list of its state: TIME-WAIT, free */
@@ -118,6 +120,7 @@ struct tcp_block {
 	uint64_t bytes_in, bytes_out;
 
 	struct tcp_recovery recovery;
+	uint32_t pmtu_at; /* when pmtu was set, ms; if BLOCK_PMTU_TRIED a sequence number */
 };
 static_assert(sizeof(struct tcp_block) == 512, "what an idle connection costs");
 static_assert(offsetof(struct tcp_block, snd_wnd) == 64, "the first line is for every segment");

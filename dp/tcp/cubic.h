@@ -29,10 +29,10 @@
 struct cubic {
 	uint32_t cwnd, ssthresh; /* bytes */
 	uint32_t w_max;          /* bytes; 0: none yet */
+	uint32_t k;              /* units of 2^-16 s */
 	uint64_t epoch;          /* when this stage of congestion avoidance began, ns; 0: none */
 	uint64_t w_est;          /* bytes << 8 */
 	uint64_t credit;         /* acked * (target - cwnd) that did not make a whole byte yet */
-	uint32_t k;              /* units of 2^-16 s */
 	uint32_t cwnd_prior;     /* before the last reduction, to undo it */
 	uint32_t ssthresh_prior;
 	uint32_t w_max_prior;

@@ -7,6 +7,8 @@
 #include <rte_malloc.h>
 
 #define CONNECTIONS_MAX (1u << 26)
+/* Cookies that are remembered: 2 to 4 bytes a connection. */
+#define COOKIES_SHARE 4
 
 /* Where the memory of somebody else's structure went. */
 struct memory {
@@ -37,15 +39,18 @@ create_tables(struct tcp *t, uint64_t now)
 
 	t->blocks = zeroed(t, n, sizeof(*t->blocks));
 	t->table_memory = zeroed(t, 1, flow_table_size(n));
+	t->cookie_memory = zeroed(t, 1, cookie_memory_size(n / COOKIES_SHARE));
 	t->listeners = zeroed(t, LISTENERS_MAX, sizeof(*t->listeners));
 	t->sets = zeroed(t, OPTION_SETS_MAX, sizeof(*t->sets));
 	t->wheel = wheel_create(n, NS_PER_MS, now, allocate, &wheel);
 	t->sent = sent_pool_create(t->settings.sent_records, allocate, &sent);
 	t->wheel_memory = wheel.at;
 	t->sent_memory = sent.at;
-	if (!t->blocks || !t->table_memory || !t->listeners || !t->sets || !t->wheel || !t->sent)
+	if (!t->blocks || !t->table_memory || !t->cookie_memory || !t->listeners || !t->sets ||
+	    !t->wheel || !t->sent)
 		return false;
 	flow_table_init(&t->table, n, t->table_memory);
+	cookie_memory_init(&t->cookies, n / COOKIES_SHARE, t->cookie_memory);
 	return true;
 }
 
@@ -119,6 +124,7 @@ tcp_destroy(struct tcp *t)
 	rte_free(t->sent_memory);
 	rte_free(t->sets);
 	rte_free(t->listeners);
+	rte_free(t->cookie_memory);
 	rte_free(t->table_memory);
 	rte_free(t->blocks);
 	rte_free(t);

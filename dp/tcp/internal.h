@@ -8,7 +8,7 @@
  *     segment.c     bytes -> struct segment
  *     check.c       is it for now, is it from the peer: sequence, PAWS, RFC 5961
  *     states.c      one function per state (connect.c: SYN-SENT, time_wait.c: TIME-WAIT)
- *     listen.c      SYN, SYN cookies, the handshake's end
+ *     listen.c      SYN, SYN cookies, the handshake's end (cookie_memory.c: each only once)
  *     ack.c         what an acknowledgement says, recovery.c: what follows from it
  *     reassembly.c  data and FIN, in order or not
  *     user.c        what the user asks for
@@ -22,6 +22,7 @@
 #define DP_TCP_INTERNAL_H
 
 #include "dp/tcp/block.h"
+#include "dp/tcp/cookie_memory.h"
 #include "dp/tcp/options.h"
 #include "dp/tcp/sequence.h"
 #include "dp/tcp/tcp.h"
@@ -116,6 +117,9 @@ struct tcp {
 	uint32_t flush_head, flush_tail;
 	uint32_t used;                          /* blocks that are not free */
 	struct block_list half_open, time_wait; /* each the oldest first */
+
+	struct cookie_memory cookies; /* that were redeemed */
+	void *cookie_memory;
 
 	struct wheel *wheel;
 	void *wheel_memory;
@@ -250,6 +254,16 @@ uint32_t runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t m
 uint32_t runs_data(const struct tcp_block *c);
 /* NULL or what is wrong; the bytes of buffers. */
 const char *runs_check(const struct tcp_block *c, uint32_t *bytes);
+
+/* ---- pmtu.c; only if BLOCK_PMTU */
+/* How much data the next segment takes: a larger one is tried now and then. */
+uint32_t pmtu_segment(const struct tcp *t, const struct tcp_block *c);
+/* Such a one has left. */
+void pmtu_sent(struct tcp_block *c);
+/* snd_una has moved on. */
+void pmtu_acked(struct tcp *t, struct tcp_block *c);
+/* What was too large for the path has to be cut. */
+void pmtu_cut(const struct tcp *t, struct tcp_block *c);
 
 /* ---- output.c */
 void flush_list(struct tcp *t, struct tcp_block *c);

@@ -35,7 +35,7 @@ mss_update(struct tcp *t, struct tcp_block *c)
 {
 	uint32_t mss = RTE_MIN((uint32_t)mss_announced(t, c), (uint32_t)c->peer_mss);
 
-	if (c->pmtu)
+	if (c->flags & BLOCK_PMTU)
 		mss = RTE_MIN(mss, c->pmtu - (addr_is_v4(&c->tuple.src) ? 40 : 60));
 	/* RFC 6691: options are not in the MSS. */
 	if (c->flags & BLOCK_TIMESTAMPS)
@@ -243,6 +243,7 @@ ack_to_cookie(struct tcp *t, struct segment *s)
 {
 	struct cookie_ends ends = { s->packet->tuple, s->seq - 1 };
 	struct cookie_answer answer = { s->ack - 1, s->timestamps, s->ts_echo };
+	uint64_t hash = tuple_hash(t, s->packet->tuple);
 	struct cookie_options o;
 	struct tcp_block *c;
 
@@ -256,10 +257,18 @@ ack_to_cookie(struct tcp *t, struct segment *s)
 		answer_reset(t, s);
 		return;
 	}
-	t->counters.syn_cookies_ok++;
+	/* Its connection was, or there would be a block. */
+	if (cookie_memory_has(&t->cookies, hash, answer.cookie)) {
+		t->counters.syn_cookies_again++;
+		answer_reset(t, s);
+		return;
+	}
 	c = block_of_cookie(t, s, &o);
-	if (c)
-		state_input(t, c, s);
+	if (!c)
+		return;
+	t->counters.syn_cookies_ok++;
+	cookie_memory_add(&t->cookies, hash, answer.cookie);
+	state_input(t, c, s);
 }
 
 void

@@ -278,6 +278,8 @@ send_record(struct tcp *t, struct tcp_block *c, struct sent_record *r)
 	uint32_t at = 0, length = r->length;
 	struct outgoing o;
 
+	if (unlikely(length > c->mss))
+		pmtu_cut(t, c);
 	do {
 		o = (struct outgoing){
 			.seq = r->seq + at,
@@ -330,7 +332,8 @@ static uint32_t
 may_send(struct tcp *t, struct tcp_block *c)
 {
 	struct tcp_recovery *r = &c->recovery;
-	uint32_t pipe = sent_pipe(&r->sent), want = RTE_MIN(c->unsent, (uint32_t)c->mss);
+	uint32_t most = unlikely(c->flags & BLOCK_PMTU) ? pmtu_segment(t, c) : c->mss;
+	uint32_t pipe = sent_pipe(&r->sent), want = RTE_MIN(c->unsent, most);
 	int32_t window = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
 
 	if (!want || window <= 0)
@@ -388,6 +391,8 @@ send_data(struct tcp *t, struct tcp_block *c)
 			c->flags |= BLOCK_STARVED;
 			break;
 		}
+		if (unlikely(n > c->mss))
+			pmtu_sent(c);
 		if (c->recovery.mode == RECOVERY_FAST)
 			prr_sent(&c->recovery.prr, n);
 		any = true;

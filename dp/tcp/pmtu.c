@@ -6,6 +6,9 @@
  */
 #include "dp/tcp/internal.h"
 
+/* Before a path is asked for more again: ten minutes (RFC 1191 6.3, RFC 8201 4). */
+#define PMTU_AGAIN_MS 600000
+
 /* RFC 1191 7: what to try where the router does not say. */
 static uint32_t
 next_plateau(uint32_t mtu)
@@ -20,23 +23,33 @@ next_plateau(uint32_t mtu)
 	return PMTU_MIN_V4;
 }
 
+/* The path takes packets of this size. */
+static void
+set(struct tcp *t, struct tcp_block *c, uint32_t mtu)
+{
+	c->pmtu = (uint16_t)mtu;
+	c->pmtu_at = t->now_ms;
+	c->flags = (c->flags & ~BLOCK_PMTU_TRIED) | BLOCK_PMTU;
+	mss_update(t, c);
+}
+
 static void
 too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 {
 	struct tcp_recovery *r = &c->recovery;
-	bool v4 = addr_is_v4(&c->tuple.src);
-	uint32_t now = c->pmtu ? c->pmtu : block_options(t, c)->mtu;
+	bool v4 = addr_is_v4(&c->tuple.src), tried = c->flags & BLOCK_PMTU_TRIED;
+	uint32_t link = block_options(t, c)->mtu, now = c->flags & BLOCK_PMTU ? c->pmtu : link;
+	uint32_t most = tried ? link : now;
 
 	if (!mtu)
-		mtu = next_plateau(now);
+		mtu = tried ? now : next_plateau(now);
 	mtu = RTE_MAX(mtu, (uint32_t)(v4 ? PMTU_MIN_V4 : PMTU_MIN_V6));
-	if (mtu >= now) {
+	if (mtu >= most) {
 		t->counters.icmp_ignored++;
 		return;
 	}
-	t->counters.pmtu_reduced++;
-	c->pmtu = (uint16_t)mtu;
-	mss_update(t, c);
+	t->counters.pmtu_reduced += mtu < now;
+	set(t, c, mtu);
 	if (c->state < TCP_ESTABLISHED)
 		return;
 	cubic_set_mss(&r->cubic, c->mss);
@@ -47,6 +60,58 @@ too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 	r->point = c->snd_nxt;
 	r->undo = false;
 	flush_list(t, c);
+}
+
+/* ---- perhaps the path takes more by now ----------------------------------------------------- */
+
+/* What a segment would take if the link were all of the path. */
+static uint32_t
+link_mss(const struct tcp *t, const struct tcp_block *c)
+{
+	uint32_t mss = RTE_MIN((uint32_t)mss_announced(t, c), (uint32_t)c->peer_mss);
+
+	return c->flags & BLOCK_TIMESTAMPS ? mss - TIMESTAMP_BYTES : mss;
+}
+
+/* RFC 1191 6.3, RFC 8201 4. One segment goes first, so that a path that is still narrow costs one
+ * segment: it is told of by ICMP or found lost as any other, and leaves again in pieces. */
+uint32_t
+pmtu_segment(const struct tcp *t, const struct tcp_block *c)
+{
+	const struct tcp_recovery *r = &c->recovery;
+	uint32_t n = link_mss(t, c);
+
+	if (c->flags & BLOCK_PMTU_TRIED || t->now_ms - c->pmtu_at < PMTU_AGAIN_MS ||
+	    r->mode != RECOVERY_OPEN || n <= c->mss || c->unsent < n ||
+	    sent_pipe(&r->sent) + n > r->cubic.cwnd || c->snd_nxt + n - c->snd_una > c->snd_wnd)
+		return c->mss;
+	return n;
+}
+
+void
+pmtu_sent(struct tcp_block *c)
+{
+	c->flags |= BLOCK_PMTU_TRIED;
+	c->pmtu_at = c->snd_nxt;
+}
+
+void
+pmtu_acked(struct tcp *t, struct tcp_block *c)
+{
+	if (seq_lt(c->snd_una, c->pmtu_at))
+		return;
+	c->flags &= ~(BLOCK_PMTU | BLOCK_PMTU_TRIED);
+	mss_update(t, c);
+	t->counters.pmtu_raised++;
+}
+
+void
+pmtu_cut(const struct tcp *t, struct tcp_block *c)
+{
+	if (!(c->flags & BLOCK_PMTU_TRIED))
+		return;
+	c->flags &= ~BLOCK_PMTU_TRIED;
+	c->pmtu_at = t->now_ms;
 }
 
 void

@@ -128,10 +128,12 @@ enum tcp_close_cause {
 	X(ecn_marked, "segments with congestion experienced")                                  \
 	X(ecn_reduced, "windows reduced for congestion experienced")                           \
 	X(pmtu_reduced, "path MTUs reduced by ICMP")                                           \
+	X(pmtu_raised, "path MTUs that were found to be the link's again")                     \
 	X(icmp_ignored, "ICMP errors that match nothing in flight")                            \
 	X(syn_cookies_sent, "SYN cookies sent")                                                \
 	X(syn_cookies_ok, "connections made of a SYN cookie")                                  \
 	X(syn_cookies_bad, "acknowledgements that are no valid cookie")                        \
+	X(syn_cookies_again, "late copies of segments that had brought a SYN cookie")          \
 	X(syn_dropped, "SYNs dropped: no room for half-open connections")                      \
 	X(table_full, "connections not made: table full")                                      \
 	X(time_wait_recycled, "connections in TIME-WAIT ended early to make room")             \

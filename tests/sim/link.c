@@ -219,6 +219,12 @@ link_send(struct link *l, int from, const uint8_t *bytes, size_t len, uint64_t n
 		free(f);
 		return;
 	}
+	if (w->copied && random_chance(l->random, w->copied)) {
+		struct frame *copy = frame_new(1 - from, bytes, len, now);
+
+		copy->at = leaves + w->delay + random_below(l->random, w->copied_by + 1);
+		push(l, copy);
+	}
 	if (random_chance(l->random, w->twice))
 		deliver(l, w, frame_new(1 - from, bytes, len, now), leaves);
 	deliver(l, w, f, leaves);

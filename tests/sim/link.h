@@ -30,6 +30,9 @@ struct way {
 	uint32_t twice;            /* delivered twice */
 	uint32_t late;             /* held back by up to late_by */
 	uint64_t late_by;
+	uint32_t
+	    copied; /* a second one comes later, by up to copied_by; the first keeps its place */
+	uint64_t copied_by;
 	uint32_t mark;           /* ECN: CE instead of a loss */
 	uint32_t icmp_loss;      /* of errors that come back by this way */
 	uint64_t dead_from;      /* nothing passes in [dead_from, dead_until) */

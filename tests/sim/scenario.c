@@ -147,8 +147,7 @@ choose_abort(struct scenario *s, struct random *r)
 }
 
 /* A server that keeps no state cannot know a client whose first segment was overtaken by the
- * second, nor tell an old copy of it from a new client: cookies need order on the way to the
- * server. */
+ * second: cookies need order on the way to the server. Copies may come, and late. */
 static bool
 cookies_may_be_used(const struct way *w)
 {
@@ -191,6 +190,12 @@ scenario_choose(struct scenario *s, uint64_t seed, struct random *r)
 		choose_abort(s, r);
 	if (!s->clean && random_one_in(r, 3))
 		s->forged = (uint32_t)random_scale(r, 60, 10 * PERCENT);
+	for (int i = 0; i < 2; i++) {
+		if (!s->sides[i].cookies || random_one_in(r, 2))
+			continue;
+		s->ways[1 - i].copied = (uint32_t)random_scale(r, 600, 50 * PERCENT);
+		s->ways[1 - i].copied_by = random_scale(r, MS, 40 * SECOND);
+	}
 }
 
 static void
@@ -198,13 +203,13 @@ print_way(const char *name, const struct way *w)
 {
 	printf("  %s: delay %.3f ms jitter %.3f ms rate %.1f Mb/s queue %llu loss %.2f%% "
 	       "corrupt %.2f%% twice %.2f%% late %.2f%% by %.1f ms burst %.2f%%/%.2f%% mark %.2f%% "
-	       "dead %.3f-%.3f s mtu %u, %u from %.3f s\n",
+	       "copied %.2f%% by %.1f ms dead %.3f-%.3f s mtu %u, %u from %.3f s\n",
 	       name, (double)w->delay / 1e6, (double)w->jitter / 1e6, (double)w->rate / 1e6,
 	       (unsigned long long)w->queue, w->loss / 655.36, w->corruption / 655.36,
 	       w->twice / 655.36, w->late / 655.36, (double)w->late_by / 1e6,
-	       w->burst_begin / 655.36, w->burst_end / 655.36, w->mark / 655.36,
-	       (double)w->dead_from / 1e9, (double)w->dead_until / 1e9, w->mtu, w->later_mtu,
-	       (double)w->mtu_changes / 1e9);
+	       w->burst_begin / 655.36, w->burst_end / 655.36, w->mark / 655.36, w->copied / 655.36,
+	       (double)w->copied_by / 1e6, (double)w->dead_from / 1e9, (double)w->dead_until / 1e9,
+	       w->mtu, w->later_mtu, (double)w->mtu_changes / 1e9);
 }
 
 static void

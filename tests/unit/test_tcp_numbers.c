@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "dp/tcp/cookie.h"
+#include "dp/tcp/cookie_memory.h"
 #include "dp/tcp/isn.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vectors_tcp.h"
@@ -231,6 +232,45 @@ test_cookie_timestamp(void)
 		CU_ASSERT(cookie_mss((uint16_t)i) <= i);
 }
 
+#define REMEMBERED 4096
+
+/* The latest are known, none that was not there is, and what makes room is the oldest. */
+static void
+test_cookie_memory(void)
+{
+	struct cookie_memory m;
+	void *memory = calloc(1, cookie_memory_size(REMEMBERED));
+	uint64_t seed = 4987, hash, known = 0;
+	uint32_t i;
+
+	CU_ASSERT_EQUAL(cookie_memory_size(REMEMBERED), REMEMBERED * 8);
+	CU_ASSERT_EQUAL(cookie_memory_size(0), COOKIE_BUCKET * 8);
+	cookie_memory_init(&m, REMEMBERED, memory);
+	for (i = 0; i < 8 * REMEMBERED; i++) {
+		hash = test_random(&seed);
+		CU_ASSERT_FALSE(cookie_memory_has(&m, hash, i));
+		cookie_memory_add(&m, hash, i);
+		CU_ASSERT_TRUE(cookie_memory_has(&m, hash, i));
+		CU_ASSERT_FALSE(cookie_memory_has(&m, hash, i + 1));
+		CU_ASSERT_FALSE(cookie_memory_has(&m, hash ^ 1ull << 40, i));
+	}
+	for (i = 0, seed = 4987; i < 8 * REMEMBERED; i++) {
+		hash = test_random(&seed);
+		known += cookie_memory_has(&m, hash, i);
+		if (i < 2 * REMEMBERED)
+			CU_ASSERT_FALSE(cookie_memory_has(&m, hash, i));
+		if (i >= 8 * REMEMBERED - REMEMBERED / 8)
+			CU_ASSERT_TRUE(cookie_memory_has(&m, hash, i));
+	}
+	CU_ASSERT_EQUAL(known, REMEMBERED);
+	/* Of one client, the last eight. */
+	for (i = 0; i < 20; i++)
+		cookie_memory_add(&m, 77, i);
+	for (i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(cookie_memory_has(&m, 77, i), i >= 12);
+	free(memory);
+}
+
 int
 test_tcp_numbers_register(void)
 {
@@ -242,6 +282,7 @@ test_tcp_numbers_register(void)
 		{ "cookies: age", test_cookie_age },
 		{ "cookies: forged", test_cookie_forged },
 		{ "cookies: timestamps", test_cookie_timestamp },
+		{ "cookies: which were redeemed", test_cookie_memory },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = { { "tcp numbers", NULL, NULL, NULL, NULL, tests },

@@ -179,6 +179,28 @@ static const struct script_case cases[] = {
 		  "= accepted\n"
 		  "= received 100\n"
 		  "+25 > A seq 1 ack 101\n" },
+	{ .name = "RFC 4987: a late copy of what brought a cookie does not open anew",
+	  .options = { .no_timestamps = true, .syn_cookies_always = true },
+	  .text = "< S seq 0 win 65535 mss 1460 sackOK\n"
+		  "> SA seq 0 ack 1\n"
+		  "< PA seq 1 (100) ack 1 win 1000\n"
+		  "= accepted\n"
+		  "= received 100\n"
+		  "! send 50\n"
+		  "> PA seq 1 (50) ack 101\n"
+		  "< FA seq 101 ack 51 win 1000\n"
+		  "= half_closed\n"
+		  "> A seq 51 ack 102\n"
+		  "! shutdown\n"
+		  "> FA seq 51 ack 102\n"
+		  "< A seq 102 ack 52 win 1000\n"
+		  "= done\n"
+		  "< PA seq 1 (100) ack 1 win 1000\n"
+		  "> R seq 1\n"
+		  "+3000 < A seq 1 ack 1 win 1000\n"
+		  "> R seq 1\n"
+		  "< S seq 5000 win 65535 mss 1460 sackOK\n"
+		  "> SA ack 5001\n" },
 	{ .name = "RFC 4987: an ACK that is no cookie is refused",
 	  .options = { .syn_cookies_always = true },
 	  .text = "< S seq 0 win 65535 mss 1460 ts 700 0\n"

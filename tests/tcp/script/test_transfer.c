@@ -7,6 +7,15 @@
 #define WITH_TIMES .options = { 0 }, .opening = OPEN_ACCEPT
 #define WINDOW(n) \
 	.options = { .no_timestamps = true, .receive_window = (n) }, .opening = OPEN_ACCEPT
+/* ICMP has brought the path down to 1000 bytes. */
+#define NARROW                          \
+	"! send 1460\n"                 \
+	"> A seq 1 (1460)\n"            \
+	"! too_big 1 1000\n"            \
+	"> A seq 1 (960)\n"             \
+	"> A seq 961 (500)\n"           \
+	"< A seq 1 ack 1461 win 1000\n" \
+	"? mss 960\n"
 
 static const struct script_case cases[] = {
 	/* ---- acknowledgements */
@@ -253,6 +262,76 @@ static const struct script_case cases[] = {
 		  "! too_big 1 9000\n"
 		  "+20 .\n"
 		  "? mss 1460\n" },
+	{ .name =
+	      "RFC 1191 6.3: after ten minutes one larger segment is tried, then all are larger",
+	  PLAIN,
+	  .text = NARROW "+599000 ! send 1460\n"
+			 "> A seq 1461 (960)\n"
+			 "> A seq 2421 (500)\n"
+			 "< A seq 1 ack 2921 win 1000\n"
+			 "+1010 ! send 4000\n"
+			 "> A seq 2921 (1460)\n"
+			 "> A seq 4381 (960)\n"
+			 "> A seq 5341 (960)\n"
+			 "> A seq 6301 (620)\n"
+			 "? mss 960\n"
+			 "< A seq 1 ack 6921 win 1000\n"
+			 "? mss 1460\n"
+			 "! send 1460\n"
+			 "> A seq 6921 (1460)\n" },
+	{ .name = "RFC 8201 4: ... over IPv6 as well",
+	  PLAIN,
+	  .ip6 = true,
+	  .text = "! send 1400\n"
+		  "> A seq 1 (1400)\n"
+		  "! too_big 1 1280\n"
+		  "> A seq 1 (1220)\n"
+		  "> A seq 1221 (180)\n"
+		  "< A seq 1 ack 1401 win 1000\n"
+		  "+600010 ! send 1440\n"
+		  "> A seq 1401 (1440)\n"
+		  "< A seq 1 ack 2841 win 1000\n"
+		  "? mss 1440\n" },
+	{ .name =
+	      "RFC 1191 6.3: a path that is still narrow says so, and is left alone as long again",
+	  PLAIN,
+	  .text = NARROW "+600010 ! send 2420\n"
+			 "> A seq 1461 (1460)\n"
+			 "> A seq 2921 (960)\n"
+			 "! too_big 1461 1000\n"
+			 "> A seq 1461 (960)\n"
+			 "> A seq 2421 (500)\n"
+			 "? cwnd 9600 20000\n"
+			 "< A seq 1 ack 3881 win 1000\n"
+			 "+599000 ! send 1460\n"
+			 "> A seq 3881 (960)\n"
+			 "> A seq 4841 (500)\n"
+			 "< A seq 1 ack 5341 win 1000\n"
+			 "+1010 ! send 1460\n"
+			 "> A seq 5341 (1460)\n" },
+	{ .name = "RFC 1191 6.3: a path that has become a little wider says so",
+	  PLAIN,
+	  .text = NARROW "+600010 ! send 1460\n"
+			 "> A seq 1461 (1460)\n"
+			 "! too_big 1461 1240\n"
+			 "> A seq 1461 (1200)\n"
+			 "> A seq 2661 (260)\n"
+			 "? mss 1200\n" },
+	{ .name = "RFC 1191 6.3: one that says nothing loses that segment, which leaves in pieces",
+	  PLAIN,
+	  .text = NARROW "+600010 ! send 4340\n"
+			 "> A seq 1461 (1460)\n"
+			 "> A seq 2921 (960)\n"
+			 "> A seq 3881 (960)\n"
+			 "> A seq 4841 (960)\n"
+			 "< A seq 1 ack 1461 win 1000 sack 2921-5801\n"
+			 "> A seq 1461 (960)\n"
+			 "> A seq 2421 (500)\n"
+			 "< A seq 1 ack 5801 win 1000\n"
+			 "? mss 960\n"
+			 "+599000 ! send 1460\n"
+			 "> A seq 5801 (960)\n"
+			 "> A seq 6761 (500)\n" },
 
 	/* ---- ECN */
 	{ .name = "RFC 3168 6.1.3: a mark is echoed until CWR comes",
