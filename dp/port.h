@@ -31,6 +31,7 @@ struct port {
 	bool rx_checksum;     /* the device verifies IPv4 header checksums */
 	bool tx_ip_checksum, tx_l4_checksum;
 	bool tx_segments; /* takes frames of several mbufs, of any pool, shared ones too */
+	bool tx_tso;      /* cuts large TCP segments, of either family */
 	/* Frames of workers without a transmit queue of their own: they enqueue here, worker 0
 	 * sends. NULL if tx_queues covers all. */
 	struct rte_ring *tx_shared;

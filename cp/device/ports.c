@@ -22,6 +22,7 @@
 #include "cp/device/mbufs.h"
 #include "cp/device/netdev.h"
 #include "dp/packet.h"
+#include "dp/tcp/tcp.h"
 #include "lib/toeplitz.h"
 
 #define TO_HOST_SIZE   1024
@@ -209,6 +210,34 @@ choose_rss(struct opening *o)
 	o->port->rss_destination = backend;
 }
 
+/* Does the device cut TCP segments as we make them? net_tap says so, but takes none over IPv6, and
+ * none that fill the MTU (DPDK 22.11, pmd_tx_burst: it counts the Ethernet header). */
+static bool
+cuts_segments(const struct opening *o)
+{
+	const struct rte_eth_desc_lim *limit = &o->info.tx_desc_lim;
+
+	return o->port->tx_segments && o->port->tx_ip_checksum && o->port->tx_l4_checksum &&
+	       o->info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO &&
+	       (!limit->nb_seg_max || limit->nb_seg_max > TCP_PIECES_MAX) &&
+	       strcmp(o->info.driver_name, "net_tap") != 0;
+}
+
+/* What the TCP of listeners makes use of. Some drivers are faster without. */
+static void
+choose_listener_offloads(struct opening *o)
+{
+	uint64_t rx = o->info.rx_offload_capa, tx = o->info.tx_offload_capa;
+
+	o->conf.rxmode.offloads |= rx & RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	o->port->tx_segments = tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	o->port->tx_tso = cuts_segments(o);
+	if (o->port->tx_segments)
+		o->conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (o->port->tx_tso)
+		o->conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+}
+
 static void
 choose_offloads(struct opening *o)
 {
@@ -225,10 +254,8 @@ choose_offloads(struct opening *o)
 		o->conf.txmode.offloads |= l4;
 	if (o->port->rss_source || o->port->rss_destination)
 		o->conf.rxmode.offloads |= rx & RTE_ETH_RX_OFFLOAD_RSS_HASH;
-	/* Some drivers send faster without this. */
-	o->port->tx_segments = o->config->n_listeners && (tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
-	if (o->port->tx_segments)
-		o->conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (o->config->n_listeners)
+		choose_listener_offloads(o);
 	if (o->interface->mtu + FRAME_OVERHEAD <= room)
 		return;
 	o->conf.rxmode.offloads |= rx & RTE_ETH_RX_OFFLOAD_SCATTER;

@@ -44,15 +44,18 @@ random64(void *arg)
 static uint32_t
 output_flags(const struct dataplane *dp)
 {
-	uint32_t flags = TCP_OUTPUT_CHECKSUM, i;
+	bool checksum = true, segments = true, cuts = true;
+	uint32_t i;
 
 	for (i = 0; i < dp->n_ports; i++) {
-		if (!dp->ports[i].tx_ip_checksum || !dp->ports[i].tx_l4_checksum)
-			flags &= ~(uint32_t)TCP_OUTPUT_CHECKSUM;
-		if (!dp->ports[i].tx_segments)
-			flags |= TCP_OUTPUT_LINEAR;
+		const struct port *port = &dp->ports[i];
+
+		checksum = checksum && port->tx_ip_checksum && port->tx_l4_checksum;
+		segments = segments && port->tx_segments;
+		cuts = cuts && port->tx_tso;
 	}
-	return flags;
+	return (checksum ? TCP_OUTPUT_CHECKSUM : 0) | (segments ? 0 : TCP_OUTPUT_LINEAR) |
+	       (checksum && segments && cuts ? TCP_OUTPUT_TSO : 0);
 }
 
 static uint64_t

@@ -94,11 +94,10 @@ struct outgoing {
 };
 
 /* New data of one connection that leaves as one packet, see output.c. Empty between calls. */
-#define TRAIN_MAX       32
 #define TRAIN_BYTES_MAX 65000
 struct train {
-	uint32_t n, bytes;
-	struct outgoing pieces[TRAIN_MAX];
+	uint32_t n, bytes, buffers; /* n: segments */
+	struct outgoing pieces[TCP_PIECES_MAX];
 };
 
 struct tcp {

@@ -192,7 +192,7 @@ train_leave(struct tcp *t, struct tcp_block *c)
 		send_segment(t, c, &train->pieces[0]);
 	else if (train->n)
 		send_train(t, c, train->pieces, train->n);
-	train->n = train->bytes = 0;
+	train->n = train->bytes = train->buffers = 0;
 }
 
 static bool
@@ -203,8 +203,8 @@ joins(const struct train *train, const struct outgoing *o, uint32_t mss)
 	if (!train->n)
 		return false;
 	last = &train->pieces[train->n - 1];
-	return train->n < TRAIN_MAX && o->len && last->len == mss && !(o->flags & FLAG_CWR) &&
-	       o->payload->nb_segs == 1 && last->payload->nb_segs == 1 &&
+	return o->len && o->len <= mss && last->len == mss && !(o->flags & FLAG_CWR) &&
+	       train->buffers + o->payload->nb_segs <= TCP_PIECES_MAX &&
 	       train->bytes + o->len <= TRAIN_BYTES_MAX;
 }
 
@@ -217,6 +217,7 @@ leave(struct tcp *t, struct tcp_block *c, const struct outgoing *o)
 		train_leave(t, c);
 	train->pieces[train->n++] = *o;
 	train->bytes += o->len;
+	train->buffers += o->payload ? o->payload->nb_segs : 0;
 	if ((t->settings.output & (TCP_OUTPUT_TSO | TCP_OUTPUT_LINEAR)) != TCP_OUTPUT_TSO)
 		train_leave(t, c);
 }

@@ -63,6 +63,8 @@ typedef uint64_t tcp_handle;
 /* Data room that buffers of settings.mbufs need: headroom, IPv6 and TCP headers, and a segment
  * where payload has to be copied (TCP_OUTPUT_LINEAR: a whole one, so the MTU and 64). */
 #define TCP_SMALL_ROOM 512
+/* A packet that the port is to cut has at most so many buffers of data behind that of headers. */
+#define TCP_PIECES_MAX 32
 
 enum tcp_state {
 	TCP_CLOSED,

@@ -6,7 +6,8 @@
  *
  *     client's TCP <== wire ==> worker: session, two legs <== wire ==> server's TCP
  *
- * Each connection carries a stream of its own in either direction; its first byte says which.
+ * Each connection carries a stream of its own in either direction; its first byte says which. What
+ * the worker leaves to its port's card (checksums, cutting into segments) is done before the wire.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include "dp/transmit.h"
 #include "fixture.h"
 #include "suites.h"
+#include "tests/sim/nic.h"
 
 #define MS          1000000ull
 #define CONNECTIONS 6
@@ -60,15 +62,24 @@ struct peer {
 	uint32_t n;
 };
 
+/* What a run is of. */
+struct plan {
+	uint64_t seed;
+	uint32_t lose_one_in;
+	bool ip6;
+	bool checksums, segments, tso; /* what the worker's port can do */
+};
+
 struct world {
 	struct fixture *f;
+	struct plan plan;
 	struct proxy_settings settings[FIXTURE_MAX];
 	struct peer peers[2];
 	struct frame *wire[PLACES];
 	uint32_t n_wire[PLACES];
 	struct rte_ring *out;
 	uint64_t now, random;
-	uint32_t lose_one_in;
+	uint32_t cut; /* packets that the card has cut */
 };
 
 static uint64_t
@@ -89,29 +100,29 @@ pattern(uint8_t id, uint32_t at)
 /* ---- the wire -------------------------------------------------------------------------------- */
 
 static void
-put_on_wire(struct world *w, enum where to, struct rte_mbuf *m, uint32_t skip)
+put_on_wire(struct world *w, enum where to, const uint8_t *bytes, size_t length)
 {
-	uint32_t length = m->pkt_len - skip, n = w->n_wire[to];
+	uint32_t n = w->n_wire[to], lose_one_in = w->plan.lose_one_in;
 	struct frame *f = &w->wire[to][n];
-	const void *from;
 
-	if (w->lose_one_in && random_of(w) % w->lose_one_in == 0) {
-		rte_pktmbuf_free(m);
+	if (lose_one_in && random_of(w) % lose_one_in == 0)
 		return;
-	}
-	CU_ASSERT_FATAL(n < WIRE && length <= sizeof(f->bytes));
-	from = rte_pktmbuf_read(m, skip, length, f->bytes);
-	if (from != f->bytes)
-		memcpy(f->bytes, from, length);
+	CU_ASSERT_FATAL(n < WIRE && length > 0 && length <= sizeof(f->bytes));
+	memcpy(f->bytes, bytes, length);
 	f->length = (uint16_t)length;
-	rte_pktmbuf_free(m);
 	w->n_wire[to]++;
-	if (w->lose_one_in && n > 0 && random_of(w) % 16 == 0) {
+	if (lose_one_in && n > 0 && random_of(w) % 16 == 0) {
 		struct frame turned = *f;
 
 		*f = f[-1];
 		f[-1] = turned;
 	}
+}
+
+static bool
+is_ip6(const uint8_t *ip)
+{
+	return *ip >> 4 == 6;
 }
 
 static struct tuple
@@ -120,6 +131,13 @@ tuple_of(const uint8_t *ip)
 	struct tuple t = { .proto = 6 };
 	uint32_t src, dst;
 
+	if (is_ip6(ip)) {
+		t.src = addr_from_v6(ip + 8);
+		t.dst = addr_from_v6(ip + 24);
+		memcpy(&t.sport, ip + 40, 2);
+		memcpy(&t.dport, ip + 42, 2);
+		return t;
+	}
 	memcpy(&src, ip + 12, 4);
 	memcpy(&dst, ip + 16, 4);
 	t.src = addr_from_v4(src);
@@ -138,7 +156,7 @@ to_peer(struct peer *p, const struct frame *f)
 		.mbuf = fixture_mbuf(f->bytes, f->length),
 		.tuple = &tuple,
 		.listener = p->where == SERVER && !refused ? 0 : TCP_LISTENER_NONE,
-		.l4 = 20,
+		.l4 = is_ip6(f->bytes) ? 40 : 20,
 		.ip_len = f->length,
 	};
 
@@ -149,10 +167,13 @@ static void
 to_worker(struct world *w, const struct frame *f)
 {
 	static const uint8_t header[ETHERNET] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x99, 8, 0 };
+	static const uint8_t ip6[2] = { 0x86, 0xdd };
 	uint8_t bytes[ETHERNET + sizeof(f->bytes)];
 	struct burst b = { .count = 0 };
 
 	memcpy(bytes, header, ETHERNET);
+	if (is_ip6(f->bytes))
+		memcpy(bytes + ETHERNET - 2, ip6, 2);
 	memcpy(bytes + ETHERNET, f->bytes, f->length);
 	fixture_receive(&b, bytes, ETHERNET + (size_t)f->length);
 	stage_parse(w->f->worker, &b);
@@ -162,17 +183,46 @@ to_worker(struct world *w, const struct frame *f)
 	fixture_free(&b);
 }
 
-/* What the worker has sent, to whom it is for. */
+/* A frame behind the card, to whom it is for. */
+static void
+leaves_card(void *arg, const uint8_t *ip, size_t length)
+{
+	struct tuple t = tuple_of(ip);
+	uint8_t first = is_ip6(ip) ? t.dst.b[0] : t.dst.b[12];
+
+	put_on_wire(arg, first == 10 || first == 0xfd ? SERVER : CLIENT, ip, length);
+}
+
+/* Does the packet ask of the card nothing that it cannot do? */
+static void
+judge_packet(struct world *w, const struct rte_mbuf *m)
+{
+	const struct plan *plan = &w->plan;
+	bool cut = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+
+	w->cut += cut;
+	CU_ASSERT(plan->tso || !cut);
+	CU_ASSERT(plan->segments || m->nb_segs == 1);
+	CU_ASSERT(m->nb_segs <= 1 + TCP_PIECES_MAX);
+	CU_ASSERT_EQUAL((m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) != 0, plan->checksums);
+	CU_ASSERT_EQUAL((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0, plan->checksums && !plan->ip6);
+	CU_ASSERT_EQUAL(m->l2_len, ETHERNET);
+}
+
 static void
 from_worker(struct world *w)
 {
-	void *m;
+	struct rte_mbuf *m;
+	void *taken;
 
 	worker_flush_port(w->f->worker, 0);
-	while (rte_ring_dequeue(w->out, &m) == 0) {
-		const uint8_t *frame = rte_pktmbuf_mtod((struct rte_mbuf *)m, uint8_t *);
-
-		put_on_wire(w, frame[ETHERNET + 16] == 10 ? SERVER : CLIENT, m, ETHERNET);
+	while (rte_ring_dequeue(w->out, &taken) == 0) {
+		m = taken;
+		judge_packet(w, m);
+		rte_pktmbuf_adj(m, ETHERNET);
+		m->l2_len = 0;
+		nic_transmit(m, leaves_card, w);
+		rte_pktmbuf_free(m);
 	}
 }
 
@@ -201,7 +251,8 @@ on_output(void *arg, struct rte_mbuf *m, uint64_t route)
 	struct peer *p = arg;
 
 	(void)route;
-	put_on_wire(p->world, WORKER, m, 0);
+	put_on_wire(p->world, WORKER, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len);
+	rte_pktmbuf_free(m);
 }
 
 static uint64_t
@@ -350,28 +401,24 @@ step(struct world *w)
 	from_worker(w);
 }
 
-static struct world *
-world_create(uint64_t seed)
+/* The listener, the addresses and the two backends. */
+static void
+configure(struct world *w)
 {
-	static const uint8_t secret[48] = { 5, 6, 7 };
-	struct world *w = calloc(1, sizeof(*w));
-	struct fixture *f = fixture_create();
+	static const char *const backends[2][2] = { { "10.0.0.1", "10.0.0.2" },
+						    { "fd00::1", "fd00::2" } };
+	const struct plan *plan = &w->plan;
+	struct fixture *f = w->f;
+	struct port *port = &f->dataplane.ports[0];
 	uint32_t service, i;
 
-	CU_ASSERT_FATAL(w != NULL);
-	w->f = f;
-	w->now = 1000 * MS;
-	w->random = seed * 0x9e3779b97f4a7c15ull | 1;
-	for (i = 0; i < PLACES; i++)
-		w->wire[i] = calloc(WIRE, sizeof(*w->wire[i]));
-	w->out = rte_ring_create("test-proxy", 4096, SOCKET_ID_ANY, 0);
-	CU_ASSERT_FATAL(w->out != NULL);
-	service = fixture_service(f, "192.0.2.10/32", IPPROTO_TCP, 80, MODE_PROXY);
+	service = fixture_service(f, plan->ip6 ? "2001:db8::10/128" : "192.0.2.10/32", IPPROTO_TCP,
+				  80, MODE_PROXY);
 	i = fixture_nexthop(f, FIXTURE_PEER, 0);
-	fixture_route(f, "0.0.0.0/0", i);
-	fixture_source(f, "10.0.0.254", SOURCE_BY_PORT);
+	fixture_route(f, plan->ip6 ? "::/0" : "0.0.0.0/0", i);
+	fixture_source(f, plan->ip6 ? "fd00::fe" : "10.0.0.254", SOURCE_BY_PORT);
 	for (i = 0; i < 2; i++) {
-		fixture_backend(f, service, i ? "10.0.0.2" : "10.0.0.1", 8080);
+		fixture_backend(f, service, backends[plan->ip6][i], 8080);
 		f->backends[i].nexthop = 0;
 		f->backends[i].sources_count = 1;
 		f->backends[i].weight = 100;
@@ -381,17 +428,45 @@ world_create(uint64_t seed)
 		.timeout_idle = 600000 * MS,
 	};
 	f->snapshot.proxies = w->settings;
-	f->dataplane.ports[0].tx_queues = 0;
-	f->dataplane.ports[0].tx_shared = w->out;
-	f->worker->connections = connections_create(64, SOCKET_ID_ANY, NULL);
-	fixture_publish(f);
-	f->worker->now = w->now;
-	atomic_store(&f->worker->proxy, proxy_create(f->worker, 32, secret));
-	CU_ASSERT_FATAL(f->worker->connections && worker_proxy(f->worker));
+	port->tx_ip_checksum = port->tx_l4_checksum = plan->checksums;
+	port->tx_segments = plan->segments;
+	port->tx_tso = plan->tso;
+	port->tx_queues = 0;
+	port->tx_shared = w->out;
+}
+
+static struct world *
+world_create_as(const struct plan *plan)
+{
+	static const uint8_t secret[48] = { 5, 6, 7 };
+	struct world *w = calloc(1, sizeof(*w));
+	uint32_t i;
+
+	CU_ASSERT_FATAL(w != NULL);
+	w->f = fixture_create();
+	w->plan = *plan;
+	w->now = 1000 * MS;
+	w->random = plan->seed * 0x9e3779b97f4a7c15ull | 1;
+	for (i = 0; i < PLACES; i++)
+		w->wire[i] = calloc(WIRE, sizeof(*w->wire[i]));
+	w->out = rte_ring_create("test-proxy", 4096, SOCKET_ID_ANY, 0);
+	CU_ASSERT_FATAL(w->out != NULL);
+	configure(w);
+	w->f->worker->connections = connections_create(64, SOCKET_ID_ANY, NULL);
+	fixture_publish(w->f);
+	w->f->worker->now = w->now;
+	atomic_store(&w->f->worker->proxy, proxy_create(w->f->worker, 32, secret));
+	CU_ASSERT_FATAL(w->f->worker->connections && worker_proxy(w->f->worker));
 	peer_create(w, CLIENT);
 	peer_create(w, SERVER);
-	proxy_iterate(f->worker);
+	proxy_iterate(w->f->worker);
 	return w;
+}
+
+static struct world *
+world_create(uint64_t seed)
+{
+	return world_create_as(&(struct plan){ .seed = seed });
 }
 
 static void
@@ -417,12 +492,13 @@ static void
 open_clients(struct world *w, uint32_t n)
 {
 	struct peer *p = &w->peers[CLIENT];
+	bool ip6 = w->plan.ip6;
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
 		struct tcp_connect c = {
-			.tuple = { .src = fixture_addr("192.0.2.10"),
-				   .dst = fixture_addr("198.51.100.7"),
+			.tuple = { .src = fixture_addr(ip6 ? "2001:db8::10" : "192.0.2.10"),
+				   .dst = fixture_addr(ip6 ? "2001:db8:1::7" : "198.51.100.7"),
 				   .sport = htons(80),
 				   .dport = htons((uint16_t)(5000 + i)),
 				   .proto = 6 },
@@ -484,14 +560,13 @@ connections_left(const struct fixture *f)
 
 /* All streams arrive whole in both directions, and nothing is left. */
 static void
-check_run(uint64_t seed, uint32_t lose_one_in)
+check_run(const struct plan *plan)
 {
-	struct world *w = world_create(seed);
+	struct world *w = world_create_as(plan);
 	const char *wrong;
 	bool good;
 	uint32_t i;
 
-	w->lose_one_in = lose_one_in;
 	open_clients(w, CONNECTIONS);
 	good = run(w);
 	for (i = 0; good && i < CONNECTIONS; i++)
@@ -500,16 +575,19 @@ check_run(uint64_t seed, uint32_t lose_one_in)
 	good = good && w->peers[SERVER].n == CONNECTIONS && connections_left(w->f) == 0;
 	wrong = tcp_check(proxy_tcp(worker_proxy(w->f->worker)));
 	if (!good || wrong)
-		fprintf(stderr, "seed %lu, one lost in %u: %s\n", (unsigned long)seed, lose_one_in,
-			wrong ? wrong : "streams are not complete");
+		fprintf(stderr, "seed %lu, one lost in %u: %s\n", (unsigned long)plan->seed,
+			plan->lose_one_in, wrong ? wrong : "streams are not complete");
 	CU_ASSERT(good && !wrong);
+	/* Streams of 40,000 bytes give it occasion. */
+	CU_ASSERT_EQUAL(plan->tso, w->cut >= CONNECTIONS);
 	world_destroy(w);
 }
 
 static void
 test_clean(void)
 {
-	check_run(1, 0);
+	check_run(&(struct plan){ .seed = 1 });
+	check_run(&(struct plan){ .seed = 1, .ip6 = true });
 }
 
 static void
@@ -518,7 +596,55 @@ test_losses(void)
 	uint64_t seed;
 
 	for (seed = 1; seed <= 20; seed++)
-		check_run(seed, seed % 2 ? 20 : 100);
+		check_run(&(struct plan){
+		    .seed = seed, .lose_one_in = seed % 2 ? 20 : 100, .ip6 = seed % 4 >= 2 });
+}
+
+/* Cards that do more and more of the work: the streams are the same. */
+static void
+test_offloads(void)
+{
+	static const struct plan cards[] = {
+		{ .checksums = true },
+		{ .segments = true },
+		{ .checksums = true, .segments = true },
+		{ .checksums = true, .segments = true, .tso = true },
+	};
+	struct plan plan;
+	uint32_t i, k;
+
+	for (i = 0; i < RTE_DIM(cards); i++) {
+		for (k = 0; k < 8; k++) {
+			plan = cards[i];
+			plan.seed = 50 + k;
+			plan.ip6 = k & 1;
+			plan.lose_one_in = k & 2 ? 40 : 0;
+			check_run(&plan);
+		}
+	}
+}
+
+/* Where one of two ports cannot cut, no packet is made that has to be cut: it may leave by either.
+ */
+static void
+test_weaker_port(void)
+{
+	struct plan plan = { .seed = 9, .checksums = true, .segments = true, .tso = true };
+	struct world *w = world_create_as(&plan);
+	struct fixture *f = w->f;
+	static const uint8_t secret[48] = { 5, 6, 7 };
+
+	proxy_destroy(worker_proxy(f->worker));
+	f->dataplane.n_ports = 2;
+	f->dataplane.ports[1] = f->dataplane.ports[0];
+	f->dataplane.ports[1].tx_tso = false;
+	atomic_store(&f->worker->proxy, proxy_create(f->worker, 32, secret));
+	proxy_iterate(f->worker);
+	open_clients(w, CONNECTIONS);
+	CU_ASSERT(run(w));
+	CU_ASSERT_EQUAL(w->cut, 0);
+	f->dataplane.n_ports = 1;
+	world_destroy(w);
 }
 
 /* Both backends refuse: the client is reset, both were tried, and nothing is left. */
@@ -633,6 +759,8 @@ test_proxy_register(void)
 	CU_TestInfo tests[] = {
 		{ "streams both ways", test_clean },
 		{ "... over a wire that loses and turns round", test_losses },
+		{ "... by cards that compute checksums and cut segments", test_offloads },
+		{ "a port that can do less", test_weaker_port },
 		{ "backends that refuse", test_refused },
 		{ "another backend", test_another },
 		{ "the listener goes", test_listener_goes },
