@@ -9,6 +9,7 @@
 #define CONNECTIONS_MAX (1u << 26)
 /* Cookies that are remembered: 2 to 4 bytes a connection. */
 #define COOKIES_SHARE 4
+#define COOKIES_MIN   1024
 
 /* Where the memory of somebody else's structure went. */
 struct memory {
@@ -34,12 +35,12 @@ zeroed(const struct tcp *t, size_t n, size_t size)
 static bool
 create_tables(struct tcp *t, uint64_t now)
 {
-	uint32_t n = t->settings.connections;
+	uint32_t n = t->settings.connections, cookies = RTE_MAX(n / COOKIES_SHARE, COOKIES_MIN);
 	struct memory wheel = { t->settings.socket, NULL }, sent = { t->settings.socket, NULL };
 
 	t->blocks = zeroed(t, n, sizeof(*t->blocks));
 	t->table_memory = zeroed(t, 1, flow_table_size(n));
-	t->cookie_memory = zeroed(t, 1, cookie_memory_size(n / COOKIES_SHARE));
+	t->cookie_memory = zeroed(t, 1, cookie_memory_size(cookies));
 	t->listeners = zeroed(t, LISTENERS_MAX, sizeof(*t->listeners));
 	t->sets = zeroed(t, OPTION_SETS_MAX, sizeof(*t->sets));
 	t->wheel = wheel_create(n, NS_PER_MS, now, allocate, &wheel);
@@ -50,7 +51,7 @@ create_tables(struct tcp *t, uint64_t now)
 	    !t->wheel || !t->sent)
 		return false;
 	flow_table_init(&t->table, n, t->table_memory);
-	cookie_memory_init(&t->cookies, n / COOKIES_SHARE, t->cookie_memory);
+	cookie_memory_init(&t->cookies, cookies, t->cookie_memory);
 	return true;
 }
 
