@@ -53,6 +53,13 @@ tell_room(struct tcp *t, struct tcp_block *c)
 		t->calls.room(t->calls.arg, block_handle(t, c), c->user);
 }
 
+/* Options besides timestamps: a D-SACK may come when all is acknowledged. */
+static bool
+tells_more(const struct tcp_block *c, const struct segment *s)
+{
+	return c->flags & BLOCK_SACK && s->option_bytes > (s->timestamps ? TIMESTAMP_BYTES : 0);
+}
+
 static void
 apply(struct tcp *t, struct tcp_block *c, const struct segment *s, struct ack_news *news)
 {
@@ -61,7 +68,7 @@ apply(struct tcp *t, struct tcp_block *c, const struct segment *s, struct ack_ne
 	struct sent_context context = { &r->rack.fack, rtt_min(&r->rtt) };
 	struct sent_ack ack = { .now = t->now, .ack = s->ack };
 
-	if (c->flags & BLOCK_SACK && s->option_bytes > (s->timestamps ? TIMESTAMP_BYTES : 0)) {
+	if (tells_more(c, s)) {
 		segment_options_parse(&options, s->options, s->option_bytes, false);
 		ack.n_sack = options.n_sack;
 		ack.sack = options.sack;
@@ -86,7 +93,7 @@ ack_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 	if (seq_lt(s->ack, c->snd_una))
 		return true; /* an old one: its data may be new */
 	changed = window_update(c, s);
-	if (s->ack == c->snd_una && sent_empty(&c->recovery.sent)) {
+	if (s->ack == c->snd_una && sent_empty(&c->recovery.sent) && !tells_more(c, s)) {
 		/* Nothing is under way; the window may have opened. */
 		if (changed && (c->unsent || c->flags & BLOCK_FIN_QUEUED))
 			flush_list(t, c);

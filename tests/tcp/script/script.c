@@ -408,6 +408,8 @@ step_play(struct script *s, const struct step *step)
 			return false;
 	}
 	s->last = s->now;
+	if (step->kind == STEP_SKIP)
+		s->next_out = s->n_out;
 	switch (step->kind) {
 	case STEP_IN:
 		return come_in(s, step);

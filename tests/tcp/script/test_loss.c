@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Losses: how they are found, what is sent again, what becomes of the window. */
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+
 #include "tests/tcp/script/script.h"
 #include "tests/tcp/script/suites.h"
 
@@ -137,6 +140,47 @@ static const struct script_case cases[] = {
 			   "+20 < A seq 1 ack 101 win 1000 sack 1561-3021\n"
 			   "> A seq 101 (1460)\n"
 			   "< A seq 1 ack 3021 win 1000\n" },
+	{ .name = "RFC 8985 7.3: ... with new data, if there is some",
+	  SACK,
+	  .text = MEASURED "! send 16000\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 4481 (1460)\n> A seq 5941 (1460)\n> A seq 7401 (1460)\n"
+			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
+			   "> A seq 13241 (1460)\n"
+			   "+40 > A seq 14701 (1400)\n"
+			   "< A seq 1 ack 16101 win 1000\n"
+			   "? in_flight 0\n" },
+	{ .name = "RFC 8985 7.4: a loss that a probe repairs makes the window smaller",
+	  SACK,
+	  .text = MEASURED "! send 2920\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n"
+			   "+40 > A seq 1561 (1460)\n"
+			   "! send 100\n"
+			   "> A seq 3021 (100)\n"
+			   "< A seq 1 ack 3121 win 1000\n"
+			   "? cwnd 2920\n" },
+	{ .name = "RFC 8985 7.4: ... and one that was needless does not",
+	  SACK,
+	  .text = MEASURED "! send 2920\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n"
+			   "+40 > A seq 1561 (1460)\n"
+			   "< A seq 1 ack 3021 win 1000\n"
+			   "< A seq 1 ack 3021 win 1000 sack 1561-3021\n"
+			   "? cwnd 14600 20000\n" },
+	{ .name = "RFC 2883, 9438 4.9.1: a reduction for nothing is taken back",
+	  SACK,
+	  .text = MEASURED "! send 14600\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 4481 (1460)\n> A seq 5941 (1460)\n> A seq 7401 (1460)\n"
+			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
+			   "> A seq 13241 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 1561-14701\n"
+			   "> A seq 101 (1460)\n"
+			   "? ssthresh 9000 10700\n"
+			   "+1 < A seq 1 ack 14701 win 1000\n"
+			   "? cwnd 9000 10700\n"
+			   "+5 < A seq 1 ack 14701 win 1000 sack 101-1561\n"
+			   "? cwnd 14600 20000\n" },
 	{ .name = "RFC 9438 4.6: CUBIC's window shrinks to seven tenths",
 	  SACK,
 	  .text = MEASURED "! send 14600\n"
@@ -188,8 +232,57 @@ static const struct script_case cases[] = {
 			   "< A seq 1 ack 102 win 1000\n" },
 };
 
+/* One round of slow start: what is under way is acknowledged segment by segment after `ms`. */
+static void
+round_trip(struct script *s, uint64_t *acked, uint64_t ms)
+{
+	const struct wire *last = &s->out[(s->n_out - 1) % SCRIPT_OUT].wire;
+	uint32_t end = last->seq - s->isn + last->length;
+	char line[64];
+
+	snprintf(line, sizeof(line), "+%d ~\n", (int)ms);
+	play(s, line);
+	while (*acked < end) {
+		*acked += 1460;
+		snprintf(line, sizeof(line), "< A seq 1 ack %d win 60000\n~\n", (int)*acked);
+		play(s, line);
+	}
+}
+
+/* RFC 9406: round trips that become longer end slow start before anything is lost; such as stay
+ * what they are do not. */
+static void
+hystart(void)
+{
+	static struct script s;
+	struct tcp_options options = { .no_timestamps = true, .send_buffer = 4000000 };
+	struct tcp_info info;
+	uint64_t acked, ms;
+	int longer, i;
+
+	for (longer = 0; longer < 2; longer++) {
+		script_begin(&s, &options);
+		script_accept(&s);
+		play(&s, "! send 1000000\n~\n");
+		for (acked = 1, i = 0; i < 5; i++) {
+			ms = longer && i >= 2 ? 60 : 20;
+			round_trip(&s, &acked, ms);
+		}
+		CU_ASSERT_EQUAL(tcp_info(s.tcp, s.h, &info), 0);
+		CU_ASSERT_EQUAL(info.retransmits, 0);
+		CU_ASSERT_EQUAL(info.ssthresh, UINT32_MAX);
+		CU_ASSERT(longer ? info.cwnd < 200000 : info.cwnd > 300000);
+		script_end(&s);
+	}
+}
+
 int
 test_loss_register(void)
 {
+	CU_pSuite suite = CU_add_suite("loss, more", NULL, NULL);
+
+	if (!suite ||
+	    !CU_add_test(suite, "RFC 9406: slow start ends before the queue is full", hystart))
+		return (int)CU_get_error();
 	return script_suite("loss", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -119,6 +119,31 @@ static const struct script_case cases[] = {
 		  "> A seq 14601 (1460)\n> A seq 16061 (1460)\n"
 		  "> A seq 17521 (1460)\n> A seq 18981 (1460)\n"
 		  "? cwnd 17520\n" },
+	{ .name = "RFC 5681 4.1: after a long silence the window is the first one again",
+	  PLAIN,
+	  .text = "! send 14600\n"
+		  "> A seq 1 (1460)\n> A seq 1461 (1460)\n> A seq 2921 (1460)\n"
+		  "> A seq 4381 (1460)\n> A seq 5841 (1460)\n> A seq 7301 (1460)\n"
+		  "> A seq 8761 (1460)\n> A seq 10221 (1460)\n> A seq 11681 (1460)\n"
+		  "> A seq 13141 (1460)\n"
+		  "+10 < A seq 1 ack 14601 win 1000\n"
+		  "? cwnd 26000 29200\n"
+		  "+2000 ! send 16060\n"
+		  "> A seq 14601 (1460)\n> A seq 16061 (1460)\n> A seq 17521 (1460)\n"
+		  "> A seq 18981 (1460)\n> A seq 20441 (1460)\n> A seq 21901 (1460)\n"
+		  "> A seq 23361 (1460)\n> A seq 24821 (1460)\n> A seq 26281 (1460)\n"
+		  "> A seq 27741 (1460)\n"
+		  "? cwnd 14600\n" },
+	{ .name = "RFC 9293 3.8.6.2.1: what is left of a window does not make small segments",
+	  PLAIN,
+	  .text = "< A seq 1 ack 1 win 24\n"
+		  "! send 5000\n"
+		  "> A seq 1 (1460)\n"
+		  "> A seq 1461 (1460)\n"
+		  "+15 .\n"
+		  "< A seq 1 ack 2921 win 24\n"
+		  "> A seq 2921 (1460)\n"
+		  "> A seq 4381 (620)\n" },
 	{ .name = "RFC 9293 3.8.6: no more than the peer's window",
 	  PLAIN,
 	  .text = "< A seq 1 ack 1 win 10\n"
@@ -364,6 +389,24 @@ static const struct script_case cases[] = {
 		  "< AE seq 1 ack 2921 win 65535\n"
 		  "! send 100\n"
 		  "> AC seq 2921 (100) ecn 2\n" },
+
+	{ .name = "RFC 3168 6.1.5: what is sent again is not marked as able to bear a mark",
+	  .options = { .no_timestamps = true },
+	  .text = "< SEC seq 0 win 65535 mss 1460\n"
+		  "> SAE seq 0 ack 1\n"
+		  "< A seq 1 ack 1 win 65535\n"
+		  "= accepted\n"
+		  "! send 100\n"
+		  "> A seq 1 (100) ecn 2\n"
+		  "+1000 > A seq 1 (100) ecn 0\n" },
+	{ .name = "RFC 3168 6.1.1.1: a SYN that got no answer asks no more",
+	  .options = { .no_timestamps = true, .ask_ecn = true },
+	  .text = "! connect\n"
+		  "> SEC seq 0\n"
+		  "+1000 > S seq 0\n"
+		  "< SAE seq 0 ack 1 win 65535 mss 1460\n"
+		  "> A seq 1 ack 1\n"
+		  "= connected\n" },
 
 	/* ---- urgent data, keep-alive */
 	{ .name = "RFC 6093: urgent data is taken in-band",

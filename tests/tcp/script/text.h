@@ -8,6 +8,7 @@
  *     [+MS] ! VERB [N]          the program does this
  *     [+MS] ? FACT N [M]        what tcp_info says: N, or between N and M
  *     +MS   .                   nothing goes out for so long
+ *     [+MS] ~                   what has gone out, and does meanwhile, is passed over
  *
  * +MS: so many milliseconds after the step before (a > waits up to that and half of it more, and
  * must not come earlier than 10 % before). FLAGS are letters of FSRPAUEC. Fields: seq N, (N) bytes
@@ -31,7 +32,8 @@ enum step_kind {
 	STEP_EVENT = '=',
 	STEP_DO = '!',
 	STEP_FACT = '?',
-	STEP_NOTHING = '.'
+	STEP_NOTHING = '.',
+	STEP_SKIP = '~'
 };
 
 enum {
