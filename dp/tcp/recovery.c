@@ -122,31 +122,45 @@ end_recovery(struct tcp_block *c)
 	rack_recovery_ended(&r->rack);
 }
 
+/* The timeout of a peer that answers: not doubled. */
+static uint64_t
+timeout_once(const struct rtt *rtt)
+{
+	struct rtt once = *rtt;
+
+	once.backoff = 0;
+	return rtt_timeout(&once);
+}
+
 /* A partial acknowledgement: the next one is lost too. After a timeout it may have been sent again
- * a moment ago; then a round trip has to go by first. */
+ * a moment ago; then a round trip has to go by first, and if nothing comes in that time, *timer. */
 static uint32_t
-partial(struct tcp *t, struct tcp_block *c)
+partial(struct tcp *t, struct tcp_block *c, uint64_t *timer)
 {
 	struct tcp_recovery *r = &c->recovery;
 	const struct sent_record *first = sent_first(t->sent, &r->sent);
+	uint64_t age, patience;
 
 	if (!first || r->mode == RECOVERY_OPEN || !seq_lt(c->snd_una, r->point))
 		return 0;
-	if (r->mode == RECOVERY_LOSS &&
-	    t->now - first->time < rtt_smoothed(&r->rtt) + rtt_variation(&r->rtt))
+	age = t->now - first->time;
+	if (r->mode == RECOVERY_LOSS && age < rtt_smoothed(&r->rtt) + rtt_variation(&r->rtt)) {
+		patience = timeout_once(&r->rtt);
+		*timer = patience > age ? patience - age : 1;
 		return 0;
+	}
 	return sent_mark_first_lost(t->sent, &r->sent);
 }
 
 /* Without SACK, or without RACK: RFC 5681 3.2 and RFC 6582. */
 static uint32_t
-count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
+count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64_t *timer)
 {
 	struct tcp_recovery *r = &c->recovery;
 
 	if (n->result.acked) {
 		r->duplicates = 0;
-		return partial(t, c);
+		return partial(t, c, timer);
 	}
 	if (!n->duplicate)
 		return 0;
@@ -155,7 +169,7 @@ count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 	/* After a timeout everything was sent again, and of that one may be lost as well: better a
 	 * needless segment than another timeout, which has doubled. */
 	if (r->duplicates == DUPLICATES && r->mode == RECOVERY_LOSS)
-		return partial(t, c);
+		return partial(t, c, timer);
 	return r->duplicates == DUPLICATES && r->mode == RECOVERY_OPEN
 		   ? sent_mark_first_lost(t->sent, &r->sent)
 		   : 0;
@@ -170,7 +184,7 @@ find_losses(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64
 
 	*timer = 0;
 	if (!uses_rack(t, c))
-		return count_duplicates(t, c, n);
+		return count_duplicates(t, c, n, timer);
 	rack_update(&r->rack, &state, &n->result);
 	return rack_detect(&r->rack, &state, t->sent, &r->sent, timer);
 }
@@ -340,6 +354,13 @@ recovery_reorder(struct tcp *t, struct tcp_block *c)
 	uint32_t lost;
 	uint64_t timer;
 
+	if (!uses_rack(t, c)) {
+		if (r->mode != RECOVERY_OPEN)
+			sent_mark_first_lost(t->sent, &r->sent);
+		recovery_arm(t, c, true);
+		flush_list(t, c);
+		return;
+	}
 	lost = rack_detect(&r->rack, &state, t->sent, &r->sent, &timer);
 	if (lost && r->mode == RECOVERY_OPEN) {
 		begin_fast(t, c, flight_size(r, 0));

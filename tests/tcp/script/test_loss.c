@@ -102,6 +102,18 @@ static const struct script_case cases[] = {
 		      "? in_flight 0\n"
 		      "? cwnd 2920 8760\n" },
 
+	{ .name =
+	      "RFC 6298 5.7: a peer that answers after a timeout does not wait for a doubled one",
+	  NEWRENO,
+	  .text = MEASURED "! send 100\n> A seq 101 (100)\n"
+			   "! send 100\n> A seq 201 (100)\n"
+			   "! send 100\n> A seq 301 (100)\n"
+			   "+200 > A seq 101 (100)\n> A seq 201 (100)\n> A seq 301 (100)\n"
+			   "+5 < A seq 1 ack 201 win 1000\n"
+			   "+195 > A seq 201 (100)\n"
+			   "+5 < A seq 1 ack 401 win 1000\n"
+			   "? in_flight 0\n" },
+
 	/* ---- SACK, RACK */
 	{ .name = "RFC 6675, 8985: a hole behind which much arrived is sent again",
 	  SACK,
