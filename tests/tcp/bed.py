@@ -22,6 +22,13 @@ PORTS = {"echo": 7, "sink": 9, "source": 19, "http": 80, "stop": 5}
 BLOCK = b"".join(b"%07d\n" % i for i in range(1 << 17))
 
 
+def tcp_socket(ip6):
+    """With the kernel's CUBIC, whatever this machine prefers: BBR does not care for losses."""
+    made = socket.socket(socket.AF_INET6 if ip6 else socket.AF_INET)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+    return made
+
+
 class Wrong(Exception):
     """A test's finding."""
 
@@ -126,11 +133,17 @@ class Bed:
         for key in self.sysctls:
             run("ip", "netns", "exec", linux, "sysctl", "-qw", key)
 
+    def bpf(self):
+        """The file of the wire's programs."""
+        source, built = f"{HERE}/wire.bpf.c", f"{self.directory}/wire.o"
+        include = f"-I/usr/include/{os.uname().machine}-linux-gnu"
+        if not os.path.exists(built):
+            run("clang", "-O2", "-g", "-target", "bpf", include, "-c", source, "-o", built)
+        return built
+
     def lose(self, per_mille):
         """Each packet of both ways is lost with this chance, on the kernel's end of the wire."""
-        source, built = f"{HERE}/loss.bpf.c", f"{self.directory}/loss.o"
-        include = f"-I/usr/include/{os.uname().machine}-linux-gnu"
-        run("clang", "-O2", "-g", "-target", "bpf", include, "-c", source, "-o", built)
+        built = self.bpf()
         tc = ["ip", "netns", "exec", self.names["linux"], "tc"]
         run(*tc, "qdisc", "add", "dev", "wire", "clsact")
         for way in ("ingress", "egress"):
@@ -172,7 +185,7 @@ class Bed:
 
     def socket(self, family=4, side="linux"):
         with namespace(self.names[side]):
-            made = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6)
+            made = tcp_socket(family == 6)
         made.settimeout(20)
         return made
 

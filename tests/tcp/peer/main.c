@@ -171,13 +171,13 @@ create(struct peer *p)
 	p->tcp = tcp_create(&settings, &calls, p->now);
 	p->sessions = calloc(PEER_SESSIONS, sizeof(*p->sessions));
 	p->free_sessions = calloc(PEER_SESSIONS, sizeof(*p->free_sessions));
-	p->block = malloc(PEER_BLOCK + sizeof(line));
+	p->block = malloc(PEER_BLOCK + PEER_PIECE);
 	if (!p->tcp || !p->sessions || !p->free_sessions || !p->block)
 		usage("no memory");
 	for (uint32_t i = 0; i < PEER_SESSIONS; i++)
 		p->free_sessions[p->n_free++] = PEER_SESSIONS - 1 - i;
-	for (uint32_t i = 0; i < PEER_BLOCK / 8; i++) {
-		snprintf(line, sizeof(line), "%07u\n", i);
+	for (uint32_t i = 0; i < (PEER_BLOCK + PEER_PIECE) / 8; i++) {
+		snprintf(line, sizeof(line), "%07u\n", i % (PEER_BLOCK / 8));
 		memcpy(p->block + (size_t)8 * i, line, 8);
 	}
 }

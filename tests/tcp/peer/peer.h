@@ -21,9 +21,11 @@
 #include "lib/addr.h"
 
 #define PEER_SESSIONS 65536
-#define PEER_BLOCK                                                                    \
-	(1u << 20) /* the content: lines of 8 bytes that are counted, again and again \
-		    */
+/* The content: lines of 8 bytes that are counted, again and again. Each mbuf takes a piece of it,
+ * as much as a segment does, so that segments share their mbufs; there is one more behind the
+ * block. */
+#define PEER_BLOCK (1u << 20)
+#define PEER_PIECE 1448
 #define PEER_HELD  1024
 #define PEER_BURST 32
 

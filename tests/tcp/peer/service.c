@@ -12,8 +12,7 @@
 #include "tests/tcp/peer/peer.h"
 
 #define STOP_NS   2000000000ull
-#define PIECE     1920 /* bytes of content in an mbuf: whole lines */
-#define CHAIN_MAX 65536
+#define CHAIN_MAX (45 * PEER_PIECE)
 #define OWN_PORT  30000
 
 static struct session *
@@ -74,8 +73,7 @@ send_content(struct peer *p, struct session *s)
 		chain = NULL;
 		for (len = 0; len < CHAIN_MAX && len < s->to_send; len += n) {
 			begin = (s->content_at + len) % PEER_BLOCK;
-			n = RTE_MIN(PIECE, PEER_BLOCK - begin);
-			n = RTE_MIN(n, s->to_send - len);
+			n = RTE_MIN(PEER_PIECE, s->to_send - len);
 			if (!append(p, &chain, p->block + begin, n))
 				break;
 		}

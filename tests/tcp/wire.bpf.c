@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A link that loses packets where the kernel has no netem: for tc (clsact) at both ways of one
- * device. A section for each share that the tests use.
+ * device. A section for each share that the tests use. And a program for XDP that does nothing but
+ * be there, so that packets to the kernel go the way that packets to AF_XDP go.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -28,6 +29,14 @@ lose_50(struct __sk_buff *skb)
 {
 	(void)skb;
 	return lose(50);
+}
+
+SEC("xdp")
+int
+pass(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
 }
 
 char _license[] SEC("license") = "Apache-2.0";

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goodput of one connection: the kernel to dp/tcp, beside the kernel to the kernel on the same kind of wire.
+
+The wire is made the same for both: no offloads (so each packet is one segment of 1,448 bytes, and is looked at by itself), CUBIC in
+the kernels, a queue at the kernel's end, the same program that loses packets there. The program at the near end is the same, both
+ends check every byte, and both have buffers of 4 MB (the kernel's own bound). The kernel at the far end is measured in two places:
+
+    direct     on the wire itself. A program for XDP that only passes packets on is there, since AF_XDP has one: it makes veth hand over
+               packets by its ring of 256 and copy them. What still differs is sending: AF_XDP sends packet by packet, by a copy and
+               a system call for 32 (and veth does the receiver's work in it), where the kernel cuts 64 KB behind its TCP.
+    behind     behind a program that passes packets between the wire and another one, by AF_XDP on both: so that the kernel's packets
+               leave by AF_XDP, as those of dp/tcp do. It has the work of two wires.
+"""
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+from bed import ADDRESSES, HERE, MACS, Bed, check_content, content, expect, run, within
+
+PIECE = 1 << 20
+
+
+PASS = ["dpdk-testpmd", "--lcores", "0@0,1@0", "--in-memory", "--no-pci", "--no-telemetry", "--log-level=4", "-m", "256",
+        "--vdev", "net_af_xdp0,iface=wire", "--vdev", "net_af_xdp1,iface=outer", "--", "-a", "--nb-cores=1", "--forward-mode=io",
+        "--rxd=2048", "--txd=2048", "--total-num-mbufs=32767", "--stats-period", "1000"]
+OURS, DIRECT, BEHIND = "ours", "direct", "behind"
+
+
+class Wire(Bed):
+    """far: which of the three is at the far end."""
+
+    def __init__(self, per_mille, far, *options):
+        super().__init__("--window", "4194304", *options, kernel_twice=far == DIRECT)
+        self.per_mille, self.far, self.helpers = per_mille, far, []
+
+    def build(self):
+        super().build()
+        linux, peer = self.names["linux"], self.names["peer"]
+        run("ip", "netns", "exec", linux, "tc", "qdisc", "replace", "dev", "wire", "root", "pfifo", "limit", "1000")
+        if self.per_mille:
+            self.lose(self.per_mille)
+        if self.far == DIRECT:
+            run("ip", "-n", peer, "link", "set", "dev", "wire", "xdpdrv", "obj", self.bpf(), "sec", "xdp")
+            run("ip", "netns", "exec", peer, "ethtool", "-K", "wire", "gro", "off")
+
+    def behind(self):
+        """Another wire, to the kernel in the same namespace, and what joins the two."""
+        peer = self.names["peer"]
+        run("ip", "-n", peer, "link", "add", "outer", "type", "veth", "peer", "name", "inner")
+        run("ip", "-n", peer, "link", "set", "inner", "address", MACS["peer"])
+        for name in ("outer", "inner"):
+            run("ip", "netns", "exec", peer, "ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off")
+            run("ip", "-n", peer, "link", "set", name, "up")
+        run("ip", "-n", peer, "addr", "add", f"{ADDRESSES['peer'][4]}/24", "dev", "inner")
+        run("ip", "-n", peer, "neigh", "replace", ADDRESSES["linux"][4], "lladdr", MACS["linux"], "dev", "inner", "nud", "permanent")
+        self.helper(PASS)
+
+    def start(self):
+        """What is at the far end."""
+        if self.far == OURS:
+            super().start()
+            return
+        if self.far == BEHIND:
+            self.behind()
+        process = self.helper([sys.executable, f"{HERE}/kernel_peer.py", ADDRESSES["peer"][4]])
+        expect(process.stdout.readline() == "ready\n", "kernel_peer.py does not start")
+        within(20, lambda: self.run("ping", "-c1", "-W1", ADDRESSES["peer"][4], check=False).returncode == 0, "nothing passes the wire")
+
+    def helper(self, command):
+        process = subprocess.Popen(["ip", "netns", "exec", self.names["peer"], *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        self.helpers.append(process)
+        return process
+
+    def __enter__(self):
+        super().__enter__()
+        if self.far == DIRECT:
+            self.start()
+        return self
+
+    def __exit__(self, *error):
+        for process in self.helpers:
+            process.kill()
+            process.communicate()
+        super().__exit__(*error)
+
+
+def download(bed, size):
+    """Seconds until all has come, and is right."""
+    with bed.connect("source") as sock:
+        sock.settimeout(60)
+        begin, count = time.monotonic(), 0
+        sock.sendall(f"{size}\n".encode())
+        while data := sock.recv(PIECE):
+            check_content(data, count)
+            count += len(data)
+        took = time.monotonic() - begin
+    expect(count == size, f"{count} bytes of {size}")
+    return took
+
+
+def upload(bed, size):
+    """Seconds until the far end has said that all was right."""
+    with bed.connect("sink") as sock:
+        sock.settimeout(60)
+        begin = time.monotonic()
+        for at in range(0, size, PIECE):
+            sock.sendall(content(min(PIECE, size - at), at))
+        sock.shutdown(socket.SHUT_WR)
+        answer = sock.makefile("r").readline()
+        took = time.monotonic() - begin
+    expect(answer == f"{size}\n", f"the sink says {answer!r} of {size}")
+    return took
+
+
+def measure(way, size, per_mille, far, options=()):
+    """Mb/s, and what tcp-peer says of itself."""
+    with Wire(per_mille, far, *options) as bed:
+        rate = size * 8e-6 / way(bed, size)
+        report = bed.stop()
+    expect(far != OURS or (report["sound"] and not report["over_cwnd"] and not report["bad_checksum"]), f"{report}")
+    return rate, report
+
+
+class Nothing:
+    """The bed of tests whose measurements make their own."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def stop(self):
+        pass
+
+
+def compare(way, size, per_mille, rounds, fars=(DIRECT,)):
+    """In turns: the median rate of dp/tcp, Mb/s, and for each of fars the kernel's and the median of each round's ratio."""
+    rates = {far: [] for far in (OURS, *fars)}
+    for _ in range(rounds):
+        for far, each in rates.items():
+            each.append(measure(way, size, per_mille, far)[0])
+    ratios = {far: statistics.median(a / b for a, b in zip(rates[OURS], rates[far])) for far in fars}
+    return statistics.median(rates[OURS]), {far: (statistics.median(rates[far]), ratios[far]) for far in fars}
