@@ -94,10 +94,12 @@ def namespace(name):
 
 class Bed:
     """As a context manager it stands inside the `with`."""
+    per_mille = 0  # so many packets of 1,000 are lost, each by itself, in either direction
 
     def __init__(self, *options, kernel_twice=False, sysctls=(), mtu=1500):
         self.options, self.kernel_twice, self.sysctls, self.mtu = options, kernel_twice, sysctls, mtu
         self.names = {side: f"pst{os.getpid()}{side[0]}" for side in MACS}
+        self.middle = f"pst{os.getpid()}m"
         self.process = None
         self.directory = f"{BUILD}/tcp-bed-{os.getpid()}"
 
@@ -117,7 +119,10 @@ class Bed:
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
         linux, peer = self.names["linux"], self.names["peer"]
-        run("ip", "-n", linux, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", peer)
+        if self.per_mille:
+            self.lossy_wire()
+        else:
+            run("ip", "-n", linux, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", peer)
         for side, name in self.names.items():
             other = "peer" if side == "linux" else "linux"
             for key in ("net.ipv6.conf.wire.accept_dad=0", "net.ipv6.conf.wire.router_solicitations=0"):
@@ -141,13 +146,19 @@ class Bed:
             run("clang", "-O2", "-g", "-target", "bpf", include, "-c", source, "-o", built)
         return built
 
-    def lose(self, per_mille):
-        """Each packet of both ways is lost with this chance, on the kernel's end of the wire."""
-        built = self.bpf()
-        tc = ["ip", "netns", "exec", self.names["linux"], "tc"]
-        run(*tc, "qdisc", "add", "dev", "wire", "clsact")
-        for way in ("ingress", "egress"):
-            run(*tc, "filter", "add", "dev", "wire", way, "bpf", "da", "obj", built, "sec", f"lose{per_mille}")
+    def lossy_wire(self):
+        """A wire in two parts. What loses is between them: a kernel is told of what it loses on its own way out, and sends it again."""
+        run("ip", "netns", "add", self.middle)
+        for side, name in self.names.items():
+            run("ip", "-n", name, "link", "add", "wire", "mtu", str(self.mtu), "type", "veth", "peer", "name", side, "mtu", str(self.mtu), "netns", self.middle)
+            run("ip", "netns", "exec", self.middle, "ethtool", "-K", side, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off")
+            run("ip", "-n", self.middle, "link", "set", side, "up")
+        for side, other in (("linux", "peer"), ("peer", "linux")):
+            tc = ["ip", "netns", "exec", self.middle, "tc"]
+            run(*tc, "qdisc", "add", "dev", side, "clsact")
+            run(*tc, "filter", "add", "dev", side, "ingress", "prio", "1", "bpf", "da", "obj", self.bpf(), "sec", f"lose{self.per_mille}")
+            run(*tc, "filter", "add", "dev", side, "ingress", "prio", "2", "protocol", "all", "u32", "match", "u32", "0", "0",
+                "action", "mirred", "egress", "redirect", "dev", other)
 
     def peer(self, *arguments):
         """The command of a tcp-peer in its namespace."""
@@ -203,7 +214,7 @@ class Bed:
         if self.process:
             self.process.kill()
             self.process.wait()
-        for name in self.names.values():
+        for name in (*self.names.values(), self.middle):
             run("ip", "netns", "del", name, check=False)
         shutil.rmtree(self.directory)
 

@@ -2,7 +2,7 @@
 """Goodput of one connection: the kernel to dp/tcp, beside the kernel to the kernel on the same kind of wire.
 
 The wire is made the same for both: no offloads (so each packet is one segment of 1,448 bytes, and is looked at by itself), CUBIC in
-the kernels, a queue at the kernel's end, the same program that loses packets there. The program at the near end is the same, both
+the kernels, a queue at the kernel's end, the same program that loses packets in the middle. The program at the near end is the same, both
 ends check every byte, and both have buffers of 4 MB (the kernel's own bound). The kernel at the far end is measured in two places:
 
     direct     on the wire itself. A program for XDP that only passes packets on is there, since AF_XDP has one: it makes veth hand over
@@ -39,8 +39,6 @@ class Wire(Bed):
         super().build()
         linux, peer = self.names["linux"], self.names["peer"]
         run("ip", "netns", "exec", linux, "tc", "qdisc", "replace", "dev", "wire", "root", "pfifo", "limit", "1000")
-        if self.per_mille:
-            self.lose(self.per_mille)
         if self.far == DIRECT:
             run("ip", "-n", peer, "link", "set", "dev", "wire", "xdpdrv", "obj", self.bpf(), "sec", "xdp")
             run("ip", "netns", "exec", peer, "ethtool", "-K", "wire", "gro", "off")

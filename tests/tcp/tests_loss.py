@@ -13,10 +13,6 @@ class Lossy(Bed):
     """A serving peer behind a wire that loses."""
     per_mille = 10
 
-    def build(self):
-        super().build()
-        self.lose(self.per_mille)
-
 
 class LossyClients(Clients, Lossy):
     """... and one that connects."""

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A link that loses packets where the kernel has no netem: for tc (clsact) at both ways of one
- * device. A section for each share that the tests use. And a program for XDP that does nothing but
- * be there, so that packets to the kernel go the way that packets to AF_XDP go.
+ * A link that loses packets where the kernel has no netem: for tc (clsact), where packets come in.
+ * A section for each share that the tests use; what is not lost is for the next filter. And a
+ * program for XDP that does nothing but be there, so that packets to the kernel go the way that
+ * packets to AF_XDP go.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -12,7 +13,7 @@
 static __always_inline int
 lose(__u32 per_mille)
 {
-	return bpf_get_prandom_u32() % 1000 < per_mille ? TC_ACT_SHOT : TC_ACT_OK;
+	return bpf_get_prandom_u32() % 1000 < per_mille ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 SEC("lose10")
