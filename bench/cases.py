@@ -66,11 +66,11 @@ class Case:
         return head(where, self.flows * 5 // 4, [f"{net}{i}" for i in range(1, BACKENDS + 1)]) + pools + services
 
 
-def head(where, connections, backends):
+def head(where, connections, backends, memory="1400M", more=""):
     neighbours = "".join(f'  {{ address = "{a}"; mac = "02:00:00:00:{i >> 8:02x}:{i & 255:02x}"; interface = "one"; }},\n'
                          for i, a in enumerate(backends, 1 << 12))
     return f"""
-dataplane: {{ workers = [ {wire.WORKER_CORE} ]; control = {wire.GENERATOR_CORE}; memory = "1400M"; connections = {connections};
+dataplane: {{ workers = [ {wire.WORKER_CORE} ]; control = {wire.GENERATOR_CORE}; memory = "{memory}"; connections = {connections}; {more}
   hugepages = {"true" if wire.have_hugepages() else "false"}; eal = [ "--no-pci" ]; }};
 interfaces = ( {{ name = "one"; device = "{where.device()}";
     side = "both"; twin = false; mtu = 1600;

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -80,7 +81,14 @@ class Wire:
 
     def generator(self, *options, nice=0):
         """Start it; it waits for the other end, ends by itself, and prints what it has counted."""
-        words = ["nice", "-n", str(nice), f"{BUILD}/bench-generator", *eal("generator", f"0@{GENERATOR_CORE}", self._device("server")), "--",
+        return self._generator("bench-generator", nice, options)
+
+    def peers(self, *options):
+        """Clients and backends of a listener; it prints what it has counted, and goes on until it is ended."""
+        return self._generator("bench-proxy", 0, options)
+
+    def _generator(self, program, nice, options):
+        words = ["nice", "-n", str(nice), f"{BUILD}/{program}", *eal("generator", f"0@{GENERATOR_CORE}", self._device("server")), "--",
                  "--to", MAC, *(str(o) for o in options)]
         process = self._start(words, subprocess.PIPE)
         self._wait_for_socket(process)
@@ -172,6 +180,16 @@ def waited(process):
             tasks.append([int(word) for word in stat.read().split()[:2]])
     ran, waits = max(tasks, default=(1, 0))
     return waits / max(1, ran + waits)
+
+
+def read_count(process, seconds=90):
+    """The next line of JSON that a process prints, while it goes on."""
+    if not select.select([process.stdout], [], [], seconds)[0]:
+        sys.exit("bench: the generator has nothing to say")
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(f"bench: the generator ended with {process.wait()}")
+    return json.loads(line)
 
 
 def finish(process, seconds=90):

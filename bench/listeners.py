@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Listeners: penstockd on one core ends clients' TCP and connects to backends; bench-proxy on the other core is both, at
+the far end of a memif port. Beside it HAProxy on the same core, with the kernel's TCP on the loopback device and
+bench-sockets on the other core.
+
+    bench/listeners.py [--runs N] [--seconds S] [--json FILE] [PART...]    parts: exchange exchange6 open bulk idle flood haproxy
+"""
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import wire
+from cases import head
+from wire import Wire, read_count, waited
+
+PORT = 8080
+BACKENDS = 4
+KEPT = 1000             # connections that exchange messages
+OPENING = 512           # that are being opened and closed at a time
+STREAMS = 16            # that carry bulk data
+IDLE = 1000000
+FLOOD = 5000000         # SYNs a second
+FLOOD_EXCHANGES = 100000  # a second, beside them
+DISTURBED = 0.03        # of the time: such a run is made again
+
+
+def config(where, v6=False, memory="1400M", sessions=65536):
+    net = "2001:db8:2::1:" if v6 else "10.2.1."
+    addresses = [f"{net}{i}" for i in range(1, BACKENDS + 1)]
+    backends = ", ".join(f'{{ address = "{a}"; port = {PORT}; }}' for a in addresses)
+    return (head(where, 65536, addresses, memory, f"sessions = {sessions};") +
+            f'pools = ( {{ name = "p"; backends = ( {backends} ); }} );\n'
+            f'listeners = ( {{ name = "l"; address = "{listener(v6)}"; port = {PORT}; protocol = "tcp"; pool = "p"; }} );\n')
+
+
+def listener(v6):
+    return "2001:db8:f::20" if v6 else "203.0.113.20"
+
+
+def run(load, seconds, *more, v6=False):
+    """What the peers have counted, and what penstockd has."""
+    with Wire() as w:
+        peers = w.peers("--listener", listener(v6), "--port", PORT, "--seconds", seconds, *more, load)
+        daemon = w.penstockd(config(w, v6))
+        count = read_count(peers)
+        count["tcp"] = w.show("tcp")[0]
+        count["drops"] = {d["reason"]: d["count"] for d in w.show("drops") if d["count"]}
+        count["disturbed"] = max(count.get("waited", 0) / count.get("seconds", 1), waited(daemon)) > DISTURBED
+    return count
+
+
+def measure(load, runs, seconds, rate, *more, v6=False):
+    """The median of some runs. rate: of a run's counts."""
+    found, again = [], (runs + 1) // 2
+    while len(found) < runs:
+        count = run(load, seconds, *more, v6=v6)
+        if count["disturbed"] and again:
+            again -= 1
+            continue
+        found.append(count)
+    rates = [rate(c) / c["seconds"] for c in found]
+    return {"rate": statistics.median(rates), "best": max(rates), "least": min(rates),
+            "busy": statistics.median(c["busy"] for c in found), "p50": statistics.median(c["p50"] for c in found),
+            "p99": statistics.median(c["p99"] for c in found), "broken": sum(c["broken_in_all"] + c["stuck"] for c in found),
+            "resent": sum(c["resent"] + c["tcp"]["retransmits"] for c in found),
+            "disturbed": sum(c["disturbed"] for c in found), "runs": found}
+
+
+def memory_of(pid):
+    """Bytes of a process: hugepages, and all else that is in memory."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    return {what: int(fields[name].split()[0]) * 1024 for what, name in (("huge", "HugetlbPages"), ("rss", "VmRSS"))}
+
+
+def idle(connections=IDLE, memory="1400M"):
+    """Open them all, see what they take, and then have each carry a request and its answer."""
+    with Wire() as w:
+        peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", connections, "idle")
+        w.penstockd(config(w, memory=memory, sessions=connections))
+        opened = read_count(peers)
+        # It is a child of nobody else: unshare, mount and sh have become penstockd.
+        used = memory_of(w.processes[-1].pid)
+        tcp = w.show("tcp")[0]
+        peers.send_signal(signal.SIGUSR1)
+        count = read_count(peers)
+    return {"connections": connections, "opened": opened, "bytes": used["huge"] + used["rss"], **used, "sessions": tcp["sessions"],
+            "answered": count["answered"], "broken": count["broken_in_all"] + count["stuck"], "count": count}
+
+
+# ---- HAProxy --------------------------------------------------------------------------------------------------------
+
+HAPROXY = """
+global
+    nbthread 1
+    maxconn 4000
+defaults
+    mode tcp
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+listen l
+    bind 127.0.0.1:8080
+    server s 127.0.0.1:9000
+"""
+SETTINGS = {"net.ipv4.ip_local_port_range": "1024 65535", "net.ipv4.tcp_max_tw_buckets": "0", "net.core.somaxconn": "4096",
+            "net.ipv4.tcp_max_syn_backlog": "8192"}
+
+
+@contextlib.contextmanager
+def network():
+    """Words that run a command in a network namespace of its own. The first process there holds it until the end."""
+    setup = "ip link set lo up && " + " && ".join(f"sysctl -qw {k}='{v}'" for k, v in SETTINGS.items()) + " && echo && exec sleep 600"
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", setup], stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            if holder.stdout.readline() != "\n":
+                sys.exit("bench: no network namespace")
+            yield ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+        finally:
+            holder.terminate()
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def haproxy_run(load, seconds):
+    """None: there is no HAProxy here, or no permission for namespaces."""
+    if os.geteuid() != 0 or not shutil.which("haproxy"):
+        return None
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, network() as inside:
+        path = f"{folder}/haproxy.cfg"
+        with open(path, "w", encoding="ascii") as out:
+            out.write(HAPROXY)
+        proxy = subprocess.Popen([*inside, "taskset", "-c", str(wire.WORKER_CORE), "haproxy", "-db", "-f", path],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(0.5)
+            if proxy.poll() is not None:
+                sys.exit("bench: haproxy does not start")
+            before, start = cpu_seconds(proxy.pid), time.monotonic()
+            done = subprocess.run([*inside, "taskset", "-c", str(wire.GENERATOR_CORE), f"{wire.BUILD}/bench-sockets", load, "8080", "9000",
+                                   str(KEPT if load == "exchange" else OPENING), str(seconds)],
+                                  capture_output=True, text=True, check=False, timeout=60)
+            busy = (cpu_seconds(proxy.pid) - before) / (time.monotonic() - start)
+            if done.returncode != 0:
+                sys.exit(f"bench: bench-sockets: {done.stderr}")
+        finally:
+            proxy.terminate()
+            proxy.wait()
+    count = json.loads(done.stdout)
+    if count["failed"]:
+        sys.exit(f"bench: {count['failed']} connections through haproxy failed")
+    return {**count, "proxy_busy": busy}
+
+
+def haproxy(runs, seconds):
+    result = {}
+    for load, what in (("exchange", "answers"), ("open", "closed")):
+        found = [haproxy_run(load, seconds) for _ in range(runs)]
+        if found[0] is None:
+            return None
+        result[load] = {"rate": statistics.median(f[what] / f["seconds"] for f in found), "runs": found,
+                        "busy": statistics.median(f["busy"] for f in found),
+                        "proxy_busy": statistics.median(f["proxy_busy"] for f in found)}
+    return result
+
+
+# ---- all ------------------------------------------------------------------------------------------------------------
+
+def answers(count):
+    return count["answers"]
+
+
+PARTS = {
+    "exchange": lambda o: measure("exchange", o.runs, o.seconds, answers, "--connections", KEPT),
+    "exchange6": lambda o: measure("exchange", max(1, o.runs // 2), o.seconds, answers, "--connections", KEPT, v6=True),
+    "open": lambda o: measure("open", o.runs, o.seconds, lambda c: c["closed"], "--connections", OPENING),
+    "bulk": lambda o: measure("bulk", o.runs, o.seconds, lambda c: c["bytes"] * 8, "--connections", STREAMS),
+    "idle": lambda o: idle(),
+    "flood": lambda o: run("flood", o.seconds, "--connections", KEPT, "--rate", FLOOD_EXCHANGES, "--flood", FLOOD),
+    "haproxy": lambda o: haproxy(max(1, o.runs // 2), o.seconds),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--json")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    options = parser.parse_args()
+    results = {}
+    for name in options.parts or PARTS:
+        results[name] = PARTS[name](options)
+        print(name, json.dumps({k: v for k, v in (results[name] or {}).items() if k not in ("runs", "tcp")}), flush=True)
+    if options.json:
+        with open(options.json, "w", encoding="ascii") as out:
+            json.dump(results, out, indent=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench-proxy: clients and backends of a listener, both on one core, at the far end of one port.
+ *
+ *     bench-proxy EAL-OPTIONS -- OPTIONS exchange | open | bulk | idle | flood     (options.h)
+ *
+ * Waits until somebody answers, opens what connections are kept, goes on for a moment, and then
+ * measures for --seconds; idle instead opens its connections, prints a line, waits for SIGUSR1 and
+ * then has each of them carry a request and its answer. Prints one JSON object, and goes on, so that
+ * the other side can be looked at and be ended first, until SIGTERM comes. `busy` is the share
+ * of the time in which this program had something to do: where that is nearly all of it, it is this
+ * program that limits.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+
+#include "bench/common/world.h"
+#include "bench/proxy/peers.h"
+
+#define OPENING_MAX 256 /* connections that are opened at the same time */
+#define POUR_MAX    8   /* segments of one connection in a row */
+#define POUR_BURST  128 /* ... of all in one iteration */
+#define FLOOD_BURST 32
+#define WAIT_S      40 /* for somebody to answer */
+#define SETTLE_MS   300
+#define OPEN_SPREAD 65536 /* clients that take turns in being opened and closed */
+
+struct bench {
+	struct options options;
+	struct wire wire;
+	struct peers peers;
+	uint64_t hz, busy, floods;
+	uint64_t next_request, next_syn; /* TSC; 0: none are due */
+	uint32_t turn;
+};
+
+static volatile sig_atomic_t stopped, woken;
+
+static void
+on_signal(int signal)
+{
+	if (signal == SIGTERM)
+		stopped = 1;
+	else
+		woken = 1;
+}
+
+/* ---- an iteration --------------------------------------------------------------------------- */
+
+static bool
+receive(struct bench *b)
+{
+	struct rte_mbuf *burst[WIRE_BURST];
+	uint16_t n, i, rounds;
+
+	for (rounds = 0; rounds < 4; rounds++) {
+		n = wire_receive(&b->wire, burst, b->peers.now);
+		for (i = 0; i < n; i++)
+			peers_input(&b->peers, burst[i]);
+		if (n)
+			wire_done(burst, n);
+		if (n < WIRE_BURST)
+			break;
+	}
+	return rounds || n;
+}
+
+/* Requests at a steady rate, of one connection after the other. */
+static bool
+requests_due(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t interval = b->hz / b->options.rate;
+	bool any = false;
+
+	for (; b->next_request && b->next_request <= p->now; b->next_request += interval) {
+		struct client *c = &p->clients[b->turn];
+
+		if (c->state == CLIENT_OPEN && !c->waiting) {
+			client_request(p, b->turn, b->next_request);
+		} else if (c->state == CLIENT_OPEN) {
+			p->count.late++;
+			c->owed = true;
+		}
+		b->turn = b->turn + 1 < p->n_clients ? b->turn + 1 : 0;
+		any = true;
+	}
+	return any;
+}
+
+/* SYNs of the flood: as many as are due and find room. */
+static bool
+flood_due(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t due;
+	uint32_t n, i;
+
+	if (!b->next_syn || b->next_syn > p->now)
+		return false;
+	due = (p->now - b->next_syn) * b->options.flood / b->hz + 1;
+	n = (uint32_t)RTE_MIN(due, (uint64_t)FLOOD_BURST);
+	wire_flush(&b->wire);
+	for (i = 0; i < n; i++)
+		flood_syn(p);
+	n = wire_offer(&b->wire);
+	b->floods += n;
+	b->next_syn += (uint64_t)n * b->hz / b->options.flood;
+	/* What could not be sent in a millisecond is not made up for. */
+	if (p->now - b->next_syn > b->hz / 1000 && p->now > b->next_syn)
+		b->next_syn = p->now - b->hz / 1000;
+	return true;
+}
+
+static void
+iterate(struct bench *b, bool (*pump)(struct bench *b))
+{
+	struct peers *p = &b->peers;
+	uint64_t begin = rte_rdtsc();
+	bool worked;
+
+	p->now = begin;
+	p->now_ms = (uint32_t)(begin / (b->hz / 1000));
+	worked = receive(b);
+	worked |= requests_due(b);
+	if (pump)
+		worked |= pump(b);
+	peers_watch(p);
+	if (b->wire.n_out) {
+		worked = true;
+		wire_flush(&b->wire);
+	}
+	if (worked)
+		b->busy += rte_rdtsc() - begin;
+}
+
+static void
+go_on(struct bench *b, double seconds, bool (*pump)(struct bench *b))
+{
+	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)b->hz);
+
+	while (rte_rdtsc() < end)
+		iterate(b, pump);
+}
+
+/* ---- what drives them ----------------------------------------------------------------------- */
+
+/* Open connections as long as not too many are being opened. */
+static bool
+pump_open(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t done = b->options.load == LOAD_OPEN ? p->count.closed : p->count.opened;
+	uint64_t begun = p->next - p->count.broken - done, most = OPENING_MAX;
+	bool any = false;
+	uint32_t i;
+
+	if (b->options.load == LOAD_OPEN)
+		most = b->options.connections;
+	for (; begun < most && (b->options.load == LOAD_OPEN || p->next < p->n_clients); begun++) {
+		i = p->next % p->n_clients;
+		if (p->clients[i].state != CLIENT_CLOSED)
+			return any;
+		client_open(p, i);
+		p->next++;
+		any = true;
+	}
+	return any;
+}
+
+static bool
+pump_bulk(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint32_t left = POUR_BURST, i, n;
+	bool any = false;
+
+	for (i = 0; i < p->n_clients && left; i++) {
+		n = client_pour(p, b->turn, RTE_MIN(left, (uint32_t)POUR_MAX));
+		b->turn = b->turn + 1 < p->n_clients ? b->turn + 1 : 0;
+		left -= n;
+		any |= n > 0;
+	}
+	return any;
+}
+
+/* One request on each connection in turn, as long as not too many wait. */
+static bool
+pump_once(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	bool any = false;
+
+	while (b->turn < p->n_clients && b->turn - p->count.answers < OPENING_MAX) {
+		if (p->clients[b->turn].state == CLIENT_OPEN)
+			client_request(p, b->turn, p->now);
+		b->turn++;
+		any = true;
+	}
+	return any;
+}
+
+/* ---- phases --------------------------------------------------------------------------------- */
+
+/* Until the first client's SYN is answered. */
+static void
+wait_for_peer(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t end = rte_rdtsc() + WAIT_S * b->hz, next = 0;
+
+	while (!p->count.opened) {
+		if (stopped || rte_rdtsc() > end)
+			world_fail("nobody answers");
+		if (rte_rdtsc() > next) {
+			next = rte_rdtsc() + b->hz / 50;
+			client_try(p, 0);
+			wire_offer(&b->wire);
+		}
+		iterate(b, NULL);
+	}
+	p->next = 1;
+}
+
+static void
+open_all(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t end = rte_rdtsc() + WAIT_S * b->hz;
+
+	while (p->count.opened < p->n_clients) {
+		if (rte_rdtsc() > end)
+			world_fail("only %" PRIu64 " of %u connections could be opened",
+				   p->count.opened, p->n_clients);
+		iterate(b, pump_open);
+	}
+}
+
+/* ns that this thread has waited for its core, since it began; 0 if the kernel does not say. */
+static uint64_t
+waited(void)
+{
+	FILE *f = fopen("/proc/thread-self/schedstat", "r");
+	uint64_t ran, waits = 0;
+
+	if (f && fscanf(f, "%" SCNu64 " %" SCNu64, &ran, &waits) != 2)
+		waits = 0;
+	if (f)
+		fclose(f);
+	return waits;
+}
+
+static double
+microseconds(const struct bench *b, const struct histogram *h, double quantile)
+{
+	return (double)histogram_quantile(h, quantile) * 1e6 / (double)b->hz;
+}
+
+/* One phase, measured; prints the inside of a JSON object. */
+static void
+measure(struct bench *b, bool (*pump)(struct bench *b))
+{
+	static struct histogram latency;
+	struct peers *p = &b->peers;
+	struct peers_count from = p->count;
+	uint64_t start = rte_rdtsc(), busy = b->busy, floods = b->floods, wait = waited(), took;
+	double seconds;
+
+	memset(&latency, 0, sizeof(latency));
+	p->latency = &latency;
+	go_on(b, b->options.seconds, pump);
+	p->latency = NULL;
+	took = rte_rdtsc() - start;
+	seconds = (double)took / (double)b->hz;
+	printf("\"seconds\": %.4f, \"busy\": %.3f, \"waited\": %.4f, \"answers\": %" PRIu64
+	       ", \"closed\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"floods\": %" PRIu64
+	       ", \"cookies\": %" PRIu64 ", \"late\": %" PRIu64 ", \"resent\": %" PRIu64
+	       ", \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"most\": %.1f",
+	       seconds, (double)(b->busy - busy) / (double)took, (double)(waited() - wait) / 1e9,
+	       p->count.answers - from.answers, p->count.closed - from.closed,
+	       p->count.bytes - from.bytes, b->floods - floods, p->count.cookies - from.cookies,
+	       p->count.late - from.late, p->count.resent - from.resent,
+	       microseconds(b, &latency, 0.5), microseconds(b, &latency, 0.99),
+	       microseconds(b, &latency, 0.999), microseconds(b, &latency, 1.0));
+}
+
+static void
+run_idle(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t start = rte_rdtsc(), end;
+
+	open_all(b);
+	printf("{\"opened\": %" PRIu64 ", \"seconds\": %.3f}\n", p->count.opened,
+	       (double)(rte_rdtsc() - start) / (double)b->hz);
+	fflush(stdout);
+	while (!woken && !stopped)
+		iterate(b, NULL);
+	p->count.answers = 0;
+	end = rte_rdtsc() + WAIT_S * b->hz;
+	while (p->count.answers < p->n_clients && rte_rdtsc() < end)
+		iterate(b, pump_once);
+	printf("{\"connections\": %u, \"answered\": %" PRIu64, p->n_clients, p->count.answers);
+}
+
+static void
+run_flood(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t broken;
+
+	p->period = b->hz / b->options.rate * p->n_clients;
+	open_all(b);
+	b->next_request = rte_rdtsc();
+	go_on(b, SETTLE_MS / 1e3, NULL);
+	printf("{\"without\": {");
+	measure(b, NULL);
+	broken = p->count.broken;
+	b->next_syn = rte_rdtsc();
+	go_on(b, SETTLE_MS / 1e3, flood_due);
+	printf("}, \"with\": {");
+	measure(b, flood_due);
+	printf(", \"broken\": %" PRIu64 "}", p->count.broken - broken);
+}
+
+static void
+run(struct bench *b)
+{
+	switch (b->options.load) {
+	case LOAD_IDLE:
+		run_idle(b);
+		return;
+	case LOAD_FLOOD:
+		run_flood(b);
+		return;
+	case LOAD_EXCHANGE:
+		open_all(b);
+		go_on(b, SETTLE_MS / 1e3, NULL);
+		printf("{");
+		measure(b, NULL);
+		return;
+	case LOAD_OPEN:
+		go_on(b, SETTLE_MS / 1e3, pump_open);
+		printf("{");
+		measure(b, pump_open);
+		return;
+	case LOAD_BULK:
+		open_all(b);
+		go_on(b, SETTLE_MS / 1e3, pump_bulk);
+		printf("{");
+		measure(b, pump_bulk);
+		return;
+	}
+}
+
+static void
+report(const struct bench *b)
+{
+	const struct peers_count *c = &b->peers.count;
+
+	printf(", \"opened\": %" PRIu64 ", \"broken_in_all\": %" PRIu64 ", \"stuck\": %u"
+	       ", \"strange\": %" PRIu64 ", \"full\": %" PRIu64 ", \"unsent\": %" PRIu64 "}\n",
+	       c->opened, c->broken, peers_stuck(&b->peers), c->strange, b->wire.full,
+	       b->wire.lost);
+	fflush(stdout);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct bench b;
+	int used = rte_eal_init(argc, argv);
+	struct options o;
+
+	if (used < 0)
+		world_fail("DPDK cannot start");
+	options_parse(&b.options, argc - used, argv + used);
+	signal(SIGTERM, on_signal);
+	signal(SIGUSR1, on_signal);
+	b.hz = rte_get_tsc_hz();
+	wire_open(&b.wire);
+	o = b.options;
+	if (o.load == LOAD_OPEN)
+		o.connections = OPEN_SPREAD;
+	peers_init(&b.peers, &o, &b.wire);
+	b.peers.options = &b.options;
+	b.peers.talk = b.peers.again = o.load == LOAD_EXCHANGE;
+	b.peers.leave = o.load == LOAD_OPEN;
+	wait_for_peer(&b);
+	run(&b);
+	report(&b);
+	while (!stopped)
+		iterate(&b, NULL);
+	wire_close();
+	rte_eal_cleanup();
+	return 0;
+}
