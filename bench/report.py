@@ -10,6 +10,11 @@ STEERING_TARGET = 25.0  # ns a packet more, all at the wrong worker
 GROWTH_TARGET = 1.6     # cost at 2^23 flows over that at 2^15
 MAGLEV_TARGET = 1.5     # ms
 APPLY_TARGET = 1000.0   # ms
+EXCHANGE_TARGET = 1.2   # million a second
+OPEN_TARGET = 0.2       # million connections a second
+BULK_TARGET = 20.0      # Gb/s
+IDLE_TARGET = 1.2e9     # bytes for a million connections
+FLOOD_TARGET = 2.0      # times the p99 without a flood
 
 
 def cpu_name():
@@ -123,6 +128,40 @@ class Report:
                  met=r["apply_all_ms"] < APPLY_TARGET, short=True)
         self.add(f"... packets lost during {r['times']} of these", r["lost"], "packets", target="0", met=r["lost"] == 0, short=True,
                  note=f"of {r['sent']:,}, {r['pps'] / 1e6:.2f} M/s")
+
+    def listeners(self, r):
+        self.raw["listeners"] = r
+        self._listener_rate("listener: requests and answers of 64 bytes on 1,000 connections", r["exchange"], "M/s", EXCHANGE_TARGET)
+        self._listener_rate("... IPv6", r["exchange6"], "M/s", None)
+        self._listener_rate("listener: new connections, opened and closed", r["open"], "M/s", OPEN_TARGET)
+        self._listener_rate("listener: one direction, 1,448-byte segments, 16 connections", r["bulk"], "Gb/s", BULK_TARGET)
+        self._listeners_idle(r["idle"])
+        self._listeners_flood(r["flood"])
+        if r["haproxy"]:
+            for load, name in (("exchange", "HAProxy, kernel's TCP: requests and answers of 64 bytes"), ("open", "HAProxy: new connections")):
+                h = r["haproxy"][load]
+                self.add(name, h["rate"] / 1e6, "M/s", short=True, note=f"busy {h['proxy_busy']:.0%}, its clients and servers {h['busy']:.0%}")
+
+    def _listener_rate(self, name, r, unit, target):
+        scale = 1e9 if unit == "Gb/s" else 1e6
+        more = {"target": f">= {target:g} {unit}", "met": r["rate"] / scale >= target and not r["broken"]} if target else {}
+        latency = f"p50 {r['p50']:.0f} us, p99 {r['p99']:.0f} us; " if r["p50"] else ""
+        self.add(name, r["rate"] / scale, unit, short=True, **more,
+                 note=f"best {r['best'] / scale:.2f}; {latency}the generator busy {r['busy']:.0%}; {r['broken']} broken"
+                 + f"; {r['disturbed']} of {len(r['runs'])} runs disturbed" * bool(r["disturbed"]))
+
+    def _listeners_idle(self, r):
+        whole = r["sessions"] == r["answered"] == r["connections"] and not r["broken"]
+        self.add(f"listener: {r['connections']:,} idle connections, all memory of penstockd", r["bytes"] / 1e9, "GB", short=True,
+                 target=f"<= {IDLE_TARGET / 1e9:g} GB", met=r["bytes"] <= IDLE_TARGET and whole,
+                 note=f"{r['bytes'] / r['connections']:,.0f} bytes each; hugepages {r['huge'] / 1e9:.2f} GB; {r['answered']:,} carried data afterwards")
+
+    def _listeners_flood(self, r):
+        without, beside = r["without"], r["with"]
+        self.add("listener: p99 of 1,000 connections beside a flood of SYNs, over that without", r["times"], "times", short=True,
+                 target=f"< {FLOOD_TARGET:g}", met=r["times"] < FLOOD_TARGET and not beside["broken"] and r["syns"] >= 4.9e6,
+                 note=f"{r['syns'] / 1e6:.2f} M SYN/s; {without['p99']:.0f} us without, {beside['p99']:.0f} us with; {beside['broken']} broken; "
+                 f"the generator busy {beside['busy']:.0%}")
 
     # ---- what remains of it ----
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The whole bench, `make bench`: six parts, one table, build/bench/result.json. Under ten minutes on two cores.
+"""The whole bench, `make bench`: seven parts, one table, build/bench/result.json. About ten minutes on two cores.
 
-    bench/run.py [--runs N] [--seconds S] [PART...]        parts: stages system new attack steering control
+    bench/run.py [--runs N] [--seconds S] [PART...]        parts: stages system new attack steering listeners control
 
 R is what the wire itself does: dpdk-testpmd macswap in penstockd's place, measured again beside each case of the
 system bench. Every rate stands beside its share of R; every target beside what was reached.
@@ -15,13 +15,14 @@ import sys
 import time
 
 import changes
+import listeners
 import packets
 import system
 import wire
 from cases import ATTACKS, CASES, NEW, SIZES
 from report import Report
 
-PARTS = ["stages", "system", "new", "attack", "steering", "control"]
+PARTS = ["stages", "system", "new", "attack", "steering", "listeners", "control"]
 STEERING = ("two workers, none steered", "two workers, half steered", "two workers, all steered",
             "two workers, two cores, all steered")
 
@@ -92,6 +93,12 @@ def steering_part(report, options):
     report.steering(STEERING)
 
 
+def listeners_part(report, options):
+    """Its runs are longer: connections have to be opened before."""
+    print("\n== listeners ==", flush=True)
+    report.listeners(listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=1.5 * options.seconds)))
+
+
 def control_part(report, options):
     print("\n== control ==", flush=True)
     report.control(run_program("control", f"{options.out}/control.json"))
@@ -111,7 +118,7 @@ def main():
     start = time.monotonic()
     report = Report(wire.have_hugepages())
     run = {"stages": stages, "system": system_part, "new": new_part, "attack": attack_part, "steering": steering_part,
-           "control": control_part}
+           "listeners": listeners_part, "control": control_part}
     reference(report, options)
     for part in options.parts or PARTS:
         run[part](report, options)

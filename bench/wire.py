@@ -42,7 +42,9 @@ def eal(name, lcores, device):
 
 
 class Wire:
-    def __init__(self):
+    def __init__(self, ring=13):
+        """ring: binary logarithm of the packets that fit into each of the port's rings."""
+        self.ring = ring
         self.where = tempfile.mkdtemp(prefix="penstock-bench-")
         self.processes = []
         self.socket = f"{self.where}/penstock.sock"
@@ -71,7 +73,7 @@ class Wire:
                 process.wait()
 
     def _device(self, role, more=""):
-        return f"net_memif0,role={role},socket={self.where}/memif.sock,rsize=13,socket-abstract=no{more}"
+        return f"net_memif0,role={role},socket={self.where}/memif.sock,rsize={self.ring},socket-abstract=no{more}"
 
     def _start(self, words, stdout):
         process = subprocess.Popen(words, stdout=stdout, stderr=subprocess.STDOUT if stdout != subprocess.PIPE else None,

@@ -10,11 +10,15 @@
 #include <rte_malloc.h>
 
 #include "dp/proxy/internal.h"
+#include "dp/tcp/sent.h"
 
 /* A session's timer need not be finer. */
 #define TICK_NS 10000000ull
-/* Connections of TCP for a session: its two, and such as are half open or in TIME-WAIT. */
-#define CONNECTIONS_PER_SESSION 3
+/* Connections of TCP besides the two of each session: such as are half open or in TIME-WAIT, one
+ * for each session, but no more than so many: the oldest of them give way. */
+#define CONNECTIONS_BESIDES 65536u
+/* What is under way is data in packet buffers, or a FIN; each may take a whole chunk of records. */
+#define FINS_UNDER_WAY 32768u
 /* A client that does not complete its handshake. */
 #define HANDSHAKE_MS 20000
 /* In one iteration: timers, and sessions that are looked at after a change. */
@@ -66,12 +70,22 @@ buffer_budget(const struct dataplane *dp)
 	return (uint64_t)mbufs->size * mbufs->elt_size / BUFFER_SHARE / dp->n_workers;
 }
 
+/* Records of segments under way, at least so many that packet buffers run out first. */
+static uint32_t
+sent_records(const struct dataplane *dp, uint32_t connections)
+{
+	uint64_t most = 2ull * connections + 65536;
+	uint64_t enough = (uint64_t)SENT_CHUNK * (dp->mbufs->size + FINS_UNDER_WAY);
+
+	return (uint32_t)RTE_MIN(most, enough);
+}
+
 static bool
 tcp_make(struct proxy *p, int socket, const uint8_t *secret)
 {
 	struct dataplane *dp = p->worker->dataplane;
 	struct tcp_settings settings = {
-		.connections = p->n_sessions * CONNECTIONS_PER_SESSION,
+		.connections = 2 * p->n_sessions + RTE_MIN(p->n_sessions, CONNECTIONS_BESIDES),
 		.socket = socket,
 		.output = output_flags(dp),
 		.mbufs = dp->mbufs,
@@ -80,6 +94,7 @@ tcp_make(struct proxy *p, int socket, const uint8_t *secret)
 	};
 	struct tcp_calls calls = { .arg = p, .output = proxy_output, .random = random64 };
 
+	settings.sent_records = sent_records(dp, settings.connections);
 	memcpy(settings.secret, secret, sizeof(settings.secret));
 	session_calls(&calls);
 	p->tcp = tcp_create(&settings, &calls, dp_clock_now(&dp->clock));

@@ -37,11 +37,15 @@ install_packages() {
 			apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null; } ||
 		{ echo "deps: apt-get could not install them; its messages are above" >&2; return 1; }
 
-	# The package starts a web server on port 80; the labs start their own in their namespaces.
-	if [[ " ${missing[*]} " == *" nginx-light "* ]] && [ -d /run/systemd/system ]; then
-		echo "deps: stopping the nginx service that came with the package (it is not needed)"
-		systemctl disable --now -q nginx || true
-	fi
+	# Their packages start services; the labs start their own in their namespaces.
+	local package service
+	for package in nginx-light haproxy; do
+		service=${package%-light}
+		if [[ " ${missing[*]} " == *" $package "* ]] && [ -d /run/systemd/system ]; then
+			echo "deps: stopping the $service service that came with the package (it is not needed)"
+			systemctl disable --now -q "$service" || true
+		fi
+	done
 }
 
 # 1,024 pages of 2 MB, but never more than half of the memory.
