@@ -6,6 +6,7 @@ A Wire is a temporary folder with the processes that use it; used as a context m
 a limit; a process that fails ends the bench with a sentence.
 """
 import contextlib
+import functools
 import json
 import os
 import re
@@ -30,8 +31,9 @@ def free_hugepages():
         return 0
 
 
+@functools.cache
 def have_hugepages():
-    """Enough for penstockd, generator and reference?"""
+    """Enough for penstockd, generator and reference? Asked before the first of them takes its share."""
     return free_hugepages() >= 1000
 
 
