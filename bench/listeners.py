@@ -94,6 +94,7 @@ def idle(connections=IDLE, memory="1600M"):
         tcp = w.show("tcp")[0]
         peers.send_signal(signal.SIGUSR1)
         count = read_count(peers)
+        count["tcp"] = w.show("tcp")[0]
     return {"connections": connections, "opened": opened, "bytes": used["huge"] + used["rss"], **used, "sessions": tcp["sessions"],
             "answered": count["answered"], "broken": count["broken_in_all"] + count["stuck"], "count": count}
 

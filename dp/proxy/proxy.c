@@ -19,6 +19,10 @@
 #define CONNECTIONS_BESIDES 65536u
 /* What is under way is data in packet buffers, or a FIN; each may take a whole chunk of records. */
 #define FINS_UNDER_WAY 32768u
+/* So many clients may be half open before SYN cookies take over. Cookies keep all that is of use,
+ * and what is half open costs a block and a SYN-ACK again after a second, of all of a flood at
+ * once. */
+#define HALF_OPEN 4096u
 /* A client that does not complete its handshake. */
 #define HANDSHAKE_MS 20000
 /* In one iteration: timers, and sessions that are looked at after a change. */
@@ -91,6 +95,7 @@ tcp_make(struct proxy *p, int socket, const uint8_t *secret)
 		.mbufs = dp->mbufs,
 		.clones = p->clones,
 		.buffer_budget = buffer_budget(dp),
+		.half_open = RTE_MIN(p->n_sessions, HALF_OPEN),
 	};
 	struct tcp_calls calls = { .arg = p, .output = proxy_output, .random = random64 };
 
