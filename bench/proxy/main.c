@@ -6,8 +6,8 @@
  *
  * Waits until somebody answers, opens what connections are kept, goes on for a moment, and then
  * measures for --seconds; idle instead opens its connections, prints a line, waits for SIGUSR1 and
- * then has each of them carry a request and its answer. Prints one JSON object, and goes on, so that
- * the other side can be looked at and be ended first, until SIGTERM comes. `busy` is the share
+ * then has each of them carry a request and its answer. Prints one JSON object, and goes on, so
+ * that the other side can be looked at and be ended first, until SIGTERM comes. `busy` is the share
  * of the time in which this program had something to do: where that is nearly all of it, it is this
  * program that limits.
  */
