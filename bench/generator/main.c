@@ -31,6 +31,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "bench/common/waited.h"
 #include "bench/common/world.h"
 #include "bench/generator/options.h"
 #include "bench/generator/packets.h"
@@ -257,20 +258,6 @@ connect_flows(struct generator *g)
 	g->options.answers = answers;
 }
 
-/* ns that this thread has waited for its core, since it began; 0 if the kernel does not say. */
-static uint64_t
-waited(void)
-{
-	FILE *f = fopen("/proc/thread-self/schedstat", "r");
-	uint64_t ran, waits = 0;
-
-	if (f && fscanf(f, "%" SCNu64 " %" SCNu64, &ran, &waits) != 2)
-		waits = 0;
-	if (f)
-		fclose(f);
-	return waits;
-}
-
 static void
 report(const struct counters *c, double seconds, uint64_t good_sent)
 {
@@ -284,7 +271,7 @@ static void
 measure(struct generator *g)
 {
 	const struct options *o = &g->options;
-	uint64_t hz = rte_get_timer_hz(), start, end, stuck, received, wait = waited();
+	uint64_t hz = rte_get_timer_hz(), start, end, stuck, received, wait = thread_waited();
 	struct rte_eth_stats stats = { 0 };
 
 	memset(&g->count, 0, sizeof(g->count));
@@ -298,7 +285,7 @@ measure(struct generator *g)
 	}
 	end = rte_get_timer_cycles();
 	report(&g->count, (double)(end - start) / (double)hz, g->count.good_sent);
-	printf(", \"waited\": %.4f", (double)(waited() - wait) / 1e9);
+	printf(", \"waited\": %.4f", (double)(thread_waited() - wait) / 1e9);
 	received = g->count.received;
 	drain(g, false);
 	rte_eth_stats_get(PORT, &stats);

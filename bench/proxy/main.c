@@ -20,6 +20,7 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 
+#include "bench/common/waited.h"
 #include "bench/common/world.h"
 #include "bench/proxy/peers.h"
 
@@ -242,20 +243,6 @@ open_all(struct bench *b)
 	}
 }
 
-/* ns that this thread has waited for its core, since it began; 0 if the kernel does not say. */
-static uint64_t
-waited(void)
-{
-	FILE *f = fopen("/proc/thread-self/schedstat", "r");
-	uint64_t ran, waits = 0;
-
-	if (f && fscanf(f, "%" SCNu64 " %" SCNu64, &ran, &waits) != 2)
-		waits = 0;
-	if (f)
-		fclose(f);
-	return waits;
-}
-
 static double
 microseconds(const struct bench *b, const struct histogram *h, double quantile)
 {
@@ -269,7 +256,8 @@ measure(struct bench *b, bool (*pump)(struct bench *b))
 	static struct histogram latency;
 	struct peers *p = &b->peers;
 	struct peers_count from = p->count;
-	uint64_t start = rte_rdtsc(), busy = b->busy, floods = b->floods, wait = waited(), took;
+	uint64_t start = rte_rdtsc(), busy = b->busy, floods = b->floods, wait = thread_waited(),
+		 took;
 	double seconds;
 
 	memset(&latency, 0, sizeof(latency));
@@ -282,12 +270,13 @@ measure(struct bench *b, bool (*pump)(struct bench *b))
 	       ", \"closed\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"floods\": %" PRIu64
 	       ", \"cookies\": %" PRIu64 ", \"late\": %" PRIu64 ", \"resent\": %" PRIu64
 	       ", \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"most\": %.1f",
-	       seconds, (double)(b->busy - busy) / (double)took, (double)(waited() - wait) / 1e9,
-	       p->count.answers - from.answers, p->count.closed - from.closed,
-	       p->count.bytes - from.bytes, b->floods - floods, p->count.cookies - from.cookies,
-	       p->count.late - from.late, p->count.resent - from.resent,
-	       microseconds(b, &latency, 0.5), microseconds(b, &latency, 0.99),
-	       microseconds(b, &latency, 0.999), microseconds(b, &latency, 1.0));
+	       seconds, (double)(b->busy - busy) / (double)took,
+	       (double)(thread_waited() - wait) / 1e9, p->count.answers - from.answers,
+	       p->count.closed - from.closed, p->count.bytes - from.bytes, b->floods - floods,
+	       p->count.cookies - from.cookies, p->count.late - from.late,
+	       p->count.resent - from.resent, microseconds(b, &latency, 0.5),
+	       microseconds(b, &latency, 0.99), microseconds(b, &latency, 0.999),
+	       microseconds(b, &latency, 1.0));
 }
 
 static void
