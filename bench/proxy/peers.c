@@ -191,6 +191,8 @@ client_answered(struct peers *p, uint32_t i)
 		client_request(p, i, p->now);
 	else if (c->owed)
 		client_request(p, i, began + p->period);
+	else if (!p->period) /* nothing follows that would say it */
+		client_send(p, i, c->snd_nxt, TCP_ACK, 0);
 }
 
 /* Data and FIN. */
