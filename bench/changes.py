@@ -12,7 +12,7 @@ import statistics
 import time
 
 from cases import head
-from wire import Wire, finish
+from wire import Wire, read_count
 
 SERVICES, BACKENDS = 1000, 100
 WINDOW = 2048
@@ -56,7 +56,7 @@ def publications(times, changed=10):
         took = [apply(wire, texts[i % 2]) for i in range(times)]
         whole = [apply(wire, config(wire, SERVICES, 60 + i)) for i in range(3)]
         generator.terminate()
-        count = finish(generator)
+        count = read_count(generator)
         drops = {d["reason"]: d["count"] for d in wire.show("drops") if d["count"]}
         generation = wire.show("config")["generation"]
     return {

@@ -7,7 +7,7 @@ import struct
 import time
 
 import cases
-from wire import MAC, Wire, finish
+from wire import MAC, Wire, read_count
 
 FLOWS = 100000
 
@@ -66,7 +66,7 @@ def measure(seconds):
         wire.wait_until_ready(wire.penstockd(case.config(wire)))
         time.sleep(1)
         of_generator = cost_of(wire, seconds)
-        finish(generator)
+        read_count(generator)
     return {"flows": FLOWS, "file": of_file, "generator": of_generator}
 
 

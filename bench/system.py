@@ -14,7 +14,7 @@ import json
 import statistics
 
 from cases import ATTACKS, CASES, NEW, SIZES
-from wire import Wire, finish, waited
+from wire import Wire, read_count, waited
 
 REFERENCE_FLOWS = 1 << 10
 DISTURBED = 0.03  # of the time: such a run is made again, half as many times as there are runs
@@ -25,7 +25,7 @@ def run_reference(case, seconds, *more):
     with Wire() as wire:
         generator = wire.generator(*case.packets(), "--flows", REFERENCE_FLOWS, "--clients", REFERENCE_FLOWS, "--seconds", seconds, *more)
         peer = wire.reference()
-        count = finish(generator)
+        count = read_count(generator)
         disturbed = is_disturbed(count, peer)
     return {"pps": count["received"] / count["seconds"], "refused": refused(count), "disturbed": disturbed}
 
@@ -51,7 +51,7 @@ def run_generator_alone(case, seconds):
     with Wire() as wire:
         generator = wire.generator(*case.packets(), *case.flow_options()[:4], "--one-way", "--seconds", seconds)
         wire.reference("rxonly")
-        count = finish(generator)
+        count = read_count(generator)
     return count["sent"] / count["seconds"]
 
 
@@ -60,7 +60,7 @@ def run_penstock(case, seconds):
     with Wire() as wire:
         generator = wire.generator(*case.packets(), *case.flow_options(), "--seconds", seconds)
         daemon = wire.penstockd(case.config(wire))
-        count = finish(generator)
+        count = read_count(generator)
         disturbed = is_disturbed(count, daemon)
         worker = wire.show("workers")[0]
         drops = {d["reason"]: d["count"] for d in wire.show("drops") if d["count"]}

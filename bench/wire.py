@@ -84,8 +84,8 @@ class Wire:
         return process
 
     def generator(self, *options, nice=0):
-        """Start it; it waits for the other end, ends by itself, and prints what it has counted."""
-        return self._generator("bench-generator", nice, options)
+        """Start it; it waits for the other end, prints what it has counted, and stays until it is ended, or some time."""
+        return self._generator("bench-generator", nice, (*options, "--linger"))
 
     def peers(self, *options):
         """Clients and backends of a listener; it prints what it has counted, and goes on until it is ended."""
@@ -194,11 +194,3 @@ def read_count(process, seconds=90):
     if not line:
         sys.exit(f"bench: the generator ended with {process.wait()}")
     return json.loads(line)
-
-
-def finish(process, seconds=90):
-    """What the generator has counted."""
-    out, _ = process.communicate(timeout=seconds)
-    if process.returncode != 0:
-        sys.exit(f"bench: the generator ended with {process.returncode}: {out}")
-    return json.loads(out.splitlines()[-1])

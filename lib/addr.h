@@ -42,9 +42,12 @@ struct mac {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define ADDR_V4_W2     0xffff0000u
 #define ADDR_V4_Q1(be) ((uint64_t)(be) << 32 | ADDR_V4_W2)
+/* Where byte i is in its half, counted in bytes. */
+#define ADDR_BYTE_SHIFT(i) ((i)&7)
 #else
-#define ADDR_V4_W2     0x0000ffffu
-#define ADDR_V4_Q1(be) ((uint64_t)ADDR_V4_W2 << 32 | (be))
+#define ADDR_V4_W2         0x0000ffffu
+#define ADDR_V4_Q1(be)     ((uint64_t)ADDR_V4_W2 << 32 | (be))
+#define ADDR_BYTE_SHIFT(i) (7 - ((i)&7))
 #endif
 
 /* The mapped form of an IPv4 address given in network byte order. In whole words: to read back

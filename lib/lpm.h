@@ -60,11 +60,7 @@ void lpm_free(struct lpm *t);
 static inline uint8_t
 lpm_byte(const struct addr *a, unsigned int i)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return (uint8_t)((i < 8 ? a->q[0] : a->q[1]) >> 8 * (i & 7));
-#else
-	return a->b[i];
-#endif
+	return (uint8_t)((i < 8 ? a->q[0] : a->q[1]) >> 8 * ADDR_BYTE_SHIFT(i));
 }
 
 static inline bool

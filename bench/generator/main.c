@@ -41,7 +41,8 @@
 #define RECEIVE 64
 /* A port that is full or empty is left alone for a while (much less than its rings last): who looks
  * at a ring without pause takes its cache lines from who works on it, and slows him down. */
-#define PAUSE_US 5
+#define PAUSE_US       5
+#define LINGER_SECONDS 30
 
 struct counters {
 	uint64_t offered, sent, received, received_bytes;
@@ -296,6 +297,19 @@ measure(struct generator *g)
 	       stats.opackets, stats.ipackets);
 }
 
+/* The result is out; the wire stays until somebody ends this program: the other end may be looking
+ * at its ring just now. */
+static void
+linger(void)
+{
+	uint64_t end = rte_get_timer_cycles() + LINGER_SECONDS * rte_get_timer_hz();
+
+	fclose(stdout);
+	stopped = 0;
+	while (!stopped && rte_get_timer_cycles() < end)
+		rte_delay_us_sleep(1000);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -318,6 +332,8 @@ main(int argc, char **argv)
 	if (g.options.once)
 		g.packets.traffic.next = 0;
 	measure(&g);
+	if (g.options.linger)
+		linger();
 	rte_eth_dev_stop(PORT);
 	rte_eth_dev_close(PORT);
 	rte_eal_cleanup();

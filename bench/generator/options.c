@@ -9,12 +9,12 @@
 static void
 usage(void)
 {
-	fprintf(
-	    stderr,
-	    "usage: bench-generator EAL-OPTIONS -- --service ADDRESS --port N --to MAC\n"
-	    "  [--tcp] [--syn] [--connect] [--answers --backends FIRST-ADDRESS]\n"
-	    "  [--flows N] [--clients N] [--frame BYTES] [--seconds N | --once] [--still]\n"
-	    "  [--window PACKETS] [--one-way] [--good PACKETS-PER-SECOND] [--overhead BYTES]\n");
+	fprintf(stderr,
+		"usage: bench-generator EAL-OPTIONS -- --service ADDRESS --port N --to MAC\n"
+		"  [--tcp] [--syn] [--connect] [--answers --backends FIRST-ADDRESS]\n"
+		"  [--flows N] [--clients N] [--frame BYTES] [--seconds N | --once] [--still]\n"
+		"  [--window PACKETS] [--one-way] [--linger] [--good PACKETS-PER-SECOND] "
+		"[--overhead BYTES]\n");
 	exit(2);
 }
 
@@ -97,6 +97,9 @@ set_option(struct options *o, int name)
 	case 'I':
 		o->still = true;
 		break;
+	case 'L':
+		o->linger = true;
+		break;
 	case '?':
 		usage();
 		break;
@@ -126,6 +129,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "answers", no_argument, NULL, 'A' },
 		{ "once", no_argument, NULL, 'O' },
 		{ "one-way", no_argument, NULL, 'W' },
+		{ "linger", no_argument, NULL, 'L' },
 		{ "still", no_argument, NULL, 'I' },
 		{ NULL, 0, NULL, 0 },
 	};

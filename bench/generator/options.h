@@ -14,6 +14,7 @@ struct options {
 	bool v6, tcp, connect, answers, syn;
 	bool once;    /* every flow's packet once, instead of for some seconds */
 	bool one_way; /* nothing will come back */
+	bool linger;  /* the wire stays when all is done */
 	bool still;   /* packets are written once and sent again and again */
 	uint32_t flows, clients;
 	uint32_t window;   /* at most so many packets on the way; 0: as many as the port takes */

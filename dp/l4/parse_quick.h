@@ -215,7 +215,8 @@ quick_tuple(const struct quick_headers *h, struct tuple *t)
 	uint64_t rest = quick32(h->frame + h->l4) | (uint64_t)h->proto << 32;
 
 	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "proto is the fifth byte");
-	static_assert(offsetof(struct tuple, proto) == offsetof(struct tuple, sport) + 4, "as here");
+	static_assert(offsetof(struct tuple, proto) == offsetof(struct tuple, sport) + 4,
+		      "as here");
 	if (h->v4) {
 		t->src = addr_from_v4(h->src4);
 		t->dst = addr_from_v4(h->dst4);

@@ -35,10 +35,10 @@ match_fits_plain(const struct match *match, const uint8_t *d)
 }
 
 /* Are a frame's bytes as they have to be? */
+#ifdef __AVX2__
 static inline bool
 match_fits(const struct match *match, const uint8_t *d)
 {
-#ifdef __AVX2__
 	const __m256i *want = (const void *)match->first;
 	__m256i a = _mm256_loadu_si256((const void *)d);
 	__m256i b = _mm256_loadu_si256((const void *)(d + match->at));
@@ -47,10 +47,14 @@ match_fits(const struct match *match, const uint8_t *d)
 	b = _mm256_and_si256(_mm256_xor_si256(b, want[2]), want[3]);
 	a = _mm256_or_si256(a, b);
 	return _mm256_testz_si256(a, a);
-#else
-	return match_fits_plain(match, d);
-#endif
 }
+#else
+static inline bool
+match_fits(const struct match *match, const uint8_t *d)
+{
+	return match_fits_plain(match, d);
+}
+#endif
 static_assert(offsetof(struct match, second_mask) == 3 * MATCH_BYTES, "four in a row");
 
 #endif

@@ -159,7 +159,7 @@ static struct fixture *
 world(bool long_way)
 {
 	struct fixture *f = flow_fixture(4096);
-	uint32_t i, k, hop, small, missing, service;
+	uint32_t i, k, hop, small, tagged, service;
 
 	dp_clock_init(&f->dataplane.clock);
 	f->worker->waiting = waiting_create(SOCKET_ID_ANY);
@@ -170,7 +170,10 @@ world(bool long_way)
 	hop = fixture_nexthop(f, "02:00:00:00:00:42", 0);
 	small = fixture_nexthop(f, "02:00:00:00:00:43", 0);
 	f->nexthops[small].mtu = 300;
-	missing = fixture_nexthop(f, "02:00:00:00:00:44", FIXTURE_VLAN);
+	tagged = fixture_nexthop(f, "02:00:00:00:00:44", FIXTURE_VLAN);
+	/* Of a service's three backends; every fourth service has one behind a VLAN. */
+	const uint32_t ways[2][3] = { { hop, small, hop }, { hop, small, tagged } };
+
 	fixture_source(f, "10.9.0.1", 0);
 	fixture_source(f, "10.9.0.2", 0);
 	fixture_source(f, "2001:db8:9::1", 0);
@@ -183,7 +186,7 @@ world(bool long_way)
 			    f, service, world_services[i].backends[k],
 			    world_services[i].mode == MODE_NAT ? 8080 : 0)];
 
-			b->nexthop = k == 0 ? hop : k == 1 ? small : i % 4 == 0 ? missing : hop;
+			b->nexthop = ways[i % 4 == 0][k];
 			b->sources_first = v6 ? 2 : 0;
 			b->sources_count = v6 ? 1 : 2;
 		}
