@@ -46,7 +46,7 @@ head_make(const struct snapshot *s, struct tunnel *t, const struct backend *back
 	uint8_t *udp = t->head + QUICK_FRAME + IP4_HEADER;
 
 	if (t->outer == 6) {
-		head_outer6(t, backend, inner);
+		head_outer6(t, backend, gue ? IPPROTO_UDP : inner);
 		memcpy(t->head + QUICK_FRAME + 8, source->b, 16);
 		return;
 	}
@@ -72,9 +72,10 @@ tunnel_make(const struct worker *w, struct tunnel *t, uint32_t index, uint8_t ki
 		return;
 	if (kind != TUNNEL_NONE)
 		more = (outer4 ? IP4_HEADER : IP6_HEADER) + (gue ? UDP_HEADER + GUE_HEADER : 0);
-	/* The UDP header of a tunnel over IPv6 has a checksum, and a card may compute others. */
-	if (more && (!backend->sources_count || hop->mtu < more || (gue && !outer4) ||
-		     w->dataplane->ports[hop->port].tx_ip_checksum))
+	/* A card may compute the outer headers' checksums. */
+	if (more && (!backend->sources_count || hop->mtu < more ||
+		     w->dataplane->ports[hop->port].tx_ip_checksum ||
+		     w->dataplane->ports[hop->port].tx_l4_checksum))
 		return;
 	t->port = hop->port;
 	t->most = (uint16_t)(hop->mtu - more);

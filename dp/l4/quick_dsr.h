@@ -173,10 +173,59 @@ static __rte_always_inline void
 quick_outer6(struct run *r, uint8_t *at, const struct item *item, const struct tunnel *t,
 	     uint32_t first)
 {
+	unsigned int gue = t->kind >= TUNNEL_GUE4 ? UDP_HEADER + GUE_HEADER : 0;
+
 	put32(at, first | htonl(item->flow_hash & 0xfffff));
-	put16(at + 4, htons(item->ip_len));
+	put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
 	if (t->sources)
 		memcpy(at + 8, quick_source(r, item)->b, 16);
+}
+
+/* Can the sum of the packet inside be known from its headers? As in encap.c: it can if its own
+ * checksum covers all bytes behind the addresses. */
+static __rte_always_inline bool
+quick_covered(const struct item *item, const uint8_t *ip, bool inner4)
+{
+	unsigned int header = inner4 ? IP4_HEADER : IP6_HEADER;
+	const uint8_t *udp = ip + header;
+
+	return item->plan->proto == IPPROTO_TCP ||
+	       (get16(udp + 6) && ntohs(get16(udp + 4)) == item->ip_len - header);
+}
+
+/* The partial sum of that packet. An IPv4 header sums up to nothing, and what its transport's
+ * checksum covers to the complement of the pseudo header; in IPv6 the pseudo header's addresses and
+ * length are those of the header. */
+static __rte_always_inline uint64_t
+quick_carried(const struct item *item, const uint8_t *ip, bool inner4)
+{
+	uint16_t proto = htons(item->plan->proto);
+
+	if (inner4)
+		return (uint16_t)~csum_fold((uint64_t)get32(ip + 12) + get32(ip + 16) + proto +
+					    htons((uint16_t)(item->ip_len - IP4_HEADER)));
+	return (uint64_t)get32(ip) + get16(ip + 6) + (uint16_t)~proto;
+}
+
+/* The UDP and GUE headers over IPv6, whose checksum covers the packet inside. ip: that packet. */
+static __rte_always_inline void
+quick_gue6(const struct item *item, uint8_t *at, const uint8_t *ip, bool inner4)
+{
+	uint16_t len = htons((uint16_t)(item->ip_len + UDP_HEADER + GUE_HEADER)), checksum;
+	uint32_t ports =
+	    htonl((GUE_PORT_FIRST | (item->flow_hash & GUE_PORT_MASK)) << 16 | GUE_PORT);
+	uint32_t gue = htonl((inner4 ? IPPROTO_IPIP : IPPROTO_IPV6) << 16);
+	uint64_t sum = (uint64_t)ports + gue + 2u * len + htons(IPPROTO_UDP);
+	unsigned int i;
+
+	for (i = 8; i < IP6_HEADER; i += 4)
+		sum += get32(at + i);
+	checksum = (uint16_t)~csum_fold(sum + quick_carried(item, ip, inner4));
+	at += IP6_HEADER;
+	put32(at, ports);
+	put16(at + 4, len);
+	put16(at + 6, checksum ? checksum : 0xffff);
+	put32(at + 8, gue);
 }
 
 static __rte_always_inline bool
@@ -185,11 +234,14 @@ quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
 {
 	const unsigned int gue = form.gue ? UDP_HEADER + GUE_HEADER : 0;
 	const unsigned int more = (form.outer4 ? IP4_HEADER : IP6_HEADER) + gue;
+	const unsigned int ready = form.outer4 ? more : IP6_HEADER;
 	uint32_t len = item->ip_len + more, class;
 	struct rte_mbuf *m = item->mbuf;
 	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, QUICK_FRAME), *at = ip - more;
 
 	if (unlikely(rte_pktmbuf_headroom(m) < more || ip[form.inner4 ? 8 : 7] <= 1))
+		return false;
+	if (gue && !form.outer4 && unlikely(!quick_covered(item, ip, form.inner4)))
 		return false;
 	if (unlikely(!quick_charge(r, item)))
 		return true;
@@ -199,14 +251,16 @@ quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
 	m->data_off = (uint16_t)(m->data_off - more);
 	m->data_len = (uint16_t)(QUICK_FRAME + len);
 	m->pkt_len = QUICK_FRAME + len;
-	memcpy(at - QUICK_FRAME, t->head, QUICK_FRAME + more);
+	memcpy(at - QUICK_FRAME, t->head, QUICK_FRAME + ready);
 	/* 3. What differs from packet to packet. The backend was chosen by the same hash. */
 	item->flow_hash = mix(item->flow_hash);
 	if (form.outer4)
 		quick_outer4(r, at, item, t, htonl(0x45000000u | class << 16 | len));
 	else
 		quick_outer6(r, at, item, t, htonl(6u << 28 | class << 20));
-	if (gue) {
+	if (gue && !form.outer4)
+		quick_gue6(item, at, ip, form.inner4);
+	if (gue && form.outer4) {
 		at += IP4_HEADER;
 		put16(at, htons((uint16_t)(GUE_PORT_FIRST | (item->flow_hash & GUE_PORT_MASK))));
 		put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
@@ -235,9 +289,14 @@ quick_tunnel(struct run *r, struct item *item)
 			   : quick_tunnel_as(r, item, t,
 					     (struct tunnel_form){ false, false, false });
 	case TUNNEL_GUE4:
-		return quick_tunnel_as(r, item, t, (struct tunnel_form){ true, true, true });
+		return t->outer == 4
+			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ true, true, true })
+			   : quick_tunnel_as(r, item, t, (struct tunnel_form){ true, true, false });
 	case TUNNEL_GUE6:
-		return quick_tunnel_as(r, item, t, (struct tunnel_form){ true, false, true });
+		return t->outer == 4
+			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ true, false, true })
+			   : quick_tunnel_as(r, item, t,
+					     (struct tunnel_form){ true, false, false });
 	default:
 		return false;
 	}

@@ -91,6 +91,8 @@ any_frame(uint8_t *frame)
 	payload[spec.payload_len - 3] = (uint8_t)s;
 	memcpy(payload + spec.payload_len - 2, &number, 2);
 	len = frame_build(frame, &spec);
+	if (!v6 && spec.proto == IPPROTO_UDP && noise(30) == 0)
+		memset(frame + 14 + 20 + 6, 0, 2); /* none */
 	/* Perhaps another client's by that: one of its own. */
 	if (noise(50) == 0) {
 		frame[14 + noise(40)] ^= (uint8_t)(1 << noise(8));

@@ -29,7 +29,7 @@ const struct world_service world_services[SERVICES] = {
 		      IPPROTO_TCP,
 		      80,
 		      MODE_DSR_GUE,
-		      { "10.0.0.3", "10.0.0.4", "10.0.0.5" } },
+		      { "10.0.0.3", "10.0.0.4", "2001:db8:2::22" } },
 	[IPIP6] = { "2001:db8:f::10/128",
 		    IPPROTO_TCP,
 		    80,
@@ -75,6 +75,11 @@ const struct world_service world_services[SERVICES] = {
 		     80,
 		     MODE_DSR_GUE,
 		     { "10.0.0.15", "10.0.0.16", "10.0.0.17" } },
+	[GUE6] = { "2001:db8:f::12/128",
+		   IPPROTO_UDP,
+		   54,
+		   MODE_DSR_GUE,
+		   { "2001:db8:2::20", "10.0.0.18", "2001:db8:2::21" } },
 };
 
 struct sent {

@@ -29,6 +29,7 @@ enum {
 	NAT_COUNTED,
 	DENY,
 	MOVING,
+	GUE6,
 	SERVICES
 };
 
