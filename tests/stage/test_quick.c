@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dp/l4/connection_table.h"
 #include "dp/l4/quick.h"
 #include "dp/l4/quick_plan.h"
 #include "suites.h"
@@ -220,6 +221,11 @@ test_taken(void)
 		CU_ASSERT_EQUAL(stays(s, TCP_ACK | TCP_FIN, false), nat || s == MOVING);
 		CU_ASSERT_EQUAL(stays(s, TCP_RST, false), nat || s == MOVING);
 	}
+	/* A connection that is not counted, as its service's limits want it. */
+	CU_ASSERT_EQUAL(stays(NAT_COUNTED, TCP_ACK, false), 0);
+	for (i = 0; i < f->worker->connections->head->fresh; i++)
+		f->worker->connections->array[i].flags &= (uint8_t)~CONNECTION_COUNTED_CLIENT;
+	CU_ASSERT_EQUAL(stays(NAT_COUNTED, TCP_ACK, false), 1);
 	/* Another network, another port's address, nobody's answer. */
 	CU_ASSERT_EQUAL(stays(GUE_TCP, TCP_ACK, false), 0);
 	f->snapshot.ports[0].vlans[0] &= ~1ull;
