@@ -3,6 +3,9 @@
  * The journey of a packet, stage by stage. A worker runs whole bursts: each stage walks all packets
  * whose verdict is still VERDICT_CONTINUE before the next stage begins.
  *
+ * Packets as nearly all are do not take it: l4/quick.h does with them, in three loops, what these
+ * stages would do, and what it leaves comes here. This page is what both have to obey.
+ *
  *   port ─> parse ─> classify ─> echo ─> steer ─> fragment ──┐
  *           │        │           │       │    ▲   │          │
  *           host     host        answer  │    │   held       │

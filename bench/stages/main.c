@@ -9,7 +9,8 @@
  * before the clock starts, but for new connections. Flows come in an order that caches cannot
  * guess; packets are written just before they are handed over, so their bytes are in the cache as a
  * card would leave them there. The whole pipeline is timed from pipeline_received to the flush of
- * the ports (net_null: sending is to free the buffers); stages are timed in rounds of their own.
+ * the ports (net_null: sending is to free the buffers), as packets go: most by the short way. The
+ * stages are those of the long way, timed in rounds of their own.
  *
  * A packet that does not leave as it should ends the bench with an error.
  */

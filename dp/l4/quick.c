@@ -50,8 +50,8 @@ stay_unseen(struct run *r, uint32_t i)
 	} else {
 		return;
 	}
-	hold(&r->held, held_slot(&src));
-	hold(&r->held, held_slot(&dst));
+	hold(&r->held, held_slot(r->s, &src));
+	hold(&r->held, held_slot(r->s, &dst));
 }
 
 /* Another worker's packet. */
@@ -214,7 +214,7 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 	client = seen.src;
 	if (unlikely(plan->kind == PLAN_REPLY))
 		client = seen.dst;
-	item->held = held_slot(&client);
+	item->held = held_slot(r->s, &client);
 	if (unlikely(is_held(&r->held, item->held)) ||
 	    unlikely(classify_spoofed(r->s, &seen.src, &seen.dst)))
 		return false;

@@ -92,10 +92,17 @@ struct held {
 	uint64_t bits[HELD_BITS / 64];
 };
 
+/* A client is what owns a bucket of limits: an address, or a /64; where some limits say less, all
+ * count as one. */
 static inline uint32_t
-held_slot(const struct addr *a)
+held_slot(const struct snapshot *s, const struct addr *a)
 {
-	return (uint32_t)(((a->q[0] ^ a->q[1]) * 0x9e3779b97f4a7c15ull) >> 55);
+	bool v4 = addr_is_v4(a);
+	uint64_t client = v4 ? a->q[1] : a->q[0];
+
+	if (unlikely((v4 ? s->owner_prefix4 : s->owner_prefix6) != (v4 ? 128 : 64)))
+		return 0;
+	return (uint32_t)((client * 0x9e3779b97f4a7c15ull) >> 55);
 }
 static_assert(HELD_BITS == 1u << (64 - 55), "held_slot takes the high bits");
 

@@ -168,7 +168,7 @@ world(bool long_way)
 
 	dp_clock_init(&f->dataplane.clock);
 	f->worker->waiting = waiting_create(SOCKET_ID_ANY);
-	f->worker->fragments = fragment_table_create(64, SOCKET_ID_ANY);
+	f->worker->fragments = fragment_table_create(4096, SOCKET_ID_ANY);
 	f->worker->clients = client_table_create(4096, SOCKET_ID_ANY);
 	f->worker->now = 5000 * SECOND;
 	f->worker->long_way = long_way;
