@@ -4,7 +4,7 @@ from bed import expect, group
 from goodput import BEHIND, DIRECT, Nothing, compare, download, upload
 
 ROUNDS = 3
-SHARE = 0.5
+SHARE = 0.15  # beside whatever else the machine does this shows a collapse, no more; tests_long.py asks for the real share
 
 short = group("Goodput beside the kernel", Nothing)
 
