@@ -311,12 +311,22 @@ class Machine:
                 thread_seconds(self.pid) - self.wanted > 0.85 * seconds)
 
 
-def many_checked(kind, interval):
+def begin_checks(bed, kind, shortest):
+    """Have all pass; the interval at which they do: the shortest, or one that is longer where the machine is full of other work."""
+    for interval in (shortest, 4 * shortest):
+        machine = Machine(bed.daemon)
+        bed.apply(bed.config([1], kind=kind, interval=f"{interval}s"))
+        if wait_until(lambda: pool_of(bed)["passing"] == MANY, 10 + 2 * interval):
+            return interval
+        expect(machine.is_full(), f"{pool_of(bed)}")
+        print(f"     the machine is too full for checks each {interval} s")
+    raise AssertionError(f"{pool_of(bed)}")
+
+
+def many_checked(kind, shortest):
     def test(bed):
         """All are checked in their interval; the loop is never kept waiting for long, also when half of them fail and come back."""
-        bed.apply(bed.config([1], kind=kind, interval=f"{interval}s"))
-        found = wait_until(lambda: pool_of(bed)["passing"] == MANY, 10 + 2 * interval)
-        expect(found, f"{pool_of(bed)}")
+        interval = begin_checks(bed, kind, shortest)
         time.sleep(21)  # what the beginning has cost is forgotten
         accepted = nginx_requests(bed) if kind == "http" else None
         machine = Machine(bed.daemon)
@@ -343,7 +353,7 @@ def many_checked(kind, interval):
               f"{back:.1f} ms while they come back")
         expect(took < 2 * interval + 0.9 + 1.5 or machine.is_full(), f"it took {took:.2f} s")
         expect(calm < 250 and failing < 1000 and back < 1000, "the loop was kept waiting")
-    test.__name__ = f"{MANY} backends, {kind} each {interval} s"
+    test.__name__ = f"{MANY} backends, {kind} each {shortest} s"
     return test
 
 
