@@ -145,8 +145,8 @@ def live(t, folder):
                 top.see(lambda lines: "PAUSED" not in lines[0])
             with t("sorted by a key: connections, then order of the configuration"):
                 top.key(b"1a")
-                top.see(lambda lines: [line.split()[0] for line in lines[3:]] ==
-                        ["web", "dns", "six"])
+                top.see(lambda lines: [line.split()[:1] for line in lines[3:]] ==
+                        [["web"], ["dns"], ["six"]])
                 top.key(b"0o")
                 top.see(lambda lines: begins(lines, "POOL"))
             with t("q: exit 0, the terminal as it was"):
