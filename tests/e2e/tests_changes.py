@@ -38,7 +38,7 @@ def result_of(process):
 def apply_under_load(mode, family):
     def test(bed):
         """Two configurations in turn, whose pools differ by a weight: rows move each time."""
-        load = bed.start_peer("load", vip(mode, family), 60)
+        load = bed.start_peer("load", vip(mode, family), 400)
         texts = [bed.config(bed.lab.backends), bed.config(bed.lab.backends, weights={1: 150})]
         before = bed.running()
         for i in range(50):

@@ -48,23 +48,54 @@ def wait_state(bed, number, state, seconds):
     return took
 
 
+def idle_seconds():
+    """Of all cores together since the machine has started."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        ticks = [int(word) for word in stat.readline().split()[1:]]
+    return (ticks[3] + ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def thread_seconds(pid):
+    """That the control thread has run, or wanted to."""
+    with open(f"/proc/{pid}/task/{pid}/schedstat", encoding="ascii") as stat:
+        return sum(int(word) for word in stat.read().split()[:2]) / 1e9
+
+
+class Machine:
+    """Since its making: has it had anything left, for the control thread above all?"""
+
+    def __init__(self, daemon):
+        self.pid = daemon.pid
+        self.begin, self.idle, self.wanted = time.monotonic(), idle_seconds(), thread_seconds(self.pid)
+
+    def is_full(self):
+        seconds = time.monotonic() - self.begin
+        return (idle_seconds() - self.idle < 0.1 * os.cpu_count() * seconds or
+                thread_seconds(self.pid) - self.wanted > 0.85 * seconds)
+
+
 def stopped_and_started(bed):
     """nginx ends and begins again under load: the errors end when the failure is found, and it gets traffic again afterwards."""
     wait_until(lambda: all(b["health"] == "passing" for b in bed.show("backends")), 5)
     before = bed.show("backends")
     expect([b["health"] for b in before] == ["passing"] * 3, f"{before}")
-    load = bed.start_peer("load", vip("nat", 4), 20)
+    load = bed.start_peer("load", vip("nat", 4), 30)
+    machine = Machine(bed.daemon)
     time.sleep(0.5)
     bed.lab.stop_nginx(2)
-    took = wait_state(bed, 2, "down", 10)
-    expect(backend(bed, 2)["reason"].startswith("refused"), f"{backend(bed, 2)}")
-    print(f"     found after {took:.2f} s, bound {DETECTION:.2f} s")
-    expect(took < DETECTION + 0.3, f"it took {took:.2f} s, with {DETECTION:.2f} s as the bound")
-    names = {bed.curl(vip("nat", 4)).strip() for _ in range(30)}
-    expect(names == {"b1", "b3"}, f"{names} answer while b2 is down")
-    later = json.loads(bed.start_peer("load", vip("nat", 4), 1.5).stdout.read().splitlines()[-1])
-    expect(later["failed"] == 0 and later["ok"] > 20, f"clients see a failure that was found: {later}")
-    bed.lab.nginx(2, size_mb=16)
+    try:
+        took = wait_state(bed, 2, "down", 10)
+        # Time that nobody gets on a full machine is not the checks'.
+        more = 2 if machine.is_full() else 0
+        expect(backend(bed, 2)["reason"].startswith("refused"), f"{backend(bed, 2)}")
+        print(f"     found after {took:.2f} s, bound {DETECTION:.2f} s" + ", and the machine is full" * bool(more))
+        expect(took < DETECTION + 0.3 + more, f"it took {took:.2f} s, with {DETECTION:.2f} s as the bound")
+        names = {bed.curl(vip("nat", 4)).strip() for _ in range(30)}
+        expect(names == {"b1", "b3"}, f"{names} answer while b2 is down")
+        later = json.loads(bed.start_peer("load", vip("nat", 4), 1.5).stdout.read().splitlines()[-1])
+        expect(later["failed"] == 0 and later["ok"] > 20, f"clients see a failure that was found: {later}")
+    finally:
+        bed.lab.nginx(2, size_mb=16)
     wait_state(bed, 2, "up", 10)
     names = {bed.curl(vip("nat", 4)).strip() for _ in range(30)}
     expect(names == {"b1", "b2", "b3"}, f"{names} answer after b2 has come back")
@@ -73,7 +104,7 @@ def stopped_and_started(bed):
     load.wait(30)
     print(f"     {counts}")
     expect(counts["ok"] > 100, f"{counts}")
-    expect(0 < counts["failed"] and counts["failing_seconds"] < DETECTION + 0.5, f"clients saw it for longer than {DETECTION:.2f} s: {counts}")
+    expect(0 < counts["failed"] and counts["failing_seconds"] < DETECTION + 0.5 + more, f"clients saw it for longer than {DETECTION:.2f} s: {counts}")
 
 
 def flapping(bed):
@@ -103,6 +134,7 @@ def hanging(bed):
     """A server that takes connections and never answers is a timeout; nobody else waits for it."""
     bed.apply(bed.config([1, 2, 3], kind="http"))
     expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 5), f"{bed.show('pools')}")
+    machine = Machine(bed.daemon)
     pid = str(bed.lab.webs[2].pid)
     workers = bed.lab.run(bed.lab.edge, "pgrep", "-P", pid).stdout.split()
     for one in workers:
@@ -112,7 +144,7 @@ def hanging(bed):
         b = backend(bed, 2)
         print(f"     a server that hangs was found after {took:.2f} s, bound {DETECTION:.2f} s")
         expect(b["reason"].startswith("timeout"), f"{b}")
-        expect(took < DETECTION + 1, f"it took {took:.2f} s")
+        expect(took < DETECTION + (3 if machine.is_full() else 1), f"it took {took:.2f} s")
         expect({x["health"] for x in bed.show("backends") if x["address"] != b["address"]} == {"passing"}, f"{bed.show('backends')}")
     finally:
         for one in workers:
@@ -283,32 +315,6 @@ def pool_of(bed):
 
 def delay_of(bed):
     return json.loads(bed.penstock("version", "--json").stdout)["daemon"]["control_delay_ms"]
-
-
-def idle_seconds():
-    """Of all cores together since the machine has started."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        ticks = [int(word) for word in stat.readline().split()[1:]]
-    return (ticks[3] + ticks[4]) / os.sysconf("SC_CLK_TCK")
-
-
-def thread_seconds(pid):
-    """That the control thread has run, or wanted to."""
-    with open(f"/proc/{pid}/task/{pid}/schedstat", encoding="ascii") as stat:
-        return sum(int(word) for word in stat.read().split()[:2]) / 1e9
-
-
-class Machine:
-    """Since its making: has it had anything left, for the control thread above all?"""
-
-    def __init__(self, daemon):
-        self.pid = daemon.pid
-        self.begin, self.idle, self.wanted = time.monotonic(), idle_seconds(), thread_seconds(self.pid)
-
-    def is_full(self):
-        seconds = time.monotonic() - self.begin
-        return (idle_seconds() - self.idle < 0.1 * os.cpu_count() * seconds or
-                thread_seconds(self.pid) - self.wanted > 0.85 * seconds)
 
 
 def begin_checks(bed, kind, shortest):

@@ -121,7 +121,7 @@ do_san_suites() {
 	local name
 	# These measure time, which says nothing under sanitizers, or restart programs whose taking over the
 	# stage, limits, admin and packets suites run.
-	export E2E_WITHOUT="many backends,limits,restart,restart with limits,polling"
+	export E2E_WITHOUT="many backends,health,limits,restart,restart with limits,polling"
 	for name in "$@"; do
 		run_suite san- "$name" SAN=1
 	done
