@@ -110,7 +110,9 @@ def dropped_only(bed):
     """--drops has what is dropped, with its reason, and not the rest."""
     capture = Capture(bed, f"{bed.lab.where}/drops.pcapng", "--drops", "--client", CLIENT4)
     bed.curl(vip("nat", 4))
-    bed.client("/usr/bin/python3", "-c", f"""
+    empty = os.path.getsize(capture.path)
+    for _ in range(5):
+        bed.client("/usr/bin/python3", "-c", f"""
 import socket
 s = socket.socket()
 s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
@@ -120,6 +122,8 @@ try:
 except OSError:
     pass
 """)
+        if wait_until(lambda: os.path.getsize(capture.path) > empty, 3):
+            break
     capture.stop()
     comments = {p[3] for p in packets(capture.path)}
     expect(comments and all("ttl-expired" in comment for comment in comments), str(comments))
