@@ -7,7 +7,7 @@
  *
  *     world_start(true);                    once a process
  *     struct world *w = world_open(text, 1 << 20, 1);
- *     ... pipeline_received(w->worker, &burst) ...
+ *     ... pipeline_received(w->worker, port, mbufs, n) ...
  *     world_close(w);
  */
 #ifndef BENCH_COMMON_WORLD_H

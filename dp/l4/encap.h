@@ -9,7 +9,8 @@
  * mode). The flow's hash is in the outer source address, the flow label and the UDP source port, so
  * that the receiver's card spreads flows over its cores and keeps each in order.
  *
- * Inline bodies, for stage rewrite's loop only: they see what is constant in it. Worker only.
+ * Inline bodies, for stage rewrite's loop and (what is shared) the short way: they see what is
+ * constant there. Worker only.
  */
 #ifndef DP_L4_ENCAP_H
 #define DP_L4_ENCAP_H

@@ -117,7 +117,6 @@ plan_service(const struct worker *w, struct plan *plan, const struct tuple *t)
 	const struct service *service = &s->services[plan->service];
 
 	plan->kind = (uint8_t)plan_kind(w, service, plan->service);
-	plan->mode = service->mode;
 	plan->epoch = service->epoch;
 	plan->pool = &s->pools[service->pool];
 	plan->timeout =

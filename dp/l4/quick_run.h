@@ -44,7 +44,6 @@ struct plan {
 	struct addr dst;
 	uint32_t service; /* INDEX_NONE: replies */
 	uint8_t kind;     /* enum plan_kind */
-	uint8_t mode;     /* enum forward */
 	uint8_t proto;
 	uint8_t counted; /* enum connection_flags that an established connection has */
 	bool v4;
