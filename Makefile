@@ -36,7 +36,8 @@ TOOL_LIBS  := $(call pkg_libs,jansson)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-CFLAGS ?= -O2 -g
+# Tests build these anew each time, and run them shortly.
+CFLAGS ?= $(if $(SAN)$(FUZZ),-O1 -g1,-O2 -g)
 # What gcc 12 makes of neighbouring scalars in vector registers costs more than it saves.
 OPT := -fno-tree-slp-vectorize
 ALL_CFLAGS = $(DEP_CFLAGS) -march=$(MARCH) -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) \
@@ -68,7 +69,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench bench-short bench-limits limits all test-programs print-cflags have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
+.PHONY: bench bench-short bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-vhost lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -199,6 +200,13 @@ check-vhost: deps
 
 lint: all
 	tools/dev/lint.py
+
+# What a compiler says of every source, without making objects: CC=clang B=build/clang.
+WARNED := $(patsubst %.c,$(B)/warned/%,$(filter-out %.bpf.c,$(sort $(wildcard $(foreach in,lib dp cp tools tests bench,$(addprefix $(in)/,*.c */*.c */*/*.c))))))
+$(B)/warned/%: %.c $(B)/gen/flags | $(B)/gen/version.h
+	@mkdir -p $(@D)
+	$(call say,WARN)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fsyntax-only $< && touch $@
+warnings: $(WARNED)
 
 # For tools that want to parse the sources as the compiler does.
 print-cflags:

@@ -19,6 +19,8 @@ from scapy.all import Ether, raw  # pylint: disable=no-name-in-module
 PENSTOCKD = os.environ.get("PENSTOCKD", "build/penstockd")
 PENSTOCK = os.environ.get("PENSTOCK", "build/penstock")
 DEADLINE = float(os.environ.get("CASE_SECONDS", "20"))
+# Of one penstockd, and of all programs that may want hugepages meanwhile.
+MEMORY_MB, ENOUGH_MB = 256, 1536
 
 # What net_pcap calls its ports, and the neighbours that every configuration knows.
 WAN_MAC, LAN_MAC = "02:70:63:61:70:00", "02:70:63:61:70:01"
@@ -32,7 +34,8 @@ OWN_WAN4, OWN_WAN6 = "198.51.100.2", "2001:db8:1::2"
 VIP4, VIP6 = "203.0.113.10", "2001:db8:f::10"
 
 BASE = """
-dataplane: {{ workers = [ {workers} ]; control = 0; share_cores = true; hugepages = false; memory = "256M";
+dataplane: {{ workers = [ {workers} ]; control = 0; share_cores = true; hugepages = {{hugepages}};
+  memory = "{memory}M";
   connections = {connections}; idle = "sleep"; }};
 interfaces = (
   {{ name = "wan"; device = "net_pcap0,rx_pcap={dir}/in0.pcap,tx_pcap={dir}/out0.pcap"; side = "client"; twin = false;
@@ -65,10 +68,10 @@ def service(name, address, port, protocol, forward, pool_name, extra=""):
 
 def config(pools, services, workers="0", connections=4096, wan_mtu=1500, lan_mtu=1500, wan_extra="", lan_extra="",
            neighbours=""):
-    """The text of a configuration; {dir} is filled in when the case runs."""
+    """The text of a configuration; {dir} and {hugepages} are filled in when the case runs."""
     return BASE.format(pools=", ".join(pools), services=", ".join(services), workers=workers, connections=connections,
                        wan_mtu=wan_mtu, lan_mtu=lan_mtu, wan_extra=wan_extra, lan_extra=lan_extra,
-                       neighbours=neighbours, dir="{dir}")
+                       neighbours=neighbours, memory=MEMORY_MB, dir="{dir}")
 
 
 class Case:
@@ -237,6 +240,12 @@ def judge(case_, outputs, drops, want):
     return [e for e in errors if e]
 
 
+def free_hugepages_mb():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        sizes = {line.split(":")[0]: int(line.split()[1]) for line in file}
+    return sizes.get("HugePages_Free", 0) * sizes.get("Hugepagesize", 0) // 1024
+
+
 def run(case_):
     """Run one case; returns a list of errors."""
     with tempfile.TemporaryDirectory(prefix="penstock-packets-") as where:
@@ -245,7 +254,9 @@ def run(case_):
             with open(f"{where}/in{port}.pcap", "wb") as out:
                 out.write(pcap_bytes(case_.inputs[port]))
         with open(f"{where}/penstock.conf", "w", encoding="utf-8") as out:
-            out.write(case_.config.replace("{dir}", where))
+            # A start in ordinary memory takes thousands of page faults.
+            pages = "true" if free_hugepages_mb() >= ENOUGH_MB else "false"
+            out.write(case_.config.replace("{dir}", where).replace("{hugepages}", pages))
         socket = f"{where}/socket"
         with open(f"{where}/log", "wb") as log:
             daemon = subprocess.Popen([PENSTOCKD, "--config", f"{where}/penstock.conf", "--socket", socket, "--state", f"{where}/state",
