@@ -234,7 +234,7 @@ def hold(address, count, seconds, sources):
     for i in range(count):
         source = (sources[i % len(sources)], 0) if sources else None
         connection = socket.create_connection((address, PORT), 10, source)
-        connection.settimeout(10)
+        connection.settimeout(max(10, seconds))
         connections.append(connection)
     threads = [threading.Thread(target=exchange, args=(c, results, i, end)) for i, c in enumerate(connections)]
     for thread in threads:

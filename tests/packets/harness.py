@@ -8,6 +8,7 @@ Expected frames are made by Scapy, with every checksum computed anew, so they do
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
@@ -17,7 +18,6 @@ import kept
 from scapy.all import Ether, raw  # pylint: disable=no-name-in-module
 
 PENSTOCKD = os.environ.get("PENSTOCKD", "build/penstockd")
-PENSTOCK = os.environ.get("PENSTOCK", "build/penstock")
 DEADLINE = float(os.environ.get("CASE_SECONDS", "20"))
 # Of one penstockd, and of all programs that may want hugepages meanwhile.
 MEMORY_MB, ENOUGH_MB = 256, 1536
@@ -164,10 +164,12 @@ def answer(case_, feed, where):
     case_.inputs[1] = [feed.FILLER] * feed.fillers + answers
 
 
-def show(socket, what):
-    done = subprocess.run([PENSTOCK, "--socket", socket, "show", what, "--json"], capture_output=True, timeout=DEADLINE,
-                          check=False)
-    return json.loads(done.stdout) if done.returncode == 0 else None
+def show(path, what):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        asked.settimeout(DEADLINE)
+        asked.connect(path)
+        asked.sendall(json.dumps({"command": "show", "object": what}).encode() + b"\n")
+        return json.loads(asked.makefile("rb").readline()).get("result")
 
 
 def reasons(drops):
@@ -180,13 +182,13 @@ def accounted(now):
     return sum(i["rx_packets"] - i["tx_packets"] for i in ports) == sum(reasons(now["drops"]).values())
 
 
-def settled(socket, case_, want):
+def settled(path, case_, want):
     """Wait until every input frame was received, the drops are those wanted and nothing changes any more. Counters that stay wrong
     get a second and a half (what waits for something waits no longer). Returns what was shown last."""
     last, same_since = None, time.monotonic()
     end = same_since + DEADLINE
     while time.monotonic() < end:
-        now = {what: show(socket, what) for what in ("interfaces", "drops", "workers")}
+        now = {what: show(path, what) for what in ("interfaces", "drops", "workers")}
         if now != last:
             last, same_since = now, time.monotonic()
         elif [i["rx_packets"] for i in now["interfaces"] or []] == [len(f) for f in case_.inputs]:
@@ -257,9 +259,8 @@ def run(case_):
             # A start in ordinary memory takes thousands of page faults.
             pages = "true" if free_hugepages_mb() >= ENOUGH_MB else "false"
             out.write(case_.config.replace("{dir}", where).replace("{hugepages}", pages))
-        socket = f"{where}/socket"
         with open(f"{where}/log", "wb") as log:
-            daemon = subprocess.Popen([PENSTOCKD, "--config", f"{where}/penstock.conf", "--socket", socket, "--state", f"{where}/state",
+            daemon = subprocess.Popen([PENSTOCKD, "--config", f"{where}/penstock.conf", "--socket", f"{where}/socket", "--state", f"{where}/state",
                                        "--foreground"],
                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
