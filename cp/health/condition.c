@@ -43,19 +43,40 @@ judge(const struct pool_config *pool, const struct backend_config *b, const stru
 	}
 }
 
-void
-pool_judge(const struct health *h, const struct pool_config *pool, struct verdict *out)
+/* All backends of a pool; what each is, and what becomes of it. */
+struct judged {
+	struct member **members; /* NULL: not known */
+	struct verdict *verdicts;
+};
+
+static void
+judged_free(struct judged *judged)
 {
-	size_t up = 0, i;
+	free(judged->members);
+	free(judged->verdicts);
+}
 
+/* False without memory. */
+static bool
+pool_judge(const struct health *h, const struct pool_config *pool, struct judged *judged)
+{
+	struct verdict *out = calloc(pool->n_backends + 1, sizeof(*out));
+	struct member **members = calloc(pool->n_backends + 1, sizeof(struct member *));
+	size_t up = 0, i, n;
+
+	*judged = (struct judged){ members, out };
+	if (!out || !members) {
+		judged_free(judged);
+		return false;
+	}
+	for (i = 0; (n = members_burst(h, pool, i, &members[i])); i += n)
+		;
 	for (i = 0; i < pool->n_backends; i++) {
-		const struct backend_config *b = &pool->backends[i];
-
-		judge(pool, b, member_find(h, pool->name, &b->address, b->port), &out[i]);
+		judge(pool, &pool->backends[i], members[i], &out[i]);
 		up += out[i].state == BACKEND_STATE_UP;
 	}
 	if (up > 0 || pool->all_down != ALL_DOWN_PANIC)
-		return;
+		return true;
 	/* Rather a guess than nothing: it may be the check that is wrong. */
 	for (i = 0; i < pool->n_backends; i++) {
 		if (out[i].state != BACKEND_STATE_DOWN)
@@ -65,23 +86,22 @@ pool_judge(const struct health *h, const struct pool_config *pool, struct verdic
 		out[i].down = false;
 		out[i].panic = true;
 	}
+	return true;
 }
 
 void
 health_conditions(void *arg, const struct pool_config *pool, struct backend_condition *out)
 {
-	const struct health *h = arg;
-	struct verdict *verdicts = calloc(pool->n_backends + 1, sizeof(*verdicts));
+	struct judged judged;
 	size_t i;
 
 	/* Without memory the pool is what its configuration says. */
-	if (!verdicts)
+	if (!pool_judge(arg, pool, &judged))
 		return;
-	pool_judge(h, pool, verdicts);
 	for (i = 0; i < pool->n_backends; i++)
-		out[i] = (struct backend_condition){ .weight = verdicts[i].share,
-						     .down = verdicts[i].down };
-	free(verdicts);
+		out[i] = (struct backend_condition){ .weight = judged.verdicts[i].share,
+						     .down = judged.verdicts[i].down };
+	judged_free(&judged);
 }
 
 /* ---- saying so ---- */
@@ -169,30 +189,28 @@ say_mood(const struct pool_config *pool, enum pool_mood before, enum pool_mood m
 static void
 say_pool(const struct health *h, const struct pool_config *pool)
 {
-	struct verdict *verdicts = calloc(pool->n_backends + 1, sizeof(*verdicts));
 	enum pool_mood mood = MOOD_EMPTY, before = MOOD_GOOD;
+	struct judged judged;
 	size_t i;
 
-	if (!verdicts)
+	if (!pool_judge(h, pool, &judged))
 		return;
-	pool_judge(h, pool, verdicts);
 	for (i = 0; i < pool->n_backends; i++) {
-		if (verdicts[i].state == BACKEND_STATE_UP)
-			mood = verdicts[i].panic ? MOOD_PANIC : MOOD_GOOD;
+		if (judged.verdicts[i].state == BACKEND_STATE_UP)
+			mood = judged.verdicts[i].panic ? MOOD_PANIC : MOOD_GOOD;
 	}
 	for (i = 0; i < pool->n_backends; i++) {
-		const struct backend_config *b = &pool->backends[i];
-		struct member *m = member_find(h, pool->name, &b->address, b->port);
+		struct member *m = judged.members[i];
 
 		if (!m)
 			continue;
 		if (m->said_mood != MOOD_GOOD)
 			before = m->said_mood;
 		m->said_mood = mood;
-		say_member(m, &verdicts[i]);
+		say_member(m, &judged.verdicts[i]);
 	}
 	say_mood(pool, before, mood);
-	free(verdicts);
+	judged_free(&judged);
 }
 
 /* Wake when a slow start takes its next step. */

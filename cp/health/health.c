@@ -195,16 +195,19 @@ member_checked(struct probe *probe)
 int
 health_prepare(struct health *h, const struct config *config)
 {
-	size_t i, j;
+	struct member *found[MEMBERS_BURST];
+	size_t i, j, k, n;
 
 	for (i = 0; i < config->n_pools; i++) {
 		const struct pool_config *pool = &config->pools[i];
 
-		for (j = 0; j < pool->n_backends; j++) {
-			const struct backend_config *b = &pool->backends[j];
+		for (j = 0; (n = members_burst(h, pool, j, found)); j += n) {
+			for (k = 0; k < n; k++) {
+				const struct backend_config *b = &pool->backends[j + k];
 
-			if (!member_get(h, pool->name, &b->address, b->port))
-				return -ENOMEM;
+				if (!found[k] && !member_get(h, pool->name, &b->address, b->port))
+					return -ENOMEM;
+			}
 		}
 	}
 	return 0;
@@ -264,7 +267,7 @@ member_configure(struct member *m, const struct pool_config *pool,
 	if (runs && !same)
 		member_stop(m);
 	m->config = pool;
-	m->keep = true;
+	m->round = m->health->round;
 	m->probe.config = now;
 	m->probe.port = now->port ? now->port : m->port;
 	if (order_given(&m->order) && !order_holds(&m->order, backend))
@@ -275,36 +278,32 @@ member_configure(struct member *m, const struct pool_config *pool,
 		member_begin(m, now);
 }
 
-static void
-forget(struct member *m)
-{
-	m->keep = false;
-}
-
 static bool
 is_gone(const struct member *m)
 {
-	return !m->keep;
+	return m->round != m->health->round;
 }
 
 void
 health_configure(struct health *h, const struct config *config)
 {
-	size_t i, j;
+	struct member *found[MEMBERS_BURST];
+	size_t i, j, k, n, kept = 0;
 
-	members_each(h, forget);
+	h->round++;
 	for (i = 0; i < config->n_pools; i++) {
 		const struct pool_config *pool = &config->pools[i];
 
-		for (j = 0; j < pool->n_backends; j++) {
-			const struct backend_config *b = &pool->backends[j];
-			struct member *m = member_find(h, pool->name, &b->address, b->port);
-
-			if (m)
-				member_configure(m, pool, b);
-		}
+		for (j = 0; (n = members_burst(h, pool, j, found)); j += n)
+			for (k = 0; k < n; k++) {
+				if (!found[k])
+					continue;
+				kept += found[k]->round != h->round;
+				member_configure(found[k], pool, &pool->backends[j + k]);
+			}
 	}
-	members_sweep(h, is_gone);
+	if (kept < h->n_members)
+		members_sweep(h, is_gone);
 	h->config = config;
 }
 

@@ -39,13 +39,13 @@ enum pool_mood {
 struct member {
 	struct member *next; /* in its bucket */
 	struct health *health;
-	char pool[CONFIG_NAME_MAX + 1];
 	struct addr addr;
 	uint16_t port;
+	char pool[CONFIG_NAME_MAX + 1];
 
 	/* of the running configuration */
 	const struct pool_config *config; /* NULL: not in it */
-	bool keep;                        /* it is in the one that comes */
+	uint64_t round;                   /* of health_configure that has found it last */
 
 	/* the check */
 	struct probe probe;
@@ -79,6 +79,7 @@ struct health {
 	struct member **buckets; /* [mask + 1] */
 	size_t mask, n_members;
 	const struct config *config; /* the running one */
+	uint64_t round;              /* how often one was taken over */
 	struct store *store;         /* NULL: nothing is saved */
 	struct loop_timer *ramp;     /* the next step of a slow start */
 	struct loop_timer *save;
@@ -93,7 +94,12 @@ struct health {
 /* members.c */
 struct member *member_find(const struct health *h, const char *pool, const struct addr *addr,
 			   uint16_t port);
-/* The same, made if it is not there; NULL without memory. */
+/* Those of a pool's backends from `first` on, in their order, NULL for one that is not known. How
+ * many they are; 0: no backend is left. */
+#define MEMBERS_BURST 32
+size_t members_burst(const struct health *h, const struct pool_config *pool, size_t first,
+		     struct member *out[MEMBERS_BURST]);
+/* The same as member_find, made if it is not there; NULL without memory. */
 struct member *member_get(struct health *h, const char *pool, const struct addr *addr,
 			  uint16_t port);
 /* Call fn for each; fn may not add or remove any. */
@@ -125,7 +131,6 @@ struct verdict {
 	bool down;       /* may not be chosen */
 	bool panic;
 };
-void pool_judge(const struct health *h, const struct pool_config *pool, struct verdict *out);
 /* True if the order is in force for the backend. */
 bool order_holds(const struct order *order, const struct backend_config *backend);
 static inline bool

@@ -20,14 +20,47 @@ bucket_of(const struct health *h, const char *pool, const struct addr *addr, uin
 	return (size_t)siphash13(&bucket_key, key, 18 + len) & h->mask;
 }
 
+static struct member *
+find_from(struct member *m, const char *pool, const struct addr *addr, uint16_t port)
+{
+	while (m && (m->port != port || !addr_equal(&m->addr, addr) || strcmp(m->pool, pool) != 0))
+		m = m->next;
+	return m;
+}
+
 struct member *
 member_find(const struct health *h, const char *pool, const struct addr *addr, uint16_t port)
 {
 	struct member *m = h->buckets ? h->buckets[bucket_of(h, pool, addr, port)] : NULL;
 
-	while (m && (m->port != port || !addr_equal(&m->addr, addr) || strcmp(m->pool, pool) != 0))
-		m = m->next;
-	return m;
+	return find_from(m, pool, addr, port);
+}
+
+size_t
+members_burst(const struct health *h, const struct pool_config *pool, size_t first,
+	      struct member *out[MEMBERS_BURST])
+{
+	const struct backend_config *b = &pool->backends[first];
+	size_t left = pool->n_backends - first, n = left < MEMBERS_BURST ? left : MEMBERS_BURST, i;
+	struct member **buckets[MEMBERS_BURST];
+
+	if (!h->buckets) {
+		memset(out, 0, n * sizeof(out[0]));
+		return n;
+	}
+	/* They lie far apart; so fetched, they are waited for together. */
+	for (i = 0; i < n; i++) {
+		buckets[i] = &h->buckets[bucket_of(h, pool->name, &b[i].address, b[i].port)];
+		__builtin_prefetch(buckets[i]);
+	}
+	for (i = 0; i < n; i++) {
+		out[i] = *buckets[i];
+		if (out[i])
+			__builtin_prefetch(&out[i]->addr);
+	}
+	for (i = 0; i < n; i++)
+		out[i] = find_from(out[i], pool->name, &b[i].address, b[i].port);
+	return n;
 }
 
 /* As many buckets as members, at least. */

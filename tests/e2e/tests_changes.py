@@ -2,6 +2,7 @@
 """Changes under load: applying configurations, backends that come and go, two workers and the clients that they own."""
 import ipaddress
 import json
+import os
 
 from bed import Bed, every_mode, expect, group, vip
 from topology import CLIENT6
@@ -35,19 +36,23 @@ def result_of(process):
     return json.loads(out.splitlines()[-1])
 
 
+# Each takes seconds where a program is slow, as under sanitizers.
+CONFIGURATIONS = int(os.environ.get("E2E_CONFIGURATIONS", "50"))
+
+
 def apply_under_load(mode, family):
     def test(bed):
         """Two configurations in turn, whose pools differ by a weight: rows move each time."""
         load = bed.start_peer("load", vip(mode, family), 400)
         texts = [bed.config(bed.lab.backends), bed.config(bed.lab.backends, weights={1: 150})]
         before = bed.running()
-        for i in range(50):
+        for i in range(CONFIGURATIONS):
             bed.apply(texts[(i + 1) % 2])
-        expect(load.poll() is None, "the load ended before the 50 configurations were applied")
+        expect(load.poll() is None, "the load ended before the configurations were applied")
         load.stdin.close()
         after = bed.running()
         counts = result_of(load)
-        expect(after == before + 50, f"generation {before}, then {after}")
+        expect(after == before + CONFIGURATIONS, f"generation {before}, then {after}")
         expect(counts["failed"] == 0, f"{counts}")
         expect(counts["ok"] > 50, f"too few requests for a load: {counts}")
     return test
@@ -109,7 +114,7 @@ def all_at_once(bed):
 
 for MODE in ("nat", "gue", "full-nat"):
     for FAMILY in (4, 6):
-        for NAME, MAKE in (("50 configurations under load", apply_under_load),
+        for NAME, MAKE in ((f"{CONFIGURATIONS} configurations under load", apply_under_load),
                            ("200 connections while backends come and go", backends_under_connections),
                            ("a backend drains", drained_under_connections)):
             TEST = MAKE(MODE, FAMILY)

@@ -349,7 +349,8 @@ def many_checked(kind, shortest):
             rate = (nginx_requests(bed) - accepted) / 5
             print(f"     {rate:.0f} checks a second" + ", and the machine is full" * machine.is_full())
             # nginx answers on the same two cores: where these have no more to give, that is all.
-            expect(rate > MANY / interval * (0.2 if machine.is_full() else 0.9), f"{rate} checks a second")
+            expect(rate > MANY / interval * (0.05 if machine.is_full() else 0.9), f"{rate} checks a second")
+        slack = 4 if machine.is_full() else 1
         machine = Machine(bed.daemon, web_workers(bed))
         begin = time.monotonic()
         bed.lab.ip(bed.lab.backend_name(1), "route", "add", "unreachable", "10.8.4.0/22", "table", "local")
@@ -365,7 +366,8 @@ def many_checked(kind, shortest):
         print(f"     the loop's longest delay: {calm:.1f} ms, {failing:.1f} ms while 1,000 fail (found after {took:.2f} s), "
               f"{back:.1f} ms while they come back")
         expect(took < 2 * interval + 0.9 + 1.5 or machine.is_full(), f"it took {took:.2f} s")
-        expect(calm < 250 and failing < 1000 and back < 1000, "the loop was kept waiting")
+        slack = 4 if machine.is_full() else slack
+        expect(calm < 250 * slack and failing < 1000 * slack and back < 1000 * slack, "the loop was kept waiting")
     test.__name__ = f"{MANY} backends, {kind} each {shortest} s"
     return test
 

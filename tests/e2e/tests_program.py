@@ -98,7 +98,8 @@ def more_hugepages_than_there_are(bed):
 
 @start
 def too_little_memory(bed):
-    bed.refused(["dataplane.memory", '"64M"', "too little"], bed.config([1]).replace('"512M"', '"64M"'))
+    config = bed.config([1]).replace('"512M"', '"64M"').replace("hugepages = true", "hugepages = false")
+    bed.refused(["dataplane.memory", '"64M"', "too little"], config)
 
 
 @start

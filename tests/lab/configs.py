@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configurations for the lab's edge, as text."""
+import hugepages
 from topology import CLIENT6, backend_address
 
-HEAD = """# Penstock in the lab: two ports on veth, ordinary memory, workers that sleep when there is nothing to do.
+# Said once: a change of it wants a restart. What is left is for other tests meanwhile.
+HUGEPAGES = "true" if hugepages.free_mb() >= 1024 else "false"
+
+HEAD = """# Penstock in the lab: two ports on veth, workers that sleep when there is nothing to do.
 instance = "lab";
 
 dataplane: {{
   workers = [ {workers} ];
   control = 0;
   share_cores = true;
-  hugepages = false;
+  hugepages = {hugepages};
   memory = "512M";
   connections = {connections};
   sessions = 4096;
@@ -28,7 +32,8 @@ interfaces = (
 def head(driver="af_xdp", workers="1", connections=65536, mtu=1500):
     """driver may have arguments: "af_packet,qpairs=2"."""
     driver, comma, arguments = driver.partition(",")
-    return HEAD.format(driver=driver, arguments=comma + arguments, workers=workers, connections=connections, mtu=mtu)
+    return HEAD.format(driver=driver, arguments=comma + arguments, workers=workers, connections=connections, mtu=mtu,
+                       hugepages=HUGEPAGES)
 
 
 def pool(name, backends, port, family, weights=None, extra=""):

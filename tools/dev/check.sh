@@ -122,16 +122,16 @@ do_san_suites() {
 	local name
 	# These measure time, which says nothing under sanitizers, or restart programs whose taking over the
 	# stage, limits, admin and packets suites run.
-	export E2E_WITHOUT="many backends,health,limits,restart,restart with limits,polling"
+	export E2E_WITHOUT="many backends,health,limits,restart,restart with limits,polling" E2E_CONFIGURATIONS=12
 	for name in "$@"; do
 		run_suite san- "$name" SAN=1
 	done
-	unset E2E_WITHOUT
+	unset E2E_WITHOUT E2E_CONFIGURATIONS
 }
 do_san() { do_san_build && do_san_suites "${suites[@]}"; }
 do_fuzz() {
 	step fuzz-build 1200 make -s -j"$jobs" FUZZ=1 CC=clang B=build/fuzz fuzzers || return 1
-	FUZZ_SECONDS=${FUZZ_SECONDS:-60} FUZZ_LESS="admin generation proxy_protocol restore settled units" suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
+	FUZZ_SECONDS=${FUZZ_SECONDS:-60} FUZZ_LONG="parse config" suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
 }
 
 do_step() {
