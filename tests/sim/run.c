@@ -150,9 +150,9 @@ judge_side(struct world *w, struct side *s)
 	if (wrong)
 		fail(w, "side %d: %s", s->index, wrong);
 	tcp_usage(s->tcp, &usage);
-	if (usage.records || usage.buffered)
-		fail(w, "side %d: %u records and %llu bytes are left", s->index, usage.records,
-		     (unsigned long long)usage.buffered);
+	if (usage.records || usage.buffers)
+		fail(w, "side %d: %u records and %u buffers are left", s->index, usage.records,
+		     usage.buffers);
 	if (c->over_cwnd)
 		fail(w, "side %d: sent %llu times beyond the congestion window", s->index,
 		     (unsigned long long)c->over_cwnd);
