@@ -76,8 +76,13 @@ static void
 begin_connection(struct world *w)
 {
 	enum opening opening = w->plan.connections[w->begun].opening;
-	unsigned int i = w->begun++;
+	unsigned int i = w->begun;
 
+	if (!side_may_open(&w->sides[0]) || !side_may_open(&w->sides[1])) {
+		w->plan.connections[i].begin = w->now + 10 * MS;
+		return;
+	}
+	w->begun++;
 	if (opening != OPEN_BY_1)
 		end_connect(&w->sides[0].ends[i]);
 	if (opening != OPEN_BY_0)
