@@ -164,7 +164,7 @@ choose_budgets(struct scenario *s)
 {
 	struct random r;
 
-	random_seed(&r, s->seed ^ 0xb0ffe55);
+	random_seed(&r, s->seed ^ 0xb0ffe51);
 	if (s->clean || !random_one_in(&r, 5))
 		return;
 	for (int i = 0; i < 2; i++) {
