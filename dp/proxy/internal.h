@@ -32,10 +32,12 @@ enum session_state {
 /* Backends that a client's connection is tried with. */
 #define SESSION_TRIES 3
 
-/* Data on its way to a leg that has not taken it yet; of the other leg's window until then. */
+/* Data on its way to a leg that has not taken it yet; of the other leg's window until then, and its
+ * buffers are told to TCP as kept from that leg. */
 struct queue {
 	struct rte_mbuf *head, *tail; /* one chain; tail is its last segment */
 	uint32_t length;
+	uint32_t told; /* buffers that TCP knows of */
 };
 
 struct session {
@@ -142,6 +144,8 @@ void queue_add(struct queue *q, struct rte_mbuf *chain, uint32_t length);
 void queue_free(struct queue *q);
 /* Take `bytes` off its front; there are at least so many. */
 void queue_cut(struct queue *q, uint32_t bytes);
+/* After each change: what the queue towards a leg holds now. */
+void queue_tell(struct proxy *p, struct session *s, enum leg to);
 
 /* backend.c: choose a backend that was not tried and open a connection to it. False: the session
  * has been refused. */

@@ -28,7 +28,8 @@
 /* In one iteration: timers, and sessions that are looked at after a change. */
 #define TIMERS 64
 #define CHECKS 256
-/* What connections may hold of the packet buffers that there are, all workers together: half. */
+/* What connections may hold of the packet buffers that there are, all workers together: half. The
+ * other half is for what comes in and goes out. */
 #define BUFFER_SHARE 2
 
 static void *
@@ -66,12 +67,10 @@ output_flags(const struct dataplane *dp)
 	       (checksum && segments && cuts ? TCP_OUTPUT_TSO : 0);
 }
 
-static uint64_t
+static uint32_t
 buffer_budget(const struct dataplane *dp)
 {
-	const struct rte_mempool *mbufs = dp->mbufs;
-
-	return (uint64_t)mbufs->size * mbufs->elt_size / BUFFER_SHARE / dp->n_workers;
+	return dp->mbufs->size / BUFFER_SHARE / dp->n_workers;
 }
 
 /* Records of segments under way, at least so many that packet buffers run out first. */

@@ -56,7 +56,19 @@ void
 queue_free(struct queue *q)
 {
 	rte_pktmbuf_free(q->head);
-	*q = (struct queue){ 0 };
+	*q = (struct queue){ .told = q->told };
+}
+
+void
+queue_tell(struct proxy *p, struct session *s, enum leg to)
+{
+	struct queue *q = &s->queues[to];
+	uint32_t buffers = q->head ? q->head->nb_segs : 0;
+
+	if (buffers == q->told)
+		return;
+	tcp_hold(p->tcp, s->legs[other_leg(to)], (int32_t)buffers - (int32_t)q->told);
+	q->told = buffers;
 }
 
 void

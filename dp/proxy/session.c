@@ -54,10 +54,13 @@ static void
 session_free(struct proxy *p, struct session *s)
 {
 	struct worker *w = p->worker;
+	enum leg leg;
 
 	wheel_disarm(p->wheel, session_index(p, s));
-	queue_free(&s->queues[LEG_CLIENT]);
-	queue_free(&s->queues[LEG_BACKEND]);
+	for (leg = LEG_CLIENT; leg < LEGS; leg++) {
+		queue_free(&s->queues[leg]);
+		queue_tell(p, s, leg);
+	}
 	limit_leave(w, s->service, s->service_epoch, &s->count);
 	w->service_stats[s->service].connections_ended++;
 	if (s->backend != INDEX_NONE)
@@ -108,26 +111,39 @@ leg_is_open(const struct session *s, enum leg to)
 	return s->state == SESSION_OPEN || to == LEG_CLIENT;
 }
 
-/* Give a leg what waits for it, and its FIN when that was all. */
+/* Give a leg what waits for it. False: not now. */
+static bool
+flush_queue(struct proxy *p, struct session *s, enum leg to)
+{
+	struct queue *q = &s->queues[to], whole = *q;
+	int rc;
+
+	/* Its buffers go from one leg to the other, and count once. */
+	*q = (struct queue){ .told = whole.told };
+	queue_tell(p, s, to);
+	rc = tcp_send(p->tcp, s->legs[to], whole.head);
+	if (rc == -ENOBUFS || rc == -EAGAIN) {
+		whole.told = q->told;
+		*q = whole;
+		queue_tell(p, s, to);
+		if (rc == -ENOBUFS)
+			arm(p, s, p->worker->now + RETRY_NS);
+		return false;
+	}
+	tcp_credit(p->tcp, s->legs[other_leg(to)], whole.length);
+	if (rc < 0) /* the leg is over: nobody wants it any more */
+		queue_free(&whole);
+	return true;
+}
+
+/* ... and its FIN when that was all. */
 static void
 flush(struct proxy *p, struct session *s, enum leg to)
 {
-	struct queue *q = &s->queues[to];
-	int rc;
-
 	if (!leg_is_open(s, to))
 		return;
-	if (q->head) {
-		rc = tcp_send(p->tcp, s->legs[to], q->head);
-		if (rc == -ENOBUFS)
-			arm(p, s, p->worker->now + RETRY_NS);
-		if (rc == -ENOBUFS || rc == -EAGAIN)
-			return;
-		tcp_credit(p->tcp, s->legs[other_leg(to)], q->length);
-		if (rc < 0) /* the leg is over: nobody wants it any more */
-			queue_free(q);
-		*q = (struct queue){ 0 };
-	}
+	if (s->queues[to].head && !flush_queue(p, s, to))
+		return;
 	if (!s->fin[to])
 		return;
 	s->fin[to] = false;
@@ -234,6 +250,7 @@ header_received(struct proxy *p, struct session *s)
 		return;
 	}
 	queue_cut(&s->queues[LEG_BACKEND], (uint32_t)n);
+	queue_tell(p, s, LEG_BACKEND);
 	tcp_credit(p->tcp, s->legs[LEG_CLIENT], (uint32_t)n);
 	s->state = SESSION_CONNECTING;
 	arm(p, s, s->seen + s->idle);
@@ -280,6 +297,7 @@ on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint
 		return;
 	}
 	queue_add(&s->queues[to], chain, length);
+	queue_tell(p, s, to);
 	if (s->state == SESSION_HEADER)
 		header_received(p, s);
 	else

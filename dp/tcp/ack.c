@@ -34,7 +34,7 @@ progress(struct tcp *t, struct tcp_block *c, const struct sent_result *r)
 		data--;
 	}
 	c->queued -= data;
-	t->buffered -= data;
+	release(t, c, r->buffers);
 	c->stuck_ms = t->now_ms;
 	c->backoff = 0;
 	if (unlikely(c->flags & BLOCK_PMTU_TRIED))

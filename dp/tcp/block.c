@@ -12,6 +12,8 @@
 
 /* Blocks that are kept free as long as TIME-WAIT has any to give. */
 #define RESERVE (2u * BURST_MAX)
+/* The part of what is left of the budget that one connection may hold. */
+#define SHARE 16
 
 uint64_t
 tuple_hash(const struct tcp *t, const struct tuple *tuple)
@@ -217,10 +219,57 @@ list_remove(struct tcp *t, struct block_list *l, struct tcp_block *c)
 	l->count--;
 }
 
-bool
-budget_allows(const struct tcp *t, uint32_t bytes, uint32_t eighths)
-{
-	uint64_t budget = t->settings.buffer_budget;
+/* ---- buffers -------------------------------------------------------------------------------- */
 
-	return !budget || t->buffered + bytes <= budget / 8 * eighths;
+uint32_t
+chain_buffers(const struct rte_mbuf *m)
+{
+	uint32_t n = 0;
+
+	for (; m; m = m->next)
+		n++;
+	return n;
+}
+
+/* What is left up to there; without a budget, more than there can be. */
+static uint32_t
+budget_left(const struct tcp *t, uint32_t eighths)
+{
+	uint64_t budget = t->settings.buffer_budget, up_to = budget * eighths / 8;
+
+	if (!budget)
+		return INT32_MAX;
+	return up_to > t->held ? (uint32_t)(up_to - t->held) : 0;
+}
+
+bool
+budget_allows(const struct tcp *t, uint32_t n, uint32_t eighths)
+{
+	return n <= budget_left(t, eighths);
+}
+
+/* So shares become smaller as the budget is used up: any number of connections that take all they
+ * get leave a share of the same size for one more (Choudhury and Hahne, Dynamic queue length
+ * thresholds, 1998). */
+uint32_t
+budget_share(const struct tcp *t, uint32_t eighths)
+{
+	return t->settings.buffer_budget ? budget_left(t, eighths) / SHARE : INT32_MAX;
+}
+
+bool
+budget_fits(const struct tcp *t, const struct tcp_block *c, uint32_t n, uint32_t eighths)
+{
+	return (uint64_t)c->held + n <= budget_share(t, eighths);
+}
+
+void
+tcp_hold(struct tcp *t, tcp_handle h, int32_t buffers)
+{
+	struct tcp_block *c = block_of(t, h);
+
+	t->held += (uint32_t)buffers;
+	t->lent += (uint32_t)buffers;
+	if (c)
+		c->held += (uint32_t)buffers;
 }

@@ -121,6 +121,7 @@ struct tcp_block {
 
 	struct tcp_recovery recovery;
 	uint32_t pmtu_at; /* when pmtu was set, ms; if BLOCK_PMTU_TRIED a sequence number */
+	uint32_t held;    /* buffers: what waits and is under way, runs, and what the user keeps */
 };
 static_assert(sizeof(struct tcp_block) == 512, "what an idle connection costs");
 static_assert(offsetof(struct tcp_block, snd_wnd) == 64, "the first line is for every segment");

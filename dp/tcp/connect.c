@@ -32,8 +32,8 @@ tcp_connect(struct tcp *t, const struct tcp_connect *what, tcp_handle *h)
 		return -EINVAL;
 	if (c && !reusable(t, c))
 		return -EADDRINUSE;
-	if (!budget_allows(t, 0, 7)) {
-		t->counters.budget_refused++;
+	if (!budget_allows(t, 1, BUDGET_CONNECTIONS)) {
+		t->counters.budget_connections++;
 		return -ENOMEM;
 	}
 	set = options_take(t, what->options ? what->options : &none);

@@ -114,7 +114,7 @@ tcp_usage(const struct tcp *t, struct tcp_usage *u)
 		.time_wait = t->time_wait.count,
 		.records = sent_pool_used(t->sent),
 		.timers = t->armed,
-		.buffered = t->buffered,
+		.buffers = t->held,
 	};
 }
 
@@ -145,18 +145,21 @@ check_sequence(const struct tcp_block *c)
 }
 
 static const char *
-check_block(const struct tcp *t, const struct tcp_block *c, uint64_t *buffered)
+check_block(const struct tcp *t, const struct tcp_block *c, uint32_t *held)
 {
 	const char *wrong = check_sequence(c);
-	uint32_t bytes, fin = (c->flags & (BLOCK_FIN_SENT | BLOCK_FIN_ACKED)) == BLOCK_FIN_SENT;
+	uint32_t buffers, fin = (c->flags & (BLOCK_FIN_SENT | BLOCK_FIN_ACKED)) == BLOCK_FIN_SENT;
 
 	if (!wrong)
-		wrong = runs_check(c, &bytes);
+		wrong = runs_check(c, &buffers);
 	if (!wrong)
 		wrong = sent_check(t->sent, &c->recovery.sent);
 	if (wrong)
 		return wrong;
-	*buffered += bytes + c->queued;
+	buffers += chain_buffers(c->unsent_head) + sent_buffers(t->sent, &c->recovery.sent);
+	if (c->held < buffers)
+		return "a connection's buffers are miscounted";
+	*held += buffers;
 	if (chain_bytes(c->unsent_head) != c->unsent)
 		return "unsent data is miscounted";
 	if (c->state != TCP_TIME_WAIT && c->queued != c->unsent + c->recovery.sent.bytes - fin)
@@ -169,8 +172,7 @@ check_block(const struct tcp *t, const struct tcp_block *c, uint64_t *buffered)
 const char *
 tcp_check(struct tcp *t)
 {
-	uint32_t i, used = 0, half_open = 0, time_wait = 0;
-	uint64_t buffered = 0;
+	uint32_t i, used = 0, half_open = 0, time_wait = 0, held = t->lent;
 	const char *wrong;
 
 	for (i = 0; i < t->fresh; i++) {
@@ -181,7 +183,7 @@ tcp_check(struct tcp *t)
 		used++;
 		half_open += c->state == TCP_SYN_RECEIVED;
 		time_wait += c->state == TCP_TIME_WAIT;
-		wrong = check_block(t, c, &buffered);
+		wrong = check_block(t, c, &held);
 		if (wrong)
 			return wrong;
 		if (block_find(t, &c->tuple, tuple_hash(t, &c->tuple)) != c)
@@ -191,8 +193,8 @@ tcp_check(struct tcp *t)
 		return "connections are miscounted";
 	if (t->table.entries != used)
 		return "the table holds what is no connection";
-	if (buffered != t->buffered)
-		return "buffered bytes are miscounted";
+	if (held != t->held)
+		return "buffers are miscounted";
 	if (t->counters.over_cwnd)
 		return "more was in flight than the congestion window allows";
 	return NULL;

@@ -128,7 +128,7 @@ struct tcp {
 	struct option_set *sets;        /* [OPTION_SETS_MAX] */
 	uint32_t n_sets, last_set;
 
-	uint64_t buffered;
+	uint32_t held, lent;    /* buffers; lent: of those what the user has said */
 	uint64_t resets;        /* GCRA state, ns */
 	uint64_t cookies_until; /* ns: cookies that may still come back */
 	bool starved;
@@ -182,8 +182,33 @@ void list_remove(struct tcp *t, struct block_list *l, struct tcp_block *c);
 /* The index of a set of options like these, with one more reference. -ENOMEM, -EINVAL. */
 int options_take(struct tcp *t, const struct tcp_options *options);
 void options_release(struct tcp *t, uint16_t set);
-/* May `bytes` more be held, for something that is refused from `eighths` of the budget on? */
-bool budget_allows(const struct tcp *t, uint32_t bytes, uint32_t eighths);
+/* Buffers that c holds from now on, or holds no longer. */
+static inline void
+hold(struct tcp *t, struct tcp_block *c, uint32_t buffers)
+{
+	t->held += buffers;
+	c->held += buffers;
+}
+
+static inline void
+release(struct tcp *t, struct tcp_block *c, uint32_t buffers)
+{
+	t->held -= buffers;
+	c->held -= buffers;
+}
+
+uint32_t chain_buffers(const struct rte_mbuf *m);
+/* May n more be held, for something that is refused from `eighths` of the budget on? */
+bool budget_allows(const struct tcp *t, uint32_t n, uint32_t eighths);
+/* Has c room for n more in what is left for each connection, up to `eighths` of the budget? */
+bool budget_fits(const struct tcp *t, const struct tcp_block *c, uint32_t n, uint32_t eighths);
+/* How many that are, for connections that hold some already. */
+uint32_t budget_share(const struct tcp *t, uint32_t eighths);
+
+#define BUDGET_SHORT       5 /* eighths: see tcp.h */
+#define BUDGET_MORE        6
+#define BUDGET_CONNECTIONS 7
+#define BUDGET_FIRST       8
 
 /* ---- input.c */
 void clock_set(struct tcp *t, uint64_t now);
@@ -251,8 +276,8 @@ void runs_free(struct tcp *t, struct tcp_block *c);
 uint32_t runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max);
 /* Bytes of data in them. */
 uint32_t runs_data(const struct tcp_block *c);
-/* NULL or what is wrong; the bytes of buffers. */
-const char *runs_check(const struct tcp_block *c, uint32_t *bytes);
+/* NULL or what is wrong; the number of buffers. */
+const char *runs_check(const struct tcp_block *c, uint32_t *buffers);
 
 /* ---- pmtu.c; only if BLOCK_PMTU */
 /* How much data the next segment takes: a larger one is tried now and then. */

@@ -124,8 +124,8 @@ passive_block(struct tcp *t, const struct segment *s)
 	const struct tcp_packet *p = s->packet;
 	struct tcp_block *c;
 
-	if (!budget_allows(t, 0, 7)) {
-		t->counters.budget_refused++;
+	if (!budget_allows(t, 1, BUDGET_CONNECTIONS)) {
+		t->counters.budget_connections++;
 		return NULL;
 	}
 	c = block_new(t, p->tuple, t->listeners[p->listener].options);
@@ -155,7 +155,7 @@ syn_to_block(struct tcp *t, const struct segment *s)
 	}
 	c->state = TCP_SYN_RECEIVED;
 	list_append(t, &t->half_open, c);
-	c->rcv_nxt = s->seq + 1;
+	c->rcv_nxt = c->rcv_adv = s->seq + 1;
 	c->ts_offset = isn_timestamp_offset(&t->isn_key, &c->tuple);
 	c->snd_una = isn_make(&t->isn_key, &c->tuple, t->now);
 	c->snd_nxt = c->snd_una + 1;

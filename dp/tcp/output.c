@@ -11,6 +11,8 @@
 #include "dp/tcp/internal.h"
 
 #define PERSIST_MAX 60000000000ull
+/* Segments that fit into a window however few buffers there are. */
+#define WINDOW_LEAST 4
 
 void
 flush_list(struct tcp *t, struct tcp_block *c)
@@ -30,14 +32,15 @@ flush_list(struct tcp *t, struct tcp_block *c)
 
 /* ---- the receive window --------------------------------------------------------------------- */
 
-/* Where the window ends if all that is free is offered. */
+/* Where the window ends if all that is free is offered. When buffers run short, that is no more
+ * than the connection may have waiting; a few segments in any case. */
 static uint32_t
 window_edge(const struct tcp *t, const struct tcp_block *c)
 {
+	uint64_t mss = mss_announced(t, c), room = budget_share(t, BUDGET_MORE) * mss / 2;
 	uint32_t size = block_options(t, c)->receive_window;
 
-	if (!budget_allows(t, 0, 7))
-		return c->rcv_adv;
+	size = (uint32_t)RTE_MIN(size, RTE_MAX(room, WINDOW_LEAST * mss));
 	return c->rcv_nxt + (size > c->unread ? size - c->unread : 0);
 }
 
@@ -94,7 +97,7 @@ tcp_credit(struct tcp *t, tcp_handle h, uint32_t bytes)
 void
 unsent_free(struct tcp *t, struct tcp_block *c)
 {
-	(void)t;
+	release(t, c, chain_buffers(c->unsent_head));
 	rte_pktmbuf_free(c->unsent_head);
 	c->unsent_head = c->unsent_tail = NULL;
 	c->unsent = 0;
@@ -112,6 +115,7 @@ split_head(struct tcp *t, struct tcp_block *c, uint32_t n)
 		t->counters.no_mbuf++;
 		return NULL;
 	}
+	hold(t, c, 1);
 	if (copy) {
 		memcpy(rte_pktmbuf_append(m, (uint16_t)n), rte_pktmbuf_mtod(head, void *), n);
 	} else {
@@ -328,9 +332,9 @@ send_lost(struct tcp *t, struct tcp_block *c)
 	return !record;
 }
 
-/* How much new data may leave in one segment now; 0: none. */
+/* How much new data the windows let leave in one segment now; 0: none. */
 static uint32_t
-may_send(struct tcp *t, struct tcp_block *c)
+windows_allow(struct tcp *t, struct tcp_block *c)
 {
 	struct tcp_recovery *r = &c->recovery;
 	uint32_t most = unlikely(c->flags & BLOCK_PMTU) ? pmtu_segment(t, c) : c->mss;
@@ -355,6 +359,39 @@ may_send(struct tcp *t, struct tcp_block *c)
 	    (sent_empty(&r->sent) && (uint32_t)window >= c->mss / 2))
 		return (uint32_t)window;
 	return 0;
+}
+
+/* Does a segment of the first n bytes end inside of a buffer? */
+static bool
+cuts(const struct tcp_block *c, uint32_t n)
+{
+	const struct rte_mbuf *m = c->unsent_head;
+
+	for (; n > m->data_len; m = m->next)
+		n -= m->data_len;
+	return n < m->data_len;
+}
+
+/* A peer may ask for segments so small that a buffer becomes many: no more of them than the
+ * connection may hold. What is under way brings it here again; without that, the persist timer. */
+static bool
+may_cut(const struct tcp *t, const struct tcp_block *c)
+{
+	return budget_fits(t, c, 1, BUDGET_MORE) ||
+	       (sent_empty(&c->recovery.sent) && budget_allows(t, 1, BUDGET_FIRST));
+}
+
+/* How much new data may leave in one segment now; 0: none. */
+static uint32_t
+may_send(struct tcp *t, struct tcp_block *c)
+{
+	uint32_t n = windows_allow(t, c);
+
+	if (unlikely(n && !may_cut(t, c) && cuts(c, n))) {
+		t->counters.budget_cuts++;
+		return 0;
+	}
+	return n;
 }
 
 static bool
@@ -448,6 +485,8 @@ persist_if_stuck(struct tcp *t, struct tcp_block *c)
 	}
 	if (c->send_timer == TIMER_PERSIST)
 		return;
+	if (!c->backoff)
+		c->stuck_ms = t->now_ms;
 	after = rtt_timeout(&c->recovery.rtt) << c->backoff;
 	timer_send(t, c, TIMER_PERSIST, RTE_MIN(after, PERSIST_MAX));
 }

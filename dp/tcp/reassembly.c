@@ -12,8 +12,9 @@
  *     rcv_nxt < runs[0].start, runs[i].end <= runs[i + 1].start, all within rcv_adv
  *
  * Bounds: RUNS_MAX runs; bytes of buffers (not of data: CVE-2018-5390) at most twice the receive
- * window; and the instance's budget. A segment walks at most RUNS_MAX runs. Small pieces, which is
- * what an attacker would send, are copied into small buffers, behind each other where they adjoin.
+ * window; and the instance's budget of buffers. A segment walks at most RUNS_MAX runs. Small
+ * pieces, which is what an attacker would send, are copied into small buffers, behind each other
+ * where they adjoin.
  */
 #include "dp/tcp/internal.h"
 
@@ -123,7 +124,7 @@ take_run(struct tcp *t, struct tcp_block *c, uint32_t from)
 	c->runs = run.next;
 	c->n_runs--;
 	c->run_bytes -= run.bytes;
-	t->buffered -= run.bytes;
+	release(t, c, m->nb_segs);
 	if (seq_le(run.end, from)) {
 		rte_pktmbuf_free(m);
 		return NULL;
@@ -181,13 +182,23 @@ shrink(struct tcp *t, struct rte_mbuf *m)
 	return small;
 }
 
-/* Append a chain to the end of a run; the bytes of buffers that this adds. Small pieces go into the
- * room behind what is there. */
+/* It is kept: so many bytes of buffers. */
 static uint32_t
-run_append(struct rte_mbuf *head, struct rte_mbuf *m, uint32_t len)
+run_keeps(struct tcp *t, struct tcp_block *c, const struct rte_mbuf *m)
+{
+	uint32_t bytes = buffer_bytes(m);
+
+	c->run_bytes += bytes;
+	hold(t, c, m->nb_segs);
+	return bytes;
+}
+
+/* Append a chain to the end of a run. Small pieces go into the room behind what is there. */
+static void
+run_append(struct tcp *t, struct tcp_block *c, struct rte_mbuf *head, struct rte_mbuf *m)
 {
 	struct run *r = run_of(head);
-	uint32_t bytes;
+	uint32_t len = m->pkt_len;
 
 	head->pkt_len += len;
 	r->end += len;
@@ -197,14 +208,12 @@ run_append(struct rte_mbuf *head, struct rte_mbuf *m, uint32_t len)
 		       rte_pktmbuf_mtod(m, void *), len);
 		r->tail->data_len = (uint16_t)(r->tail->data_len + len);
 		rte_pktmbuf_free(m);
-		return 0;
+		return;
 	}
-	bytes = buffer_bytes(m);
+	r->bytes += run_keeps(t, c, m);
 	r->tail->next = m;
 	r->tail = rte_pktmbuf_lastseg(m);
 	head->nb_segs = (uint16_t)(head->nb_segs + m->nb_segs);
-	r->bytes += bytes;
-	return bytes;
 }
 
 /* The run behind `head` begins where head ends: one run of both. */
@@ -236,13 +245,21 @@ duplicate(struct tcp *t, struct tcp_block *c, uint32_t start, uint32_t end)
 	c->dsack_end = end;
 }
 
-/* May so many bytes of buffers be kept? */
+/* May these buffers be kept for a run? If not it is counted why. */
 static bool
-may_keep(const struct tcp *t, const struct tcp_block *c, uint32_t bytes)
+may_keep(struct tcp *t, const struct tcp_block *c, const struct rte_mbuf *m)
 {
-	return (uint64_t)c->run_bytes + bytes <=
-		   2 * (uint64_t)block_options(t, c)->receive_window + 65536 &&
-	       budget_allows(t, bytes, 5);
+	uint64_t most = 2 * (uint64_t)block_options(t, c)->receive_window + 65536;
+
+	if (!budget_fits(t, c, m->nb_segs, BUDGET_SHORT)) {
+		t->counters.budget_out_of_order++;
+		return false;
+	}
+	if (c->run_bytes + buffer_bytes(m) > most) {
+		t->counters.out_of_order_dropped++;
+		return false;
+	}
+	return true;
 }
 
 /* Where a new piece goes: behind `before` (NULL: first). */
@@ -277,7 +294,7 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 {
 	struct place p = find_place(c, s->seq);
 	struct rte_mbuf *m = s->mbuf;
-	uint32_t start = s->seq, end = s->seq + s->len, bytes;
+	uint32_t start = s->seq, end = s->seq + s->len;
 	bool append = false;
 
 	if (p.before && seq_lt(start, run_of(p.before)->end)) {
@@ -300,8 +317,11 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 	m = cut_front(m, start - s->seq);
 	cut_end(m, end - start);
 	m = shrink(t, m);
-	bytes = buffer_bytes(m);
-	if (!may_keep(t, c, bytes) || (!append && (c->n_runs >= RUNS_MAX || !can_head(m))) ||
+	if (!may_keep(t, c, m)) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if ((!append && (c->n_runs >= RUNS_MAX || !can_head(m))) ||
 	    m->nb_segs + (append ? p.before->nb_segs : 0) > RTE_MBUF_MAX_NB_SEGS / 2) {
 		t->counters.out_of_order_dropped++;
 		rte_pktmbuf_free(m);
@@ -309,18 +329,15 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 	}
 	t->counters.out_of_order++;
 	remember(c, start);
-	if (append)
-		bytes = run_append(p.before, m, end - start);
-	c->run_bytes += bytes;
-	t->buffered += bytes;
 	if (append) {
+		run_append(t, c, p.before, m);
 		run_join(c, p.before);
 		return;
 	}
 	*run_of(m) = (struct run){
 		.start = start,
 		.end = end,
-		.bytes = bytes,
+		.bytes = run_keeps(t, c, m),
 		.next = p.after,
 		.tail = rte_pktmbuf_lastseg(m),
 	};
@@ -339,9 +356,9 @@ runs_free(struct tcp *t, struct tcp_block *c)
 
 	for (; m; m = next) {
 		next = run_of(m)->next;
+		release(t, c, m->nb_segs);
 		rte_pktmbuf_free(m);
 	}
-	t->buffered -= c->run_bytes;
 	c->runs = NULL;
 	c->n_runs = 0;
 	c->run_bytes = 0;
@@ -405,12 +422,12 @@ runs_data(const struct tcp_block *c)
 }
 
 const char *
-runs_check(const struct tcp_block *c, uint32_t *bytes)
+runs_check(const struct tcp_block *c, uint32_t *buffers)
 {
 	const struct rte_mbuf *m;
-	uint32_t at = c->rcv_nxt, n = 0;
+	uint32_t at = c->rcv_nxt, n = 0, bytes = 0;
 
-	*bytes = 0;
+	*buffers = 0;
 	for (m = c->runs; m; m = run_of(m)->next) {
 		const struct run *r = run_of(m);
 
@@ -420,9 +437,10 @@ runs_check(const struct tcp_block *c, uint32_t *bytes)
 			return "a run has not as many bytes as it says";
 		at = r->end;
 		n++;
-		*bytes += r->bytes;
+		bytes += r->bytes;
+		*buffers += chain_buffers(m);
 	}
-	if (n != c->n_runs || *bytes != c->run_bytes)
+	if (n != c->n_runs || bytes != c->run_bytes)
 		return "runs or their bytes are miscounted";
 	return NULL;
 }
@@ -497,6 +515,18 @@ fin_reached(struct tcp *t, struct tcp_block *c)
 	return true;
 }
 
+/* Data in order that finds no buffers left is as if it had been lost: the peer sends it again. Who
+ * has nothing waiting goes on in any case. */
+static bool
+may_receive(struct tcp *t, const struct tcp_block *c, const struct rte_mbuf *m)
+{
+	if (budget_fits(t, c, m->nb_segs, BUDGET_MORE) ||
+	    (!c->unread && budget_allows(t, m->nb_segs, BUDGET_FIRST)) || c->flags & BLOCK_DRAIN)
+		return true;
+	t->counters.budget_received++;
+	return false;
+}
+
 bool
 data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 {
@@ -524,6 +554,8 @@ data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 		acknowledge(t, c, 0, true);
 		return false;
 	}
+	if (s->len && unlikely(!may_receive(t, c, s->mbuf)))
+		return false;
 	acknowledge(t, c, s->len, missing || s->flags & TCP_FIN);
 	if (s->len) {
 		m = s->mbuf;

@@ -50,8 +50,7 @@ recovery_begin(struct tcp *t, struct tcp_block *c)
 void
 recovery_end(struct tcp *t, struct tcp_block *c)
 {
-	sent_clear(t->sent, &c->recovery.sent);
-	t->buffered -= c->queued;
+	release(t, c, sent_clear(t->sent, &c->recovery.sent));
 	c->queued = 0;
 }
 

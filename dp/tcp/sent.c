@@ -446,18 +446,19 @@ sent_free_head(struct sent_pool *p, struct sent *q)
 	p->free_chunks++;
 }
 
-void
+uint32_t
 sent_clear(struct sent_pool *p, struct sent *q)
 {
-	uint32_t live;
+	uint32_t live, buffers = 0;
 
 	while (q->head != SENT_NONE) {
 		for (live = p->chunks[q->head].live; live; live &= live - 1) {
-			rte_pktmbuf_free(
-			    chunk_record(p, &p->chunks[q->head], lowest_bit(live))->mbuf);
+			buffers +=
+			    record_free(chunk_record(p, &p->chunks[q->head], lowest_bit(live)));
 			p->used--;
 		}
 		sent_free_head(p, q);
 	}
 	sent_init(q);
+	return buffers;
 }

@@ -176,6 +176,8 @@ struct sent_result {
 	 * of struct rack. */
 	bool reordered;
 
+	uint32_t buffers; /* mbufs that the queue no longer refers to */
+
 	bool dsack; /* RFC 2883: the first block tells of something that came twice */
 	struct sack_block duplicate;
 	uint8_t bad_blocks; /* blocks that cannot be, or were not read to the end */
@@ -228,9 +230,11 @@ uint32_t sent_mark_first_lost(struct sent_pool *p, struct sent *q);
  * UINT64_MAX for all. */
 bool sent_timeout(struct sent_pool *p, struct sent *q, uint64_t until);
 
-/* Free all records and their mbufs. */
-void sent_clear(struct sent_pool *p, struct sent *q);
+/* Free all records and their mbufs; how many mbufs those were. */
+uint32_t sent_clear(struct sent_pool *p, struct sent *q);
 
+/* Mbufs that it refers to. For tests, slow. */
+uint32_t sent_buffers(const struct sent_pool *p, const struct sent *q);
 /* Is every sum right? NULL, or what is wrong. For tests, slow. */
 const char *sent_check(const struct sent_pool *p, const struct sent *q);
 

@@ -101,7 +101,7 @@ pop(struct work *w, struct sent_chunk *c, unsigned int slot)
 	c->sacked &= c->live;
 	c->lost &= c->live;
 	c->repeated &= c->live;
-	rte_pktmbuf_free(r->mbuf);
+	w->out->buffers += record_free(r);
 }
 
 /* The first n bytes of the first record have arrived; it is longer. */

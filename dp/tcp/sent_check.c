@@ -127,6 +127,17 @@ check_run(const struct sent_pool *p, const struct sent *q)
 	return NULL;
 }
 
+uint32_t
+sent_buffers(const struct sent_pool *p, const struct sent *q)
+{
+	uint32_t n, live, buffers = 0;
+
+	for (n = q->head; n != SENT_NONE; n = p->chunks[n].next)
+		for (live = p->chunks[n].live; live; live &= live - 1)
+			buffers += record_buffers(chunk_record(p, &p->chunks[n], lowest_bit(live)));
+	return buffers;
+}
+
 const char *
 sent_check(const struct sent_pool *p, const struct sent *q)
 {

@@ -13,6 +13,8 @@
 #ifndef DP_TCP_SENT_CHUNK_H
 #define DP_TCP_SENT_CHUNK_H
 
+#include <rte_mbuf.h>
+
 #include "dp/tcp/sent.h"
 
 struct sent_chunk {
@@ -70,6 +72,22 @@ static inline unsigned int
 lowest_bit(uint32_t mask)
 {
 	return (unsigned int)__builtin_ctz(mask);
+}
+
+static inline uint32_t
+record_buffers(const struct sent_record *r)
+{
+	return r->mbuf ? r->mbuf->nb_segs : 0;
+}
+
+/* The record's reference; the number of mbufs. */
+static inline uint32_t
+record_free(struct sent_record *r)
+{
+	uint32_t n = record_buffers(r);
+
+	rte_pktmbuf_free(r->mbuf);
+	return n;
 }
 
 /* Out of the list of those sent again; its bytes fly no longer. */

@@ -35,9 +35,25 @@
  * that pieces below TCP_COPY_BELOW bytes are put together into small buffers. The user's window:
  * data that has gone up and was not given back by tcp_credit closes the window.
  *
+ * What is scarce is buffers, not bytes: a few bytes hold a buffer as a whole segment does. So
+ * buffers are counted, and bounded by settings.buffer_budget: those that wait to be sent or
+ * acknowledged, out-of-order data, and what the user says it keeps (tcp_hold). The fuller the
+ * budget, the less is for each connection:
+ *
+ *     budget   0        5/8          6/8            7/8           8/8
+ *     ─────────┴─────────┴────────────┴──────────────┴─────────────┘
+ *     out-of-order data ─┘            │              │             │
+ *     a sixteenth of what is left up  │              │             │
+ *     to here, each connection ───────┘              │             │
+ *     new connections ───────────────────────────────┘             │
+ *     the first data of a connection that has none waiting ────────┘
+ *
+ * From 5/8 on connections without progress end after TCP_SHORT_PATIENCE_MS. So connections that
+ * take and give nothing leave room for those that do.
+ *
  * Invariants: in flight <= congestion window whenever new data leaves (tcp_counters.over_cwnd
- * stays 0); bytes buffered = sum over connections; each connection is in exactly one state list.
- * tcp_check verifies what can be verified.
+ * stays 0); buffers held = sum over connections and what the user has said; each connection is in
+ * exactly one state list. tcp_check verifies what can be verified.
  */
 #ifndef DP_TCP_TCP_H
 #define DP_TCP_TCP_H
@@ -65,6 +81,8 @@ typedef uint64_t tcp_handle;
 #define TCP_SMALL_ROOM 512
 /* A packet that the port is to cut has at most so many buffers of data behind that of headers. */
 #define TCP_PIECES_MAX 32
+/* How long a connection may be without progress while buffers run short. */
+#define TCP_SHORT_PATIENCE_MS 15000
 
 enum tcp_state {
 	TCP_CLOSED,
@@ -115,8 +133,7 @@ enum tcp_close_cause {
 	X(no_connection, "dropped: for no connection and no listener")                         \
 	X(duplicates, "segments that brought only what was there already")                     \
 	X(out_of_order, "segments kept until those before them come")                          \
-	X(out_of_order_dropped, "out-of-order segments not kept: too many pieces, or too few " \
-				"buffers")                                                     \
+	X(out_of_order_dropped, "out-of-order segments not kept: too many pieces")             \
 	X(beyond_window, "segments cut at the end of the window")                              \
 	X(retransmits, "segments sent again")                                                  \
 	X(fast_recoveries, "losses found by acknowledgements")                                 \
@@ -142,7 +159,12 @@ enum tcp_close_cause {
 	X(time_wait_reused, "connections in TIME-WAIT replaced by a new one of the same ends") \
 	X(no_mbuf, "segments not sent or data not kept: no free buffer")                       \
 	X(no_record, "data not sent yet: no free record")                                      \
-	X(budget_refused, "data or connections refused: over the budget of buffers")           \
+	X(budget_connections, "connections refused: over the budget of buffers")               \
+	X(budget_sends, "data not taken for a connection yet: over the budget of buffers")     \
+	X(budget_cuts, "buffers not cut into segments yet: over the budget of buffers")        \
+	X(budget_received, "segments in order not kept: over the budget of buffers")           \
+	X(budget_out_of_order, "out-of-order segments not kept: over the budget of buffers")   \
+	X(budget_ended, "connections without progress ended early: buffers run short")         \
 	X(resets_limited, "resets not sent: too many")                                         \
 	X(over_cwnd, "new data sent beyond the congestion window: must stay 0")
 
@@ -172,7 +194,8 @@ struct tcp_calls {
 	/* A chain of `length` bytes of data; the callee owns it. */
 	void (*received)(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 			 uint32_t length);
-	/* tcp_send has said -EAGAIN, and half of the send buffer is free again. */
+	/* tcp_send has said -EAGAIN, something was acknowledged since, and half of the send buffer
+	 * is free. */
 	void (*room)(void *arg, tcp_handle h, uint64_t user);
 	void (*half_closed)(void *arg, tcp_handle h, uint64_t user);
 	void (*closed)(void *arg, tcp_handle h, uint64_t user, enum tcp_close_cause cause);
@@ -194,8 +217,7 @@ struct tcp_settings {
 	uint32_t output;       /* enum tcp_output_flags */
 	struct rte_mempool *mbufs;  /* headers and copied data; TCP_SMALL_ROOM */
 	struct rte_mempool *clones; /* indirect mbufs: no data room needed */
-	uint64_t buffer_budget;     /* bytes of mbufs held at most; 0: no bound. Out-of-order data
-				       is refused from 5/8 on, new connections from 7/8 on */
+	uint32_t buffer_budget;     /* mbufs held at most, clones included; 0: no bound */
 	uint32_t half_open;       /* of all listeners; from here on SYN cookies; 0: connections/4 */
 	uint32_t challenge_per_s; /* challenge ACKs a connection; 0: 10 */
 	uint32_t resets_per_s;    /* resets to packets of no connection; 0: 1000 */
@@ -291,16 +313,21 @@ struct tcp_connect {
 };
 int tcp_connect(struct tcp *t, const struct tcp_connect *what, tcp_handle *h);
 
-/* Queue data. 0: the chain is the instance's now, and whole. -EAGAIN: the send buffer is full, and
- * `room` will be called; -EPIPE: after tcp_shutdown; -ENOENT: no such connection; -ENOBUFS: over
- * the budget. Then the chain is still the caller's. A chain is taken whole if there is any room, so
- * the bound is exceeded by one chain at most. Before `connected` data may be queued as well. The
- * mbufs must be the caller's alone (a reference count of 1, or clones): they are cut in place. */
+/* Queue data. 0: the chain is the instance's now, and whole. -EAGAIN: the send buffer is full, or
+ * the connection's share of the budget, and `room` will be called; -EPIPE: after tcp_shutdown;
+ * -ENOENT: no such connection; -ENOBUFS: over the budget with nothing queued, so nothing will call:
+ * try again later. Then the chain is still the caller's. A chain is taken whole if there is any
+ * room in the send buffer, so that bound is exceeded by one chain at most. Before `connected` data
+ * may be queued as well. The mbufs must be the caller's alone (a reference count of 1, or clones):
+ * they are cut in place. */
 int tcp_send(struct tcp *t, tcp_handle h, struct rte_mbuf *chain);
 /* Bytes until -EAGAIN. */
 uint32_t tcp_send_room(struct tcp *t, tcp_handle h);
 /* The user is done with so many bytes of what was received: opens the window. */
 void tcp_credit(struct tcp *t, tcp_handle h, uint32_t bytes);
+/* The user keeps so many mbufs more (negative: fewer) of what this connection has received: of the
+ * budget until it says otherwise, even if the connection has ended meanwhile. */
+void tcp_hold(struct tcp *t, tcp_handle h, int32_t buffers);
 /* A FIN after what is queued. Data of the peer still comes. */
 void tcp_shutdown(struct tcp *t, tcp_handle h);
 /* RST, and the connection is gone with all that is queued; no event follows. */
@@ -346,9 +373,9 @@ const char *tcp_close_cause_name(enum tcp_close_cause cause);
 /* What is in use now. Idle, with all connections gone: all 0. */
 struct tcp_usage {
 	uint32_t connections, half_open, time_wait;
-	uint32_t records;  /* of sent segments */
-	uint32_t timers;   /* armed */
-	uint64_t buffered; /* bytes of buffer_budget */
+	uint32_t records; /* of sent segments */
+	uint32_t timers;  /* armed */
+	uint32_t buffers; /* of buffer_budget */
 };
 void tcp_usage(const struct tcp *t, struct tcp_usage *usage);
 

@@ -87,11 +87,33 @@ syn_timeout(struct tcp *t, struct tcp_block *c)
 
 /* The window is closed: ask again, less and less often (RFC 9293 3.8.6.1). A peer that answers may
  * keep it closed as long as it likes. */
+/* Buffers run short, and this connection's are of no use to anybody (RFC 6429 3: those whose window
+ * is closed may be among them). */
+static bool
+ends_early(struct tcp *t, const struct tcp_block *c)
+{
+	if (budget_allows(t, 1, BUDGET_SHORT) || t->now_ms - c->stuck_ms <= TCP_SHORT_PATIENCE_MS)
+		return false;
+	t->counters.budget_ended++;
+	return true;
+}
+
+static void
+give_up(struct tcp *t, struct tcp_block *c)
+{
+	send_reset(t, c);
+	block_close(t, c, TCP_CLOSED_TIMEOUT);
+}
+
 static void
 persist(struct tcp *t, struct tcp_block *c)
 {
 	if (t->now_ms - c->heard_ms > block_options(t, c)->user_timeout_ms) {
 		block_close(t, c, TCP_CLOSED_TIMEOUT);
+		return;
+	}
+	if (ends_early(t, c)) {
+		give_up(t, c);
 		return;
 	}
 	if (c->backoff < 16)
@@ -111,12 +133,11 @@ send_timer_fired(struct tcp *t, struct tcp_block *c)
 		syn_timeout(t, c);
 		break;
 	case TIMER_RTO:
-		if (t->now_ms - c->stuck_ms > block_options(t, c)->user_timeout_ms) {
-			send_reset(t, c);
-			block_close(t, c, TCP_CLOSED_TIMEOUT);
-			break;
-		}
-		recovery_timeout(t, c);
+		if (t->now_ms - c->stuck_ms > block_options(t, c)->user_timeout_ms ||
+		    ends_early(t, c))
+			give_up(t, c);
+		else
+			recovery_timeout(t, c);
 		break;
 	case TIMER_REORDER:
 		recovery_reorder(t, c);

@@ -16,8 +16,9 @@ takes_more(const struct tcp *t, const struct rte_mbuf *tail, uint32_t bytes)
 }
 
 static void
-link_buffer(struct tcp_block *c, struct rte_mbuf *m)
+link_buffer(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m)
 {
+	hold(t, c, 1);
 	m->next = NULL;
 	m->nb_segs = 1;
 	m->pkt_len = m->data_len;
@@ -39,10 +40,10 @@ queue_small(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m)
 		to = m->pool == t->settings.mbufs ? NULL : rte_pktmbuf_alloc(t->settings.mbufs);
 		if (!to || rte_pktmbuf_tailroom(to) < n) {
 			rte_pktmbuf_free(to);
-			link_buffer(c, m);
+			link_buffer(t, c, m);
 			return;
 		}
-		link_buffer(c, to);
+		link_buffer(t, c, to);
 	}
 	memcpy(rte_pktmbuf_mtod_offset(to, char *, to->data_len), rte_pktmbuf_mtod(m, void *), n);
 	to->data_len = (uint16_t)(to->data_len + n);
@@ -65,7 +66,7 @@ queue_chain(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m)
 		} else if (m->data_len < TCP_COPY_BELOW) {
 			queue_small(t, c, m);
 		} else {
-			link_buffer(c, m);
+			link_buffer(t, c, m);
 		}
 	}
 }
@@ -75,6 +76,14 @@ can_send(const struct tcp_block *c)
 {
 	return !(c->flags & BLOCK_FIN_QUEUED) &&
 	       (c->state <= TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT);
+}
+
+/* Who has nothing queued goes on in any case: what is acknowledged makes room for more. */
+static bool
+may_queue(const struct tcp *t, const struct tcp_block *c, uint32_t buffers)
+{
+	return budget_fits(t, c, buffers, BUDGET_MORE) ||
+	       (!c->queued && budget_allows(t, buffers, BUDGET_FIRST));
 }
 
 int
@@ -91,13 +100,13 @@ tcp_send(struct tcp *t, tcp_handle h, struct rte_mbuf *chain)
 		c->flags |= BLOCK_WANT_ROOM;
 		return -EAGAIN;
 	}
-	if (!budget_allows(t, bytes, 8)) {
-		t->counters.budget_refused++;
-		return -ENOBUFS;
+	if (unlikely(!may_queue(t, c, chain->nb_segs))) {
+		t->counters.budget_sends++;
+		c->flags |= c->queued ? BLOCK_WANT_ROOM : 0;
+		return c->queued ? -EAGAIN : -ENOBUFS;
 	}
 	c->queued += bytes;
 	c->unsent += bytes;
-	t->buffered += bytes;
 	queue_chain(t, c, chain);
 	flush_list(t, c);
 	return 0;

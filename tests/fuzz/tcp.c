@@ -5,8 +5,8 @@
  * Input: one byte of settings, then steps. A step is a byte that says what happens (enum act) and
  * what that needs. A segment's numbers are counted from what the stack has sent last, so that the
  * fuzzer finds its way through handshakes; its options are raw bytes. What leaves has to be a sound
- * packet; after each step the stack's own invariants hold; at the end, when everything has timed
- * out, nothing is left.
+ * packet; after each step the buffers that are in use are those that the stack has counted, and no
+ * more than it may hold; at the end its own invariants hold, and nothing is left.
  */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -27,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define PORTS     4
 #define MS        1000000ull
 #define STEPS_MAX 200
+#define BUDGET    24 /* buffers, with SETTING_SMALL */
 
 enum setting {
 	SETTING_NO_SACK = 1 << 0,
@@ -358,6 +359,19 @@ act_user(struct bed *b, enum act act, unsigned int port)
 	}
 }
 
+/* A probe may have to be cut whatever there is: one more of each connection. */
+static void
+judge_buffers(const struct bed *b)
+{
+	struct tcp_usage usage;
+
+	tcp_usage(b->tcp, &usage);
+	assert(rte_mempool_in_use_count(mbufs) + rte_mempool_in_use_count(clones) +
+		   rte_mempool_in_use_count(wire) ==
+	       usage.buffers);
+	assert(!(b->settings & SETTING_SMALL) || usage.buffers <= BUDGET + PORTS);
+}
+
 static void
 step(struct bed *b, struct input *in)
 {
@@ -392,6 +406,7 @@ step(struct bed *b, struct input *in)
 	b->now += MS / 4;
 	tcp_advance(b->tcp, b->now);
 	tcp_flush(b->tcp, b->now);
+	judge_buffers(b);
 }
 
 /* ---- the target ----------------------------------------------------------------------------- */
@@ -426,7 +441,7 @@ begin(struct bed *b)
 		.output = b->settings & SETTING_TSO ? TCP_OUTPUT_CHECKSUM | TCP_OUTPUT_TSO : 0,
 		.mbufs = mbufs,
 		.clones = clones,
-		.buffer_budget = b->settings & SETTING_SMALL ? 20000 : 0,
+		.buffer_budget = b->settings & SETTING_SMALL ? BUDGET : 0,
 		.secret = { 1, 2, 3 },
 	};
 

@@ -76,8 +76,13 @@ static void
 begin_connection(struct world *w)
 {
 	enum opening opening = w->plan.connections[w->begun].opening;
-	unsigned int i = w->begun++;
+	unsigned int i = w->begun;
 
+	if (!side_may_open(&w->sides[0]) || !side_may_open(&w->sides[1])) {
+		w->plan.connections[i].begin = w->now + 10 * MS;
+		return;
+	}
+	w->begun++;
 	if (opening != OPEN_BY_1)
 		end_connect(&w->sides[0].ends[i]);
 	if (opening != OPEN_BY_0)
@@ -150,9 +155,9 @@ judge_side(struct world *w, struct side *s)
 	if (wrong)
 		fail(w, "side %d: %s", s->index, wrong);
 	tcp_usage(s->tcp, &usage);
-	if (usage.records || usage.buffered)
-		fail(w, "side %d: %u records and %llu bytes are left", s->index, usage.records,
-		     (unsigned long long)usage.buffered);
+	if (usage.records || usage.buffers)
+		fail(w, "side %d: %u records and %u buffers are left", s->index, usage.records,
+		     usage.buffers);
 	if (c->over_cwnd)
 		fail(w, "side %d: sent %llu times beyond the congestion window", s->index,
 		     (unsigned long long)c->over_cwnd);

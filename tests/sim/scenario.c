@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define PERCENT 655
+/* What a program hands over at a time fits. */
+#define BUDGET_LEAST 64
 
 static void
 choose_way(struct way *w, struct random *r, bool clean)
@@ -155,6 +157,22 @@ cookies_may_be_used(const struct way *w)
 	       !w->late && !w->mark && !w->dead_until && !w->mtu_changes && !w->rate;
 }
 
+/* Few buffers, at one side or both. By numbers of their own, so that a seed means the same as
+ * before in all else. A client whose cookie is refused would not know. */
+static void
+choose_budgets(struct scenario *s)
+{
+	struct random r;
+
+	random_seed(&r, s->seed ^ 0xb0ffe51);
+	if (s->clean || !random_one_in(&r, 5))
+		return;
+	for (int i = 0; i < 2; i++) {
+		if (!s->sides[i].cookies && !random_one_in(&r, 3))
+			s->sides[i].budget = (uint32_t)random_scale(&r, BUDGET_LEAST, 2000);
+	}
+}
+
 void
 scenario_choose(struct scenario *s, uint64_t seed, struct random *r)
 {
@@ -196,6 +214,7 @@ scenario_choose(struct scenario *s, uint64_t seed, struct random *r)
 		s->ways[1 - i].copied = (uint32_t)random_scale(r, 600, 50 * PERCENT);
 		s->ways[1 - i].copied_by = random_scale(r, MS, 40 * SECOND);
 	}
+	choose_budgets(s);
 }
 
 static void
@@ -215,17 +234,18 @@ print_way(const char *name, const struct way *w)
 static void
 print_side(int i, const struct scenario_side *s)
 {
-	printf("  side %d: clock %llu period %.1f us mtu %u buffers %u %u delayed ack %u "
-	       "min rto %u%s%s%s%s%s%s%s%s%s%s pieces %u "
-	       "stalls %.3f+%.3f %.3f+%.3f s leap at %.3f by %.3f s\n",
-	       i, (unsigned long long)s->clock, (double)s->period / 1e3, s->mtu, s->buffer,
-	       s->send_buffer, s->delayed_ack, s->min_rto, s->timestamps ? " timestamps" : "",
-	       s->sack ? " sack" : "", s->scale ? " scale" : "", s->ecn ? " ecn" : "",
-	       s->cookies ? " cookies" : "", s->offload ? " offload" : "", s->nagle ? " nagle" : "",
-	       s->no_rack ? " no-rack" : "", s->no_cubic ? " no-cubic" : "",
-	       s->keepalive ? " keepalive" : "", s->pieces, (double)s->stall_from[0] / 1e9,
-	       (double)s->stall_for[0] / 1e9, (double)s->stall_from[1] / 1e9,
-	       (double)s->stall_for[1] / 1e9, (double)s->leap_at / 1e9, (double)s->leap_by / 1e9);
+	printf(
+	    "  side %d: clock %llu period %.1f us mtu %u windows %u %u buffers %u delayed ack %u "
+	    "min rto %u%s%s%s%s%s%s%s%s%s%s pieces %u "
+	    "stalls %.3f+%.3f %.3f+%.3f s leap at %.3f by %.3f s\n",
+	    i, (unsigned long long)s->clock, (double)s->period / 1e3, s->mtu, s->buffer,
+	    s->send_buffer, s->budget, s->delayed_ack, s->min_rto,
+	    s->timestamps ? " timestamps" : "", s->sack ? " sack" : "", s->scale ? " scale" : "",
+	    s->ecn ? " ecn" : "", s->cookies ? " cookies" : "", s->offload ? " offload" : "",
+	    s->nagle ? " nagle" : "", s->no_rack ? " no-rack" : "", s->no_cubic ? " no-cubic" : "",
+	    s->keepalive ? " keepalive" : "", s->pieces, (double)s->stall_from[0] / 1e9,
+	    (double)s->stall_for[0] / 1e9, (double)s->stall_from[1] / 1e9,
+	    (double)s->stall_for[1] / 1e9, (double)s->leap_at / 1e9, (double)s->leap_by / 1e9);
 }
 
 void

@@ -65,6 +65,7 @@ struct scenario_side {
 	uint64_t period; /* ns between two looks at its queue while packets come */
 	uint16_t mtu;
 	uint32_t buffer, send_buffer;
+	uint32_t budget;               /* buffers; 0: no bound */
 	uint32_t delayed_ack, min_rto; /* ms; 0: the default */
 	bool timestamps, sack, scale, ecn, nagle, no_rack, no_cubic, keepalive;
 	bool cookies;                         /* always */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <rte_mbuf.h>
+#include <rte_mempool.h>
 
 #include "tests/sim/nic.h"
 #include "tests/sim/world.h"
@@ -253,6 +254,7 @@ side_create(struct world *w, int index)
 		.output = plan->offload ? TCP_OUTPUT_CHECKSUM | TCP_OUTPUT_TSO : 0,
 		.mbufs = pools()->headers[index],
 		.clones = pools()->clones[index],
+		.buffer_budget = plan->budget,
 		.half_open = SCENARIO_CONNECTIONS + 1,
 		.resets_per_s = 1000000,
 	};
@@ -397,6 +399,39 @@ take_queue(struct side *s)
 	s->queued = 0;
 }
 
+bool
+side_may_open(const struct side *s)
+{
+	struct tcp_usage usage;
+
+	tcp_usage(s->tcp, &usage);
+	return !s->plan->budget || usage.buffers + 1 <= s->plan->budget / 8 * 7;
+}
+
+/* Buffers in use are those that the stacks count, and they keep to their budgets: but for one of
+ * each connection, where a probe had to be cut. */
+static void
+judge_buffers(struct world *w)
+{
+	const struct pools *p = pools();
+	const struct rte_mempool *all[] = { p->wire,       p->user,      p->headers[0],
+					    p->headers[1], p->clones[0], p->clones[1] };
+	uint32_t used = 0, counted = 0;
+	struct tcp_usage usage;
+
+	for (unsigned int i = 0; i < RTE_DIM(all); i++)
+		used += rte_mempool_in_use_count(all[i]);
+	for (int i = 0; i < 2; i++) {
+		tcp_usage(w->sides[i].tcp, &usage);
+		counted += usage.buffers;
+		if (w->plan.sides[i].budget &&
+		    usage.buffers > w->plan.sides[i].budget + w->plan.n_connections)
+			fail(w, "side %d holds %u buffers", i, usage.buffers);
+	}
+	if (used != counted)
+		fail(w, "%u buffers are in use, the stacks count %u", used, counted);
+}
+
 void
 side_poll(struct side *s)
 {
@@ -414,6 +449,7 @@ side_poll(struct side *s)
 		wrong = tcp_check(s->tcp);
 		if (wrong)
 			fail(s->world, "side %d: %s", s->index, wrong);
+		judge_buffers(s->world);
 	}
 	idle = (now - s->active_at) / IDLE_SHARE;
 	if (idle > IDLE_STEP)

@@ -34,14 +34,15 @@ struct end {
 	unsigned int index;
 	const struct program *program;
 	tcp_handle h;
-	bool open;    /* has a handle that lives */
-	bool up;      /* accepted or connected */
-	bool shut;    /* has called tcp_shutdown */
-	bool aborted; /* has called tcp_abort */
-	bool heard;   /* half_closed */
-	bool closed;  /* event closed */
-	bool blocked; /* waits for room */
-	bool stopped; /* READ_STOPS has begun */
+	bool open;     /* has a handle that lives */
+	bool up;       /* accepted or connected */
+	bool shut;     /* has called tcp_shutdown */
+	bool aborted;  /* has called tcp_abort */
+	bool heard;    /* half_closed */
+	bool closed;   /* event closed */
+	bool blocked;  /* waits for room */
+	bool stopped;  /* READ_STOPS has begun */
+	bool given_up; /* by either stack, for want of buffers */
 	enum tcp_close_cause cause;
 	uint64_t sent, received, owed; /* bytes; owed: received and not credited */
 	uint64_t write_at, credit_at, abort_at, closed_at;
@@ -55,7 +56,8 @@ struct side {
 	struct frame *queue[QUEUE_FRAMES];
 	unsigned int queued;
 	uint64_t next_poll, active_at, polls;
-	uint64_t probes; /* tail loss probes so far */
+	uint64_t probes;   /* tail loss probes so far */
+	uint64_t given_up; /* connections, for want of buffers */
 	struct end ends[SCENARIO_CONNECTIONS];
 	struct flow flows[SCENARIO_CONNECTIONS];
 };
@@ -87,6 +89,8 @@ void side_destroy(struct side *s);
 uint64_t side_clock(const struct side *s);
 /* The time at or after `at` when the side runs again. */
 uint64_t side_awake(const struct side *s, uint64_t at);
+/* Has its stack buffers for another connection? */
+bool side_may_open(const struct side *s);
 /* A frame has come for the side. */
 void side_arrival(struct side *s, struct frame *f);
 /* One turn of its loop: packets, programs, timers, flush. */

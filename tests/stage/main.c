@@ -39,6 +39,7 @@ static int (*const suites[])(void) = {
 	test_tcp_pair_register,
 	test_tcp_recovery_register,
 	test_proxy_register,
+	test_buffers_register,
 };
 /* clang-format on */
 

@@ -25,6 +25,7 @@ int test_lease_register(void);
 int test_tcp_pair_register(void);
 int test_tcp_recovery_register(void);
 int test_proxy_register(void);
+int test_buffers_register(void);
 int test_parse_register(void);
 int test_parse_cut_register(void);
 int test_parse_quick_register(void);

@@ -376,7 +376,7 @@ opens_sends_closes(bool ipv6, const struct tcp_options *options, uint32_t lose_o
 		CU_ASSERT_EQUAL(usage.connections, 0);
 		CU_ASSERT_EQUAL(usage.timers, 0);
 		CU_ASSERT_EQUAL(usage.records, 0);
-		CU_ASSERT_EQUAL(usage.buffered, 0);
+		CU_ASSERT_EQUAL(usage.buffers, 0);
 	}
 	CU_ASSERT_EQUAL(fixture_mbufs_in_use(), 0);
 	pair_destroy(p);

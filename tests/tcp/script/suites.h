@@ -8,5 +8,6 @@ int test_transfer_register(void);
 int test_loss_register(void);
 int test_close_register(void);
 int test_attack_register(void);
+int test_budget_register(void);
 
 #endif
