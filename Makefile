@@ -201,8 +201,10 @@ check-vhost: deps
 lint: all
 	tools/dev/lint.py
 
-# What a compiler says of every source, without making objects: CC=clang B=build/clang.
-WARNED := $(patsubst %.c,$(B)/warned/%,$(filter-out %.bpf.c,$(sort $(wildcard $(foreach in,lib dp cp tools tests bench,$(addprefix $(in)/,*.c */*.c */*/*.c))))))
+# What another compiler says of the sources that the fuzz targets are not made of, without objects:
+# CC=clang B=build/clang.
+WARNED := $(patsubst %.c,$(B)/warned/%,$(CP_MAIN) $(TOOL_SRC) $(filter-out %.bpf.c tests/fuzz/%,$(sort \
+            $(wildcard $(foreach in,tests bench,$(addprefix $(in)/,*.c */*.c */*/*.c))))))
 $(B)/warned/%: %.c $(B)/gen/flags | $(B)/gen/version.h
 	@mkdir -p $(@D)
 	$(call say,WARN)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fsyntax-only $< && touch $@

@@ -110,7 +110,7 @@ run_suite() {
 }
 
 do_build() { step build 600 make -s -j"$jobs" all test-programs benches; }
-# The fuzz targets are built and linked by clang; here are its warnings, of everything.
+# The fuzz targets are built by clang, and all that is in them; here are its warnings of the rest.
 do_clang() { step clang 1200 make -s -j"$jobs" CC=clang B=build/clang warnings; }
 do_lint() {
 	suite lint-self-test 600 tools/dev/lint.py --self-test
