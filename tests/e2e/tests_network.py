@@ -160,11 +160,11 @@ def echo_requests_over_the_rate(bed):
 
 
 # ---- programs ------------------------------------------------------------------------------------
-def iperf(bed, family, *more):
+def iperf(bed, address, *more):
     """What iperf3 has measured. Its server may still be busy with the client before, or the two may not agree on an end: then it is
     asked again."""
     for _ in range(5):
-        done = bed.lab.run(bed.lab.client, "iperf3", "-J", "-c", NAT[family], "-t", "2", *more, check=False, timeout=40)
+        done = bed.lab.run(bed.lab.client, "iperf3", "-J", "-c", address, "-t", "2", *more, check=False, timeout=40)
         answer = json.loads(done.stdout)
         end = answer.get("end", {})
         if "error" not in answer and ("sum" in end or "sum_received" in end):
@@ -177,7 +177,7 @@ def iperf(bed, family, *more):
 def iperf3_tcp(family):
     def test(bed):
         for direction in ([], ["-R"]):
-            end = iperf(bed, family, *direction)
+            end = iperf(bed, NAT[family], *direction)
             expect(end["sum_received"]["bytes"] > 2e6, f"only {end['sum_received']['bytes']} bytes in 2 s {direction}")
     return test
 
@@ -188,7 +188,7 @@ def iperf3_udp(family):
         for direction in ([], ["-R"]):
             # A machine with other work loses datagrams in the sockets' buffers now and then; Penstock would lose them each time.
             for _ in range(4):
-                total = iperf(bed, family, "-u", "-b", "10M", "-l", "1200", *direction)["sum"]
+                total = iperf(bed, NAT[family], "-u", "-b", "10M", "-l", "1200", *direction)["sum"]
                 if total["packets"] > 1500 and total["lost_percent"] < 2:
                     break
             expect(total["packets"] > 1500, f"{total['packets']} datagrams in 2 s {direction}")

@@ -8,6 +8,7 @@ import os
 import configs
 from bed import PENSTOCK, Bed, expect, group, wait_until
 from tests_changes import MANY4, result_of
+from tests_network import IPERF, iperf
 from topology import CLIENT4, CLIENT6
 
 SLOTS = 10
@@ -25,8 +26,8 @@ def listeners(backends, weights=None, without=()):
     """For both families: web, lines, uploads; and one of each particular kind."""
     pools, each = [], []
 
-    def add(name, last, family, port, pool_port, extra="", inner=None):
-        pools.append(configs.pool(f"{name}-{family}", backends, pool_port, inner or family, weights))
+    def add(name, last, family, port, pool_port, extra="", inner=None, only=None):
+        pools.append(configs.pool(f"{name}-{family}", only or backends, pool_port, inner or family, weights))
         each.append(configs.listener(f"{name}-{family}", address(last, family), port, f"{name}-{family}", extra))
 
     for family in (4, 6):
@@ -36,6 +37,7 @@ def listeners(backends, weights=None, without=()):
         add("across", 61, family, 80, 8080, inner=10 - family)
         add("v1", 62, family, 80, 8081, "proxy_protocol = \"v1\"; ")
         add("v2", 63, family, 80, 8081, "proxy_protocol = \"v2\"; ")
+        add("iperf", 60, family, IPERF, IPERF, only=[1])
         add("told", 64, family, 80, 8081, HEADER + "proxy_protocol = \"v2\"; ")
     add("idle", 65, 4, 9000, 9000, f"timeouts = {{ {IDLE}}}; ")
     add("slots", 66, 4, 9000, 9000, LIMIT)
@@ -49,6 +51,7 @@ def listeners(backends, weights=None, without=()):
 
 
 def clients(lab):
+    lab.start(lab.backend_name(1), "iperf3", "-s", log="iperf3.log")
     lab.address(lab.client, "eth0", *[a + "/24" for a in MANY4])
 
 
@@ -104,6 +107,13 @@ def upload(bed, family):
     expect(server in ("b1", "b2", "b3"), f"{server} answered")
     expect(int(length) == UPLOAD and got == sent, f"{length} of {UPLOAD} bytes arrived, or other ones")
     expect(seen.startswith("10.2.0." if family == 4 else "2001:db8:2::1"), f"the server sees {seen}")
+
+
+@both_beds("iperf3")
+def iperf3(bed, family):
+    for direction in ([], ["-R"]):
+        end = iperf(bed, address(60, family), *direction)
+        expect(end["sum_received"]["bytes"] > 2e6, f"only {end['sum_received']['bytes']} bytes in 2 s {direction}")
 
 
 @both_beds("slow readers", families=(4,))
