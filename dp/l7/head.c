@@ -166,7 +166,7 @@ read_fields(struct reading *r)
 		if (end == NO_LINE)
 			return false;
 		if (end == h->line)
-			break;
+			return true;
 		reason = read_field(r, end);
 		if (reason != HTTP_BAD_NONE) {
 			bad(h, reason);
@@ -174,16 +174,16 @@ read_fields(struct reading *r)
 		}
 		next_line(h, end);
 	}
-	h->length = (uint16_t)(end + 2);
-	return true;
 }
 
+/* The empty line has come, at h->line. */
 static enum http_result
 understood(struct http_head *h, enum http_bad reason)
 {
 	if (reason != HTTP_BAD_NONE)
 		return bad(h, reason);
 	h->stage = STAGE_DONE;
+	h->length = (uint16_t)(h->line + 2);
 	return HTTP_DONE;
 }
 
