@@ -214,6 +214,24 @@ test_extensions(void)
 	free(d);
 }
 
+/* A trailer section of just the bound, and one byte more. */
+static void
+test_trailer_bound(void)
+{
+	struct decoded *d = malloc(sizeof(*d));
+	char text[TRAILER_MAX + 16];
+	int n;
+
+	n = snprintf(text, sizeof(text), "0\r\nx:%0*d\r\n\r\n", TRAILER_MAX - 6, 0);
+	decode(d, text, (size_t)n);
+	CU_ASSERT_EQUAL(d->result, HTTP_DONE);
+	CU_ASSERT_EQUAL(d->n_trailer, TRAILER_MAX);
+	n = snprintf(text, sizeof(text), "0\r\nx:%0*d\r\n\r\n", TRAILER_MAX - 5, 0);
+	decode(d, text, (size_t)n);
+	CU_ASSERT_EQUAL(d->bad, HTTP_BAD_TRAILER_TOO_LARGE);
+	free(d);
+}
+
 /* The largest chunk there is, in parts. */
 static void
 test_large(void)
@@ -270,6 +288,7 @@ test_http_chunked_register(void)
 		{ "good", test_good },
 		{ "refused", test_refused },
 		{ "extensions are bounded", test_extensions },
+		{ "trailers are bounded", test_trailer_bound },
 		{ "the largest chunk", test_large },
 		{ "what is written", test_written },
 		CU_TEST_INFO_NULL,

@@ -24,65 +24,67 @@ normal(const char *path, unsigned int rules, char *out, size_t size)
 	return reason;
 }
 
+static const struct {
+	const char *path, *normal;
+	unsigned int rules;
+} cases_normal[] = {
+	{ "/", "/", 0 },
+	{ "", "/", 0 },
+	{ "/a/b/c", "/a/b/c", 0 },
+	{ "a", "/a", 0 },
+	/* RFC 3986 5.2.4, 5.4.1, 5.4.2 */
+	{ "/a/b/c/./../../g", "/a/g", 0 },
+	{ "/mid/content=5/../6", "/mid/6", 0 },
+	{ "/b/c/.", "/b/c/", 0 },
+	{ "/b/c/./", "/b/c/", 0 },
+	{ "/b/c/..", "/b/", 0 },
+	{ "/b/c/../", "/b/", 0 },
+	{ "/b/c/../..", "/", 0 },
+	{ "/../g", "/g", 0 },
+	{ "/b/c/../../../../g", "/g", 0 },
+	{ "/b/c/g.", "/b/c/g.", 0 },
+	{ "/b/c/..g", "/b/c/..g", 0 },
+	{ "/b/c/...", "/b/c/...", 0 },
+	{ "/b/c/g;x=1/../y", "/b/c/y", 0 },
+	{ ".", "/", 0 },
+	{ "..", "/", 0 },
+	{ "/./.", "/", 0 },
+	{ "//..", "/", 0 },
+	{ "/a//../b", "/a/b", 0 },
+	/* escapes */
+	{ "/%61%2D%7e%5F", "/a-~_", 0 },
+	{ "/%2e%2E/a/%2e/b", "/a/b", 0 },
+	{ "/a/.%2e/b", "/b", 0 },
+	{ "/%c3%a9", "/%C3%A9", 0 },
+	{ "/a%2fb%5c", "/a%2Fb%5C", 0 },
+	{ "/a/..%2fb", "/a/..%2Fb", 0 },
+	{ "/%252e%252e/", "/%252e%252e/", 0 },
+	{ "/%3f%23%20", "/%3F%23%20", 0 },
+	{ "/%01%7f", "/%01%7F", 0 },
+	{ "/100%", "/100%25", 0 },
+	{ "/%4", "/%254", 0 },
+	{ "/%zz", "/%25zz", 0 },
+	{ "/%%34%31", "/%2541", 0 },
+	/* slashes */
+	{ "//a///b//", "//a///b//", 0 },
+	{ "//a///b//", "/a/b/", MERGE },
+	{ "/a//..//b", "/b", MERGE },
+	{ "/a/./b", "/a/b", MERGE },
+	{ "///", "/", MERGE },
+	{ "/a/%61?", "/a/a?", REFUSE },
+};
+
 static void
 test_normal(void)
 {
-	static const struct {
-		const char *path, *normal;
-		unsigned int rules;
-	} cases[] = {
-		{ "/", "/", 0 },
-		{ "", "/", 0 },
-		{ "/a/b/c", "/a/b/c", 0 },
-		{ "a", "/a", 0 },
-		/* RFC 3986 5.2.4, 5.4.1, 5.4.2 */
-		{ "/a/b/c/./../../g", "/a/g", 0 },
-		{ "/mid/content=5/../6", "/mid/6", 0 },
-		{ "/b/c/.", "/b/c/", 0 },
-		{ "/b/c/./", "/b/c/", 0 },
-		{ "/b/c/..", "/b/", 0 },
-		{ "/b/c/../", "/b/", 0 },
-		{ "/b/c/../..", "/", 0 },
-		{ "/../g", "/g", 0 },
-		{ "/b/c/../../../../g", "/g", 0 },
-		{ "/b/c/g.", "/b/c/g.", 0 },
-		{ "/b/c/..g", "/b/c/..g", 0 },
-		{ "/b/c/...", "/b/c/...", 0 },
-		{ "/b/c/g;x=1/../y", "/b/c/y", 0 },
-		{ ".", "/", 0 },
-		{ "..", "/", 0 },
-		{ "/./.", "/", 0 },
-		{ "//..", "/", 0 },
-		{ "/a//../b", "/a/b", 0 },
-		/* escapes */
-		{ "/%61%2D%7e%5F", "/a-~_", 0 },
-		{ "/%2e%2E/a/%2e/b", "/a/b", 0 },
-		{ "/a/.%2e/b", "/b", 0 },
-		{ "/%c3%a9", "/%C3%A9", 0 },
-		{ "/a%2fb%5c", "/a%2Fb%5C", 0 },
-		{ "/a/..%2fb", "/a/..%2Fb", 0 },
-		{ "/%252e%252e/", "/%252e%252e/", 0 },
-		{ "/%3f%23%20", "/%3F%23%20", 0 },
-		{ "/%01%7f", "/%01%7F", 0 },
-		{ "/100%", "/100%25", 0 },
-		{ "/%4", "/%254", 0 },
-		{ "/%zz", "/%25zz", 0 },
-		{ "/%%34%31", "/%2541", 0 },
-		/* slashes */
-		{ "//a///b//", "//a///b//", 0 },
-		{ "//a///b//", "/a/b/", MERGE },
-		{ "/a//..//b", "/b", MERGE },
-		{ "/a/./b", "/a/b", MERGE },
-		{ "///", "/", MERGE },
-		{ "/a/%61?", "/a/a?", REFUSE },
-	};
 	char out[64], again[64];
 	size_t i;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		CU_ASSERT_EQUAL(normal(cases[i].path, cases[i].rules, out, 60), HTTP_PATH_OK);
-		CU_ASSERT_STRING_EQUAL(out, cases[i].normal);
-		CU_ASSERT_EQUAL(normal(out, cases[i].rules, again, 60), HTTP_PATH_OK);
+	for (i = 0; i < sizeof(cases_normal) / sizeof(cases_normal[0]); i++) {
+		CU_ASSERT_EQUAL(normal(cases_normal[i].path, cases_normal[i].rules, out, 60),
+				HTTP_PATH_OK);
+		CU_ASSERT_STRING_EQUAL(out, cases_normal[i].normal);
+		CU_ASSERT_EQUAL(normal(out, cases_normal[i].rules, again, 60), HTTP_PATH_OK);
 		CU_ASSERT_STRING_EQUAL(again, out);
 	}
 }
