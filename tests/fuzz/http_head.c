@@ -163,6 +163,29 @@ check_written(const struct http_head *h, int method, const uint8_t *data)
 	free(out);
 }
 
+/* Whatever it was, this holds of a head that is good. */
+static void
+check_promises(const struct http_head *h, const uint8_t *data)
+{
+	const struct http_field *f;
+	int hosts = 0, codings = 0;
+	size_t i;
+
+	for (f = h->fields; f < h->fields + h->n_fields; f++) {
+		hosts += f->known == HTTP_HOST;
+		codings += f->known == HTTP_TRANSFER_ENCODING;
+		must(f->name.length > 0 && data[f->name.at + f->name.length] == ':');
+		must(scan_set_plain(SCAN_TOKEN, data, f->name.at, h->length) ==
+		     (size_t)f->name.at + f->name.length);
+	}
+	must(hosts <= 1 && (hosts == 1 || h->minor == 0 || h->status));
+	must(codings == h->chunked && !(h->chunked && (h->has_length || h->minor == 0)));
+	must(!h->has_length || h->content_length <= INT64_MAX);
+	for (i = 0; i < h->length; i++)
+		must(scan_is_text(data[i]) || (data[i] == '\r' && data[i + 1] == '\n') ||
+		     (data[i] == '\n' && i > 0 && data[i - 1] == '\r'));
+}
+
 /* ---- beside heads ---------------------------------------------------------------------------- */
 
 static void
@@ -211,6 +234,7 @@ check_head(int method, const uint8_t *data, size_t size)
 	if (result != HTTP_DONE)
 		return;
 	must(whole.length <= size && whole.length <= limits.head);
+	check_promises(&whole, data);
 	check_written(&whole, method, data);
 	if (method < 0)
 		check_path(data + whole.path.at, whole.path.length, whole.length & 15);
