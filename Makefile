@@ -131,8 +131,9 @@ $(B)/gen/flags: FORCE
 
 # ---- tests ------------------------------------------------------------------------------------
 # Each suite ends with one line `N passed, N failed`. A suite is there when its files are there.
+# The HTTP codec is compared with another one, which only these tests know.
 $(B)/unit-tests: $(call obj,$(UNIT_SRC)) $(CP_A) $(DP_A) $(LIB_A)
-	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit -lhttp_parser
 
 $(B)/stage-tests: $(call obj,$(STAGE_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit

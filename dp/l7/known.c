@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/l7/known.h"
+
+#include <assert.h>
+#include <string.h>
+
+static_assert(HTTP_KNOWN_COUNT <= 64, "sets of them are 64 bits");
+
+static const struct {
+	char name[HTTP_KNOWN_LENGTH_MAX + 1];
+} fields[HTTP_KNOWN_COUNT] = {
+#define X(constant, name) [HTTP_##constant] = { name },
+	HTTP_KNOWN_FIELDS(X)
+#undef X
+};
+
+/* The fields of each length: the first one and how many; a length without any has 0 of them. */
+static const struct {
+	uint8_t first, n;
+} of_length[HTTP_KNOWN_LENGTH_MAX + 1] = {
+	[2] = { HTTP_TE, 1 },
+	[3] = { HTTP_VIA, 1 },
+	[4] = { HTTP_HOST, 2 },
+	[6] = { HTTP_COOKIE, 3 },
+	[7] = { HTTP_TRAILER, 2 },
+	[8] = { HTTP_LOCATION, 1 },
+	[9] = { HTTP_FORWARDED, 1 },
+	[10] = { HTTP_CONNECTION, 4 },
+	[11] = { HTTP_RETRY_AFTER, 2 },
+	[12] = { HTTP_MAX_FORWARDS, 1 },
+	[13] = { HTTP_AUTHORIZATION, 1 },
+	[14] = { HTTP_CONTENT_LENGTH, 1 },
+	[15] = { HTTP_X_FORWARDED_FOR, 1 },
+	[16] = { HTTP_X_FORWARDED_HOST, 2 },
+	[17] = { HTTP_X_FORWARDED_PROTO, 3 },
+	[20] = { HTTP_SEC_WEBSOCKET_ACCEPT, 1 },
+	[21] = { HTTP_SEC_WEBSOCKET_VERSION, 1 },
+	[22] = { HTTP_SEC_WEBSOCKET_PROTOCOL, 1 },
+	[24] = { HTTP_SEC_WEBSOCKET_EXTENSIONS, 1 },
+};
+
+enum http_known
+http_known(const uint8_t *name, size_t length)
+{
+	unsigned int i, last;
+
+	if (length > HTTP_KNOWN_LENGTH_MAX)
+		return HTTP_UNKNOWN;
+	last = of_length[length].first + of_length[length].n;
+	for (i = of_length[length].first; i < last; i++)
+		if (http_token_is(name, fields[i].name, length))
+			return (enum http_known)i;
+	return HTTP_UNKNOWN;
+}
+
+const char *
+http_known_name(enum http_known known)
+{
+	return fields[known].name;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header fields that the proxy itself reads, removes or writes, as an enum. All others are only
+ * names to it. Pure, any thread.
+ */
+#ifndef DP_L7_KNOWN_H
+#define DP_L7_KNOWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(constant, name): in the order of their lengths, so that a length has a range of them. */
+#define HTTP_KNOWN_FIELDS(X)                                \
+	X(TE, "te")                                         \
+	X(VIA, "via")                                       \
+	X(HOST, "host")                                     \
+	X(DATE, "date")                                     \
+	X(COOKIE, "cookie")                                 \
+	X(EXPECT, "expect")                                 \
+	X(SERVER, "server")                                 \
+	X(TRAILER, "trailer")                               \
+	X(UPGRADE, "upgrade")                               \
+	X(LOCATION, "location")                             \
+	X(FORWARDED, "forwarded")                           \
+	X(CONNECTION, "connection")                         \
+	X(KEEP_ALIVE, "keep-alive")                         \
+	X(SET_COOKIE, "set-cookie")                         \
+	X(TRACESTATE, "tracestate")                         \
+	X(RETRY_AFTER, "retry-after")                       \
+	X(TRACEPARENT, "traceparent")                       \
+	X(MAX_FORWARDS, "max-forwards")                     \
+	X(AUTHORIZATION, "authorization")                   \
+	X(CONTENT_LENGTH, "content-length")                 \
+	X(X_FORWARDED_FOR, "x-forwarded-for")               \
+	X(X_FORWARDED_HOST, "x-forwarded-host")             \
+	X(PROXY_CONNECTION, "proxy-connection")             \
+	X(X_FORWARDED_PROTO, "x-forwarded-proto")           \
+	X(SEC_WEBSOCKET_KEY, "sec-websocket-key")           \
+	X(TRANSFER_ENCODING, "transfer-encoding")           \
+	X(SEC_WEBSOCKET_ACCEPT, "sec-websocket-accept")     \
+	X(SEC_WEBSOCKET_VERSION, "sec-websocket-version")   \
+	X(SEC_WEBSOCKET_PROTOCOL, "sec-websocket-protocol") \
+	X(SEC_WEBSOCKET_EXTENSIONS, "sec-websocket-extensions")
+
+enum http_known {
+	HTTP_UNKNOWN,
+#define X(constant, name) HTTP_##constant,
+	HTTP_KNOWN_FIELDS(X)
+#undef X
+	    HTTP_KNOWN_COUNT,
+};
+
+#define HTTP_KNOWN_LENGTH_MAX 24
+
+/* Which field a name is, in any case; the name must be a token (RFC 9110 5.6.2). */
+enum http_known http_known(const uint8_t *name, size_t length);
+
+/* Its name in lower case; of HTTP_UNKNOWN "". */
+const char *http_known_name(enum http_known known);
+
+/* Is the token at `bytes` this text of lower-case letters, digits and hyphens, in any case? A
+ * character of a token that becomes one of these by setting bit 5 is that one. */
+static inline bool
+http_token_is(const uint8_t *bytes, const char *lower, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		if ((bytes[i] | 0x20) != lower[i])
+			return false;
+	return true;
+}
+
+/* Are two tokens the same name, in any case? */
+static inline bool
+http_same_name(const uint8_t *a, const uint8_t *b, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		uint8_t differ = a[i] ^ b[i], letter = (uint8_t)((a[i] | 0x20) - 'a');
+
+		if (differ != 0 && (differ != 0x20 || letter > 'z' - 'a'))
+			return false;
+	}
+	return true;
+}
+
+/* The bit of a known field in a set of them. */
+static inline uint64_t
+http_known_bit(enum http_known known)
+{
+	return 1ULL << known;
+}
+
+#endif

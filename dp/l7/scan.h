@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How far a run of allowed bytes goes: the inner loops of the HTTP codec. Each in two ways, plain
+ * and with AVX2, that give the same:
+ *     scan_X(bytes, at, end) = the least i in [at, end] with i = end or bytes[i] not allowed
+ * Nothing outside [0, end) is read: what is left behind the last whole vector is looked at with one
+ * that ends at `end` and begins before it.
+ *
+ * A set of ASCII characters is 16 bytes, one for each low half of a character:
+ *
+ *      bit          7    6    5    4    3    2    1    0      = the high half
+ *     [0x00]        p    P    @         0   ' '             } is the character in the set?
+ *     [0x01]        q    a    A    Q    1    !              }
+ *
+ * of which two byte shuffles make the answer for 32 characters. Pure, any thread.
+ */
+#ifndef DP_L7_SCAN_H
+#define DP_L7_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+enum scan_set {
+	SCAN_TOKEN,      /* tchar, RFC 9110 5.6.2 */
+	SCAN_PATH,       /* what a target may have before its '?': see scan.c */
+	SCAN_SEGMENT,    /* ... and between its slashes, without escapes */
+	SCAN_QUERY,      /* ... and behind it */
+	SCAN_HOST,       /* unreserved and sub-delims, RFC 3986 3.2.2 */
+	SCAN_UNRESERVED, /* RFC 3986 2.3 */
+	SCAN_SETS,
+};
+
+#define SCAN_VECTOR 32
+
+extern const uint8_t scan_sets[SCAN_SETS][16];
+
+static inline bool
+scan_in(enum scan_set set, uint8_t c)
+{
+	return c < 0x80 && (scan_sets[set][c & 15] >> (c >> 4) & 1);
+}
+
+/* What a field value or a line may have: no controls but the tab (RFC 9110 5.5). */
+static inline bool
+scan_is_text(uint8_t c)
+{
+	return (c >= 0x20 && c != 0x7f) || c == '\t';
+}
+
+static inline size_t
+scan_set_plain(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
+{
+	while (at < end && scan_in(set, bytes[at]))
+		at++;
+	return at;
+}
+
+static inline size_t
+scan_text_plain(const uint8_t *bytes, size_t at, size_t end)
+{
+	while (at < end && scan_is_text(bytes[at]))
+		at++;
+	return at;
+}
+
+#ifdef __AVX2__
+
+/* A bit for each byte of v that is not in the set. */
+static inline uint32_t
+scan_set_stops(__m256i set, __m256i v)
+{
+	/* 1 << the high half; none from 0x80 on */
+	const __m256i bits = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0,
+					      1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
+	const __m256i half = _mm256_set1_epi8(0x0f);
+	__m256i high = _mm256_shuffle_epi8(bits, _mm256_and_si256(_mm256_srli_epi16(v, 4), half));
+	__m256i low = _mm256_shuffle_epi8(set, _mm256_and_si256(v, half));
+	__m256i both = _mm256_and_si256(high, low);
+
+	return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(both, _mm256_setzero_si256()));
+}
+
+/* A bit for each byte of v that is a control other than the tab. */
+static inline uint32_t
+scan_text_stops(__m256i v)
+{
+	const __m256i space = _mm256_set1_epi8(0x20);
+	__m256i allowed = _mm256_cmpeq_epi8(_mm256_max_epu8(v, space), v);
+	__m256i del = _mm256_cmpeq_epi8(v, _mm256_set1_epi8(0x7f));
+
+	allowed = _mm256_or_si256(allowed, _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\t')));
+	return ~(uint32_t)_mm256_movemask_epi8(_mm256_andnot_si256(del, allowed));
+}
+
+static inline __m256i
+scan_load(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline size_t
+scan_set_avx2(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
+{
+	__m256i table;
+	uint32_t stops;
+
+	if (end < SCAN_VECTOR)
+		return scan_set_plain(set, bytes, at, end);
+	table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)scan_sets[set]));
+	for (; at + SCAN_VECTOR <= end; at += SCAN_VECTOR) {
+		stops = scan_set_stops(table, scan_load(bytes + at));
+		if (stops)
+			return at + (size_t)__builtin_ctz(stops);
+	}
+	if (at == end)
+		return end;
+	stops = scan_set_stops(table, scan_load(bytes + end - SCAN_VECTOR));
+	stops >>= SCAN_VECTOR - (end - at);
+	return stops ? at + (size_t)__builtin_ctz(stops) : end;
+}
+
+static inline size_t
+scan_text_avx2(const uint8_t *bytes, size_t at, size_t end)
+{
+	uint32_t stops;
+
+	if (end < SCAN_VECTOR)
+		return scan_text_plain(bytes, at, end);
+	for (; at + SCAN_VECTOR <= end; at += SCAN_VECTOR) {
+		stops = scan_text_stops(scan_load(bytes + at));
+		if (stops)
+			return at + (size_t)__builtin_ctz(stops);
+	}
+	if (at == end)
+		return end;
+	stops = scan_text_stops(scan_load(bytes + end - SCAN_VECTOR));
+	stops >>= SCAN_VECTOR - (end - at);
+	return stops ? at + (size_t)__builtin_ctz(stops) : end;
+}
+
+static inline size_t
+scan_set(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
+{
+	return scan_set_avx2(set, bytes, at, end);
+}
+
+static inline size_t
+scan_text(const uint8_t *bytes, size_t at, size_t end)
+{
+	return scan_text_avx2(bytes, at, end);
+}
+
+#else
+
+static inline size_t
+scan_set(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
+{
+	return scan_set_plain(set, bytes, at, end);
+}
+
+static inline size_t
+scan_text(const uint8_t *bytes, size_t at, size_t end)
+{
+	return scan_text_plain(bytes, at, end);
+}
+
+#endif
+
+#endif
