@@ -95,8 +95,10 @@ def datagrams(mode, family):
         said = [line for line in log(bed)[before:].splitlines() if "limit-begins" in line and f"service={name} " in line]
         expect(len(said) == 1 and "limit=client-packets" in said[0], f"the log on it: {said}")
         client = many[0] if family == 4 else str(ipaddress.ip_network(many[0] + "/64", strict=False))
-        limited_by = next(r["limited"] for r in bed.show("clients") if r["client"] == client)
-        expect(limited_by.get("client-packets", 0) >= refused["client-packets"], f"{client}: {limited_by}, {refused}")
+        limited_by = {r["client"]: r["limited"].get("client-packets", 0) for r in bed.show("clients")}
+        # Where a machine lets packets come late, and many at once, one of the others may be over its burst too.
+        expect(limited_by[client] >= 0.99 * refused["client-packets"], f"{client}: {limited_by}, {refused}")
+        expect(sum(limited_by.values()) >= refused["client-packets"], f"{limited_by}, {refused}")
     test.__name__ = f"{mode}, IPv{family}, datagrams over a limit"
     return test
 

@@ -2,10 +2,14 @@
 /*
  * What a backend of the modes dsr-ipip and dsr-gue needs where the kernel has no tunnel devices: an
  * XDP program that takes the outer headers off (IPIP, 6-in-4, 4-in-6, IP6IP6, GUE on UDP port 6080)
- * and lets the kernel see the client's packet. For the lab and the tests.
+ * and lets the kernel see the client's packet. For the lab and the tests. As strict as a kernel's
+ * tunnel: what is for another address (those of the backend end with LAST4 and LAST6), or has a
+ * length or a checksum that is wrong, is dropped.
  *
  *     Ethernet | outer IP [| UDP | GUE] | client's packet   ->   Ethernet | client's packet
  */
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -18,6 +22,7 @@
 
 #define GUE_PORT 6080
 #define GUE_LEN  4
+#define SUMMED   1600 /* bytes: of longer packets the UDP checksum is not looked at */
 
 /* The EtherType of what protocol `next` carries, 0 if it is no IP. */
 static __always_inline __u16
@@ -26,6 +31,53 @@ inner_type(__u8 next)
 	if (next == IPPROTO_IPIP)
 		return bpf_htons(ETH_P_IP);
 	return next == IPPROTO_IPV6 ? bpf_htons(ETH_P_IPV6) : 0;
+}
+
+static __always_inline __u16
+fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)((sum & 0xffff) + (sum >> 16));
+}
+
+/* Behind the Ethernet header: to us, as long as it says, and its checksum right? */
+static __always_inline bool
+is_good4(const struct iphdr *ip, const void *end)
+{
+	const __u16 *word = (const __u16 *)ip;
+	__u32 sum = 0;
+	int i;
+
+	for (i = 0; i < 10; i++)
+		sum += word[i];
+	return fold(sum) == 0xffff && bpf_ntohs(ip->tot_len) == end - (const void *)ip &&
+	       (bpf_ntohl(ip->daddr) & 0xff) == LAST4 && ip->ttl;
+}
+
+static __always_inline bool
+is_good6(const struct ipv6hdr *ip6, const void *end)
+{
+	return bpf_ntohs(ip6->payload_len) == end - (const void *)(ip6 + 1) &&
+	       ip6->daddr.s6_addr[15] == LAST6 && ip6->daddr.s6_addr[0] == 0x20 && ip6->hop_limit;
+}
+
+/* UDP in IPv6 must have a checksum (RFC 8200, 8.1), and it must be right. */
+static __always_inline bool
+is_good_udp6(const struct ipv6hdr *ip6, const void *end)
+{
+	const __u16 *word = (const __u16 *)&ip6->saddr;
+	__u32 sum = bpf_htons(IPPROTO_UDP) + ip6->payload_len, i;
+
+	if (bpf_ntohs(ip6->payload_len) > SUMMED)
+		return true;
+	for (i = 0; i < (32 + SUMMED) / 2; i++) {
+		if ((const void *)(word + 1) > end)
+			break;
+		sum += *word++;
+	}
+	if ((const void *)word + 1 <= end)
+		sum += *(const __u8 *)word;
+	return fold(sum) == 0xffff;
 }
 
 SEC("xdp")
@@ -47,6 +99,8 @@ decapsulate(struct xdp_md *ctx)
 		if ((void *)(ip + 1) > end || ip->ihl != 5)
 			return XDP_PASS;
 		next = ip->protocol;
+		if ((next == IPPROTO_UDP || inner_type(next)) && !is_good4(ip, end))
+			return next == IPPROTO_UDP ? XDP_PASS : XDP_DROP;
 		outer += sizeof(*ip);
 	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip6 = data + outer;
@@ -54,6 +108,10 @@ decapsulate(struct xdp_md *ctx)
 		if ((void *)(ip6 + 1) > end)
 			return XDP_PASS;
 		next = ip6->nexthdr;
+		if (inner_type(next) && !is_good6(ip6, end))
+			return XDP_DROP;
+		if (next == IPPROTO_UDP && (!is_good6(ip6, end) || !is_good_udp6(ip6, end)))
+			return XDP_PASS;
 		outer += sizeof(*ip6);
 	} else {
 		return XDP_PASS;

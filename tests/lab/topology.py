@@ -66,8 +66,6 @@ class Lab:
     def up(self):
         """Build everything but Penstock itself."""
         os.makedirs(self.where, exist_ok=True)
-        run("clang", "-O2", "-g", "-target", "bpf", "-I/usr/include/" + os.uname().machine + "-linux-gnu", "-c",
-            f"{HERE}/decap.bpf.c", "-o", f"{self.where}/decap.o")
         for namespace in (self.switch, self.client, self.edge):
             self.namespace(namespace)
         for bridge in ("brw", "brl"):
@@ -122,7 +120,10 @@ class Lab:
         for family, vips, net in (("-4", VIPS4, "198.51.100.0/24"), ("-6", VIPS6, "2001:db8:1::/64")):
             self.ip(namespace, family, "rule", "add", "from", vips, "lookup", "100", "pref", "100")
             self.ip(namespace, family, "route", "add", net, "dev", "eth1", "table", "100")
-        self.ip(namespace, "link", "set", "eth0", "xdpgeneric", "obj", f"{self.where}/decap.o", "sec", "xdp")
+        decap = f"{self.where}/decap-{number}.o"
+        run("clang", "-O2", "-g", "-target", "bpf", "-I/usr/include/" + os.uname().machine + "-linux-gnu",
+            f"-DLAST4={v4.rpartition('.')[2]}", f"-DLAST6=0x{v6.rpartition(':')[2]}", "-c", f"{HERE}/decap.bpf.c", "-o", decap)
+        self.ip(namespace, "link", "set", "eth0", "xdpgeneric", "obj", decap, "sec", "xdp")
         if number not in self.backends:
             self.backends.append(number)
 
