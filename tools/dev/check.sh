@@ -18,10 +18,10 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 
 logs=build/logs
 jobs=$(nproc)
-suites=(unit stage tcp limits control conf admin packets tcp-linux e2e)
+suites=(unit stage tcp limits control conf admin packets) # and tcp-linux, e2e
 # Under sanitizers: what only computes, and what also waits for the clock.
 san_aside=(san-unit san-stage san-tcp san-sim san-limits san-conf san-packets)
-san_suites=(san-control san-admin san-e2e)
+san_beside=(san-control san-admin)
 passed=0
 failed=0
 table=()
@@ -128,7 +128,7 @@ do_san_suites() {
 	done
 	unset E2E_WITHOUT E2E_CONFIGURATIONS
 }
-do_san() { do_san_build && do_san_suites "${suites[@]}"; }
+do_san() { do_san_build && do_san_suites "${suites[@]}" tcp-linux e2e; }
 do_fuzz() {
 	step fuzz-build 1200 make -s -j"$jobs" FUZZ=1 CC=clang B=build/fuzz fuzzers || return 1
 	FUZZ_SECONDS=${FUZZ_SECONDS:-60} FUZZ_LONG="parse config" suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
@@ -154,36 +154,47 @@ run_steps() {
 	done
 }
 
-# What only computes runs aside at the lowest priority, while the suites mostly wait for packets.
-aside=$logs/aside.out
-aside_pid=""
-begin_aside() {
-	setsid nice -n 19 "$0" "$@" >"$aside" 2>&1 &
-	aside_pid=$! # and the number of its session
-	trap 'ps -o pid= --sid "$aside_pid" | xargs -r kill -TERM 2>/dev/null' EXIT
+# Some steps run beside the others, as a lane: what only computes, at the lowest priority, while the
+# suites mostly wait for packets; and what waits mostly, too.
+declare -A lane_pid=() # and the number of its session
+
+# begin_lane NAME NICENESS STEP...
+begin_lane() {
+	local name=$1 niceness=$2
+	shift 2
+	setsid nice -n "$niceness" "$0" "$@" >"$logs/$name.out" 2>&1 &
+	lane_pid[$name]=$!
+	trap end_processes EXIT
 	trap 'exit 130' INT TERM
 }
 
-# Wait until it has done step NAME.
-await_aside() {
-	while kill -0 "$aside_pid" 2>/dev/null && ! grep -aq "^$1 .*s  " "$aside"; do
+end_processes() {
+	local pid
+	for pid in "${lane_pid[@]}"; do
+		ps -o pid= --sid "$pid" | xargs -r kill -TERM 2>/dev/null
+	done
+}
+
+# await_step LANE STEP: until it is done.
+await_step() {
+	while kill -0 "${lane_pid[$1]}" 2>/dev/null && ! grep -aq "^$2 .*s  " "$logs/$1.out"; do
 		sleep 1
 	done
 }
 
-# Its last two lines are the list of its steps and its sum.
-end_aside() {
-	local p f
-	wait "$aside_pid"
-	trap - EXIT
-	head -n -2 "$aside"
-	if ! read -r p _ f _ < <(tail -n 1 "$aside" | grep -E '^[0-9]+ passed, [0-9]+ failed$'); then
-		echo "check: the steps aside ended without a sum"
+# end_lane NAME: its last two lines are the list of its steps and its sum.
+end_lane() {
+	local p f out=$logs/$1.out
+	wait "${lane_pid[$1]}"
+	unset "lane_pid[$1]"
+	head -n -2 "$out"
+	if ! read -r p _ f _ < <(tail -n 1 "$out" | grep -E '^[0-9]+ passed, [0-9]+ failed$'); then
+		echo "check: the steps of $1 ended without a sum"
 		p=0 f=1
 	fi
 	passed=$((passed + p))
 	failed=$((failed + f))
-	table+=("$(tail -n 2 "$aside" | sed -n 's/^suites run: \(.*\) (.*/\1/p')")
+	table+=("$(tail -n 2 "$out" | sed -n 's/^suites run: \(.*\) (.*/\1/p')")
 }
 
 if [ $# -gt 0 ]; then
@@ -192,11 +203,14 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		begin_aside san-build sim clang lint fuzz "${san_aside[@]}"
-		run_steps "${suites[@]}" bench-short
-		await_aside san-build
-		run_steps "${san_suites[@]}"
-		end_aside
+		begin_lane aside 19 san-build sim clang lint fuzz "${san_aside[@]}"
+		run_steps "${suites[@]}"
+		await_step aside san-build
+		begin_lane beside 0 "${san_beside[@]}"
+		run_steps tcp-linux e2e bench-short
+		end_lane beside
+		run_steps san-e2e
+		end_lane aside
 	fi
 fi
 echo "suites run: ${table[*]} (${SECONDS}s)"
