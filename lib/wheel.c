@@ -69,12 +69,6 @@ wheel_armed(const struct wheel *w, uint32_t i)
 	return w->entries[i].prev != WHEEL_NIL;
 }
 
-uint64_t
-wheel_tick(const struct wheel *w, uint32_t i)
-{
-	return w->entries[i].tick;
-}
-
 void
 wheel_prefetch(const struct wheel *w, uint32_t i)
 {

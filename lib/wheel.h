@@ -35,8 +35,6 @@ struct wheel *wheel_create(uint32_t n, uint64_t tick_ns, uint64_t now_ns,
 size_t wheel_size(uint32_t n);
 
 bool wheel_armed(const struct wheel *w, uint32_t i);
-/* The tick that it is armed for, counted like now_ns / tick_ns. */
-uint64_t wheel_tick(const struct wheel *w, uint32_t i);
 /* Bring what arming object i will write into the cache. */
 void wheel_prefetch(const struct wheel *w, uint32_t i);
 /* Arm (or move) object i to fire at or after deadline_ns (rounded up to a tick; past deadlines fire

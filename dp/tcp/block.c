@@ -98,7 +98,7 @@ block_new(struct tcp *t, const struct tuple *tuple, uint16_t options)
 	c->generation = generation;
 	c->tuple = *tuple;
 	c->options = options;
-	c->order_next = c->order_prev = c->flush_next = c->flight = NIL;
+	c->order_next = c->order_prev = c->flush_next = NIL;
 	c->opened = t->now;
 	c->heard_ms = t->now_ms;
 	t->sets[options].references++;

@@ -24,6 +24,8 @@
 #include "dp/packet.h"
 #include "dp/tcp/recovery.h"
 
+struct flight;
+
 enum tcp_block_flags {
 	BLOCK_OURS = 1 << 0,       /* opened by tcp_connect */
 	BLOCK_TIMESTAMPS = 1 << 1, /* negotiated, as the next three */
@@ -53,6 +55,7 @@ enum tcp_block_flags {
 	BLOCK_PROBED = 1 << 26,     /* the byte at snd_nxt was sent to probe a closed window */
 	BLOCK_SMALL_DUE = 1 << 25,  /* what is left of the peer's window is worth using now */
 	BLOCK_PMTU_TRIED = 1 << 27, /* one larger segment is under way, and ends at pmtu_at */
+	BLOCK_FLIGHT = 1 << 28,     /* it has one */
 };
 
 /* What the one deadline for the sender's side means. */
@@ -80,13 +83,24 @@ struct tcp_block {
 	uint32_t unread; /* bytes that the user has and did not credit */
 	uint32_t unsent; /* bytes in unsent_head.. */
 	uint32_t flush_next;
+	/* what it is follows from the state */
+	union {
+		struct flight *flight;     /* block_open, if BLOCK_FLIGHT */
+		struct recovery_idle idle; /* block_open, else */
+		struct {
+			/* in the list of its state: half open, TIME-WAIT, free */
+			uint32_t order_next, order_prev;
+			uint64_t opened; /* ns; until ESTABLISHED */
+		};
+	};
+
 	struct rte_mbuf *unsent_head, *unsent_tail;
 	uint16_t mss;      /* bytes of data that go into a segment of ours */
 	uint16_t options;  /* index of its struct tcp_options in the instance */
 	uint32_t heard_ms; /* when the last acceptable segment came */
-	uint32_t flight;   /* index, NIL: none */
 
 	/* timers: ms as instance.now_ms, valid if the kind or flag says so; see timers.c */
+	uint32_t wheel_ms; /* the wheel will look at it then, if it is armed */
 	uint32_t send_ms, ack_ms, life_ms;
 	uint8_t send_timer; /* enum tcp_send_timer */
 	uint8_t life_timer; /* life_ms is set */
@@ -113,16 +127,6 @@ struct tcp_block {
 	uint32_t challenges; /* challenge ACKs, see challenge_ack */
 	uint64_t user, route;
 	uint64_t bytes_in, bytes_out;
-
-	/* what it is follows from the state */
-	union {
-		struct recovery_idle idle; /* block_open, and without a flight */
-		struct {
-			/* in the list of its state: half open, TIME-WAIT, free */
-			uint32_t order_next, order_prev;
-			uint64_t opened; /* ns; until ESTABLISHED */
-		};
-	};
 };
 static_assert(sizeof(struct tcp_block) == 256, "what an idle connection costs");
 static_assert(offsetof(struct tcp_block, snd_wnd) == 64, "the first line is for every segment");

@@ -265,12 +265,12 @@ usual_options(const struct tcp *t, struct tcp_block *c, struct header *h, bool d
 		return;
 	}
 	if (c->flags & BLOCK_DSACK) {
-		const struct flight *f = flight_of(t, c);
+		const struct flight *f = flight_of(c);
 
 		options.sack[n++] = (struct sack_block){ f->dsack_start, f->dsack_end };
 		c->flags &= ~BLOCK_DSACK;
 	}
-	n += runs_sack(t, c, options.sack + n, SACK_BLOCKS_MAX - n);
+	n += runs_sack(c, options.sack + n, SACK_BLOCKS_MAX - n);
 	options.n_sack = (uint8_t)n;
 	if (c->flags & BLOCK_TIMESTAMPS) {
 		options.flags = OPTION_TIMESTAMPS;

@@ -24,9 +24,8 @@ take_away(struct tcp *t, struct flight *f)
 {
 	struct tcp_block *c = &t->blocks[f->owner];
 
+	c->flags &= ~(BLOCK_FLIGHT | BLOCK_DSACK);
 	recovery_keep(c, &f->recovery);
-	c->flight = NIL;
-	c->flags &= ~BLOCK_DSACK;
 	t->flights_held--;
 }
 
@@ -64,7 +63,8 @@ flight_find(struct tcp *t, struct tcp_block *c)
 	f = &t->flights[i];
 	*f = (struct flight){ .owner = block_index(t, c), .next_free = NIL };
 	recovery_resume(t, c, &f->recovery);
-	c->flight = i;
+	c->flight = f;
+	c->flags |= BLOCK_FLIGHT;
 	t->flights_held++;
 	return true;
 }
@@ -74,14 +74,13 @@ flight_give(struct tcp *t, struct tcp_block *c)
 {
 	struct flight *f;
 
-	if (c->flight == NIL)
+	if (!has_flight(c))
 		return;
-	f = flight_of(t, c);
+	f = flight_of(c);
 	f->owner = NIL;
 	f->next_free = t->free_flight;
-	t->free_flight = c->flight;
-	c->flight = NIL;
-	c->flags &= ~BLOCK_DSACK;
+	t->free_flight = (uint32_t)(f - t->flights);
+	c->flags &= ~(BLOCK_FLIGHT | BLOCK_DSACK);
 	t->flights_held--;
 }
 
@@ -92,11 +91,11 @@ flight_check(const struct tcp *t, const struct tcp_block *c)
 {
 	bool needed = (block_open(c) && under_way(c)) || c->runs || c->flags & BLOCK_DSACK;
 
-	if (c->flight == NIL)
+	if (!has_flight(c))
 		return needed ? "something is under way without a flight" : NULL;
 	if (!block_open(c))
 		return "a connection that is not open has a flight";
-	if (c->flight >= t->fresh_flights || flight_of(t, c)->owner != block_index(t, c))
+	if (flight_of(c)->owner != block_index(t, c))
 		return "a flight is another connection's";
 	return NULL;
 }

@@ -153,13 +153,13 @@ check_block(const struct tcp *t, const struct tcp_block *c, uint32_t *held)
 	if (!wrong)
 		wrong = check_sequence(c, r);
 	if (!wrong)
-		wrong = runs_check(t, c, &buffers);
-	if (!wrong && c->flight != NIL)
+		wrong = runs_check(c, &buffers);
+	if (!wrong && has_flight(c))
 		wrong = sent_check(t->sent, &r->sent);
 	if (wrong)
 		return wrong;
 	buffers += chain_buffers(c->unsent_head);
-	buffers += c->flight != NIL ? sent_buffers(t->sent, &r->sent) : 0;
+	buffers += has_flight(c) ? sent_buffers(t->sent, &r->sent) : 0;
 	if (c->held < buffers)
 		return "a connection's buffers are miscounted";
 	*held += buffers;

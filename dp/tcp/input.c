@@ -73,13 +73,13 @@ again(struct tcp *t, struct tcp_block *c, const struct tcp_packet *p, uint64_t h
 }
 
 static void
-fetch_flight(const struct tcp *t, const struct tcp_block *c)
+fetch_flight(const struct tcp_block *c)
 {
 	const char *f;
 
-	if (c->flight == NIL)
+	if (!has_flight(c))
 		return;
-	f = (const char *)flight_of(t, c);
+	f = (const char *)flight_of(c);
 	__builtin_prefetch(f);
 	__builtin_prefetch(f + 64);
 	__builtin_prefetch(f + 128);
@@ -113,7 +113,7 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 	}
 	for (i = 0; i < n; i++) {
 		if (found[i])
-			fetch_flight(t, found[i]);
+			fetch_flight(found[i]);
 	}
 	for (i = 0; i < n; i++) {
 		struct segment s;

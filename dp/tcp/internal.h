@@ -180,17 +180,23 @@ under_way(const struct tcp_block *c)
 	return c->snd_una != c->snd_nxt;
 }
 
+static inline bool
+has_flight(const struct tcp_block *c)
+{
+	return c->flags & BLOCK_FLIGHT;
+}
+
 /* Of a connection that has one. */
 static inline struct flight *
-flight_of(const struct tcp *t, const struct tcp_block *c)
+flight_of(const struct tcp_block *c)
 {
-	return &t->flights[c->flight];
+	return c->flight;
 }
 
 static inline struct tcp_recovery *
-recovery_of(const struct tcp *t, const struct tcp_block *c)
+recovery_of(const struct tcp_block *c)
 {
-	return &t->flights[c->flight].recovery;
+	return &c->flight->recovery;
 }
 
 /* a is at or before b, times of now_ms. */
@@ -254,7 +260,7 @@ bool flight_find(struct tcp *t, struct tcp_block *c);
 static inline bool
 flight_take(struct tcp *t, struct tcp_block *c)
 {
-	return likely(c->flight != NIL) || flight_find(t, c);
+	return likely(has_flight(c)) || flight_find(t, c);
 }
 /* It has none any more; nothing is kept. */
 void flight_give(struct tcp *t, struct tcp_block *c);
@@ -335,14 +341,13 @@ bool ack_input(struct tcp *t, struct tcp_block *c, struct segment *s);
 bool data_input(struct tcp *t, struct tcp_block *c, struct segment *s);
 void runs_free(struct tcp *t, struct tcp_block *c);
 /* At most `max` blocks for a SACK option, RFC 2018: the latest first. */
-uint32_t runs_sack(const struct tcp *t, const struct tcp_block *c, struct sack_block *out,
-		   uint32_t max);
+uint32_t runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max);
 /* What lies there has come twice: counted, and told of with the next ACK (RFC 2883). */
 void duplicate(struct tcp *t, struct tcp_block *c, uint32_t start, uint32_t end);
 /* Bytes of data in them. */
 uint32_t runs_data(const struct tcp_block *c);
 /* NULL or what is wrong; the number of buffers. */
-const char *runs_check(const struct tcp *t, const struct tcp_block *c, uint32_t *buffers);
+const char *runs_check(const struct tcp_block *c, uint32_t *buffers);
 
 /* ---- pmtu.c; only if BLOCK_PMTU */
 /* How much data the next segment takes: a larger one is tried now and then. */

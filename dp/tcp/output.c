@@ -242,7 +242,7 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 				       .length = (uint16_t)len,
 				       .flags = fin ? SENT_FIN : 0 };
 	struct outgoing o = { .seq = c->snd_nxt, .len = len, .whole = true };
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	bool last = len == c->unsent;
 
 	if (!sent_room(t->sent, &r->sent)) {
@@ -280,7 +280,7 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 static void
 send_record(struct tcp *t, struct tcp_block *c, struct sent_record *record)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	uint8_t flags = sent_flags(t->sent, record);
 	uint32_t at = 0, length = record->length;
 	struct outgoing o;
@@ -321,7 +321,7 @@ send_lost(struct tcp *t, struct tcp_block *c)
 
 	if (!under_way(c))
 		return true;
-	r = recovery_of(t, c);
+	r = recovery_of(c);
 	if (r->mode == RECOVERY_OPEN)
 		return true;
 	while ((record = sent_next_lost(t->sent, &r->sent))) {
@@ -341,7 +341,7 @@ send_lost(struct tcp *t, struct tcp_block *c)
 static uint32_t
 windows_allow(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	uint32_t most = unlikely(c->flags & BLOCK_PMTU) ? pmtu_segment(t, c) : c->mss;
 	uint32_t pipe = sent_pipe(&r->sent), want = RTE_MIN(c->unsent, most);
 	int32_t window = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
@@ -409,7 +409,7 @@ fin_due(const struct tcp_block *c)
 static void
 restart_if_idle(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	uint64_t idle = (uint64_t)(t->now_ms - r->sent_ms) * NS_PER_MS;
 
 	if (!under_way(c) && c->unsent && idle > rtt_timeout(&r->rtt))
@@ -434,7 +434,7 @@ send_data(struct tcp *t, struct tcp_block *c)
 		starve(t, c);
 		return;
 	}
-	r = recovery_of(t, c);
+	r = recovery_of(c);
 	restart_if_idle(t, c);
 	while ((n = may_send(t, c))) {
 		bool fin = fin_due(c) && n == c->unsent;
@@ -475,7 +475,7 @@ send_probe(struct tcp *t, struct tcp_block *c)
 	c->flags &= ~BLOCK_TLP_DUE;
 	if (!under_way(c))
 		return;
-	r = recovery_of(t, c);
+	r = recovery_of(c);
 	if (r->mode != RECOVERY_OPEN)
 		return;
 	last = sent_last(t->sent, &r->sent);
@@ -544,12 +544,12 @@ probe_taken(struct tcp *t, struct tcp_block *c)
 	struct sent_segment record = { .seq = c->snd_nxt, .length = 1 };
 
 	if (!(c->flags & BLOCK_PROBED) || !c->unsent || !flight_take(t, c) ||
-	    !sent_room(t->sent, &recovery_of(t, c)->sent))
+	    !sent_room(t->sent, &recovery_of(c)->sent))
 		return false;
 	record.mbuf = unsent_take(t, c, 1);
 	if (!record.mbuf)
 		return false;
-	sent_append(t->sent, &recovery_of(t, c)->sent, &record, t->now);
+	sent_append(t->sent, &recovery_of(c)->sent, &record, t->now);
 	c->flags &= ~BLOCK_PROBED;
 	c->snd_nxt++;
 	c->bytes_out++;

@@ -52,7 +52,7 @@ too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 	set(t, c, mtu);
 	if (c->state < TCP_ESTABLISHED)
 		return;
-	r = recovery_of(t, c);
+	r = recovery_of(c);
 	cubic_set_mss(&r->cubic, c->mss);
 	/* What was too large did not arrive: again, and this says nothing of congestion. */
 	if (!sent_mark_long_lost(t->sent, &r->sent, c->mss))
@@ -79,7 +79,7 @@ link_mss(const struct tcp *t, const struct tcp_block *c)
 uint32_t
 pmtu_segment(const struct tcp *t, const struct tcp_block *c)
 {
-	const struct tcp_recovery *r = recovery_of(t, c);
+	const struct tcp_recovery *r = recovery_of(c);
 	uint32_t n = link_mss(t, c);
 
 	if (c->flags & BLOCK_PMTU_TRIED || t->now_ms - c->pmtu_at < PMTU_AGAIN_MS ||

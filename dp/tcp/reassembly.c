@@ -123,7 +123,7 @@ take_run(struct tcp *t, struct tcp_block *c, uint32_t from)
 
 	c->runs = run.next;
 	c->n_runs--;
-	flight_of(t, c)->run_bytes -= run.bytes;
+	flight_of(c)->run_bytes -= run.bytes;
 	release(t, c, m->nb_segs);
 	if (seq_le(run.end, from)) {
 		rte_pktmbuf_free(m);
@@ -188,7 +188,7 @@ run_keeps(struct tcp *t, struct tcp_block *c, const struct rte_mbuf *m)
 {
 	uint32_t bytes = buffer_bytes(m);
 
-	flight_of(t, c)->run_bytes += bytes;
+	flight_of(c)->run_bytes += bytes;
 	hold(t, c, m->nb_segs);
 	return bytes;
 }
@@ -244,7 +244,7 @@ duplicate(struct tcp *t, struct tcp_block *c, uint32_t start, uint32_t end)
 	t->counters.duplicates++;
 	if (!flight_take(t, c))
 		return;
-	f = flight_of(t, c);
+	f = flight_of(c);
 	c->flags |= BLOCK_DSACK;
 	f->dsack_start = start;
 	f->dsack_end = end;
@@ -260,7 +260,7 @@ may_keep(struct tcp *t, const struct tcp_block *c, const struct rte_mbuf *m)
 		t->counters.budget_out_of_order++;
 		return false;
 	}
-	if (flight_of(t, c)->run_bytes + buffer_bytes(m) > most) {
+	if (flight_of(c)->run_bytes + buffer_bytes(m) > most) {
 		t->counters.out_of_order_dropped++;
 		return false;
 	}
@@ -287,9 +287,9 @@ find_place(const struct tcp_block *c, uint32_t seq)
 
 /* The latest change first, then those before it (RFC 2018 4). */
 static void
-remember(struct tcp *t, const struct tcp_block *c, uint32_t seq)
+remember(const struct tcp_block *c, uint32_t seq)
 {
-	struct flight *f = flight_of(t, c);
+	struct flight *f = flight_of(c);
 
 	memmove(&f->run_recent[1], &f->run_recent[0], sizeof(f->run_recent) - 4);
 	f->run_recent[0] = seq;
@@ -309,7 +309,7 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 	if (p.before && seq_lt(start, run_of(p.before)->end)) {
 		if (seq_le(end, run_of(p.before)->end)) {
 			duplicate(t, c, start, end);
-			remember(t, c, start);
+			remember(c, start);
 			return;
 		}
 		start = run_of(p.before)->end;
@@ -337,7 +337,7 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 		return;
 	}
 	t->counters.out_of_order++;
-	remember(t, c, start);
+	remember(c, start);
 	if (append) {
 		run_append(t, c, p.before, m);
 		run_join(c, p.before);
@@ -370,8 +370,8 @@ runs_free(struct tcp *t, struct tcp_block *c)
 	}
 	c->runs = NULL;
 	c->n_runs = 0;
-	if (c->flight != NIL)
-		flight_of(t, c)->run_bytes = 0;
+	if (has_flight(c))
+		flight_of(c)->run_bytes = 0;
 }
 
 static const struct run *
@@ -404,7 +404,7 @@ sack_add(const struct tcp_block *c, const struct run *r, struct sack_block *out,
 }
 
 uint32_t
-runs_sack(const struct tcp *t, const struct tcp_block *c, struct sack_block *out, uint32_t max)
+runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max)
 {
 	const struct rte_mbuf *m;
 	const struct run *r;
@@ -413,7 +413,7 @@ runs_sack(const struct tcp *t, const struct tcp_block *c, struct sack_block *out
 	if (!c->runs)
 		return 0;
 	for (i = 0; i < RUNS_TOLD && n < max; i++) {
-		r = run_with(c, flight_of(t, c)->run_recent[i]);
+		r = run_with(c, flight_of(c)->run_recent[i]);
 		if (r)
 			n = sack_add(c, r, out, n);
 	}
@@ -434,7 +434,7 @@ runs_data(const struct tcp_block *c)
 }
 
 const char *
-runs_check(const struct tcp *t, const struct tcp_block *c, uint32_t *buffers)
+runs_check(const struct tcp_block *c, uint32_t *buffers)
 {
 	const struct rte_mbuf *m;
 	uint32_t at = c->rcv_nxt, n = 0, bytes = 0;
@@ -452,7 +452,7 @@ runs_check(const struct tcp *t, const struct tcp_block *c, uint32_t *buffers)
 		bytes += r->bytes;
 		*buffers += chain_buffers(m);
 	}
-	if (n != c->n_runs || bytes != (c->flight != NIL ? flight_of(t, c)->run_bytes : 0))
+	if (n != c->n_runs || bytes != (has_flight(c) ? flight_of(c)->run_bytes : 0))
 		return "runs or their bytes are miscounted";
 	return NULL;
 }

@@ -25,10 +25,10 @@ rack_state(const struct tcp *t, const struct tcp_block *c)
 {
 	return (struct rack_state){
 		.now = t->now,
-		.rtt = &recovery_of(t, c)->rtt,
+		.rtt = &recovery_of(c)->rtt,
 		.snd_una = c->snd_una,
 		.snd_nxt = c->snd_nxt,
-		.recovering = recovery_of(t, c)->mode != RECOVERY_OPEN,
+		.recovering = recovery_of(c)->mode != RECOVERY_OPEN,
 	};
 }
 
@@ -74,8 +74,8 @@ recovery_begin(const struct tcp *t, struct tcp_block *c)
 void
 recovery_end(struct tcp *t, struct tcp_block *c)
 {
-	if (c->flight != NIL)
-		release(t, c, sent_clear(t->sent, &recovery_of(t, c)->sent));
+	if (has_flight(c))
+		release(t, c, sent_clear(t->sent, &recovery_of(c)->sent));
 	c->queued = 0;
 	flight_give(t, c);
 }
@@ -133,8 +133,8 @@ recovery_resume(const struct tcp *t, const struct tcp_block *c, struct tcp_recov
 const struct tcp_recovery *
 recovery_look(const struct tcp *t, const struct tcp_block *c, struct tcp_recovery *copy)
 {
-	if (c->flight != NIL)
-		return recovery_of(t, c);
+	if (has_flight(c))
+		return recovery_of(c);
 	if (block_open(c))
 		recovery_resume(t, c, copy);
 	else
@@ -147,8 +147,8 @@ recovery_rto(const struct tcp *t, const struct tcp_block *c)
 {
 	struct rtt idle;
 
-	if (c->flight != NIL)
-		return rtt_timeout(&recovery_of(t, c)->rtt);
+	if (has_flight(c))
+		return rtt_timeout(&recovery_of(c)->rtt);
 	resume_rtt(t, c, &idle);
 	return rtt_timeout(&idle);
 }
@@ -158,7 +158,7 @@ recovery_rto(const struct tcp *t, const struct tcp_block *c)
 void
 recovery_arm(struct tcp *t, struct tcp_block *c, bool restart)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	uint64_t rto = rtt_timeout(&r->rtt);
 
 	if (sent_empty(&r->sent)) {
@@ -195,7 +195,7 @@ lost_waits(const struct tcp_recovery *r)
 static void
 begin_fast(struct tcp *t, struct tcp_block *c, uint32_t flight)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 
 	t->counters.fast_recoveries++;
 	r->mode = RECOVERY_FAST;
@@ -209,9 +209,9 @@ begin_fast(struct tcp *t, struct tcp_block *c, uint32_t flight)
 }
 
 static void
-end_recovery(const struct tcp *t, struct tcp_block *c)
+end_recovery(struct tcp_block *c)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 
 	if (r->mode == RECOVERY_FAST)
 		r->cubic.cwnd = RTE_MAX(r->cubic.ssthresh, 2u * c->mss);
@@ -235,7 +235,7 @@ timeout_once(const struct rtt *rtt)
 static uint32_t
 partial(struct tcp *t, struct tcp_block *c, uint64_t *timer)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	const struct sent_record *first = sent_first(t->sent, &r->sent);
 	uint64_t age, patience;
 
@@ -254,7 +254,7 @@ partial(struct tcp *t, struct tcp_block *c, uint64_t *timer)
 static uint32_t
 count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64_t *timer)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 
 	if (n->result.acked) {
 		r->duplicates = 0;
@@ -277,7 +277,7 @@ count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n, u
 static uint32_t
 find_losses(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64_t *timer)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	struct rack_state state = rack_state(t, c);
 
 	*timer = 0;
@@ -292,7 +292,7 @@ find_losses(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64
 static void
 undo(struct tcp *t, struct tcp_block *c, const struct sent_result *result)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	uint32_t bytes;
 
 	if (!result->dsack)
@@ -318,7 +318,7 @@ undo(struct tcp *t, struct tcp_block *c, const struct sent_result *result)
 static void
 echo(struct tcp *t, struct tcp_block *c, uint32_t flight)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 
 	if (r->mode != RECOVERY_OPEN || !seq_lt(r->point, c->snd_una))
 		return;
@@ -343,7 +343,7 @@ pass_time(const struct tcp *t, struct tcp_recovery *r)
 static void
 grow(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	struct cubic_ack a = {
 		.now = t->now,
 		.srtt = rtt_smoothed(&r->rtt),
@@ -371,7 +371,7 @@ grow(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 static void
 move_window(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint32_t lost)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	struct prr_ack a = {
 		.delivered = n->result.delivered,
 		.pipe = sent_pipe(&r->sent),
@@ -398,7 +398,7 @@ static void
 measure(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 {
 	uint64_t rtt = n->result.rtt_long;
-	struct rtt *rounds = &recovery_of(t, c)->rtt;
+	struct rtt *rounds = &recovery_of(c)->rtt;
 
 	if (!rtt && n->result.acked && n->echoes && n->echo_ms <= RTT_SAMPLE_MAX / NS_PER_MS)
 		rtt = RTE_MAX((uint64_t)n->echo_ms * NS_PER_MS, rtt_min(rounds));
@@ -411,7 +411,7 @@ measure(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 void
 recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 {
-	struct tcp_recovery *r = recovery_of(t, c);
+	struct tcp_recovery *r = recovery_of(c);
 	struct ack_news n = *news;
 	uint32_t lost, flight;
 	uint64_t timer;
@@ -431,7 +431,7 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 	lost = find_losses(t, c, &n, &timer);
 	undo(t, c, &n.result);
 	if (r->mode != RECOVERY_OPEN && seq_le(r->point, c->snd_una))
-		end_recovery(t, c);
+		end_recovery(c);
 	if (r->mode == RECOVERY_OPEN && lost_waits(r)) {
 		begin_fast(t, c, flight);
 	} else if (r->mode == RECOVERY_OPEN && masked) {
@@ -455,7 +455,7 @@ recovery_reorder(struct tcp *t, struct tcp_block *c)
 
 	if (!under_way(c))
 		return;
-	r = recovery_of(t, c);
+	r = recovery_of(c);
 	state = rack_state(t, c);
 	if (!uses_rack(t, c)) {
 		if (r->mode != RECOVERY_OPEN)
@@ -488,7 +488,7 @@ recovery_timeout(struct tcp *t, struct tcp_block *c)
 
 	if (!under_way(c))
 		return;
-	r = recovery_of(t, c);
+	r = recovery_of(c);
 	state = rack_state(t, c);
 	t->counters.rto++;
 	if (uses_rack(t, c))

@@ -17,11 +17,12 @@ arm(struct tcp *t, struct tcp_block *c, uint32_t ms)
 	int64_t ticks;
 
 	if (wheel_armed(t->wheel, i)) {
-		if (ms_due((uint32_t)wheel_tick(t->wheel, i), ms))
+		if (ms_due(c->wheel_ms, ms))
 			return;
 	} else {
 		t->armed++;
 	}
+	c->wheel_ms = ms;
 	ticks = (int64_t)(t->now / NS_PER_MS) + (int32_t)(ms - t->now_ms);
 	wheel_arm(t->wheel, i, ticks > 0 ? (uint64_t)ticks * NS_PER_MS : 0);
 }
@@ -264,7 +265,7 @@ tcp_advance(struct tcp *t, uint64_t now)
 		struct tcp_block *c = &t->blocks[due[i]];
 
 		if (i + 4 < n)
-			__builtin_prefetch(&t->blocks[due[i + 4]].send_ms);
+			__builtin_prefetch(&t->blocks[due[i + 4]].wheel_ms);
 		if (c->state != TCP_CLOSED)
 			fired(t, c);
 	}

@@ -190,7 +190,6 @@ test_wheel_far(void)
 
 	wheel_arm(w, 0, far);
 	wheel_arm(w, 1, UINT64_MAX);
-	CU_ASSERT_EQUAL(wheel_tick(w, 0), (5ULL << 32) + 1);
 	CU_ASSERT_EQUAL(wheel_advance(w, far / 2, out, 2), 0);
 	CU_ASSERT_EQUAL(wheel_advance(w, far - 1, out, 2), 0);
 	CU_ASSERT_EQUAL(wheel_advance(w, far + TICK - 1, out, 2), 1);
