@@ -43,7 +43,7 @@ struct queue {
 struct session {
 	tcp_handle legs[LEGS]; /* TCP_HANDLE_NONE: not opened yet, or over */
 	uint64_t seen;         /* ns: when something came last */
-	uint64_t idle;         /* ns: for how long nothing may come */
+	uint32_t idle_ms;      /* for how long nothing may come */
 	uint8_t state;         /* enum session_state */
 	bool fin[LEGS];        /* the leg's FIN is due when its queue is empty */
 	uint8_t tries;
@@ -53,11 +53,13 @@ struct session {
 	/* rare */
 	struct tuple client; /* client -> listener, as on the wire */
 	struct proxy_ends ends;
-	uint32_t tried[SESSION_TRIES];
 	struct limit_count count;
-	uint64_t bytes[LEGS]; /* that have come from each leg */
-	uint32_t next_free;
+	union {
+		uint32_t tried[SESSION_TRIES];
+		uint32_t next_free; /* SESSION_FREE */
+	};
 };
+static_assert(sizeof(struct session) == 200, "what an idle session costs besides its two blocks");
 
 /* Where an address is reached: a cache of the snapshot's routes. */
 #define WAYS 1024
@@ -91,6 +93,13 @@ static inline uint64_t
 session_user(const struct proxy *p, const struct session *s, enum leg leg)
 {
 	return (uint64_t)(s - p->sessions) << 1 | (uint64_t)leg;
+}
+
+/* When it ends if nothing comes. */
+static inline uint64_t
+session_expires(const struct session *s)
+{
+	return s->seen + s->idle_ms * 1000000ull;
 }
 
 static inline uint32_t

@@ -157,7 +157,6 @@ count_received(struct proxy *p, struct session *s, enum leg from, const struct r
 	struct worker *w = p->worker;
 
 	s->seen = w->now;
-	s->bytes[from] += length;
 	if (from == LEG_BACKEND) {
 		w->service_stats[s->service].packets_out += chain->nb_segs;
 		w->service_stats[s->service].bytes_out += length;
@@ -224,14 +223,14 @@ on_accepted(void *arg, tcp_handle h, uint32_t listener, const struct tuple *tupl
 	settings = &snapshot->proxies[listener];
 	user = session_user(p, s, LEG_CLIENT);
 	s->legs[LEG_CLIENT] = h;
-	s->idle = settings->timeout_idle;
+	s->idle_ms = (uint32_t)(settings->timeout_idle / 1000000);
 	if (expects_header(settings, &tuple->src)) {
 		s->state = SESSION_HEADER;
 		arm(p, s, s->seen + settings->timeout_connect);
 		return user;
 	}
 	s->state = SESSION_CONNECTING;
-	arm(p, s, s->seen + s->idle);
+	arm(p, s, session_expires(s));
 	backend_open(p, s);
 	return user;
 }
@@ -253,7 +252,7 @@ header_received(struct proxy *p, struct session *s)
 	queue_tell(p, s, LEG_BACKEND);
 	tcp_credit(p->tcp, s->legs[LEG_CLIENT], (uint32_t)n);
 	s->state = SESSION_CONNECTING;
-	arm(p, s, s->seen + s->idle);
+	arm(p, s, session_expires(s));
 	backend_open(p, s);
 }
 
@@ -373,12 +372,12 @@ session_timer(struct proxy *p, uint32_t index)
 		session_abort(p, s);
 		return;
 	}
-	if (now >= s->seen + s->idle) {
+	if (now >= session_expires(s)) {
 		p->counters.idle_timeouts++;
 		session_abort(p, s);
 		return;
 	}
-	arm(p, s, s->seen + s->idle);
+	arm(p, s, session_expires(s));
 	flush(p, s, LEG_CLIENT);
 	flush(p, s, LEG_BACKEND);
 }

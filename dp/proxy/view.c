@@ -42,7 +42,7 @@ session_shown(const struct session *s)
 static void
 session_view(struct proxy *p, const struct session *s, struct connection_view *v)
 {
-	uint64_t now = p->worker->now, ends = s->seen + s->idle;
+	uint64_t now = p->worker->now, ends = session_expires(s);
 
 	*v = (struct connection_view){
 		.forward = s->client,

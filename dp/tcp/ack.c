@@ -63,7 +63,7 @@ tells_more(const struct tcp_block *c, const struct segment *s)
 static void
 apply(struct tcp *t, struct tcp_block *c, const struct segment *s, struct ack_news *news)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	struct segment_options options = { 0 };
 	struct sent_context context = { &r->rack.fack, rtt_min(&r->rtt) };
 	struct sent_ack ack = { .now = t->now, .ack = s->ack };
@@ -93,7 +93,7 @@ ack_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 	if (seq_lt(s->ack, c->snd_una))
 		return true; /* an old one: its data may be new */
 	changed = window_update(c, s);
-	if (s->ack == c->snd_una && sent_empty(&c->recovery.sent) && !tells_more(c, s)) {
+	if (s->ack == c->snd_una && !under_way(c) && (!has_flight(c) || !tells_more(c, s))) {
 		/* Nothing is under way; the window may have opened. */
 		if (changed && (c->unsent || c->flags & BLOCK_FIN_QUEUED))
 			flush_list(t, c);

@@ -101,7 +101,6 @@ block_new(struct tcp *t, const struct tuple *tuple, uint16_t options)
 	c->order_next = c->order_prev = c->flush_next = NIL;
 	c->opened = t->now;
 	c->heard_ms = t->now_ms;
-	sent_init(&c->recovery.sent);
 	t->sets[options].references++;
 	t->used++;
 	return c;
@@ -119,8 +118,8 @@ block_free(struct tcp *t, struct tcp_block *c)
 	flow_table_remove(&t->table, tuple_hash(t, &c->tuple), block_index(t, c));
 	timers_stop(t, c);
 	unsent_free(t, c);
-	recovery_end(t, c);
 	runs_free(t, c);
+	recovery_end(t, c);
 	options_release(t, c->options);
 	c->state = TCP_CLOSED;
 	c->flags = (c->flags & BLOCK_LISTED) | BLOCK_DEAD | BLOCK_GONE;
@@ -145,6 +144,7 @@ blocks_reap(struct tcp *t)
 	uint32_t i, next, kept = NIL;
 
 	keep_reserve(t);
+	t->flight_steps = RTE_MIN(FLIGHT_STEPS, t->settings.flights);
 	i = t->dead_head;
 	for (; i != NIL; i = next) {
 		struct tcp_block *c = &t->blocks[i];

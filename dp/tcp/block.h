@@ -9,7 +9,8 @@
  *     rcv_nxt <= every run of out-of-order data <= rcv_adv
  *
  * The first two cache lines are all that an established connection touches for data that comes in
- * order, but for the queues themselves.
+ * order, but for the queues themselves. What it needs only while something is under way is in its
+ * flight (flight.h).
  */
 #ifndef DP_TCP_BLOCK_H
 #define DP_TCP_BLOCK_H
@@ -23,7 +24,7 @@
 #include "dp/packet.h"
 #include "dp/tcp/recovery.h"
 
-#define RUNS_TOLD 3 /* in one segment at the most */
+struct flight;
 
 enum tcp_block_flags {
 	BLOCK_OURS = 1 << 0,       /* opened by tcp_connect */
@@ -54,6 +55,7 @@ enum tcp_block_flags {
 	BLOCK_PROBED = 1 << 26,     /* the byte at snd_nxt was sent to probe a closed window */
 	BLOCK_SMALL_DUE = 1 << 25,  /* what is left of the peer's window is worth using now */
 	BLOCK_PMTU_TRIED = 1 << 27, /* one larger segment is under way, and ends at pmtu_at */
+	BLOCK_FLIGHT = 1 << 28,     /* it has one */
 };
 
 /* What the one deadline for the sender's side means. */
@@ -81,6 +83,17 @@ struct tcp_block {
 	uint32_t unread; /* bytes that the user has and did not credit */
 	uint32_t unsent; /* bytes in unsent_head.. */
 	uint32_t flush_next;
+	/* what it is follows from the state */
+	union {
+		struct flight *flight;     /* block_open, if BLOCK_FLIGHT */
+		struct recovery_idle idle; /* block_open, else */
+		struct {
+			/* in the list of its state: half open, TIME-WAIT, free */
+			uint32_t order_next, order_prev;
+			uint64_t opened; /* ns; until ESTABLISHED */
+		};
+	};
+
 	struct rte_mbuf *unsent_head, *unsent_tail;
 	uint16_t mss;      /* bytes of data that go into a segment of ours */
 	uint16_t options;  /* index of its struct tcp_options in the instance */
@@ -97,13 +110,9 @@ struct tcp_block {
 
 	/* receiver, rarely */
 	struct rte_mbuf *runs; /* out-of-order data, see reassembly.c */
-	uint32_t run_bytes;    /* bytes of buffers in it */
 	uint16_t n_runs;
 	uint16_t peer_mss;
 	uint32_t fin_seq; /* if BLOCK_FIN_SEEN */
-	uint32_t dsack_start, dsack_end;
-	/* a sequence number in each of the runs that changed last */
-	uint32_t run_recent[RUNS_TOLD];
 
 	/* sender, rarely */
 	uint32_t max_wnd;  /* largest window that the peer ever offered */
@@ -111,19 +120,15 @@ struct tcp_block {
 	uint32_t stuck_ms; /* since when data waits without any progress */
 	uint16_t pmtu;     /* as ICMP says, if BLOCK_PMTU */
 	uint16_t listener; /* not of ours */
+	uint32_t pmtu_at;  /* when pmtu was set, ms; if BLOCK_PMTU_TRIED a sequence number */
+	uint32_t held;     /* buffers: what waits and is under way, runs, and what the user keeps */
 
-	uint32_t order_next, order_prev; /* in the list of its state: TIME-WAIT, free */
 	uint32_t retransmits;
 	uint32_t challenges; /* challenge ACKs, see challenge_ack */
 	uint64_t user, route;
-	uint64_t opened; /* ns */
 	uint64_t bytes_in, bytes_out;
-
-	struct tcp_recovery recovery;
-	uint32_t pmtu_at; /* when pmtu was set, ms; if BLOCK_PMTU_TRIED a sequence number */
-	uint32_t held;    /* buffers: what waits and is under way, runs, and what the user keeps */
 };
-static_assert(sizeof(struct tcp_block) == 512, "what an idle connection costs");
+static_assert(sizeof(struct tcp_block) == 256, "what an idle connection costs");
 static_assert(offsetof(struct tcp_block, snd_wnd) == 64, "the first line is for every segment");
 
 #endif

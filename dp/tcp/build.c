@@ -265,7 +265,9 @@ usual_options(const struct tcp *t, struct tcp_block *c, struct header *h, bool d
 		return;
 	}
 	if (c->flags & BLOCK_DSACK) {
-		options.sack[n++] = (struct sack_block){ c->dsack_start, c->dsack_end };
+		const struct flight *f = flight_of(c);
+
+		options.sack[n++] = (struct sack_block){ f->dsack_start, f->dsack_end };
 		c->flags &= ~BLOCK_DSACK;
 	}
 	n += runs_sack(c, options.sack + n, SACK_BLOCKS_MAX - n);

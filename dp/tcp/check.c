@@ -59,12 +59,8 @@ refuse(struct tcp *t, struct tcp_block *c, const struct segment *s)
 		return;
 	}
 	if (s->len || s->flags & TCP_FIN) {
-		if (seq_lt(s->seq, c->rcv_nxt)) {
-			t->counters.duplicates++;
-			c->flags |= BLOCK_DSACK;
-			c->dsack_start = s->seq;
-			c->dsack_end = seq_min(s->seq + sequence_length(s), c->rcv_nxt);
-		}
+		if (seq_lt(s->seq, c->rcv_nxt))
+			duplicate(t, c, s->seq, seq_min(s->seq + sequence_length(s), c->rcv_nxt));
 		c->flags |= BLOCK_ACK_NOW;
 		flush_list(t, c);
 		return;

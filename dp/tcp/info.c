@@ -38,20 +38,19 @@ tcp_close_cause_name(enum tcp_close_cause cause)
 static void
 describe(struct tcp *t, const struct tcp_block *c, struct tcp_info *info)
 {
-	const struct tcp_recovery *r = &c->recovery;
-	bool open = c->state >= TCP_ESTABLISHED;
+	struct tcp_recovery copy;
+	const struct tcp_recovery *r = recovery_look(t, c, &copy);
 
 	*info = (struct tcp_info){
 		.handle = block_handle(t, c),
 		.tuple = c->tuple,
 		.user = c->user,
 		.route = c->route,
-		.opened = c->opened,
 		.bytes_in = c->bytes_in,
 		.bytes_out = c->bytes_out,
 		.srtt = rtt_smoothed(&r->rtt),
 		.rttvar = rtt_variation(&r->rtt),
-		.rto = open ? rtt_timeout(&r->rtt) : 0,
+		.rto = block_open(c) ? rtt_timeout(&r->rtt) : 0,
 		.cwnd = r->cubic.cwnd,
 		.ssthresh = r->cubic.ssthresh,
 		.in_flight = sent_pipe(&r->sent),
@@ -115,6 +114,7 @@ tcp_usage(const struct tcp *t, struct tcp_usage *u)
 		.records = sent_pool_used(t->sent),
 		.timers = t->armed,
 		.buffers = t->held,
+		.flights = t->flights_held,
 	};
 }
 
@@ -131,15 +131,13 @@ chain_bytes(const struct rte_mbuf *m)
 }
 
 static const char *
-check_sequence(const struct tcp_block *c)
+check_sequence(const struct tcp_block *c, const struct tcp_recovery *r)
 {
 	if (!seq_le(c->snd_una, c->snd_nxt))
 		return "snd_una is beyond snd_nxt";
 	if (!seq_le(c->rcv_nxt, c->rcv_adv))
 		return "rcv_nxt is beyond the window that was promised";
-	if (c->state < TCP_ESTABLISHED || c->state == TCP_TIME_WAIT)
-		return NULL;
-	if (c->snd_nxt - c->snd_una != c->recovery.sent.bytes)
+	if (block_open(c) && c->snd_nxt - c->snd_una != r->sent.bytes)
 		return "the queue does not hold what is in flight";
 	return NULL;
 }
@@ -147,24 +145,29 @@ check_sequence(const struct tcp_block *c)
 static const char *
 check_block(const struct tcp *t, const struct tcp_block *c, uint32_t *held)
 {
-	const char *wrong = check_sequence(c);
+	struct tcp_recovery copy;
+	const struct tcp_recovery *r = recovery_look(t, c, &copy);
+	const char *wrong = flight_check(t, c);
 	uint32_t buffers, fin = (c->flags & (BLOCK_FIN_SENT | BLOCK_FIN_ACKED)) == BLOCK_FIN_SENT;
 
 	if (!wrong)
-		wrong = runs_check(c, &buffers);
+		wrong = check_sequence(c, r);
 	if (!wrong)
-		wrong = sent_check(t->sent, &c->recovery.sent);
+		wrong = runs_check(c, &buffers);
+	if (!wrong && has_flight(c))
+		wrong = sent_check(t->sent, &r->sent);
 	if (wrong)
 		return wrong;
-	buffers += chain_buffers(c->unsent_head) + sent_buffers(t->sent, &c->recovery.sent);
+	buffers += chain_buffers(c->unsent_head);
+	buffers += has_flight(c) ? sent_buffers(t->sent, &r->sent) : 0;
 	if (c->held < buffers)
 		return "a connection's buffers are miscounted";
 	*held += buffers;
 	if (chain_bytes(c->unsent_head) != c->unsent)
 		return "unsent data is miscounted";
-	if (c->state != TCP_TIME_WAIT && c->queued != c->unsent + c->recovery.sent.bytes - fin)
+	if (c->state != TCP_TIME_WAIT && c->queued != c->unsent + r->sent.bytes - fin)
 		return "queued is not unsent and in flight";
-	if (!sent_empty(&c->recovery.sent) && !c->send_timer && !(c->flags & BLOCK_LISTED))
+	if (block_open(c) && under_way(c) && !c->send_timer && !(c->flags & BLOCK_LISTED))
 		return "data is in flight and no timer is set";
 	return NULL;
 }
@@ -197,5 +200,5 @@ tcp_check(struct tcp *t)
 		return "buffers are miscounted";
 	if (t->counters.over_cwnd)
 		return "more was in flight than the congestion window allows";
-	return NULL;
+	return flights_check(t);
 }

@@ -39,6 +39,7 @@ create_tables(struct tcp *t, uint64_t now)
 	struct memory wheel = { t->settings.socket, NULL }, sent = { t->settings.socket, NULL };
 
 	t->blocks = zeroed(t, n, sizeof(*t->blocks));
+	t->flights = zeroed(t, t->settings.flights, sizeof(*t->flights));
 	t->table_memory = zeroed(t, 1, flow_table_size(n));
 	t->cookie_memory = zeroed(t, 1, cookie_memory_size(cookies));
 	t->listeners = zeroed(t, LISTENERS_MAX, sizeof(*t->listeners));
@@ -47,8 +48,8 @@ create_tables(struct tcp *t, uint64_t now)
 	t->sent = sent_pool_create(t->settings.sent_records, allocate, &sent);
 	t->wheel_memory = wheel.at;
 	t->sent_memory = sent.at;
-	if (!t->blocks || !t->table_memory || !t->cookie_memory || !t->listeners || !t->sets ||
-	    !t->wheel || !t->sent)
+	if (!t->blocks || !t->flights || !t->table_memory || !t->cookie_memory || !t->listeners ||
+	    !t->sets || !t->wheel || !t->sent)
 		return false;
 	flow_table_init(&t->table, n, t->table_memory);
 	cookie_memory_init(&t->cookies, cookies, t->cookie_memory);
@@ -60,6 +61,9 @@ fill_settings(struct tcp_settings *s)
 {
 	if (!s->sent_records)
 		s->sent_records = 2 * s->connections + 65536;
+	if (!s->flights)
+		s->flights = s->sent_records / SENT_CHUNK + 1;
+	s->flights = RTE_MIN(s->flights, s->connections);
 	if (!s->half_open)
 		s->half_open = s->connections / 4 + 1;
 	if (!s->challenge_per_s)
@@ -93,6 +97,8 @@ tcp_create(const struct tcp_settings *settings, const struct tcp_calls *calls, u
 	t->settings = *settings;
 	t->calls = *calls;
 	fill_settings(&t->settings);
+	t->free_flight = NIL;
+	t->flight_steps = FLIGHT_STEPS;
 	t->free_head = t->dead_head = t->flush_head = t->flush_tail = NIL;
 	t->time_wait.head = t->time_wait.tail = NIL;
 	t->half_open.head = t->half_open.tail = NIL;
@@ -117,7 +123,7 @@ tcp_destroy(struct tcp *t)
 
 	if (!t)
 		return;
-	for (i = 0; t->sent && t->blocks && i < t->fresh; i++) {
+	for (i = 0; t->sent && t->blocks && t->flights && i < t->fresh; i++) {
 		if (t->blocks[i].state != TCP_CLOSED)
 			block_free(t, &t->blocks[i]);
 	}
@@ -127,6 +133,7 @@ tcp_destroy(struct tcp *t)
 	rte_free(t->listeners);
 	rte_free(t->cookie_memory);
 	rte_free(t->table_memory);
+	rte_free(t->flights);
 	rte_free(t->blocks);
 	rte_free(t);
 }

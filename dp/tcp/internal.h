@@ -16,6 +16,7 @@
  *     timers.c      wheel -> deadlines
  *     pmtu.c        ICMP errors
  *     block.c       blocks, their table, their end; budget of buffers
+ *     flight.c      what a block has only while something is under way
  *     info.c        looking at it; is it sound?
  */
 #ifndef DP_TCP_INTERNAL_H
@@ -23,6 +24,7 @@
 
 #include "dp/tcp/block.h"
 #include "dp/tcp/cookie_memory.h"
+#include "dp/tcp/flight.h"
 #include "dp/tcp/options.h"
 #include "dp/tcp/sequence.h"
 #include "dp/tcp/tcp.h"
@@ -46,6 +48,7 @@
 #define TIMESTAMP_BYTES 12
 #define NS_PER_MS       1000000ull
 #define RUNS_MAX        128 /* pieces of out-of-order data of a connection */
+#define FLIGHT_STEPS    1024u
 
 /* One segment that came in. */
 struct segment {
@@ -117,6 +120,13 @@ struct tcp {
 	uint32_t used;                          /* blocks that are not free */
 	struct block_list half_open, time_wait; /* each the oldest first */
 
+	struct flight *flights;
+	uint32_t fresh_flights; /* from here on never used */
+	uint32_t free_flight;   /* through next_free */
+	uint32_t flight_hand;   /* where one is looked for next */
+	uint32_t flight_steps;  /* so many may be looked at until the call from outside is over */
+	uint32_t flights_held;
+
 	struct cookie_memory cookies; /* that were redeemed */
 	void *cookie_memory;
 
@@ -156,6 +166,39 @@ block_options(const struct tcp *t, const struct tcp_block *c)
 	return &t->sets[c->options].is.options;
 }
 
+/* Do both ends speak? Then data may be under way. */
+static inline bool
+block_open(const struct tcp_block *c)
+{
+	return c->state >= TCP_ESTABLISHED && c->state != TCP_TIME_WAIT;
+}
+
+/* Is anything of ours under way? Only if it is open. */
+static inline bool
+under_way(const struct tcp_block *c)
+{
+	return c->snd_una != c->snd_nxt;
+}
+
+static inline bool
+has_flight(const struct tcp_block *c)
+{
+	return c->flags & BLOCK_FLIGHT;
+}
+
+/* Of a connection that has one. */
+static inline struct flight *
+flight_of(const struct tcp_block *c)
+{
+	return c->flight;
+}
+
+static inline struct tcp_recovery *
+recovery_of(const struct tcp_block *c)
+{
+	return &c->flight->recovery;
+}
+
 /* a is at or before b, times of now_ms. */
 static inline bool
 ms_due(uint32_t a, uint32_t now_ms)
@@ -175,7 +218,8 @@ void block_close(struct tcp *t, struct tcp_block *c, enum tcp_close_cause cause)
 void block_free(struct tcp *t, struct tcp_block *c);
 /* Both sides have ended it: the user is told, the block stays. */
 void block_done(struct tcp *t, struct tcp_block *c);
-/* Make what was freed ready to be used again. At the end of a call from outside. */
+/* Make what was freed ready to be used again, and allow as much work as ever. At the end of a call
+ * from outside. */
 void blocks_reap(struct tcp *t);
 void list_append(struct tcp *t, struct block_list *l, struct tcp_block *c);
 void list_remove(struct tcp *t, struct block_list *l, struct tcp_block *c);
@@ -210,6 +254,20 @@ uint32_t budget_share(const struct tcp *t, uint32_t eighths);
 #define BUDGET_CONNECTIONS 7
 #define BUDGET_FIRST       8
 
+/* ---- flight.c */
+bool flight_find(struct tcp *t, struct tcp_block *c);
+/* From now on c has a flight. False: there is none to be had, and this is counted. */
+static inline bool
+flight_take(struct tcp *t, struct tcp_block *c)
+{
+	return likely(has_flight(c)) || flight_find(t, c);
+}
+/* It has none any more; nothing is kept. */
+void flight_give(struct tcp *t, struct tcp_block *c);
+/* NULL or what is wrong. */
+const char *flight_check(const struct tcp *t, const struct tcp_block *c);
+const char *flights_check(const struct tcp *t);
+
 /* ---- input.c */
 void clock_set(struct tcp *t, uint64_t now);
 
@@ -243,9 +301,19 @@ uint8_t window_scale(uint32_t receive_window);
 uint16_t mss_announced(const struct tcp *t, const struct tcp_block *c);
 void mss_update(struct tcp *t, struct tcp_block *c);
 
-/* ---- recovery.c */
-void recovery_begin(struct tcp *t, struct tcp_block *c);
+/* ---- recovery.c; all but the first six for connections that have a flight */
+/* The handshake is complete: what it is like without a flight. */
+void recovery_begin(const struct tcp *t, struct tcp_block *c);
+/* Nothing is queued any more, whatever has become of it. The flight is given back. */
 void recovery_end(struct tcp *t, struct tcp_block *c);
+/* What is kept without a flight, and what follows of it when there is one again. */
+void recovery_keep(struct tcp_block *c, const struct tcp_recovery *r);
+void recovery_resume(const struct tcp *t, const struct tcp_block *c, struct tcp_recovery *r);
+/* To look at: the flight's, or in *copy what would be resumed; zero if it is not open. */
+const struct tcp_recovery *recovery_look(const struct tcp *t, const struct tcp_block *c,
+					 struct tcp_recovery *copy);
+/* The retransmission timeout, ns. */
+uint64_t recovery_rto(const struct tcp *t, const struct tcp_block *c);
 /* The queue was told of an ACK: mark losses, move the windows, arm the timer. */
 struct ack_news {
 	struct sent_result result;
@@ -274,6 +342,8 @@ bool data_input(struct tcp *t, struct tcp_block *c, struct segment *s);
 void runs_free(struct tcp *t, struct tcp_block *c);
 /* At most `max` blocks for a SACK option, RFC 2018: the latest first. */
 uint32_t runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max);
+/* What lies there has come twice: counted, and told of with the next ACK (RFC 2883). */
+void duplicate(struct tcp *t, struct tcp_block *c, uint32_t start, uint32_t end);
 /* Bytes of data in them. */
 uint32_t runs_data(const struct tcp_block *c);
 /* NULL or what is wrong; the number of buffers. */

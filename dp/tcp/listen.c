@@ -97,10 +97,6 @@ established_enter(struct tcp *t, struct tcp_block *c, const struct segment *s)
 	if (block_options(t, c)->keepalive_ms)
 		timer_life(t, c, block_options(t, c)->keepalive_ms);
 	recovery_begin(t, c);
-	if (c->backoff)
-		rtt_syn_was_lost(&c->recovery.rtt);
-	else if (t->now > c->opened)
-		rtt_sample(&c->recovery.rtt, t->now - c->opened, t->now, 1);
 	c->backoff = 0;
 	c->flags |= BLOCK_TOLD;
 	c->flags &= ~BLOCK_SYN_DUE;

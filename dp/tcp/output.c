@@ -242,9 +242,10 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 				       .length = (uint16_t)len,
 				       .flags = fin ? SENT_FIN : 0 };
 	struct outgoing o = { .seq = c->snd_nxt, .len = len, .whole = true };
+	struct tcp_recovery *r = recovery_of(c);
 	bool last = len == c->unsent;
 
-	if (!sent_room(t->sent, &c->recovery.sent)) {
+	if (!sent_room(t->sent, &r->sent)) {
 		t->counters.no_record++;
 		return false;
 	}
@@ -254,9 +255,9 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 			return false;
 	}
 	o.payload = record.mbuf;
-	if (sent_empty(&c->recovery.sent))
+	if (!under_way(c))
 		c->stuck_ms = t->now_ms;
-	sent_append(t->sent, &c->recovery.sent, &record, t->now);
+	sent_append(t->sent, &r->sent, &record, t->now);
 	o.flags = (uint8_t)((last ? FLAG_PSH : 0) | (fin ? TCP_FIN : 0));
 	if (c->flags & BLOCK_ECN && len) {
 		o.ecn = ECN_ECT0;
@@ -268,7 +269,7 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 	c->snd_nxt += len + fin;
 	c->bytes_out += len;
 	t->counters.bytes_out += len;
-	c->recovery.sent_ms = t->now_ms;
+	r->sent_ms = t->now_ms;
 	if (fin)
 		fin_sent(c);
 	leave(t, c, &o);
@@ -277,23 +278,24 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 
 /* Send a record again, in several segments if the MSS is smaller now. */
 static void
-send_record(struct tcp *t, struct tcp_block *c, struct sent_record *r)
+send_record(struct tcp *t, struct tcp_block *c, struct sent_record *record)
 {
-	uint8_t flags = sent_flags(t->sent, r);
-	uint32_t at = 0, length = r->length;
+	struct tcp_recovery *r = recovery_of(c);
+	uint8_t flags = sent_flags(t->sent, record);
+	uint32_t at = 0, length = record->length;
 	struct outgoing o;
 
 	if (unlikely(length > c->mss))
 		pmtu_cut(t, c);
 	do {
 		o = (struct outgoing){
-			.seq = r->seq + at,
-			.payload = r->mbuf,
+			.seq = record->seq + at,
+			.payload = record->mbuf,
 			.len = RTE_MIN(length - at, (uint32_t)c->mss),
 			.whole = length <= c->mss,
 		};
 		if (o.len)
-			o.offset = r->mbuf->pkt_len - length + at;
+			o.offset = record->mbuf->pkt_len - length + at;
 		at += o.len;
 		if (at == length)
 			o.flags = FLAG_PSH | (flags & SENT_FIN ? TCP_FIN : 0);
@@ -302,10 +304,10 @@ send_record(struct tcp *t, struct tcp_block *c, struct sent_record *r)
 		if (!send_segment(t, c, &o))
 			break;
 	} while (at < length);
-	sent_again(t->sent, &c->recovery.sent, r, t->now);
-	if (c->recovery.mode == RECOVERY_FAST) {
-		prr_sent(&c->recovery.prr, length);
-		c->recovery.undo_left += length;
+	sent_again(t->sent, &r->sent, record, t->now);
+	if (r->mode == RECOVERY_FAST) {
+		prr_sent(&r->prr, length);
+		r->undo_left += length;
 	}
 }
 
@@ -313,10 +315,13 @@ send_record(struct tcp *t, struct tcp_block *c, struct sent_record *r)
 static bool
 send_lost(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r;
 	struct sent_record *record;
 	bool any = false;
 
+	if (!under_way(c))
+		return true;
+	r = recovery_of(c);
 	if (r->mode == RECOVERY_OPEN)
 		return true;
 	while ((record = sent_next_lost(t->sent, &r->sent))) {
@@ -336,7 +341,7 @@ send_lost(struct tcp *t, struct tcp_block *c)
 static uint32_t
 windows_allow(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	uint32_t most = unlikely(c->flags & BLOCK_PMTU) ? pmtu_segment(t, c) : c->mss;
 	uint32_t pipe = sent_pipe(&r->sent), want = RTE_MIN(c->unsent, most);
 	int32_t window = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
@@ -348,7 +353,7 @@ windows_allow(struct tcp *t, struct tcp_block *c)
 		r->limit_point = c->snd_nxt;
 		return 0;
 	}
-	if (want < c->mss && block_options(t, c)->nagle && !sent_empty(&r->sent) &&
+	if (want < c->mss && block_options(t, c)->nagle && under_way(c) &&
 	    !(c->flags & BLOCK_FIN_QUEUED))
 		return 0;
 	if ((uint32_t)window >= want)
@@ -356,7 +361,7 @@ windows_allow(struct tcp *t, struct tcp_block *c)
 	/* The peer's window is too small for that: worth it if it never had much more, or if
 	 * nothing else would tell us when it opens. */
 	if ((uint32_t)window >= c->max_wnd / 2 || c->flags & BLOCK_SMALL_DUE ||
-	    (sent_empty(&r->sent) && (uint32_t)window >= c->mss / 2))
+	    (!under_way(c) && (uint32_t)window >= c->mss / 2))
 		return (uint32_t)window;
 	return 0;
 }
@@ -378,7 +383,7 @@ static bool
 may_cut(const struct tcp *t, const struct tcp_block *c)
 {
 	return budget_fits(t, c, 1, BUDGET_MORE) ||
-	       (sent_empty(&c->recovery.sent) && budget_allows(t, 1, BUDGET_FIRST));
+	       (!under_way(c) && budget_allows(t, 1, BUDGET_FIRST));
 }
 
 /* How much new data may leave in one segment now; 0: none. */
@@ -404,35 +409,46 @@ fin_due(const struct tcp_block *c)
 static void
 restart_if_idle(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	uint64_t idle = (uint64_t)(t->now_ms - r->sent_ms) * NS_PER_MS;
 
-	if (sent_empty(&r->sent) && c->unsent && idle > rtt_timeout(&r->rtt))
+	if (!under_way(c) && c->unsent && idle > rtt_timeout(&r->rtt))
 		cubic_restart(&r->cubic, c->mss);
+}
+
+static void
+starve(struct tcp *t, struct tcp_block *c)
+{
+	t->starved = true;
+	c->flags |= BLOCK_STARVED;
 }
 
 static void
 send_data(struct tcp *t, struct tcp_block *c)
 {
+	struct tcp_recovery *r;
 	bool any = false;
 	uint32_t n;
 
+	if (!flight_take(t, c)) {
+		starve(t, c);
+		return;
+	}
+	r = recovery_of(c);
 	restart_if_idle(t, c);
 	while ((n = may_send(t, c))) {
 		bool fin = fin_due(c) && n == c->unsent;
-		uint32_t pipe = sent_pipe(&c->recovery.sent);
 
-		if (pipe + n > c->recovery.cubic.cwnd)
+		if (sent_pipe(&r->sent) + n > r->cubic.cwnd)
 			t->counters.over_cwnd++;
 		if (!send_new(t, c, n, fin)) {
-			t->starved = true;
-			c->flags |= BLOCK_STARVED;
+			starve(t, c);
 			break;
 		}
 		if (unlikely(n > c->mss))
 			pmtu_sent(c);
-		if (c->recovery.mode == RECOVERY_FAST)
-			prr_sent(&c->recovery.prr, n);
+		if (r->mode == RECOVERY_FAST)
+			prr_sent(&r->prr, n);
 		any = true;
 	}
 	if (fin_due(c) && !c->unsent) {
@@ -451,14 +467,18 @@ send_data(struct tcp *t, struct tcp_block *c)
 static void
 send_probe(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = &c->recovery;
 	uint32_t n = RTE_MIN(c->unsent, (uint32_t)c->mss);
 	int32_t window = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
-	struct sent_record *last = sent_last(t->sent, &r->sent);
+	struct tcp_recovery *r;
+	struct sent_record *last;
 
 	c->flags &= ~BLOCK_TLP_DUE;
-	if (!last || r->mode != RECOVERY_OPEN)
+	if (!under_way(c))
 		return;
+	r = recovery_of(c);
+	if (r->mode != RECOVERY_OPEN)
+		return;
+	last = sent_last(t->sent, &r->sent);
 	t->counters.tlp++;
 	if (n && window >= (int32_t)n && send_new(t, c, n, false)) {
 		train_leave(t, c);
@@ -477,7 +497,7 @@ persist_if_stuck(struct tcp *t, struct tcp_block *c)
 {
 	uint64_t after;
 
-	if (!sent_empty(&c->recovery.sent) || !c->unsent || c->flags & BLOCK_STARVED ||
+	if (under_way(c) || !c->unsent || c->flags & BLOCK_STARVED ||
 	    c->state == TCP_SYN_RECEIVED) {
 		if (c->send_timer == TIMER_PERSIST)
 			c->send_timer = TIMER_NONE;
@@ -487,8 +507,15 @@ persist_if_stuck(struct tcp *t, struct tcp_block *c)
 		return;
 	if (!c->backoff)
 		c->stuck_ms = t->now_ms;
-	after = rtt_timeout(&c->recovery.rtt) << c->backoff;
+	after = recovery_rto(t, c) << c->backoff;
 	timer_send(t, c, TIMER_PERSIST, RTE_MIN(after, PERSIST_MAX));
+}
+
+/* Whether it is there (RFC 9293 3.8.4): with a sequence number that it has seen. */
+static void
+ask_peer(struct tcp *t, struct tcp_block *c)
+{
+	send_segment(t, c, &(struct outgoing){ .seq = c->snd_una - 1 });
 }
 
 /* One byte beyond the window (RFC 9293 3.8.6.1). It is not in flight: if the peer takes it after
@@ -499,8 +526,13 @@ probe_window(struct tcp *t, struct tcp_block *c)
 	t->counters.zero_window_probes++;
 	c->flags |= BLOCK_SMALL_DUE;
 	send_data(t, c);
-	if (!sent_empty(&c->recovery.sent))
+	if (under_way(c))
 		return;
+	/* It is not the window that holds the data back. */
+	if (c->flags & BLOCK_STARVED) {
+		ask_peer(t, c);
+		return;
+	}
 	if (send_segment(
 		t, c, &(struct outgoing){ .seq = c->snd_nxt, .payload = c->unsent_head, .len = 1 }))
 		c->flags |= BLOCK_PROBED;
@@ -511,12 +543,13 @@ probe_taken(struct tcp *t, struct tcp_block *c)
 {
 	struct sent_segment record = { .seq = c->snd_nxt, .length = 1 };
 
-	if (!(c->flags & BLOCK_PROBED) || !c->unsent || !sent_room(t->sent, &c->recovery.sent))
+	if (!(c->flags & BLOCK_PROBED) || !c->unsent || !flight_take(t, c) ||
+	    !sent_room(t->sent, &recovery_of(c)->sent))
 		return false;
 	record.mbuf = unsent_take(t, c, 1);
 	if (!record.mbuf)
 		return false;
-	sent_append(t->sent, &c->recovery.sent, &record, t->now);
+	sent_append(t->sent, &recovery_of(c)->sent, &record, t->now);
 	c->flags &= ~BLOCK_PROBED;
 	c->snd_nxt++;
 	c->bytes_out++;
@@ -524,16 +557,15 @@ probe_taken(struct tcp *t, struct tcp_block *c)
 	return true;
 }
 
-/* Asks the peer for an ACK: about the window, or whether it is there (RFC 9293 3.8.4: with a
- * sequence number that it has seen). */
+/* Asks the peer for an ACK: about the window, or whether it is there. */
 static void
 send_question(struct tcp *t, struct tcp_block *c)
 {
 	c->flags &= ~BLOCK_PROBE_DUE;
-	if (c->unsent && sent_empty(&c->recovery.sent))
+	if (c->unsent && !under_way(c))
 		probe_window(t, c);
 	else
-		send_segment(t, c, &(struct outgoing){ .seq = c->snd_una - 1 });
+		ask_peer(t, c);
 }
 
 static void

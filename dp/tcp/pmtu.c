@@ -36,7 +36,7 @@ set(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 static void
 too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r;
 	bool v4 = addr_is_v4(&c->tuple.src), tried = c->flags & BLOCK_PMTU_TRIED;
 	uint32_t link = block_options(t, c)->mtu, now = c->flags & BLOCK_PMTU ? c->pmtu : link;
 	uint32_t most = tried ? link : now;
@@ -52,6 +52,7 @@ too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 	set(t, c, mtu);
 	if (c->state < TCP_ESTABLISHED)
 		return;
+	r = recovery_of(c);
 	cubic_set_mss(&r->cubic, c->mss);
 	/* What was too large did not arrive: again, and this says nothing of congestion. */
 	if (!sent_mark_long_lost(t->sent, &r->sent, c->mss))
@@ -78,7 +79,7 @@ link_mss(const struct tcp *t, const struct tcp_block *c)
 uint32_t
 pmtu_segment(const struct tcp *t, const struct tcp_block *c)
 {
-	const struct tcp_recovery *r = &c->recovery;
+	const struct tcp_recovery *r = recovery_of(c);
 	uint32_t n = link_mss(t, c);
 
 	if (c->flags & BLOCK_PMTU_TRIED || t->now_ms - c->pmtu_at < PMTU_AGAIN_MS ||

@@ -14,7 +14,7 @@
  * Bounds: RUNS_MAX runs; bytes of buffers (not of data: CVE-2018-5390) at most twice the receive
  * window; and the instance's budget of buffers. A segment walks at most RUNS_MAX runs. Small
  * pieces, which is what an attacker would send, are copied into small buffers, behind each other
- * where they adjoin.
+ * where they adjoin. A connection that has runs has a flight.
  */
 #include "dp/tcp/internal.h"
 
@@ -123,7 +123,7 @@ take_run(struct tcp *t, struct tcp_block *c, uint32_t from)
 
 	c->runs = run.next;
 	c->n_runs--;
-	c->run_bytes -= run.bytes;
+	flight_of(c)->run_bytes -= run.bytes;
 	release(t, c, m->nb_segs);
 	if (seq_le(run.end, from)) {
 		rte_pktmbuf_free(m);
@@ -188,7 +188,7 @@ run_keeps(struct tcp *t, struct tcp_block *c, const struct rte_mbuf *m)
 {
 	uint32_t bytes = buffer_bytes(m);
 
-	c->run_bytes += bytes;
+	flight_of(c)->run_bytes += bytes;
 	hold(t, c, m->nb_segs);
 	return bytes;
 }
@@ -236,13 +236,18 @@ run_join(struct tcp_block *c, struct rte_mbuf *head)
 	c->n_runs--;
 }
 
-static void
+void
 duplicate(struct tcp *t, struct tcp_block *c, uint32_t start, uint32_t end)
 {
+	struct flight *f;
+
 	t->counters.duplicates++;
+	if (!flight_take(t, c))
+		return;
+	f = flight_of(c);
 	c->flags |= BLOCK_DSACK;
-	c->dsack_start = start;
-	c->dsack_end = end;
+	f->dsack_start = start;
+	f->dsack_end = end;
 }
 
 /* May these buffers be kept for a run? If not it is counted why. */
@@ -255,7 +260,7 @@ may_keep(struct tcp *t, const struct tcp_block *c, const struct rte_mbuf *m)
 		t->counters.budget_out_of_order++;
 		return false;
 	}
-	if (c->run_bytes + buffer_bytes(m) > most) {
+	if (flight_of(c)->run_bytes + buffer_bytes(m) > most) {
 		t->counters.out_of_order_dropped++;
 		return false;
 	}
@@ -282,10 +287,12 @@ find_place(const struct tcp_block *c, uint32_t seq)
 
 /* The latest change first, then those before it (RFC 2018 4). */
 static void
-remember(struct tcp_block *c, uint32_t seq)
+remember(const struct tcp_block *c, uint32_t seq)
 {
-	memmove(&c->run_recent[1], &c->run_recent[0], sizeof(c->run_recent) - 4);
-	c->run_recent[0] = seq;
+	struct flight *f = flight_of(c);
+
+	memmove(&f->run_recent[1], &f->run_recent[0], sizeof(f->run_recent) - 4);
+	f->run_recent[0] = seq;
 }
 
 /* Keep an out-of-order segment, at least what of it is new: first come, first kept. */
@@ -297,6 +304,8 @@ runs_insert(struct tcp *t, struct tcp_block *c, struct segment *s)
 	uint32_t start = s->seq, end = s->seq + s->len;
 	bool append = false;
 
+	if (!flight_take(t, c))
+		return;
 	if (p.before && seq_lt(start, run_of(p.before)->end)) {
 		if (seq_le(end, run_of(p.before)->end)) {
 			duplicate(t, c, start, end);
@@ -361,7 +370,8 @@ runs_free(struct tcp *t, struct tcp_block *c)
 	}
 	c->runs = NULL;
 	c->n_runs = 0;
-	c->run_bytes = 0;
+	if (has_flight(c))
+		flight_of(c)->run_bytes = 0;
 }
 
 static const struct run *
@@ -400,8 +410,10 @@ runs_sack(const struct tcp_block *c, struct sack_block *out, uint32_t max)
 	const struct run *r;
 	uint32_t n = 0, i;
 
+	if (!c->runs)
+		return 0;
 	for (i = 0; i < RUNS_TOLD && n < max; i++) {
-		r = run_with(c, c->run_recent[i]);
+		r = run_with(c, flight_of(c)->run_recent[i]);
 		if (r)
 			n = sack_add(c, r, out, n);
 	}
@@ -440,7 +452,7 @@ runs_check(const struct tcp_block *c, uint32_t *buffers)
 		bytes += r->bytes;
 		*buffers += chain_buffers(m);
 	}
-	if (n != c->n_runs || bytes != c->run_bytes)
+	if (n != c->n_runs || bytes != (has_flight(c) ? flight_of(c)->run_bytes : 0))
 		return "runs or their bytes are miscounted";
 	return NULL;
 }

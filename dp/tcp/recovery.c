@@ -25,33 +25,132 @@ rack_state(const struct tcp *t, const struct tcp_block *c)
 {
 	return (struct rack_state){
 		.now = t->now,
-		.rtt = &c->recovery.rtt,
+		.rtt = &recovery_of(c)->rtt,
 		.snd_una = c->snd_una,
 		.snd_nxt = c->snd_nxt,
-		.recovering = c->recovery.mode != RECOVERY_OPEN,
+		.recovering = recovery_of(c)->mode != RECOVERY_OPEN,
 	};
 }
 
-void
-recovery_begin(struct tcp *t, struct tcp_block *c)
+/* ---- with a flight and without -------------------------------------------------------------- */
+
+/* struct rtt has ns << 8, struct recovery_idle 16 ns. */
+#define KEPT_SHIFT 12
+
+/* Rounded up: 0 is no sample. */
+static uint32_t
+kept(uint64_t scaled)
 {
-	struct tcp_recovery *r = &c->recovery;
+	return (uint32_t)((scaled + (1u << KEPT_SHIFT) - 1) >> KEPT_SHIFT);
+}
+
+static void
+init(const struct tcp *t, const struct tcp_block *c, struct tcp_recovery *r)
+{
 	const struct tcp_options *o = block_options(t, c);
 
+	*r = (struct tcp_recovery){ .sent_ms = t->now_ms };
 	sent_init(&r->sent);
 	rtt_init(&r->rtt, (uint16_t)o->min_rto_ms);
 	cubic_init(&r->cubic, c->mss, o->no_cubic);
 	rack_init(&r->rack, c->snd_una - 1);
 	hystart_init(&r->hystart, c->snd_nxt);
 	r->point = r->limit_point = c->snd_una;
-	r->sent_ms = t->now_ms;
+}
+
+void
+recovery_begin(const struct tcp *t, struct tcp_block *c)
+{
+	struct tcp_recovery r;
+
+	init(t, c, &r);
+	if (c->backoff)
+		rtt_syn_was_lost(&r.rtt);
+	else if (t->now > c->opened)
+		rtt_sample(&r.rtt, t->now - c->opened, t->now, 1);
+	recovery_keep(c, &r);
 }
 
 void
 recovery_end(struct tcp *t, struct tcp_block *c)
 {
-	release(t, c, sent_clear(t->sent, &c->recovery.sent));
+	if (has_flight(c))
+		release(t, c, sent_clear(t->sent, &recovery_of(c)->sent));
 	c->queued = 0;
+	flight_give(t, c);
+}
+
+void
+recovery_keep(struct tcp_block *c, const struct tcp_recovery *r)
+{
+	c->idle = (struct recovery_idle){
+		.cwnd = r->cubic.cwnd,
+		.ssthresh = r->cubic.ssthresh,
+		.w_max = r->cubic.w_max,
+		.srtt = kept(r->rtt.srtt),
+		.rttvar = kept(r->rtt.rttvar),
+		.rtt_min = rtt_min(&r->rtt),
+		.sent_ms = r->sent_ms,
+		.backoff = r->rtt.backoff,
+		.mult = (uint8_t)RTE_MIN(r->rack.mult, UINT8_MAX),
+		.persist = r->rack.persist,
+		.reordering_seen = r->rack.reordering_seen,
+		.syn_lost = r->rtt.syn_lost,
+	};
+}
+
+static void
+resume_rtt(const struct tcp *t, const struct tcp_block *c, struct rtt *rtt)
+{
+	const struct recovery_idle *idle = &c->idle;
+	uint64_t since = (uint64_t)(t->now_ms - idle->sent_ms) * NS_PER_MS;
+
+	rtt_init(rtt, (uint16_t)block_options(t, c)->min_rto_ms);
+	rtt->srtt = (uint64_t)idle->srtt << KEPT_SHIFT;
+	rtt->rttvar = (uint64_t)idle->rttvar << KEPT_SHIFT;
+	rtt->backoff = idle->backoff;
+	rtt->syn_lost = idle->syn_lost;
+	rtt_set_minimum(rtt, idle->rtt_min, t->now - since);
+}
+
+void
+recovery_resume(const struct tcp *t, const struct tcp_block *c, struct tcp_recovery *r)
+{
+	const struct recovery_idle *idle = &c->idle;
+
+	init(t, c, r);
+	resume_rtt(t, c, &r->rtt);
+	r->cubic.cwnd = idle->cwnd;
+	r->cubic.ssthresh = idle->ssthresh;
+	/* The window before the last loss; all that there is to say of it. */
+	r->cubic.w_max = r->cubic.cwnd_prior = idle->w_max;
+	r->rack.mult = idle->mult;
+	r->rack.persist = idle->persist;
+	r->rack.reordering_seen = idle->reordering_seen;
+	r->sent_ms = idle->sent_ms;
+}
+
+const struct tcp_recovery *
+recovery_look(const struct tcp *t, const struct tcp_block *c, struct tcp_recovery *copy)
+{
+	if (has_flight(c))
+		return recovery_of(c);
+	if (block_open(c))
+		recovery_resume(t, c, copy);
+	else
+		*copy = (struct tcp_recovery){ .mode = RECOVERY_OPEN };
+	return copy;
+}
+
+uint64_t
+recovery_rto(const struct tcp *t, const struct tcp_block *c)
+{
+	struct rtt idle;
+
+	if (has_flight(c))
+		return rtt_timeout(&recovery_of(c)->rtt);
+	resume_rtt(t, c, &idle);
+	return rtt_timeout(&idle);
 }
 
 /* ---- the timer ------------------------------------------------------------------------------ */
@@ -59,7 +158,7 @@ recovery_end(struct tcp *t, struct tcp_block *c)
 void
 recovery_arm(struct tcp *t, struct tcp_block *c, bool restart)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	uint64_t rto = rtt_timeout(&r->rtt);
 
 	if (sent_empty(&r->sent)) {
@@ -96,7 +195,7 @@ lost_waits(const struct tcp_recovery *r)
 static void
 begin_fast(struct tcp *t, struct tcp_block *c, uint32_t flight)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 
 	t->counters.fast_recoveries++;
 	r->mode = RECOVERY_FAST;
@@ -112,7 +211,7 @@ begin_fast(struct tcp *t, struct tcp_block *c, uint32_t flight)
 static void
 end_recovery(struct tcp_block *c)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 
 	if (r->mode == RECOVERY_FAST)
 		r->cubic.cwnd = RTE_MAX(r->cubic.ssthresh, 2u * c->mss);
@@ -136,7 +235,7 @@ timeout_once(const struct rtt *rtt)
 static uint32_t
 partial(struct tcp *t, struct tcp_block *c, uint64_t *timer)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	const struct sent_record *first = sent_first(t->sent, &r->sent);
 	uint64_t age, patience;
 
@@ -155,7 +254,7 @@ partial(struct tcp *t, struct tcp_block *c, uint64_t *timer)
 static uint32_t
 count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64_t *timer)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 
 	if (n->result.acked) {
 		r->duplicates = 0;
@@ -178,7 +277,7 @@ count_duplicates(struct tcp *t, struct tcp_block *c, const struct ack_news *n, u
 static uint32_t
 find_losses(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64_t *timer)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	struct rack_state state = rack_state(t, c);
 
 	*timer = 0;
@@ -193,7 +292,7 @@ find_losses(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64
 static void
 undo(struct tcp *t, struct tcp_block *c, const struct sent_result *result)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	uint32_t bytes;
 
 	if (!result->dsack)
@@ -219,7 +318,7 @@ undo(struct tcp *t, struct tcp_block *c, const struct sent_result *result)
 static void
 echo(struct tcp *t, struct tcp_block *c, uint32_t flight)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 
 	if (r->mode != RECOVERY_OPEN || !seq_lt(r->point, c->snd_una))
 		return;
@@ -244,7 +343,7 @@ pass_time(const struct tcp *t, struct tcp_recovery *r)
 static void
 grow(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	struct cubic_ack a = {
 		.now = t->now,
 		.srtt = rtt_smoothed(&r->rtt),
@@ -272,7 +371,7 @@ grow(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 static void
 move_window(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint32_t lost)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	struct prr_ack a = {
 		.delivered = n->result.delivered,
 		.pipe = sent_pipe(&r->sent),
@@ -299,11 +398,12 @@ static void
 measure(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 {
 	uint64_t rtt = n->result.rtt_long;
+	struct rtt *rounds = &recovery_of(c)->rtt;
 
 	if (!rtt && n->result.acked && n->echoes && n->echo_ms <= RTT_SAMPLE_MAX / NS_PER_MS)
-		rtt = RTE_MAX((uint64_t)n->echo_ms * NS_PER_MS, rtt_min(&c->recovery.rtt));
+		rtt = RTE_MAX((uint64_t)n->echo_ms * NS_PER_MS, rtt_min(rounds));
 	if (rtt)
-		rtt_sample(&c->recovery.rtt, rtt, t->now, n->pipe_before / c->mss + 1);
+		rtt_sample(rounds, rtt, t->now, n->pipe_before / c->mss + 1);
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */
@@ -311,7 +411,7 @@ measure(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 void
 recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 {
-	struct tcp_recovery *r = &c->recovery;
+	struct tcp_recovery *r = recovery_of(c);
 	struct ack_news n = *news;
 	uint32_t lost, flight;
 	uint64_t timer;
@@ -348,11 +448,15 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 void
 recovery_reorder(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = &c->recovery;
-	struct rack_state state = rack_state(t, c);
+	struct tcp_recovery *r;
+	struct rack_state state;
 	uint32_t lost;
 	uint64_t timer;
 
+	if (!under_way(c))
+		return;
+	r = recovery_of(c);
+	state = rack_state(t, c);
 	if (!uses_rack(t, c)) {
 		if (r->mode != RECOVERY_OPEN)
 			sent_mark_first_lost(t->sent, &r->sent);
@@ -379,11 +483,13 @@ recovery_reorder(struct tcp *t, struct tcp_block *c)
 void
 recovery_timeout(struct tcp *t, struct tcp_block *c)
 {
-	struct tcp_recovery *r = &c->recovery;
-	struct rack_state state = rack_state(t, c);
+	struct tcp_recovery *r;
+	struct rack_state state;
 
-	if (sent_empty(&r->sent))
+	if (!under_way(c))
 		return;
+	r = recovery_of(c);
+	state = rack_state(t, c);
 	t->counters.rto++;
 	if (uses_rack(t, c))
 		rack_timeout(&r->rack, &state, t->sent, &r->sent);

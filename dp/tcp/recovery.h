@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a connection knows of the data it has sent: the queue, the round trip, the congestion
- * window, and which of three modes it is in. Part of its block; recovery.c sets one in motion by
- * the other.
+ * window, and which of three modes it is in. Part of its flight (flight.h); recovery.c sets one in
+ * motion by the other.
  *
  *     OPEN --loss found by ACKs--> FAST --all up to `point` acknowledged--> OPEN
  *       \______timeout______> LOSS <__timeout__/    \___________same______________^
@@ -10,6 +10,7 @@
 #ifndef DP_TCP_RECOVERY_H
 #define DP_TCP_RECOVERY_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,5 +47,20 @@ struct tcp_recovery {
 	bool limited : 1;     /* data waited for the congestion window */
 	bool undo : 1;        /* undo_left counts */
 };
+
+/* What remains of it in the block of a connection that has nothing under way, and no flight. What
+ * is left out begins anew: a stage of congestion avoidance from the window that there is, the
+ * rounds of HyStart++, and what could be undone or was probed. */
+struct recovery_idle {
+	uint32_t cwnd, ssthresh, w_max;
+	uint32_t srtt, rttvar; /* 16 ns; srtt 0: no sample yet */
+	uint32_t rtt_min;      /* ns */
+	uint32_t sent_ms;
+	uint8_t backoff;
+	uint8_t mult, persist; /* of RACK; mult saturates */
+	bool reordering_seen : 1;
+	bool syn_lost : 1;
+};
+static_assert(sizeof(struct recovery_idle) == 32, "an eighth of a block");
 
 #endif

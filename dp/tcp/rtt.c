@@ -40,6 +40,14 @@ rtt_min(const struct rtt *r)
 	return min;
 }
 
+void
+rtt_set_minimum(struct rtt *r, uint32_t min, uint64_t when)
+{
+	r->min[0] = min;
+	r->min[1] = UINT32_MAX;
+	r->half = (uint32_t)(when >> HALF_SHIFT);
+}
+
 /* a moved towards b by 1/divisor of the way. */
 static uint64_t
 approach(uint64_t a, uint64_t b, uint64_t divisor)

@@ -58,6 +58,9 @@ rtt_variation(const struct rtt *r)
 /* The smallest of the last minutes, ns; 0 before the first sample. Saturates at 4.29 s. */
 uint32_t rtt_min(const struct rtt *r);
 
+/* As if `min` had been measured at `when`, and nothing since. */
+void rtt_set_minimum(struct rtt *r, uint32_t min, uint64_t when);
+
 /* The timeout from now on, back-off included, ns. */
 uint64_t rtt_timeout(const struct rtt *r);
 /* 5.5: the timer went off. */

@@ -159,6 +159,7 @@ enum tcp_close_cause {
 	X(time_wait_reused, "connections in TIME-WAIT replaced by a new one of the same ends") \
 	X(no_mbuf, "segments not sent or data not kept: no free buffer")                       \
 	X(no_record, "data not sent yet: no free record")                                      \
+	X(no_flight, "data not sent or not kept yet: too many have something under way")       \
 	X(budget_connections, "connections refused: over the budget of buffers")               \
 	X(budget_sends, "data not taken for a connection yet: over the budget of buffers")     \
 	X(budget_cuts, "buffers not cut into segments yet: over the budget of buffers")        \
@@ -213,6 +214,8 @@ struct tcp_settings {
 	uint32_t connections;  /* in all states together, at most 2^26 */
 	uint32_t sent_records; /* segments in flight, all connections together; 0: 2 a connection
 				  and 65536 */
+	uint32_t flights;      /* connections that have something under way, or out of order, at a
+				  time: see flight.h; 0: as many as sent_records allow */
 	int socket;            /* NUMA node of its memory */
 	uint32_t output;       /* enum tcp_output_flags */
 	struct rte_mempool *mbufs;  /* headers and copied data; TCP_SMALL_ROOM */
@@ -345,7 +348,6 @@ struct tcp_info {
 	tcp_handle handle;
 	struct tuple tuple; /* src is the peer */
 	uint64_t user, route;
-	uint64_t opened; /* ns */
 	uint64_t bytes_in, bytes_out;
 	uint64_t srtt, rttvar, rto;           /* ns; srtt 0: none measured */
 	uint32_t cwnd, ssthresh, in_flight;   /* bytes */
@@ -376,6 +378,7 @@ struct tcp_usage {
 	uint32_t records; /* of sent segments */
 	uint32_t timers;  /* armed */
 	uint32_t buffers; /* of buffer_budget */
+	uint32_t flights; /* that belong to a connection, though it may be idle */
 };
 void tcp_usage(const struct tcp *t, struct tcp_usage *usage);
 

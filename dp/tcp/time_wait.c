@@ -10,8 +10,8 @@ void
 time_wait_enter(struct tcp *t, struct tcp_block *c)
 {
 	unsent_free(t, c);
-	recovery_end(t, c);
 	runs_free(t, c);
+	recovery_end(t, c);
 	c->state = TCP_TIME_WAIT;
 	c->send_timer = TIMER_NONE;
 	c->flags &= ~BLOCK_ACK_LATER;

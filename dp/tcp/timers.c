@@ -168,7 +168,7 @@ keepalive(struct tcp *t, struct tcp_block *c)
 		return;
 	}
 	/* While data waits for an acknowledgement its own timer decides. */
-	if (sent_empty(&c->recovery.sent)) {
+	if (!under_way(c)) {
 		if (c->keepalives >= o->keepalive_probes) {
 			send_reset(t, c);
 			block_close(t, c, TCP_CLOSED_KEEPALIVE);

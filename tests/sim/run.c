@@ -155,14 +155,16 @@ judge_side(struct world *w, struct side *s)
 	if (wrong)
 		fail(w, "side %d: %s", s->index, wrong);
 	tcp_usage(s->tcp, &usage);
-	if (usage.records || usage.buffers)
-		fail(w, "side %d: %u records and %u buffers are left", s->index, usage.records,
-		     usage.buffers);
+	if (usage.records || usage.buffers || usage.flights)
+		fail(w, "side %d: %u records, %u buffers and %u flights are left", s->index,
+		     usage.records, usage.buffers, usage.flights);
 	if (c->over_cwnd)
 		fail(w, "side %d: sent %llu times beyond the congestion window", s->index,
 		     (unsigned long long)c->over_cwnd);
 	if (c->no_mbuf || c->no_record)
 		fail(w, "side %d: no mbuf or no record", s->index);
+	if (c->no_flight && !s->plan->flights)
+		fail(w, "side %d: no flight", s->index);
 	for (unsigned int i = 0; i < w->plan.n_connections; i++)
 		end_judge(&s->ends[i]);
 }

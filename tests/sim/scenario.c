@@ -173,6 +173,21 @@ choose_budgets(struct scenario *s)
 	}
 }
 
+/* Few connections may have something under way at a time. By numbers of their own as well. */
+static void
+choose_flights(struct scenario *s)
+{
+	struct random r;
+
+	random_seed(&r, s->seed ^ 0xf11687);
+	if (!random_one_in(&r, 4))
+		return;
+	for (int i = 0; i < 2; i++) {
+		if (!random_one_in(&r, 3))
+			s->sides[i].flights = (uint32_t)random_between(&r, 1, 4);
+	}
+}
+
 void
 scenario_choose(struct scenario *s, uint64_t seed, struct random *r)
 {
@@ -215,6 +230,7 @@ scenario_choose(struct scenario *s, uint64_t seed, struct random *r)
 		s->ways[1 - i].copied_by = random_scale(r, MS, 40 * SECOND);
 	}
 	choose_budgets(s);
+	choose_flights(s);
 }
 
 static void
@@ -234,18 +250,19 @@ print_way(const char *name, const struct way *w)
 static void
 print_side(int i, const struct scenario_side *s)
 {
-	printf(
-	    "  side %d: clock %llu period %.1f us mtu %u windows %u %u buffers %u delayed ack %u "
-	    "min rto %u%s%s%s%s%s%s%s%s%s%s pieces %u "
-	    "stalls %.3f+%.3f %.3f+%.3f s leap at %.3f by %.3f s\n",
-	    i, (unsigned long long)s->clock, (double)s->period / 1e3, s->mtu, s->buffer,
-	    s->send_buffer, s->budget, s->delayed_ack, s->min_rto,
-	    s->timestamps ? " timestamps" : "", s->sack ? " sack" : "", s->scale ? " scale" : "",
-	    s->ecn ? " ecn" : "", s->cookies ? " cookies" : "", s->offload ? " offload" : "",
-	    s->nagle ? " nagle" : "", s->no_rack ? " no-rack" : "", s->no_cubic ? " no-cubic" : "",
-	    s->keepalive ? " keepalive" : "", s->pieces, (double)s->stall_from[0] / 1e9,
-	    (double)s->stall_for[0] / 1e9, (double)s->stall_from[1] / 1e9,
-	    (double)s->stall_for[1] / 1e9, (double)s->leap_at / 1e9, (double)s->leap_by / 1e9);
+	printf("  side %d: clock %llu period %.1f us mtu %u windows %u %u buffers %u flights %u "
+	       "delayed ack %u "
+	       "min rto %u%s%s%s%s%s%s%s%s%s%s pieces %u "
+	       "stalls %.3f+%.3f %.3f+%.3f s leap at %.3f by %.3f s\n",
+	       i, (unsigned long long)s->clock, (double)s->period / 1e3, s->mtu, s->buffer,
+	       s->send_buffer, s->budget, s->flights, s->delayed_ack, s->min_rto,
+	       s->timestamps ? " timestamps" : "", s->sack ? " sack" : "", s->scale ? " scale" : "",
+	       s->ecn ? " ecn" : "", s->cookies ? " cookies" : "", s->offload ? " offload" : "",
+	       s->nagle ? " nagle" : "", s->no_rack ? " no-rack" : "",
+	       s->no_cubic ? " no-cubic" : "", s->keepalive ? " keepalive" : "", s->pieces,
+	       (double)s->stall_from[0] / 1e9, (double)s->stall_for[0] / 1e9,
+	       (double)s->stall_from[1] / 1e9, (double)s->stall_for[1] / 1e9,
+	       (double)s->leap_at / 1e9, (double)s->leap_by / 1e9);
 }
 
 void

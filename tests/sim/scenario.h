@@ -66,6 +66,7 @@ struct scenario_side {
 	uint16_t mtu;
 	uint32_t buffer, send_buffer;
 	uint32_t budget;               /* buffers; 0: no bound */
+	uint32_t flights;              /* connections under way at a time; 0: all */
 	uint32_t delayed_ack, min_rto; /* ms; 0: the default */
 	bool timestamps, sack, scale, ecn, nagle, no_rack, no_cubic, keepalive;
 	bool cookies;                         /* always */

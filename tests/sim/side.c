@@ -250,6 +250,7 @@ side_create(struct world *w, int index)
 	struct tcp_settings settings = {
 		.connections = TABLE,
 		.sent_records = 8192,
+		.flights = plan->flights,
 		.socket = SOCKET_ID_ANY,
 		.output = plan->offload ? TCP_OUTPUT_CHECKSUM | TCP_OUTPUT_TSO : 0,
 		.mbufs = pools()->headers[index],

@@ -34,6 +34,28 @@ test_formula(void)
 	}
 }
 
+/* A minimum that was kept elsewhere ages as if it had been measured here. */
+static void
+test_kept_minimum(void)
+{
+	const uint64_t when = 1000 * SECOND;
+	struct rtt r;
+
+	rtt_init(&r, 200);
+	rtt_sample(&r, 100 * MS, SECOND, 1);
+	rtt_set_minimum(&r, 7 * MS, when);
+	CU_ASSERT_EQUAL(rtt_min(&r), 7 * MS);
+	rtt_sample(&r, 100 * MS, when + 290 * SECOND, 1);
+	CU_ASSERT_EQUAL(rtt_min(&r), 7 * MS);
+	rtt_sample(&r, 90 * MS, when + 320 * SECOND, 1);
+	CU_ASSERT_EQUAL(rtt_min(&r), 7 * MS);
+	rtt_sample(&r, 90 * MS, when + 650 * SECOND, 1);
+	CU_ASSERT_EQUAL(rtt_min(&r), 90 * MS);
+	rtt_set_minimum(&r, 7 * MS, when);
+	rtt_sample(&r, 100 * MS, when + 700 * SECOND, 1);
+	CU_ASSERT_EQUAL(rtt_min(&r), 100 * MS);
+}
+
 /* RFC 6298 2.1, 5.5 to 5.7. */
 static void
 test_timeouts(void)
@@ -119,6 +141,7 @@ test_tcp_rtt_register(void)
 		{ "timeouts", test_timeouts },
 		{ "bounds", test_bounds },
 		{ "the minimum", test_minimum },
+		{ "a minimum that was kept", test_kept_minimum },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = { { "tcp round trips", NULL, NULL, NULL, NULL, tests },

@@ -257,6 +257,7 @@ script_end(struct script *s)
 	CU_ASSERT_EQUAL(usage.timers, 0);
 	CU_ASSERT_EQUAL(usage.records, 0);
 	CU_ASSERT_EQUAL(usage.buffers, 0);
+	CU_ASSERT_EQUAL(usage.flights, 0);
 	tcp_destroy(s->tcp);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(stand_pools()->headers), 0);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(stand_pools()->clones), 0);
