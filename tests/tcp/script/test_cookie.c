@@ -281,13 +281,58 @@ only_what_is_right(void)
 	end(&s);
 }
 
+/* Two copies of what brings a cookie, in one burst: nothing is known of the connection when the
+ * burst is looked up, and the first of them makes it. The second is of that connection then. */
+static void
+twice_in_a_burst(void)
+{
+	static struct stand s;
+	struct tcp_options options = { .syn_cookies_always = true };
+	struct wire syn = { .src = addr_from_v4(htonl(0x0a000002u)),
+			    .dst = addr_from_v4(htonl(0x0a000001u)),
+			    .sport = 4000,
+			    .dport = 80,
+			    .seq = 100,
+			    .window = 65535,
+			    .flags = WIRE_SYN,
+			    .ttl = 64 };
+	struct tuple tuple = { .src = syn.src,
+			       .dst = syn.dst,
+			       .sport = htons(syn.sport),
+			       .dport = htons(syn.dport),
+			       .proto = IPPROTO_TCP };
+	struct tcp_packet copies[2] = { { .tuple = &tuple, .route = 4711 } };
+	struct wire answer, ack = syn;
+	unsigned int i;
+
+	begin(&s, &options, 0);
+	give(&s, &syn, ALONE, 1);
+	CU_ASSERT_EQUAL_FATAL(wire_parse(&answer, s.bytes, s.length), WIRE_OK);
+	ack.flags = WIRE_ACK;
+	ack.seq++;
+	ack.ack = answer.seq + 1;
+	copies[1] = copies[0];
+	for (i = 0; i < 2; i++) {
+		copies[i].mbuf = packet(&ack, ALONE, 1, &copies[i].l4);
+		copies[i].ip_len = (uint16_t)copies[i].mbuf->pkt_len;
+	}
+	tcp_input(s.tcp, copies, 2, NOW);
+	CU_ASSERT_EQUAL(tcp_counters(s.tcp)->syn_cookies_ok, 1);
+	CU_ASSERT_EQUAL(tcp_counters(s.tcp)->syn_cookies_again, 0);
+	CU_ASSERT_EQUAL(tcp_counters(s.tcp)->resets_out, 0);
+	tcp_destroy(s.tcp);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(stand_pools()->wire), 0);
+}
+
 int
 test_cookie_register(void)
 {
 	CU_pSuite suite = CU_add_suite("cookies", NULL, NULL);
 
 	if (!suite || !CU_add_test(suite, "RFC 4987: the same in any buffer", in_any_buffer) ||
-	    !CU_add_test(suite, "RFC 9293 3.1: a damaged SYN is not answered", only_what_is_right))
+	    !CU_add_test(suite, "RFC 9293 3.1: a damaged SYN is not answered",
+			 only_what_is_right) ||
+	    !CU_add_test(suite, "RFC 4987: twice in a burst", twice_in_a_burst))
 		return (int)CU_get_error();
 	return CUE_SUCCESS;
 }
