@@ -248,7 +248,11 @@ forward(struct worker *w, struct burst *b)
 	/* 5. may it come, and so much? */
 	stage_limit(w, b);
 	/* 6. what ends here: listeners' connections */
-	stage_proxy(w, b);
+	if (stage_proxy(w, b)) {
+		stage_heaviest(w, b);
+		b->count = 0;
+		return;
+	}
 	/* 7. whose connection is it? */
 	stage_track(w, b);
 	capture_before_balance(w, b);

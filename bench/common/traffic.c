@@ -10,6 +10,10 @@
 
 #define L3 14
 
+/* As Linux sends them: MSS, SACK permitted, timestamps, window scale. */
+static const uint8_t syn_options[20] = { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 1,
+					 2, 3, 0, 0,    0, 0, 1, 3,  3, 7 };
+
 static void
 put16(uint8_t *at, uint16_t value)
 {
@@ -21,6 +25,14 @@ static unsigned int
 l4_offset(const struct traffic *t)
 {
 	return t->v6 ? L3 + 40 : L3 + 20;
+}
+
+static unsigned int
+transport_header(const struct traffic *t)
+{
+	if (t->proto != IPPROTO_TCP)
+		return 8;
+	return t->syn_options ? 20 + sizeof(syn_options) : 20;
 }
 
 /* Where the transport checksum stands. */
@@ -38,7 +50,7 @@ traffic_init(struct traffic *t)
 	uint16_t payload = (uint16_t)(t->frame - l4);
 
 	if (t->flows & (t->flows - 1) || !t->clients || t->clients & (t->clients - 1) ||
-	    t->clients > t->flows || t->frame < l4 + (t->proto == IPPROTO_TCP ? 20 : 8) ||
+	    t->clients > t->flows || t->frame < l4 + transport_header(t) ||
 	    t->frame > TRAFFIC_FRAME_MAX)
 		world_fail("no such traffic: %u flows, %u clients, frames of %u", t->flows,
 			   t->clients, t->frame);
@@ -62,9 +74,11 @@ traffic_init(struct traffic *t)
 	}
 	put16(b + l4 + 2, t->port);
 	if (t->proto == IPPROTO_TCP) {
-		b[l4 + 12] = 0x50;
+		b[l4 + 12] = (uint8_t)(transport_header(t) / 4 << 4);
 		b[l4 + 13] = t->tcp_flags;
 		put16(b + l4 + 14, 0xffff);
+		if (t->syn_options)
+			memcpy(b + l4 + 20, syn_options, sizeof(syn_options));
 	} else {
 		put16(b + l4 + 4, payload);
 	}

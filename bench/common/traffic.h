@@ -22,6 +22,7 @@ struct traffic {
 	bool v6;
 	uint8_t proto;       /* IPPROTO_TCP (ACKs) or IPPROTO_UDP */
 	uint8_t tcp_flags;   /* of the packets to come */
+	bool syn_options;    /* TCP: the header has the options of a usual SYN, 20 bytes more */
 	uint16_t frame;      /* bytes, without the frame check sequence: 60 is a 64-byte packet */
 	uint32_t flows;      /* a power of two */
 	uint32_t clients;    /* a power of two, at most flows */

@@ -12,11 +12,14 @@
 
 #include "cp/device/ports.h"
 #include "cp/net/network.h"
+#include "dp/proxy/proxy.h"
 
 /* In hugepages at least and at most; in ordinary memory, which is taken when it is touched. */
 #define MEMORY_LEAST_MB    1024u
 #define MEMORY_MOST_MB     16384u
 #define MEMORY_ORDINARY_MB 3072u
+
+#define SESSIONS 65536 /* of listeners */
 
 /* What all configurations begin with. The addresses of clients are behind the gateway. */
 static const char head[] =
@@ -245,6 +248,18 @@ world_share(struct world *w, unsigned int of_eight)
 		w->owned->owners[i] = i % 8 < of_eight;
 	for (i = 0; i < w->n_workers; i++)
 		w->workers[i]->snapshot = w->owned;
+}
+
+void
+world_listen(struct world *w)
+{
+	uint32_t i;
+
+	dataplane.sessions = SESSIONS;
+	if (dataplane_prepare_proxies(&dataplane) < 0)
+		world_fail("no memory for the sessions");
+	for (i = 0; i < w->n_workers; i++)
+		proxy_iterate(w->workers[i]);
 }
 
 void

@@ -44,6 +44,8 @@ struct world *world_open(const char *objects, uint32_t connections, uint32_t wor
 /* So many eighths of all clients are the second worker's, the rest the first one's. Once a world.
  */
 void world_share(struct world *w, unsigned int of_eight);
+/* The workers' listeners, as the snapshot has them. */
+void world_listen(struct world *w);
 void world_close(struct world *w);
 /* The workers' time goes on. */
 void world_tick(struct world *w);

@@ -102,6 +102,10 @@ static const struct bench_case cases[] = {
 	  BENCH_DROPPED, 0, 0 },
 	{ "all denied", "dsr-gue", false, false, false, 1 << 20, 1 << 17, DENIED, false,
 	  BENCH_DROPPED, 0, 0 },
+	{ "SYN cookies IPv4", "", false, true, false, 1 << 20, 1 << 20, "", true, BENCH_COOKIES, 0,
+	  0 },
+	{ "SYN cookies IPv6", "", true, true, false, 1 << 20, 1 << 20, "", false, BENCH_COOKIES, 0,
+	  0 },
 	{ "two workers, none steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS,
 	  false, BENCH_KNOWN, 2, 0 },
 	{ "two workers, half steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17, LIMITS,
@@ -112,9 +116,9 @@ static const struct bench_case cases[] = {
 	  LIMITS, false, BENCH_APART, 2, 8 },
 };
 
-static const char *const stage_names[STAGES] = { "parse",   "classify", "echo",    "steer",
-						 "limit",   "track",    "balance", "heaviest",
-						 "rewrite", "tx" };
+static const char *const stage_names[STAGES] = { "parse",    "classify", "echo",  "steer",
+						 "limit",    "proxy",    "track", "balance",
+						 "heaviest", "rewrite",  "tx" };
 
 static json_t *
 result_json(const struct bench_case *c, struct measured *m)

@@ -14,6 +14,7 @@
 #include "dp/l4/heaviest.h"
 #include "dp/l4/stages.h"
 #include "dp/pipeline.h"
+#include "dp/proxy/proxy.h"
 #include "dp/transmit.h"
 
 #define BACKENDS 100
@@ -48,6 +49,25 @@ append(char **text, const char *format, ...)
 	free(piece);
 }
 
+/* The service, or the listener, of a case. */
+static void
+append_service(char **text, const struct bench_case *c)
+{
+	const char *address = c->v6 ? "2001:db8:f::10" : "203.0.113.10";
+
+	if (c->kind == BENCH_COOKIES) {
+		append(text,
+		       "listeners = ( { name = \"s\"; address = \"%s\"; port = 8080; protocol = "
+		       "\"tcp\"; pool = \"p\"; syn_cookies = \"always\"; } );\n",
+		       address);
+		return;
+	}
+	append(text,
+	       "services = ( { name = \"s\"; address = \"%s\"; port = 8080; protocol = "
+	       "\"%s\"; forward = \"%s\"; pool = \"p\"; %s } );\n",
+	       address, c->tcp ? "tcp" : "udp", c->forward, c->limits);
+}
+
 /* A pool of 100 backends and one service. */
 static char *
 objects_of(const struct bench_case *c)
@@ -68,11 +88,8 @@ objects_of(const struct bench_case *c)
 	append(&text, "pools = ( { name = \"p\"; backends = (");
 	for (i = 1; i <= BACKENDS; i++)
 		append(&text, "%s { address = \"%s%d\"; port = 8080; }", i > 1 ? "," : "", net, i);
-	append(&text,
-	       " ); } );\nservices = ( { name = \"s\"; address = \"%s\"; port = 8080; protocol = "
-	       "\"%s\"; forward = \"%s\"; pool = \"p\"; %s } );\n",
-	       c->v6 ? "2001:db8:f::10" : "203.0.113.10", c->tcp ? "tcp" : "udp", c->forward,
-	       c->limits);
+	append(&text, " ); } );\n");
+	append_service(&text, c);
 	return text;
 }
 
@@ -80,6 +97,8 @@ objects_of(const struct bench_case *c)
 static uint16_t
 frame_of(const struct bench_case *c)
 {
+	if (c->kind == BENCH_COOKIES)
+		return c->v6 ? 94 : 74;
 	if (!c->v6)
 		return 60;
 	return c->tcp ? 74 : 62;
@@ -96,12 +115,15 @@ open_run(struct run *r, const struct bench_case *c)
 	if (r->world->n_workers > 1)
 		world_share(r->world, c->steered);
 	free(objects);
+	if (c->kind == BENCH_COOKIES)
+		world_listen(r->world);
 	r->burst = &r->world->worker->burst;
 	r->answer = false;
 	*t = (struct traffic){
 		.v6 = c->v6,
 		.proto = c->tcp ? IPPROTO_TCP : IPPROTO_UDP,
-		.tcp_flags = TCP_ACK,
+		.tcp_flags = c->kind == BENCH_COOKIES ? TCP_SYN : TCP_ACK,
+		.syn_options = c->kind == BENCH_COOKIES,
 		.frame = frame_of(c),
 		.flows = c->flows,
 		.clients = c->clients,
@@ -241,7 +263,7 @@ warm_up(struct run *r)
 	r->answer = false;
 	t->next = 0;
 	t->tcp_flags = TCP_SYN;
-	if (r->of->kind == BENCH_NEW)
+	if (r->of->kind == BENCH_NEW || r->of->kind == BENCH_COOKIES)
 		return;
 	for (i = 0; i < bursts; i++, r->answer = false)
 		whole(r);
@@ -261,7 +283,7 @@ send_all(struct worker *w, const struct burst *b)
 
 		if (p->verdict == VERDICT_TRANSMIT) {
 			worker_transmit(w, p->out_port, p->mbuf);
-		} else {
+		} else if (p->verdict != VERDICT_TAKEN) {
 			worker_count_drop(w, p->service, (enum drop_reason)p->reason);
 			rte_pktmbuf_free(p->mbuf);
 		}
@@ -289,6 +311,8 @@ staged(struct run *r, uint64_t cycles[STAGES])
 	stage_steer(w, b);
 	at[STAGE_LIMIT] = rte_rdtsc();
 	stage_limit(w, b);
+	at[STAGE_PROXY] = rte_rdtsc();
+	stage_proxy(w, b);
 	at[STAGE_TRACK] = rte_rdtsc();
 	stage_track(w, b);
 	at[STAGE_BALANCE] = rte_rdtsc();

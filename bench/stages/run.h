@@ -18,6 +18,7 @@ enum bench_kind {
 	BENCH_NEW,     /* each packet begins a connection */
 	BENCH_DROPPED, /* each packet is refused */
 	BENCH_APART,   /* known, and the second worker runs on a core of its own */
+	BENCH_COOKIES, /* SYNs to a listener, each answered by a cookie */
 };
 
 struct bench_case {
@@ -41,6 +42,7 @@ enum {
 	STAGE_ECHO,
 	STAGE_STEER,
 	STAGE_LIMIT,
+	STAGE_PROXY,
 	STAGE_TRACK,
 	STAGE_BALANCE,
 	STAGE_HEAVIEST,

@@ -66,6 +66,17 @@ send_away(struct run *r, struct rte_mbuf *m, uint8_t in_port, uint16_t owner)
 	steered->mbufs[steered->count++] = m;
 }
 
+/* A frame of a service whose packets all stay: its source is the client. */
+static void
+stay_whole(struct run *r, uint32_t i)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(r->mbufs[i], const uint8_t *);
+	struct addr src = r->last->v4 ? addr_from_v4(quick32(d + 26)) : addr_from_v6(d + 22);
+
+	r->staying |= 1ull << i;
+	hold(&r->held, held_slot(r->s, &src));
+}
+
 static uint16_t
 owner_of(const struct run *r, const struct rte_mbuf *m, const struct addr *client, uint8_t in_port)
 {
@@ -196,7 +207,7 @@ prepare(struct run *r, struct item *item, const struct seen *seen)
 	}
 }
 
-/* False: it stays. */
+/* False: it stays, and nobody has seen to that yet. */
 static __rte_always_inline bool
 look(struct run *r, uint32_t i, uint8_t in_port)
 {
@@ -208,8 +219,13 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 	struct addr client;
 	uint16_t owner;
 
-	if (unlikely(!plan) || unlikely(!sound(plan, m, d, &seen)) ||
-	    unlikely(plan->long_flags >> seen.flags & 1))
+	if (unlikely(!plan))
+		return false;
+	if (unlikely(plan->kind == PLAN_LONG)) {
+		stay_whole(r, i);
+		return true;
+	}
+	if (unlikely(!sound(plan, m, d, &seen)) || unlikely(plan->long_flags >> seen.flags & 1))
 		return false;
 	client = seen.src;
 	if (unlikely(plan->kind == PLAN_REPLY))

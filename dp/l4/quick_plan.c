@@ -181,8 +181,6 @@ plan_for(struct run *r, const struct rte_mbuf *m, uint8_t in_port)
 		if (!reply)
 			plan_service(r->w, plan, &t);
 	}
-	if (plan->kind == PLAN_LONG)
-		return NULL;
 	r->before = r->last;
 	r->last = plan;
 	return plan;

@@ -16,8 +16,8 @@
 /* No frame. */
 void plan_nobody(struct plan *plan);
 
-/* The plan for the packet in m, which no plan at hand is for: found again, or made. NULL: there is
- * none, it goes the long way. It is r->last then. */
+/* The plan for the packet in m, which no plan at hand is for: found again, or made. It is r->last
+ * then, also if it says that the packet goes the long way. NULL: there is none, and it does. */
 struct plan *plan_for(struct run *r, const struct rte_mbuf *m, uint8_t in_port);
 
 /* The plain twin of match_fits. d: MATCH_BYTES can be read at 0 and at match->at. */

@@ -14,15 +14,17 @@
 #include "dp/proxy/internal.h"
 #include "dp/transmit.h"
 
+#define TCP_FLAGS 13 /* where they are in the header */
+
 static_assert(SNAPSHOT_MAX_PORTS <= 16, "a port fits in four bits");
 
 uint64_t
 route_back(const struct packet *p)
 {
 	const uint8_t *frame = packet_at(p, 0);
-	uint64_t mac = 0;
+	uint64_t mac; /* and two bytes more, which the shift drops */
 
-	memcpy(&mac, frame + RTE_ETHER_ADDR_LEN, RTE_ETHER_ADDR_LEN);
+	memcpy(&mac, frame + RTE_ETHER_ADDR_LEN, sizeof(mac));
 	return mac << 16 | (uint64_t)(p->vlan & 0xfff) << 4 | p->in_port;
 }
 
@@ -67,6 +69,16 @@ static_assert(WAYS == 1u << (64 - 54), "way_of gives an index");
 
 /* The next hop by route, if it can be used. */
 static const struct nexthop *
+route_find(const struct snapshot *s, const struct addr *to)
+{
+	uint32_t index = lpm_lookup(s->routes, to);
+	enum drop_reason why;
+
+	return nexthop_usable(s, index, &why) ? &s->nexthops[index] : NULL;
+}
+
+/* The same by way of the cache. */
+static const struct nexthop *
 way_find(struct proxy *p, const struct addr *to)
 {
 	const struct snapshot *s = p->worker->snapshot;
@@ -93,6 +105,14 @@ way_ask(struct worker *w, const struct addr *to)
 	return (enum drop_reason)p.reason;
 }
 
+/* A SYN or SYN-ACK. Of those floods are made, of addresses that nobody has: they would leave
+ * nothing of use in the cache. */
+static bool
+is_opening(const struct rte_mbuf *m)
+{
+	return *rte_pktmbuf_mtod_offset(m, const uint8_t *, m->l3_len + TCP_FLAGS) & TCP_SYN;
+}
+
 void
 proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
 {
@@ -102,7 +122,7 @@ proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
 	bool v4 = ip[0] >> 4 == 4;
 	uint16_t ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	struct addr to = destination(ip, v4);
-	const struct nexthop *hop = way_find(p, &to);
+	const struct nexthop *hop = is_opening(m) ? route_find(w->snapshot, &to) : way_find(p, &to);
 	struct nexthop back;
 	uint8_t *frame;
 
@@ -124,7 +144,9 @@ proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
 		return;
 	}
 	m->l2_len = hop->header_len + 2u;
-	memcpy(frame, hop->header, hop->header_len);
+	memcpy(frame, hop->header, 12);
+	if (unlikely(hop->header_len > 12))
+		memcpy(frame + 12, hop->header + 12, 4);
 	memcpy(frame + hop->header_len, &ether_type, 2);
 	capture_frame(w, hop->port, m, CAPTURE_OUT_OURS);
 	worker_transmit(w, hop->port, m);

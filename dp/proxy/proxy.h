@@ -59,8 +59,9 @@ worker_proxy(const struct worker *w)
 	return atomic_load_explicit(&w->proxy, memory_order_acquire);
 }
 
-/* Stage proxy: takes the packets to listeners, and those of backends to our connections. */
-void stage_proxy(struct worker *w, struct burst *b);
+/* Stage proxy: takes the packets to listeners, and those of backends to our connections. True: all
+ * of the burst, as of a flood; nothing is left to be done with it. */
+bool stage_proxy(struct worker *w, struct burst *b);
 /* Once an iteration, after all packets: follow the snapshot, timers, what is due to be sent. True:
  * there was work. */
 bool proxy_iterate(struct worker *w);

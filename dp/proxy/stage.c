@@ -115,7 +115,7 @@ is_reply(const struct packet *p)
 	       !(p->flags & (PACKET_FRAGMENT | PACKET_LATER));
 }
 
-void
+bool
 stage_proxy(struct worker *w, struct burst *b)
 {
 	struct proxy *proxy = worker_proxy(w);
@@ -123,7 +123,7 @@ stage_proxy(struct worker *w, struct burst *b)
 	uint16_t i;
 
 	if (likely(!proxy))
-		return;
+		return false;
 	t.n = 0;
 	for (i = 0; i < b->count; i++) {
 		struct packet *p = &b->packets[i];
@@ -141,4 +141,5 @@ stage_proxy(struct worker *w, struct burst *b)
 	}
 	if (t.n)
 		tcp_input(proxy->tcp, t.packets, t.n, w->now);
+	return t.n == b->count;
 }

@@ -62,27 +62,31 @@ headers_length(const struct header *h)
 	       h->option_bytes;
 }
 
+/* addresses: the sum of both. Nothing that was just written is read again, here and below. */
 static void
-write_ip(const struct tcp *t, const struct header *h, struct rte_mbuf *m, uint8_t *p)
+write_ip(const struct tcp *t, const struct header *h, struct rte_mbuf *m, uint64_t addresses)
 {
 	const struct tuple *peer = h->peer;
+	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *);
+	uint16_t first, length, last;
 
 	if (addr_is_v4(&peer->src)) {
-		p[0] = 0x45;
-		p[1] = h->tos;
-		put16(p + 2, htons((uint16_t)m->pkt_len));
-		put16(p + 4, 0);
-		put16(p + 6,
-		      htons(0x4000)); /* don't fragment; atomic, so without an id (RFC 6864) */
-		p[8] = h->ttl;
-		p[9] = IPPROTO_TCP;
+		first = htons((uint16_t)(0x4500 | h->tos));
+		length = htons((uint16_t)m->pkt_len);
+		last = htons((uint16_t)(h->ttl << 8 | IPPROTO_TCP));
+		put16(p, first);
+		put16(p + 2, length);
+		/* Don't fragment; atomic, so without an id (RFC 6864). */
+		put32(p + 4, htonl(0x4000));
+		put16(p + 8, last);
 		put16(p + 10, 0);
 		put32(p + 12, peer->dst.w[3]);
 		put32(p + 16, peer->src.w[3]);
 		if (t->settings.output & TCP_OUTPUT_CHECKSUM)
 			m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 		else
-			put16(p + 10, csum_compute(p, IPV4_HEADER));
+			put16(p + 10, (uint16_t)~csum_fold(addresses + first + length +
+							   htons(0x4000) + last));
 		m->l3_len = IPV4_HEADER;
 		return;
 	}
@@ -97,30 +101,56 @@ write_ip(const struct tcp *t, const struct header *h, struct rte_mbuf *m, uint8_
 	m->l3_len = IPV6_HEADER;
 }
 
+/* The options, whole words; their sum. */
+static uint64_t
+write_options(const struct header *h, uint8_t *p)
+{
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < h->option_bytes; i += 4) {
+		uint32_t word = get32(h->options + i);
+
+		put32(p + i, word);
+		sum += word;
+	}
+	return sum;
+}
+
+/* Of TCP, all but the checksum; the sum of it, and of the pseudo header without its length. */
+static uint64_t
+write_tcp(const struct header *h, uint8_t *p)
+{
+	uint32_t header = TCP_HEADER + h->option_bytes;
+	uint32_t seq = htonl(h->seq), ack = htonl(h->ack);
+	uint32_t rest = htonl(header << 26 | (uint32_t)h->flags << 16 | h->window);
+
+	put16(p, h->peer->dport);
+	put16(p + 2, h->peer->sport);
+	put32(p + 4, seq);
+	put32(p + 8, ack);
+	put32(p + 12, rest);
+	put32(p + 16, 0);
+	return (uint64_t)h->peer->dport + h->peer->sport + seq + ack + rest +
+	       write_options(h, p + TCP_HEADER);
+}
+
 /* Fill the headers in at the beginning of m, which has all the rest, and complete the packet. */
 static void
 write_headers(const struct tcp *t, const struct header *h, struct rte_mbuf *m)
 {
-	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *), *p;
-	uint32_t length;
-	uint64_t sum;
+	uint64_t addresses = csum_addr(&h->peer->src) + csum_addr(&h->peer->dst), sum;
+	uint32_t length, headers;
+	uint8_t *p;
 
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	m->tx_offload = 0;
 	m->l4_len = TCP_HEADER + h->option_bytes;
-	write_ip(t, h, m, ip);
-	p = ip + m->l3_len;
+	write_ip(t, h, m, addresses);
+	headers = (uint32_t)(m->l3_len + m->l4_len);
 	length = m->pkt_len - m->l3_len;
-	put16(p, h->peer->dport);
-	put16(p + 2, h->peer->sport);
-	put32(p + 4, htonl(h->seq));
-	put32(p + 8, htonl(h->ack));
-	p[12] = (uint8_t)((TCP_HEADER + h->option_bytes) / 4 << 4);
-	p[13] = h->flags;
-	put16(p + 14, htons(h->window));
-	put16(p + 16, 0);
-	put16(p + 18, 0);
-	memcpy(p + TCP_HEADER, h->options, h->option_bytes);
+	p = rte_pktmbuf_mtod_offset(m, uint8_t *, m->l3_len);
+	sum = write_tcp(h, p);
 	if (t->settings.output & TCP_OUTPUT_CHECKSUM) {
 		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
 		if (h->tso_size) {
@@ -128,12 +158,13 @@ write_headers(const struct tcp *t, const struct header *h, struct rte_mbuf *m)
 			m->tso_segsz = h->tso_size;
 			length = 0;
 		}
-		sum = csum_pseudo(&h->peer->src, &h->peer->dst, IPPROTO_TCP, length);
-		put16(p + 16, csum_fold(sum));
+		put16(p + 16, csum_fold(addresses + htons(IPPROTO_TCP) + htonl(length)));
 		return;
 	}
-	sum = csum_pseudo(&h->peer->src, &h->peer->dst, IPPROTO_TCP, length);
-	put16(p + 16, (uint16_t)~csum_fold(sum + chain_sum(m, m->l3_len, length)));
+	sum += addresses + htons(IPPROTO_TCP) + htonl(length);
+	if (m->pkt_len > headers)
+		sum += chain_sum(m, headers, m->pkt_len - headers);
+	put16(p + 16, (uint16_t)~csum_fold(sum));
 }
 
 static void
@@ -215,6 +246,26 @@ clone_data(struct tcp *t, struct rte_mbuf *m, const struct outgoing *o)
 		offset = 0;
 	}
 	return true;
+}
+
+/* The buffer of a segment that came in, for an answer that is nothing but headers: they go where
+ * its own are. NULL if others have it too, or there is no room. */
+static struct rte_mbuf *
+turn_round(struct segment *s, uint32_t headers)
+{
+	uint32_t before = addr_is_v4(&s->packet->tuple->src) ? IPV4_HEADER : IPV6_HEADER, at;
+	struct rte_mbuf *m = s->mbuf;
+
+	if (!m || m->nb_segs != 1 || !RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1)
+		return NULL;
+	at = (uint32_t)(s->header - (const uint8_t *)m->buf_addr);
+	if (at < before + TCP_HEADROOM || at - before + headers > m->buf_len)
+		return NULL;
+	s->mbuf = NULL;
+	m->data_off = (uint16_t)(at - before);
+	m->data_len = (uint16_t)headers;
+	m->pkt_len = headers;
+	return m;
 }
 
 /* A packet with room for the headers at its beginning and the data behind them. */
@@ -456,10 +507,10 @@ answer_reset(struct tcp *t, const struct segment *s)
 
 /* The SYN-ACK of a cookie: no block remembers it. */
 bool
-send_cookie(struct tcp *t, const struct cookie_reply *r)
+send_cookie(struct tcp *t, struct segment *s, const struct cookie_reply *r)
 {
 	struct header h = {
-		.peer = r->packet->tuple,
+		.peer = s->packet->tuple,
 		.seq = r->seq,
 		.ack = r->ack,
 		.window = r->window,
@@ -470,10 +521,12 @@ send_cookie(struct tcp *t, const struct cookie_reply *r)
 	struct rte_mbuf *m;
 
 	h.option_bytes = options_build(&r->options, h.options);
-	m = packet_make(t, &(struct outgoing){ 0 }, headers_length(&h));
+	m = turn_round(s, headers_length(&h));
+	if (!m)
+		m = packet_make(t, &(struct outgoing){ 0 }, headers_length(&h));
 	if (!m)
 		return false;
 	write_headers(t, &h, m);
-	emit(t, m, r->packet->route);
+	emit(t, m, s->packet->route);
 	return true;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp/tcp/cookie.h"
 
-#include <string.h>
+#include "dp/tcp/tuple_words.h"
 
-#define AGE_NS    64000000000ull
+#define AGE_NS    64000000000ull /* so an age has no more than 29 bits */
 #define AGE_SHIFT 30
 #define AGE_MASK  3u
 #define MSS_SHIFT 26
@@ -56,15 +56,13 @@ static uint32_t
 mac(const struct siphash_key *key, const struct cookie_ends *ends, uint64_t age,
     uint32_t index_bits)
 {
-	struct {
-		struct tuple tuple;
-		uint64_t age;
-		uint32_t peer_isn;
-		uint32_t index_bits;
-	} input = { *ends->tuple, age, ends->peer_isn, index_bits };
+	struct siphash_state s = siphash_begin(key);
+	const struct tuple *t = ends->tuple;
+	uint32_t family = siphash_addresses(&s, t);
 
-	static_assert(sizeof(input) == 56, "no padding is hashed");
-	return (uint32_t)siphash13(key, &input, sizeof(input)) & MAC_MASK;
+	siphash_word(&s, (uint64_t)t->sport << 48 | (uint64_t)t->dport << 32 | ends->peer_isn);
+	siphash_word(&s, age << 32 | index_bits << 8 | family);
+	return (uint32_t)siphash_end(&s) & MAC_MASK;
 }
 
 static uint32_t

@@ -61,6 +61,18 @@ segment_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 		state_input(t, c, s);
 }
 
+/* Whether blocks were made since `before`: what is freed is not used again within a burst, so they
+ * came from either of these. */
+struct made {
+	uint32_t fresh, free_head;
+};
+
+static bool
+none_made(const struct tcp *t, const struct made *before)
+{
+	return t->fresh == before->fresh && t->free_head == before->free_head;
+}
+
 /* What was found for the packet, if it still is that. */
 static struct tcp_block *
 again(struct tcp *t, struct tcp_block *c, const struct tcp_packet *p, uint64_t hash)
@@ -91,6 +103,7 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 {
 	struct tcp_block *found[BURST_MAX];
 	uint64_t hashes[BURST_MAX];
+	struct made before;
 	uint32_t i;
 
 	clock_set(t, now);
@@ -111,15 +124,19 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 			__builtin_prefetch((char *)found[i] + 192);
 		}
 	}
+	before = (struct made){ t->fresh, t->free_head };
 	for (i = 0; i < n; i++) {
 		if (found[i])
 			fetch_flight(found[i]);
 	}
 	for (i = 0; i < n; i++) {
+		struct tcp_block *c = found[i];
 		struct segment s;
 
+		if (c || !none_made(t, &before))
+			c = again(t, c, &packets[i], hashes[i]);
 		if (segment_parse(t, &packets[i], &s))
-			segment_input(t, again(t, found[i], &packets[i], hashes[i]), &s);
+			segment_input(t, c, &s);
 		segment_drop(&s);
 	}
 	blocks_reap(t);

@@ -380,16 +380,15 @@ bool send_syn(struct tcp *t, struct tcp_block *c);
 /* RST for a connection of ours, or as the answer to a segment of none. */
 void send_reset(struct tcp *t, struct tcp_block *c);
 void answer_reset(struct tcp *t, const struct segment *s);
-/* The SYN-ACK of a cookie: no block remembers it. */
+/* The SYN-ACK of a cookie: no block remembers it. In the SYN's own buffer, if that may be. */
 struct cookie_reply {
-	const struct tcp_packet *packet;
 	struct segment_options options;
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t tos, ttl;
 	bool ecn;
 };
-bool send_cookie(struct tcp *t, const struct cookie_reply *r);
+bool send_cookie(struct tcp *t, struct segment *s, const struct cookie_reply *r);
 uint32_t timestamp_now(const struct tcp *t, const struct tcp_block *c);
 
 /* At most `per_second` on average, a second's worth at once. state: ns. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp/tcp/isn.h"
 
-#include <string.h>
+#include "dp/tcp/tuple_words.h"
 
 /* What a hash is for comes in as well, so that no two of them are of the same bytes. */
 enum purpose {
@@ -28,10 +28,12 @@ isn_make(const struct siphash_key *key, const struct tuple *tuple, uint64_t now)
 uint32_t
 isn_timestamp_offset(const struct siphash_key *key, const struct tuple *tuple)
 {
-	struct tuple addresses = *tuple;
+	struct siphash_state s = siphash_begin(key);
+	uint32_t family = siphash_addresses(&s, tuple);
 
-	addresses.sport = addresses.dport = 0;
-	return (uint32_t)hash_part(key, &addresses, PURPOSE_TIMESTAMP);
+	/* Two words or five: whole tuples are six, the last of them their length. */
+	siphash_word(&s, (uint64_t)PURPOSE_TIMESTAMP << 8 | family);
+	return (uint32_t)siphash_end(&s);
 }
 
 struct port_order

@@ -164,12 +164,12 @@ syn_to_block(struct tcp *t, const struct segment *s)
 }
 
 static void
-syn_to_cookie(struct tcp *t, const struct segment *s)
+syn_to_cookie(struct tcp *t, struct segment *s)
 {
 	const struct tcp_packet *p = s->packet;
 	const struct tcp_options *mine = &t->sets[t->listeners[p->listener].options].is.options;
 	struct cookie_ends ends = { p->tuple, s->seq };
-	struct cookie_reply r = { .packet = p, .tos = mine->tos, .ttl = mine->ttl };
+	struct cookie_reply r = { .tos = mine->tos, .ttl = mine->ttl };
 	struct cookie_options o = { 0 };
 	struct segment_options theirs;
 
@@ -191,10 +191,13 @@ syn_to_cookie(struct tcp *t, const struct segment *s)
 			  (o.scaled ? OPTION_WINDOW_SCALE : 0);
 	r.options.mss = (uint16_t)(mine->mtu - (addr_is_v4(&p->tuple->src) ? 40 : 60));
 	r.options.window_scale = window_scale(mine->receive_window);
-	r.options.tsval =
-	    cookie_timestamp(&o, timestamp_at(t->now, isn_timestamp_offset(&t->isn_key, p->tuple)));
-	r.options.tsecr = theirs.tsval;
-	if (send_cookie(t, &r)) {
+	if (o.timestamps) {
+		uint32_t offset = isn_timestamp_offset(&t->isn_key, p->tuple);
+
+		r.options.tsval = cookie_timestamp(&o, timestamp_at(t->now, offset));
+		r.options.tsecr = theirs.tsval;
+	}
+	if (send_cookie(t, s, &r)) {
 		t->counters.syn_cookies_sent++;
 		t->cookies_until = t->now + COOKIE_LIFE;
 	}

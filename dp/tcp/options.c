@@ -89,6 +89,29 @@ read_option(struct segment_options *o, const uint8_t *p, bool syn)
 		read_sack(o, p);
 }
 
+/* The options of a SYN as Linux and many others send it:
+ *
+ *     MSS | SACK permitted, timestamps | NOP, window scale
+ */
+static bool
+read_usual_syn(struct segment_options *o, const uint8_t *p, uint32_t length)
+{
+	uint32_t mss, scale;
+
+	if (length != 20 || get32(p + 4) != 0x0402080a)
+		return false;
+	mss = get32(p) ^ ((uint32_t)KIND_MSS << 24 | LENGTH_MSS << 16);
+	scale =
+	    get32(p + 16) ^ (KIND_NOP << 24 | KIND_WINDOW_SCALE << 16 | LENGTH_WINDOW_SCALE << 8);
+	if (mss - 1 >= UINT16_MAX || scale > WINDOW_SCALE_MAX)
+		return false;
+	o->flags = OPTION_MSS | OPTION_SACK_PERMITTED | OPTION_WINDOW_SCALE;
+	o->mss = (uint16_t)mss;
+	o->window_scale = (uint8_t)scale;
+	read_timestamps(o, p + 6);
+	return true;
+}
+
 bool
 segment_options_parse(struct segment_options *o, const uint8_t *p, uint32_t length, bool syn)
 {
@@ -101,6 +124,8 @@ segment_options_parse(struct segment_options *o, const uint8_t *p, uint32_t leng
 		read_timestamps(o, p + 2);
 		return true;
 	}
+	if (syn && read_usual_syn(o, p, length))
+		return true;
 	while (p < end && p[0] != KIND_END) {
 		if (p[0] == KIND_NOP) {
 			p++;

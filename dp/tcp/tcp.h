@@ -30,10 +30,11 @@
  *                            and the peer has acknowledged ours; what remains (TIME-WAIT) is no
  *                            concern of the user. Not called after tcp_abort by the user.
  *
- * Buffers: mbufs that come in belong to the instance, data that goes up in `received` to the user,
- * data given to tcp_send to the instance again (if it returns 0). Data is never copied, except
- * that pieces below TCP_COPY_BELOW bytes are put together into small buffers. The user's window:
- * data that has gone up and was not given back by tcp_credit closes the window.
+ * Buffers: mbufs that come in belong to the instance (an answer may leave in one of them), data
+ * that goes up in `received` to the user, data given to tcp_send to the instance again (if it
+ * returns 0). Data is never copied, except that pieces below TCP_COPY_BELOW bytes are put together
+ * into small buffers. The user's window: data that has gone up and was not given back by tcp_credit
+ * closes the window.
  *
  * What is scarce is buffers, not bytes: a few bytes hold a buffer as a whole segment does. So
  * buffers are counted, and bounded by settings.buffer_budget: those that wait to be sent or

@@ -68,6 +68,7 @@ struct plan {
 	uint32_t lose_one_in;
 	bool ip6;
 	bool checksums, segments, tso; /* what the worker's port can do */
+	bool cookies;                  /* always */
 };
 
 struct world {
@@ -426,6 +427,7 @@ configure(struct world *w)
 	w->settings[service] = (struct proxy_settings){
 		.timeout_connect = 5000 * MS,
 		.timeout_idle = 600000 * MS,
+		.syn_cookies = plan->cookies,
 	};
 	f->snapshot.proxies = w->settings;
 	port->tx_ip_checksum = port->tx_l4_checksum = plan->checksums;
@@ -574,6 +576,9 @@ check_run(const struct plan *plan)
 		       stream_complete(&w->peers[SERVER].streams[i]);
 	good = good && w->peers[SERVER].n == CONNECTIONS && connections_left(w->f) == 0;
 	wrong = tcp_check(proxy_tcp(worker_proxy(w->f->worker)));
+	if (plan->cookies)
+		CU_ASSERT(tcp_counters(proxy_tcp(worker_proxy(w->f->worker)))->syn_cookies_ok >=
+			  CONNECTIONS);
 	if (!good || wrong)
 		fprintf(stderr, "seed %lu, one lost in %u: %s\n", (unsigned long)plan->seed,
 			plan->lose_one_in, wrong ? wrong : "streams are not complete");
@@ -598,6 +603,17 @@ test_losses(void)
 	for (seed = 1; seed <= 20; seed++)
 		check_run(&(struct plan){
 		    .seed = seed, .lose_one_in = seed % 2 ? 20 : 100, .ip6 = seed % 4 >= 2 });
+}
+
+/* A cookie comes back with the first segment behind it, so the wire keeps the order. */
+static void
+test_cookies(void)
+{
+	uint32_t k;
+
+	for (k = 0; k < 4; k++)
+		check_run(&(struct plan){
+		    .seed = 90 + k, .cookies = true, .ip6 = k & 1, .checksums = k & 2 });
 }
 
 /* Cards that do more and more of the work: the streams are the same. */
@@ -759,6 +775,7 @@ test_proxy_register(void)
 	CU_TestInfo tests[] = {
 		{ "streams both ways", test_clean },
 		{ "... over a wire that loses and turns round", test_losses },
+		{ "... of SYN cookies", test_cookies },
 		{ "... by cards that compute checksums and cut segments", test_offloads },
 		{ "a port that can do less", test_weaker_port },
 		{ "backends that refuse", test_refused },

@@ -27,7 +27,7 @@ def table(kind, name, rows):
 
 
 # ---- SipHash-1-3, as in the paper ---------------------------------------------------------------
-def siphash13(k0, k1, data):
+def siphash13_words(k0, k1, words):
     v = [k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d,
          k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573]
 
@@ -47,9 +47,7 @@ def siphash13(k0, k1, data):
             v[3] = rotl(v[3], 21) ^ v[0]
             v[2] = rotl(v[2], 32)
 
-    padded = data + bytes(-(len(data) + 1) % 8) + bytes([len(data) & 255])
-    for i in range(0, len(padded), 8):
-        m = int.from_bytes(padded[i:i + 8], "little")
+    for m in words:
         v[3] ^= m
         rounds(1)
         v[0] ^= m
@@ -58,14 +56,32 @@ def siphash13(k0, k1, data):
     return v[0] ^ v[1] ^ v[2] ^ v[3]
 
 
+def siphash13(k0, k1, data):
+    padded = data + bytes(-(len(data) + 1) % 8) + bytes([len(data) & 255])
+    return siphash13_words(k0, k1, [int.from_bytes(padded[i:i + 8], "little") for i in range(0, len(padded), 8)])
+
+
+def native(data):
+    """As a machine reads it that begins with the least byte."""
+    return int.from_bytes(data, "little")
+
+
+def address_words(ends):
+    """tuple_words.h"""
+    src, dst = ip_address(ends[0]).packed, ip_address(ends[2]).packed
+    if len(src) == 4:
+        return [native(src) << 32 | native(dst)], 4
+    return [native(a[i:i + 8]) for a in (src, dst) for i in (0, 8)], 6
+
+
 def sixteen(text):
     a = ip_address(text)
     return a.packed if a.version == 6 else bytes(10) + b"\xff\xff" + a.packed
 
 
-def tuple_bytes(ends, purpose=0):
+def tuple_bytes(ends):
     src, sport, dst, dport = ends
-    return sixteen(src) + sixteen(dst) + struct.pack(">HHB", sport, dport, 6) + bytes([purpose, 0, 0])
+    return sixteen(src) + sixteen(dst) + struct.pack(">HHB", sport, dport, 6) + bytes(3)
 
 
 ENDS = [("192.0.2.7", 40001, "203.0.113.10", 80), ("192.0.2.7", 40002, "203.0.113.10", 80),
@@ -80,8 +96,8 @@ def c_ends(ends):
 # RFC 6528 3: M + F(), M one each 4 us.
 table("isn_vector", "isn_vectors", [
     [*c_ends(e), f"{now}ull", f"{(siphash13(*KEY, tuple_bytes(e)) + now // 4000) % 2**32:#x}",
-     f"{siphash13(*KEY, tuple_bytes((e[0], 0, e[2], 0), 1)) % 2**32:#x}"]
-    for e in ENDS for now in (1, 3999, 4000, 10 ** 9, 2 ** 62)])
+     f"{siphash13_words(*KEY, [*words, 1 << 8 | family]) % 2**32:#x}"]
+    for e in ENDS for words, family in (address_words(e),) for now in (1, 3999, 4000, 10 ** 9, 2 ** 62)])
 
 # ---- SYN cookies: the layout that cookie.h draws ------------------------------------------------
 MSS = [48, 88, 216, 384, 536, 940, 1180, 1220, 1300, 1360, 1380, 1400, 1420, 1440, 1460, 8940]
@@ -96,7 +112,9 @@ for e in ENDS:
             bits = (15 if scale is None else scale) | sack << 4 | ecn << 5
         index = max([i for i, m in enumerate(MSS) if m <= mss], default=0)
         age = now // (64 * NS)
-        mac = siphash13(*KEY, tuple_bytes(e) + struct.pack("<QII", age, peer, index << 8 | bits))
+        words, family = address_words(e)
+        ports = native(struct.pack(">H", e[1])) << 48 | native(struct.pack(">H", e[3])) << 32
+        mac = siphash13_words(*KEY, [*words, ports | peer, age << 32 | index << 16 | bits << 8 | family])
         cookie = (age & 3) << 30 | index << 26 | mac & 0x3ffffff
         rows.append([*c_ends(e), f"{now}ull", f"{peer:#x}", mss, ts, sack, ecn,
                      15 if scale is None else scale, f"{cookie:#x}", MSS[index]])

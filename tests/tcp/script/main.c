@@ -9,7 +9,7 @@
 
 static int (*const registers[])(void) = {
 	test_open_register,   test_transfer_register, test_loss_register,   test_close_register,
-	test_attack_register, test_budget_register,   test_flight_register,
+	test_attack_register, test_budget_register,   test_flight_register, test_cookie_register,
 };
 
 static void

@@ -10,5 +10,6 @@ int test_close_register(void);
 int test_attack_register(void);
 int test_budget_register(void);
 int test_flight_register(void);
+int test_cookie_register(void);
 
 #endif
