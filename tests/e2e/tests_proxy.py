@@ -27,7 +27,7 @@ def listeners(backends, weights=None, without=()):
     pools, each = [], []
 
     def add(name, last, family, port, pool_port, extra="", inner=None, only=None):
-        pools.append(configs.pool(f"{name}-{family}", only or backends, pool_port, inner or family, weights))
+        pools.append(configs.pool(f"{name}-{family}", only or backends, pool_port, inner or family, None if only else weights))
         each.append(configs.listener(f"{name}-{family}", address(last, family), port, f"{name}-{family}", extra))
 
     for family in (4, 6):
