@@ -84,7 +84,7 @@ def memory_of(pid):
     return {what: int(fields[name].split()[0]) * 1024 for what, name in (("huge", "HugetlbPages"), ("rss", "VmRSS"))}
 
 
-def idle(connections=IDLE, memory="1450M"):
+def idle(connections=IDLE, memory="900M"):
     """Open them all, see what they take, and then have each carry a request and its answer."""
     with Wire(RING) as w:
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", connections, "idle")

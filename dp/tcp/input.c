@@ -4,10 +4,9 @@
  *
  *     1. hash every tuple, fetch its bucket
  *     2. find its block, fetch that
- *     3. fetch its flight
- *     4. parse, and let the state have it, one after the other
+ *     3. parse, and let the state have it, one after the other
  *
- * Between 2 and 4 blocks may come and go, so what was found is looked at again.
+ * Between 2 and 3 blocks may come and go, so what was found is looked at again.
  */
 #include "dp/tcp/internal.h"
 
@@ -84,20 +83,6 @@ again(struct tcp *t, struct tcp_block *c, const struct tcp_packet *p, uint64_t h
 	return block_find(t, p->tuple, hash);
 }
 
-static void
-fetch_flight(const struct tcp_block *c)
-{
-	const char *f;
-
-	if (!has_flight(c))
-		return;
-	f = (const char *)flight_of(c);
-	__builtin_prefetch(f);
-	__builtin_prefetch(f + 64);
-	__builtin_prefetch(f + 128);
-	__builtin_prefetch(f + 192);
-}
-
 void
 tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t now)
 {
@@ -120,15 +105,9 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 			found[i] = &t->blocks[index];
 			__builtin_prefetch(found[i]);
 			__builtin_prefetch((char *)found[i] + 64);
-			__builtin_prefetch((char *)found[i] + 128);
-			__builtin_prefetch((char *)found[i] + 192);
 		}
 	}
 	before = (struct made){ t->fresh, t->free_head };
-	for (i = 0; i < n; i++) {
-		if (found[i])
-			fetch_flight(found[i]);
-	}
 	for (i = 0; i < n; i++) {
 		struct tcp_block *c = found[i];
 		struct segment s;
