@@ -12,13 +12,14 @@
  *           drop     drop                ▼    │   drop       │
  *                          another worker's inbox            │
  *           ┌────────────────────────────────────────────────┘
- *           └─> limit ─> track ─> balance ─> rewrite ─> port
- *               │        │        │          │
- *               drop     host     answer     answer
- *                                 drop       drop, wait
+ *           └─> limit ─> proxy ─> track ─> balance ─> rewrite ─> port
+ *               │        │        │        │          │
+ *               drop     TCP      host     answer     answer
+ *                        drop              drop       drop, wait
  *
- * "host" is the twin's queue. What finds no Ethernet address for its next hop waits (l4/waiting.h)
- * and is rewritten again. A packet from an inbox is classified anew, by this worker's snapshot.
+ * "TCP" is the worker's own: a listener's connection ends there. "host" is the twin's queue. What
+ * finds no Ethernet address for its next hop waits (l4/waiting.h) and is rewritten again. A packet
+ * from an inbox is classified anew, by this worker's snapshot.
  *
  * Only this file acts on verdicts.
  */
@@ -248,7 +249,7 @@ forward(struct worker *w, struct burst *b)
 	/* 5. may it come, and so much? */
 	stage_limit(w, b);
 	/* 6. what ends here: listeners' connections */
-	if (stage_proxy(w, b)) {
+	if (stage_proxy(w, b)) { /* all of them: nothing is left to do but to count who sent them */
 		stage_heaviest(w, b);
 		b->count = 0;
 		return;
