@@ -24,14 +24,29 @@ san_aside=(san-unit san-stage san-tcp san-sim san-limits san-conf san-packets)
 san_beside=(san-control san-admin)
 passed=0
 failed=0
+start=0     # of the step, in seconds of this program
+processor=0 # seconds of it that the children before the step had used
 table=()
 mkdir -p "$logs"
 
+# begin_timing: what the next report calls its seconds, by the clock and of the processor.
+begin_timing() {
+	start=$SECONDS
+	processor=$(processor_seconds)
+}
+
+# All that the ended children of this shell have used.
+processor_seconds() {
+	times >"$logs/.times.$$"
+	tail -n 1 "$logs/.times.$$" | tr 'ms' '  ' | awk '{ printf "%d", $1 * 60 + $2 + $3 * 60 + $4 }'
+}
+
 # suite NAME SECONDS COMMAND...: run it with a log and add what its last line says.
 suite() {
-	local name=$1 limit=$2 log=$logs/$1.log start=$SECONDS status sum p=0 f=0 note=""
+	local name=$1 limit=$2 log=$logs/$1.log status sum p=0 f=0 note=""
 	shift 2
 	printf '%-16s ' "$name"
+	begin_timing
 	timeout --kill-after=20 "$limit" "$@" </dev/null >"$log" 2>&1
 	status=$?
 	sum=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
@@ -46,26 +61,28 @@ suite() {
 		fi
 	fi
 	[ "$status" != 124 ] || note="stopped after ${limit}s"
-	report "$name" "$p" "$f" $((SECONDS - start)) "$note"
+	report "$name" "$p" "$f" "$note"
 }
 
 # step NAME SECONDS COMMAND...: a command that only succeeds or fails counts as one.
 step() {
-	local name=$1 limit=$2 log=$logs/$1.log start=$SECONDS
+	local name=$1 limit=$2 log=$logs/$1.log
 	shift 2
 	printf '%-16s ' "$name"
+	begin_timing
 	if timeout --kill-after=20 "$limit" "$@" </dev/null >"$log" 2>&1; then
-		report "$name" 1 0 $((SECONDS - start)) ""
+		report "$name" 1 0 ""
 	else
-		report "$name" 0 1 $((SECONDS - start)) ""
+		report "$name" 0 1 ""
 	fi
 }
 
 report() {
-	local name=$1 p=$2 f=$3 took=$4 note=$5
+	local name=$1 p=$2 f=$3 note=$4
 	passed=$((passed + p))
 	failed=$((failed + f))
-	printf '%5d ok %4d failed %5ds  %s\n' "$p" "$f" "$took" "$note"
+	printf '%5d ok %4d failed %5ds %5ds cpu  %s\n' "$p" "$f" $((SECONDS - start)) \
+		$(($(processor_seconds) - processor)) "$note"
 	table+=("$name")
 	[ "$f" = 0 ] || { show "$logs/$name.log"; return 1; }
 }
@@ -103,7 +120,8 @@ run_suite() {
 	if ! exists "$name"; then
 		printf '%-16s ' "$prefix$name"
 		echo "there is no tests/$name" >"$logs/$prefix$name.log"
-		report "$prefix$name" 0 1 0 "missing"
+		begin_timing
+		report "$prefix$name" 0 1 "missing"
 		return
 	fi
 	suite "$prefix$name" 900 make -s "$@" "$name"
