@@ -32,13 +32,18 @@ mkdir -p "$logs"
 # begin_timing: what the next report calls its seconds, by the clock and of the processor.
 begin_timing() {
 	start=$SECONDS
-	processor=$(processor_seconds)
+	read_processor
+	processor=$processor_now
 }
 
-# All that the ended children of this shell have used.
-processor_seconds() {
-	times >"$logs/.times.$$"
-	tail -n 1 "$logs/.times.$$" | tr 'ms' '  ' | awk '{ printf "%d", $1 * 60 + $2 + $3 * 60 + $4 }'
+# All that the ended children of this shell have used; a subshell would only know of its own.
+read_processor() {
+	local user system file=$logs/.times.$$
+	times >"$file"
+	{ read -r; read -r user system; } <"$file"
+	rm -f "$file"
+	user=${user%.*} system=${system%.*}
+	processor_now=$((${user%m*} * 60 + ${user#*m} + ${system%m*} * 60 + ${system#*m}))
 }
 
 # suite NAME SECONDS COMMAND...: run it with a log and add what its last line says.
@@ -81,8 +86,9 @@ report() {
 	local name=$1 p=$2 f=$3 note=$4
 	passed=$((passed + p))
 	failed=$((failed + f))
+	read_processor
 	printf '%5d ok %4d failed %5ds %5ds cpu  %s\n' "$p" "$f" $((SECONDS - start)) \
-		$(($(processor_seconds) - processor)) "$note"
+		$((processor_now - processor)) "$note"
 	table+=("$name")
 	[ "$f" = 0 ] || { show "$logs/$name.log"; return 1; }
 }
