@@ -45,7 +45,7 @@ ALL_CFLAGS = $(DEP_CFLAGS) -march=$(MARCH) -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/g
 ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN)$(FUZZ),$(SANFLAGS))
 
 # ---- sources ----------------------------------------------------------------------------------
-LIB_SRC   := $(sort $(wildcard lib/*.c))
+LIB_SRC   := $(sort $(wildcard lib/*.c lib/*/*.c))
 DP_SRC    := $(sort $(wildcard dp/*.c dp/*/*.c))
 CP_SRC    := $(sort $(filter-out cp/main.c,$(wildcard cp/*.c cp/*/*.c)))
 CP_MAIN   := $(wildcard cp/main.c)

@@ -16,8 +16,8 @@
 #include <time.h>
 
 #include "bench/common/samples.h"
-#include "dp/l7/path.h"
-#include "dp/l7/write.h"
+#include "lib/http/path.h"
+#include "lib/http/write.h"
 
 #define ROUNDS 301
 #define TIMES  2000

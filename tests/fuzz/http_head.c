@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dp/l7/path.h"
-#include "dp/l7/scan.h"
-#include "dp/l7/write.h"
+#include "lib/http/path.h"
+#include "lib/http/scan.h"
+#include "lib/http/write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "dp/l7/head.h"
+#include "lib/http/head.h"
 
 extern const struct http_limits http_case_limits;
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dp/l7/head.h"
+#include "lib/http/head.h"
 #include "tests/unit/http_other.h"
 
 enum message_kind {

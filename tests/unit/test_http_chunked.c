@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dp/l7/chunked.h"
+#include "lib/http/chunked.h"
 #include "tests/unit/suites.h"
 
 #define TRAILER_MAX 64

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dp/l7/chunked.h"
+#include "lib/http/chunked.h"
 #include "tests/unit/http_case.h"
 #include "tests/unit/http_message.h"
 #include "tests/unit/suites.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dp/l7/path.h"
+#include "lib/http/path.h"
 #include "tests/unit/suites.h"
 
 #define MERGE  HTTP_PATH_MERGE_SLASHES

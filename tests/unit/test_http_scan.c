@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dp/l7/scan.h"
+#include "lib/http/scan.h"
 #include "tests/unit/suites.h"
 
 #define DIGITS  "0123456789"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dp/l7/write.h"
+#include "lib/http/write.h"
 #include "tests/unit/http_case.h"
 #include "tests/unit/suites.h"
 

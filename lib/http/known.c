@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/known.h"
+#include "lib/http/known.h"
 
 #include <assert.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * the name for counters and records, the status that the client of a bad request gets, and the
  * help. A bad answer of a backend is a 502 whatever its reason.
  */
-#ifndef DP_L7_BAD_H
-#define DP_L7_BAD_H
+#ifndef LIB_HTTP_BAD_H
+#define LIB_HTTP_BAD_H
 
 #include <stdint.h>
 

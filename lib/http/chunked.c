@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/chunked.h"
+#include "lib/http/chunked.h"
 
 #include <assert.h>
 
-#include "dp/l7/scan.h"
+#include "lib/http/scan.h"
 
 static_assert(sizeof(struct http_chunked) <= 32, "one for each message that is on its way");
 

@@ -9,8 +9,8 @@
  *
  * The result begins with "/"; a path that climbs above its root stays there. Pure, any thread.
  */
-#ifndef DP_L7_PATH_H
-#define DP_L7_PATH_H
+#ifndef LIB_HTTP_PATH_H
+#define LIB_HTTP_PATH_H
 
 #include <stddef.h>
 #include <stdint.h>

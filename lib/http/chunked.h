@@ -11,14 +11,14 @@
  * pieces, the same bytes are payload, the same are trailer section, and it ends or is bad at the
  * same byte for the same reason.
  */
-#ifndef DP_L7_CHUNKED_H
-#define DP_L7_CHUNKED_H
+#ifndef LIB_HTTP_CHUNKED_H
+#define LIB_HTTP_CHUNKED_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dp/l7/bad.h"
-#include "dp/l7/head.h"
+#include "lib/http/bad.h"
+#include "lib/http/head.h"
 
 #define HTTP_CHUNK_LINE_MAX       256  /* bytes of extensions behind a size */
 #define HTTP_CHUNK_EXTENSIONS_MAX 8192 /* ... and behind all sizes of a body */

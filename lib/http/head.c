@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/head.h"
+#include "lib/http/head.h"
 
 #include <string.h>
 
-#include "dp/l7/head_parts.h"
-#include "dp/l7/scan.h"
+#include "lib/http/head_parts.h"
+#include "lib/http/scan.h"
 
 enum http_stage {
 	STAGE_START, /* an empty line may come */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The head of a request or response written anew from what was understood of one (dp/l7/head.h), as
+ * The head of a request or response written anew from what was understood of one (lib/http/head.h), as
  * HTTP/1.1. No line is copied: names and values are put into lines of our own, and what frames the
  * message or belongs to one connection is said by us alone.
  *
@@ -13,13 +13,13 @@
  * An answer of our own is a struct http_head without fields: status, minor = 1, body, has_length
  * and content_length, and no bytes.
  */
-#ifndef DP_L7_WRITE_H
-#define DP_L7_WRITE_H
+#ifndef LIB_HTTP_WRITE_H
+#define LIB_HTTP_WRITE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dp/l7/head.h"
+#include "lib/http/head.h"
 
 enum http_edit_op {
 	HTTP_EDIT_REMOVE, /* all fields of that name */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/scan.h"
+#include "lib/http/scan.h"
 
 /* SCAN_PATH: every visible character but " # < > ? \\, SCAN_SEGMENT: and but % and /, SCAN_QUERY:
  * every one but " # < >. RFC 3986 has fewer,

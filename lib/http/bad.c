@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/bad.h"
+#include "lib/http/bad.h"
 
 static const struct {
 	const char *name, *help;

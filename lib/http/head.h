@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The head of an HTTP/1 request or response (RFC 9112, RFC 9110): bytes in, struct out. Strict:
- * whatever two readers might understand differently is refused with a reason (dp/l7/bad.h), so what
- * is passed on, written anew by dp/l7/write.h, has one meaning.
+ * whatever two readers might understand differently is refused with a reason (lib/http/bad.h), so
+ * what is passed on, written anew by lib/http/write.h, has one meaning.
  *
  * The caller owns the struct and the bytes. All spans are offsets into the bytes, so these may move
  * between calls, but must be in one piece and begin with the head's first byte. Pure, any thread.
@@ -14,15 +14,15 @@
  *     parse(h, k) = BAD  =>  parse(h, n) = BAD for the same reason
  * A session that would rather not keep the struct (1.2 KB) keeps the four bytes of http_head_end.
  */
-#ifndef DP_L7_HEAD_H
-#define DP_L7_HEAD_H
+#ifndef LIB_HTTP_HEAD_H
+#define LIB_HTTP_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dp/l7/bad.h"
-#include "dp/l7/known.h"
+#include "lib/http/bad.h"
+#include "lib/http/known.h"
 
 #define HTTP_FIELDS_MAX    100
 #define HTTP_NOMINATED_MAX 16 /* fields that Connection may name */
@@ -64,7 +64,7 @@ enum http_form {
 enum http_body {
 	HTTP_BODY_NONE,    /* with its head */
 	HTTP_BODY_LENGTH,  /* after content_length bytes, which may be 0 */
-	HTTP_BODY_CHUNKED, /* dp/l7/chunked.h knows */
+	HTTP_BODY_CHUNKED, /* lib/http/chunked.h knows */
 	HTTP_BODY_CLOSE,   /* with the connection (responses) */
 	HTTP_BODY_TUNNEL,  /* what follows is no HTTP (responses to CONNECT, and 101) */
 };

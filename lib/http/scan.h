@@ -14,8 +14,8 @@
  *
  * of which two byte shuffles make the answer for 32 characters. Pure, any thread.
  */
-#ifndef DP_L7_SCAN_H
-#define DP_L7_SCAN_H
+#ifndef LIB_HTTP_SCAN_H
+#define LIB_HTTP_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What header fields say of the message and the connection (RFC 9112 6 and 9, RFC 9110 7.6). */
-#include "dp/l7/head_parts.h"
-#include "dp/l7/scan.h"
+#include "lib/http/head_parts.h"
+#include "lib/http/scan.h"
 
 #define LENGTH_DIGITS 19 /* of 2^63 */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/write.h"
+#include "lib/http/write.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "dp/l7/head_parts.h"
-#include "dp/l7/scan.h"
+#include "lib/http/head_parts.h"
+#include "lib/http/scan.h"
 
 #define DECIMAL_MAX 20
 

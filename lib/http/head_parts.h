@@ -4,10 +4,10 @@
  * lines, meaning.c what fields say of the message. Each returns HTTP_BAD_NONE or the reason, and
  * gets lines that are complete, without controls, and followed by CR LF. Pure, any thread.
  */
-#ifndef DP_L7_HEAD_PARTS_H
-#define DP_L7_HEAD_PARTS_H
+#ifndef LIB_HTTP_HEAD_PARTS_H
+#define LIB_HTTP_HEAD_PARTS_H
 
-#include "dp/l7/head.h"
+#include "lib/http/head.h"
 
 /* The line in bytes[h->line, end). */
 enum http_bad http_read_request_line(struct http_head *h, const struct http_limits *limits,

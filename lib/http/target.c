@@ -2,8 +2,8 @@
 /* First lines: method, target and its forms (RFC 9112 3), status (RFC 9112 4); and authorities. */
 #include <string.h>
 
-#include "dp/l7/head_parts.h"
-#include "dp/l7/scan.h"
+#include "lib/http/head_parts.h"
+#include "lib/http/scan.h"
 #include "lib/addr.h"
 
 #define VERSION_LEN 8 /* HTTP/1.1 */

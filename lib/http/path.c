@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/path.h"
+#include "lib/http/path.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#include "dp/l7/scan.h"
+#include "lib/http/scan.h"
 
 /* The path that is read. */
 struct reading {

@@ -3,8 +3,8 @@
  * The header fields that the proxy itself reads, removes or writes, as an enum. All others are only
  * names to it. Pure, any thread.
  */
-#ifndef DP_L7_KNOWN_H
-#define DP_L7_KNOWN_H
+#ifndef LIB_HTTP_KNOWN_H
+#define LIB_HTTP_KNOWN_H
 
 #include <stdbool.h>
 #include <stddef.h>
