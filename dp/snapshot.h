@@ -157,6 +157,8 @@ enum proxy_header { /* what a backend is told of the client */
 		    PROXY_HEADER_V2,
 };
 
+struct http_listener;
+
 /* What only services of MODE_PROXY have. */
 struct proxy_settings {
 	uint64_t timeout_connect, timeout_idle; /* ns */
@@ -165,7 +167,8 @@ struct proxy_settings {
 	uint8_t balance;           /* enum proxy_balance */
 	uint8_t header;            /* enum proxy_header */
 	bool accept_header;
-	bool syn_cookies; /* always */
+	bool syn_cookies;                 /* always */
+	const struct http_listener *http; /* dp/l7/settings.h; NULL: it speaks TCP only */
 };
 
 enum backend_flags {

@@ -9,6 +9,7 @@
 #ifndef DP_L7_SETTINGS_H
 #define DP_L7_SETTINGS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -106,7 +107,13 @@ struct http_route {
 	struct http_text limit_key_name; /* header whose value is the key; in lower case */
 };
 
+/* Requests of a worker that hold on to a listener's settings. Its worker writes, control reads. */
+struct http_users {
+	_Alignas(64) _Atomic uint64_t n;
+};
+
 struct http_listener {
+	struct http_users *users; /* by worker */
 	const struct http_table *table;
 	const struct http_route *routes;
 	uint32_t n_routes;
@@ -124,5 +131,24 @@ struct http_listener {
 	uint32_t n_limits;
 	uint32_t limit_client; /* of all requests: index in limits, UINT32_MAX: none */
 };
+
+/* A request begins with these settings, and ends. Worker. */
+static inline void
+http_listener_get(const struct http_listener *l, uint16_t worker)
+{
+	_Atomic uint64_t *n = &l->users[worker].n;
+
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+static inline void
+http_listener_put(const struct http_listener *l, uint16_t worker)
+{
+	_Atomic uint64_t *n = &l->users[worker].n;
+
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) - 1,
+			      memory_order_release);
+}
 
 #endif

@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The backend of a session: chosen, and connected to from one of our addresses, with a port whose
- * answers come to this worker.
+ * The backend of a session: chosen, and connected to.
  *
  *     maglev              the row of the connection's hash; where its backend was tried, the rows
  *                         that follow
  *     least-connections   the fewest connections of this worker for its weight, of all or, in a
  *                         large pool, of some at random (two choices and more: Mitzenmacher 1996)
  */
-#include <errno.h>
-#include <netinet/in.h>
-
 #include "dp/l4/balance.h"
-#include "dp/l4/source_port.h"
+#include "dp/proxy/dial.h"
 #include "dp/proxy/internal.h"
 #include "lib/maglev.h"
 
 /* Of how many the best is taken; rows that are looked at for one that was not tried. */
 #define CANDIDATES 32
 #define ROWS_MAX   256
-
-/* A connection of ours waits so long for late packets: its port is needed again. Its successor is
- * told from it by time stamps and a higher initial sequence number. */
-#define TIME_WAIT_MS 1000
 
 static bool
 was_tried(const struct session *s, uint32_t backend)
@@ -75,26 +67,17 @@ connections_now(const struct worker *w, uint32_t backend)
 }
 
 static uint32_t
-next_random(struct worker *w)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 17;
-	w->random ^= w->random << 5;
-	return w->random;
-}
-
-static uint32_t
 choose_least(struct proxy *p, const struct session *s, const struct pool *pool)
 {
 	struct worker *w = p->worker;
 	const struct snapshot *snapshot = w->snapshot;
-	uint32_t best = INDEX_NONE, i, n = pool->n_members, at = next_random(w);
+	uint32_t best = INDEX_NONE, i, n = pool->n_members, at = proxy_random(w);
 	bool all = n <= CANDIDATES;
 
 	for (i = 0; i < (all ? n : CANDIDATES); i++) {
 		uint32_t backend;
 
-		at = all ? at + 1 : next_random(w);
+		at = all ? at + 1 : proxy_random(w);
 		backend = balance_member(snapshot, pool, (uint16_t)(at % n));
 		if (backend == INDEX_NONE || !snapshot->backends[backend].weight ||
 		    was_tried(s, backend))
@@ -121,51 +104,23 @@ backend_choose(struct proxy *p, const struct session *s, const struct proxy_sett
 	return backend == INDEX_NONE ? choose_row(p, s, pool) : backend;
 }
 
-/* The connection to the session's backend, from a source of ours. 0, or -errno. */
-static int
-connect_from(struct proxy *p, struct session *s, const struct connection_target *t,
-	     const struct proxy_settings *settings)
-{
-	const struct snapshot *snapshot = p->worker->snapshot;
-	uint32_t hop = snapshot->backends[s->backend].nexthop;
-	const struct tcp_options options = {
-		.connect_ms = (uint32_t)(settings->timeout_connect / 1000000),
-		.time_wait_ms = TIME_WAIT_MS,
-		.mtu = hop < snapshot->n_nexthops ? snapshot->nexthops[hop].mtu : 0,
-	};
-	const struct tcp_connect what = {
-		.tuple = { .src = t->backend_addr,
-			   .dst = t->local,
-			   .sport = t->backend_port,
-			   .dport = t->local_port,
-			   .proto = IPPROTO_TCP },
-		.user = session_user(p, s, LEG_BACKEND),
-		.options = &options,
-	};
-
-	return tcp_connect(p->tcp, &what, &s->legs[LEG_BACKEND]);
-}
-
 /* Why a backend that was chosen cannot be connected to at all, DROP_REASON_COUNT: it can. */
 static enum drop_reason
 try_backend(struct proxy *p, struct session *s, const struct proxy_settings *settings)
 {
-	struct worker *w = p->worker;
-	const struct backend *b = &w->snapshot->backends[s->backend];
-	struct packet packet = { .tuple = s->client };
-	struct connection_target t = {
+	const struct proxy_dial dial = {
+		.client = &s->client,
 		.service = s->service,
 		.backend = s->backend,
-		.backend_port = b->port ? b->port : s->client.dport,
-		.backend_addr = b->addr,
+		.connect_ms = (uint32_t)(settings->timeout_connect / 1000000),
+		.user = session_user(p, s, LEG_BACKEND),
 	};
+	enum drop_reason why = proxy_dial(p, &dial, &s->legs[LEG_BACKEND]);
 
-	if (!source_port_choose(w, &packet, &t))
-		return DROP_SOURCE_PORT_EXHAUSTED;
-	if (connect_from(p, s, &t, settings) < 0)
-		return DROP_CONNECTION_TABLE_FULL;
+	if (why != DROP_REASON_COUNT)
+		return why;
 	p->counters.backends_tried++;
-	w->backend_stats[s->backend].connections_total++;
+	p->worker->backend_stats[s->backend].connections_total++;
 	return DROP_REASON_COUNT;
 }
 

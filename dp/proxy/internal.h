@@ -86,6 +86,8 @@ struct proxy {
 	uint64_t listening[SNAPSHOT_MAX_SERVICES / 64];
 	struct way_out ways[WAYS];
 	struct proxy_counters counters;
+	/* control sets it once, before the first snapshot with an HTTP listener; worker reads */
+	_Atomic(struct http *) http;
 };
 
 /* The user value of a leg's connection. */
@@ -138,8 +140,46 @@ session_settings(const struct proxy *p, const struct session *s)
 	return &snapshot->proxies[s->service];
 }
 
-/* session.c: the events of TCP. */
-void session_calls(struct tcp_calls *calls);
+/* events.c: the events of TCP, which it hands to sessions or to HTTP. */
+void proxy_calls(struct tcp_calls *calls);
+/* May the connection come, and where is it counted? False: it is counted why not. */
+bool proxy_admit(struct proxy *p, uint32_t service, const struct tuple *tuple,
+		 struct limit_count *count);
+
+/* A number that is random enough to spread things. */
+static inline uint32_t
+proxy_random(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 17;
+	w->random ^= w->random << 5;
+	return w->random;
+}
+
+/* Is this slot one of a listener's? */
+static inline bool
+is_listener(const struct snapshot *s, uint32_t service)
+{
+	return s->proxies && service < s->n_services && s->services[service].epoch &&
+	       s->services[service].mode == MODE_PROXY;
+}
+
+/* NULL: there has been no HTTP listener. */
+static inline struct http *
+proxy_http(const struct proxy *p)
+{
+	return atomic_load_explicit(&p->http, memory_order_acquire);
+}
+
+/* session.c: events of sessions. Accepted: false, it was refused. */
+bool session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener,
+			 const struct tuple *tuple, uint64_t *user);
+void session_on_connected(struct proxy *p, uint64_t user);
+void session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
+			 uint32_t length);
+void session_on_room(struct proxy *p, uint64_t user);
+void session_on_half_closed(struct proxy *p, uint64_t user);
+void session_on_closed(struct proxy *p, uint64_t user, enum tcp_close_cause cause);
 /* Something due to a session's timer, or to the time that has passed. */
 void session_timer(struct proxy *p, uint32_t index);
 /* End it, with a RST to the legs that are still there. */

@@ -9,6 +9,7 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
+#include "dp/l7/http.h"
 #include "dp/proxy/internal.h"
 #include "dp/tcp/sent.h"
 
@@ -100,7 +101,7 @@ tcp_make(struct proxy *p, int socket, const uint8_t *secret)
 
 	settings.sent_records = sent_records(dp, settings.connections);
 	memcpy(settings.secret, secret, sizeof(settings.secret));
-	session_calls(&calls);
+	proxy_calls(&calls);
 	p->tcp = tcp_create(&settings, &calls, dp_clock_now(&dp->clock));
 	return p->tcp != NULL;
 }
@@ -140,6 +141,20 @@ proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48])
 	return NULL;
 }
 
+int
+proxy_prepare_http(struct proxy *p)
+{
+	struct http *http;
+
+	if (proxy_http(p))
+		return 0;
+	http = http_create(p, p->n_sessions);
+	if (!http)
+		return -ENOMEM;
+	atomic_store_explicit(&p->http, http, memory_order_release);
+	return 0;
+}
+
 void
 proxy_destroy(struct proxy *p)
 {
@@ -153,6 +168,7 @@ proxy_destroy(struct proxy *p)
 		queue_free(&p->sessions[i].queues[LEG_CLIENT]);
 		queue_free(&p->sessions[i].queues[LEG_BACKEND]);
 	}
+	http_destroy(proxy_http(p));
 	tcp_destroy(p->tcp);
 	rte_mempool_free(p->clones);
 	rte_free(p->wheel);
@@ -177,13 +193,6 @@ static bool
 is_listening(const struct proxy *p, uint32_t service)
 {
 	return p->listening[service / 64] >> (service % 64) & 1;
-}
-
-static bool
-is_listener(const struct snapshot *s, uint32_t service)
-{
-	return s->proxies && service < s->n_services && s->services[service].epoch &&
-	       s->services[service].mode == MODE_PROXY;
 }
 
 static void
@@ -227,6 +236,8 @@ follow(struct proxy *p)
 			listen_no_more(p, i);
 	}
 	p->check = 0;
+	if (proxy_http(p))
+		http_follow(proxy_http(p));
 }
 
 /* Sessions whose listener is no more: its address may be somebody else's now. */
@@ -271,6 +282,8 @@ proxy_iterate(struct worker *w)
 	if (unlikely(p->check < p->n_sessions))
 		check_sessions(p);
 	run_timers(p);
+	if (proxy_http(p))
+		http_iterate(proxy_http(p));
 	more = tcp_advance(p->tcp, w->now);
 	if (tcp_flush(p->tcp, w->now))
 		more = true;

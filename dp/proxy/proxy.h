@@ -49,6 +49,8 @@ struct proxy_counters {
 /* For worker w, and not yet seen by it: sessions at a time; secret: 48 bytes that nobody knows.
  * NULL without memory. Control thread. */
 struct proxy *proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48]);
+/* Have what HTTP listeners need, before there is one. 0 or -ENOMEM. Control thread. */
+int proxy_prepare_http(struct proxy *proxy);
 /* After the worker has ended. NULL is allowed. */
 void proxy_destroy(struct proxy *proxy);
 

@@ -175,19 +175,15 @@ expects_header(const struct proxy_settings *settings, const struct addr *client)
 	       (!settings->trusted || lpm_lookup(settings->trusted, client) != LPM_NONE);
 }
 
-/* The listener's limits, and room for a session: NULL, and it is counted why. */
 static struct session *
 session_begin(struct proxy *p, uint32_t service, const struct tuple *tuple)
 {
 	struct worker *w = p->worker;
-	struct packet packet = { .service = service, .tuple = *tuple, .client = INDEX_NONE };
 	struct limit_count count;
 	struct session *s;
 
-	if (!limit_accept(w, &packet, &count)) {
-		worker_count_drop(w, service, (enum drop_reason)packet.reason);
+	if (!proxy_admit(p, service, tuple, &count))
 		return NULL;
-	}
 	s = session_new(p);
 	if (!s) {
 		limit_leave(w, service, w->snapshot->services[service].epoch, &count);
@@ -204,35 +200,27 @@ session_begin(struct proxy *p, uint32_t service, const struct tuple *tuple)
 	return s;
 }
 
-static uint64_t
-on_accepted(void *arg, tcp_handle h, uint32_t listener, const struct tuple *tuple)
+bool
+session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener, const struct tuple *tuple,
+		    uint64_t *user)
 {
-	struct proxy *p = arg;
-	const struct snapshot *snapshot = p->worker->snapshot;
-	const struct proxy_settings *settings;
-	struct session *s = NULL;
-	uint64_t user;
+	const struct proxy_settings *settings = &p->worker->snapshot->proxies[listener];
+	struct session *s = session_begin(p, listener, tuple);
 
-	if (snapshot->proxies && listener < snapshot->n_services &&
-	    snapshot->services[listener].epoch && snapshot->services[listener].mode == MODE_PROXY)
-		s = session_begin(p, listener, tuple);
-	if (!s) {
-		tcp_abort(p->tcp, h);
-		return 0;
-	}
-	settings = &snapshot->proxies[listener];
-	user = session_user(p, s, LEG_CLIENT);
+	if (!s)
+		return false;
+	*user = session_user(p, s, LEG_CLIENT);
 	s->legs[LEG_CLIENT] = h;
 	s->idle_ms = (uint32_t)(settings->timeout_idle / 1000000);
 	if (expects_header(settings, &tuple->src)) {
 		s->state = SESSION_HEADER;
 		arm(p, s, s->seen + settings->timeout_connect);
-		return user;
+		return true;
 	}
 	s->state = SESSION_CONNECTING;
 	arm(p, s, session_expires(s));
 	backend_open(p, s);
-	return user;
+	return true;
 }
 
 /* More of the client's header. */
@@ -256,15 +244,13 @@ header_received(struct proxy *p, struct session *s)
 	backend_open(p, s);
 }
 
-static void
-on_connected(void *arg, tcp_handle h, uint64_t user)
+void
+session_on_connected(struct proxy *p, uint64_t user)
 {
-	struct proxy *p = arg;
 	struct session *s = session_of(p, user);
 	const struct proxy_settings *settings = session_settings(p, s);
 	struct rte_mbuf *header;
 
-	(void)h;
 	s->seen = p->worker->now;
 	s->state = SESSION_OPEN;
 	if (settings && settings->header != PROXY_HEADER_NONE) {
@@ -282,10 +268,10 @@ on_connected(void *arg, tcp_handle h, uint64_t user)
 
 /* ---- the middle ------------------------------------------------------------------------------ */
 
-static void
-on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint32_t length)
+void
+session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
+		    uint32_t length)
 {
-	struct proxy *p = arg;
 	struct session *s = session_of(p, user);
 	enum leg from = leg_of(user), to = other_leg(from);
 
@@ -303,25 +289,21 @@ on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint
 		flush(p, s, to);
 }
 
-static void
-on_room(void *arg, tcp_handle h, uint64_t user)
+void
+session_on_room(struct proxy *p, uint64_t user)
 {
-	struct proxy *p = arg;
 
-	(void)h;
 	flush(p, session_of(p, user), leg_of(user));
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void
-on_half_closed(void *arg, tcp_handle h, uint64_t user)
+void
+session_on_half_closed(struct proxy *p, uint64_t user)
 {
-	struct proxy *p = arg;
 	struct session *s = session_of(p, user);
 	enum leg to = other_leg(leg_of(user));
 
-	(void)h;
 	s->seen = p->worker->now;
 	if (s->state == SESSION_HEADER) {
 		p->counters.headers_bad++;
@@ -342,14 +324,12 @@ backend_failed(struct proxy *p, struct session *s)
 	backend_open(p, s);
 }
 
-static void
-on_closed(void *arg, tcp_handle h, uint64_t user, enum tcp_close_cause cause)
+void
+session_on_closed(struct proxy *p, uint64_t user, enum tcp_close_cause cause)
 {
-	struct proxy *p = arg;
 	struct session *s = session_of(p, user);
 	enum leg leg = leg_of(user);
 
-	(void)h;
 	s->legs[leg] = TCP_HANDLE_NONE;
 	if (leg == LEG_BACKEND && s->state == SESSION_CONNECTING) {
 		backend_failed(p, s);
@@ -380,15 +360,4 @@ session_timer(struct proxy *p, uint32_t index)
 	arm(p, s, session_expires(s));
 	flush(p, s, LEG_CLIENT);
 	flush(p, s, LEG_BACKEND);
-}
-
-void
-session_calls(struct tcp_calls *calls)
-{
-	calls->accepted = on_accepted;
-	calls->connected = on_connected;
-	calls->received = on_received;
-	calls->room = on_room;
-	calls->half_closed = on_half_closed;
-	calls->closed = on_closed;
 }

@@ -234,6 +234,12 @@ http_chunked_next(struct http_chunked *c, uint16_t trailer_max, const uint8_t *b
 	return c->state == CHUNK_DONE ? HTTP_DONE : HTTP_MORE;
 }
 
+uint64_t
+http_chunked_left(const struct http_chunked *c)
+{
+	return c->state == CHUNK_DATA ? c->left : 0;
+}
+
 size_t
 http_chunk_write(uint64_t size, bool first, uint8_t out[HTTP_CHUNK_HEADER_MAX])
 {

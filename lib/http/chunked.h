@@ -54,6 +54,10 @@ struct http_run {
 enum http_result http_chunked_next(struct http_chunked *c, uint16_t trailer_max,
 				   const uint8_t *bytes, size_t len, struct http_run *run);
 
+/* How many bytes of payload come next in any case; 0: something else comes. For so many the decoder
+ * looks at none, and they need not lie in one piece. */
+uint64_t http_chunked_left(const struct http_chunked *c);
+
 #define HTTP_CHUNK_HEADER_MAX 20
 
 /* The line before a chunk of `size` bytes, with the CR LF that ends the chunk before it unless it

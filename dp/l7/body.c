@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bodies on their way: from what has come on one connection to what the other one takes, in pieces
+ * of HTTP_PUMP_BYTES, and no further piece before the last one has been taken. So a slow reader
+ * slows down its writer.
+ *
+ *     in ──(length, chunks, or the connection's end)──> payload ──(as it is, or chunks)──> out
+ */
+#include <errno.h>
+
+#include <rte_mbuf.h>
+
+#include "dp/l7/internal.h"
+
+/* No buffer: try again after this long. */
+#define RETRY_NS 10000000ull
+
+/* One body in one direction. */
+struct pump {
+	struct http_body_place *place;
+	struct queue *in, *out;
+	tcp_handle from;
+	bool chunks; /* the receiver gets chunks */
+	bool over;   /* nothing more will come */
+};
+
+enum pump_result {
+	PUMP_MORE,  /* something moved; look again */
+	PUMP_WAIT,  /* nothing to move now */
+	PUMP_SHORT, /* no buffer */
+	PUMP_BAD,   /* not what a body is */
+};
+
+/* ---- what goes out: http_reserve has seen to the buffers --------------------------------------
+ */
+
+static void
+put_copy(struct http *h, const struct pump *p, const uint8_t *bytes, uint32_t length)
+{
+	queue_add(p->out, http_copy(h, bytes, length), length);
+}
+
+/* The line before a chunk, or the last chunk. */
+static void
+put_chunk_line(struct http *h, const struct pump *p, uint64_t size)
+{
+	uint8_t line[HTTP_CHUNK_HEADER_MAX];
+	size_t n = http_chunk_write(size, !p->place->chunk_begun, line);
+
+	put_copy(h, p, line, (uint32_t)n);
+	p->place->chunk_begun = true;
+}
+
+/* The next `bytes` of `in` are payload. */
+static void
+put_payload(struct http *h, const struct pump *p, uint32_t bytes)
+{
+	if (p->chunks)
+		put_chunk_line(h, p, bytes);
+	queue_add(p->out, http_take(h, p->in, bytes), bytes);
+	p->place->bytes += bytes;
+	tcp_credit(h->tcp, p->from, bytes);
+}
+
+/* The last chunk, and the trailer section as it was understood. */
+static enum pump_result
+put_end(struct http *h, const struct pump *p)
+{
+	static const struct http_limits limits = { HTTP_TRAILER_MAX, HTTP_TRAILER_MAX,
+						   HTTP_FIELDS_MAX };
+	struct rte_mbuf *trailer = p->place->trailer;
+	uint8_t out[HTTP_TRAILER_MAX + 2] = "\r\n";
+	const uint8_t *bytes;
+	int n = 2;
+
+	if (trailer) {
+		bytes = rte_pktmbuf_mtod(trailer, const uint8_t *);
+		http_request_start(&h->head);
+		if (http_trailer_parse(&h->head, &limits, bytes, trailer->data_len) != HTTP_DONE)
+			return PUMP_BAD;
+		n = http_trailer_write(&h->head, bytes, (struct http_out){ out, sizeof(out) });
+		if (n < 0)
+			return PUMP_BAD;
+	}
+	if (p->chunks) {
+		put_chunk_line(h, p, 0);
+		put_copy(h, p, out, (uint32_t)n);
+	}
+	http_trailer_free(p->place);
+	p->place->done = true;
+	return PUMP_MORE;
+}
+
+void
+http_trailer_free(struct http_body_place *place)
+{
+	rte_pktmbuf_free(place->trailer);
+	place->trailer = NULL;
+}
+
+/* ---- what comes in --------------------------------------------------------------------------- */
+
+static void
+cut(struct http *h, const struct pump *p, uint32_t bytes)
+{
+	if (!bytes)
+		return;
+	queue_cut(p->in, bytes);
+	tcp_credit(h->tcp, p->from, bytes);
+}
+
+static void
+keep_trailer(struct http *h, const struct pump *p, const uint8_t *bytes, uint16_t length)
+{
+	struct rte_mbuf **m = &p->place->trailer;
+
+	if (!*m)
+		*m = http_buffer(h);
+	/* The decoder bounds the section to what there is room for. */
+	memcpy(rte_pktmbuf_append(*m, length), bytes, length);
+}
+
+/* How much the decoder may look at: the first buffer, or of a chunk's payload whatever is here. */
+static uint32_t
+chunked_reach(const struct pump *p)
+{
+	uint64_t left = http_chunked_left(&p->place->chunked);
+
+	if (!left)
+		return p->in->head->data_len;
+	left = RTE_MIN(left, (uint64_t)p->in->length);
+	return (uint32_t)RTE_MIN(left, (uint64_t)HTTP_PUMP_BYTES);
+}
+
+static enum pump_result
+pump_chunked(struct http *h, const struct pump *p)
+{
+	struct http_body_place *place = p->place;
+	enum http_result found;
+	const uint8_t *bytes;
+	struct http_run run;
+	uint32_t length;
+
+	if (place->ended)
+		return put_end(h, p);
+	if (!p->in->head)
+		return PUMP_WAIT;
+	bytes = rte_pktmbuf_mtod(p->in->head, const uint8_t *);
+	found = http_chunked_next(&place->chunked, HTTP_TRAILER_MAX, bytes, chunked_reach(p), &run);
+	if (found == HTTP_BAD)
+		return PUMP_BAD;
+	length = (uint32_t)run.length;
+	if (run.kind == HTTP_RUN_TRAILER)
+		keep_trailer(h, p, bytes + run.at, (uint16_t)length);
+	place->ended = found == HTTP_DONE;
+	if (run.kind != HTTP_RUN_PAYLOAD) {
+		cut(h, p, (uint32_t)run.used);
+		return PUMP_MORE;
+	}
+	cut(h, p, (uint32_t)run.at);
+	put_payload(h, p, length);
+	cut(h, p, (uint32_t)(run.used - run.at) - length);
+	return PUMP_MORE;
+}
+
+static enum pump_result
+pump_plain(struct http *h, const struct pump *p)
+{
+	struct http_body_place *place = p->place;
+	uint32_t n = RTE_MIN(p->in->length, HTTP_PUMP_BYTES);
+
+	if (place->kind == HTTP_BODY_LENGTH && place->left < n)
+		n = (uint32_t)place->left;
+	if (n)
+		put_payload(h, p, n);
+	if (place->kind == HTTP_BODY_LENGTH) {
+		place->left -= n;
+		place->done = place->left == 0;
+		return n || place->done ? PUMP_MORE : PUMP_WAIT;
+	}
+	if (n)
+		return PUMP_MORE;
+	if (!p->over)
+		return PUMP_WAIT;
+	return put_end(h, p);
+}
+
+static enum pump_result
+pump_once(struct http *h, const struct pump *p)
+{
+	if (!http_reserve(h))
+		return PUMP_SHORT;
+	return p->place->kind == HTTP_BODY_CHUNKED ? pump_chunked(h, p) : pump_plain(h, p);
+}
+
+/* Until the body is done, enough waits in `out`, or there is nothing to move. */
+static enum pump_result
+pump(struct http *h, const struct pump *p)
+{
+	enum pump_result result = PUMP_MORE;
+
+	while (!p->place->done && result == PUMP_MORE && p->out->length < HTTP_PUMP_BYTES)
+		result = pump_once(h, p);
+	return result;
+}
+
+void
+http_body_begin(struct http_body_place *place, const struct http_head *head)
+{
+	*place = (struct http_body_place){
+		.kind = head->body,
+		.left = head->content_length,
+		.done = head->body == HTTP_BODY_NONE ||
+			(head->body == HTTP_BODY_LENGTH && head->content_length == 0),
+	};
+}
+
+/* ---- to the other connection ----------------------------------------------------------------- */
+
+/* Give TCP what waits in `q`, which came by `from`. True: nothing waits any more. */
+static bool
+flush(struct http *h, struct http_session *s, struct queue *q, tcp_handle from, tcp_handle to)
+{
+	struct queue whole = *q;
+	int rc;
+
+	if (!q->head)
+		return true;
+	*q = (struct queue){ .told = whole.told };
+	http_tell(h, from, q);
+	rc = tcp_send(h->tcp, to, whole.head);
+	if (rc == 0)
+		return true;
+	if (rc == -EAGAIN || rc == -ENOBUFS) {
+		whole.told = q->told;
+		*q = whole;
+		http_tell(h, from, q);
+		if (rc == -ENOBUFS)
+			http_arm(h, s, h->worker->now + RETRY_NS);
+		return false;
+	}
+	queue_free(&whole); /* the connection is over: nobody wants it any more */
+	return true;
+}
+
+bool
+http_flush_up(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	return flush(h, s, &s->up, s->client, u ? u->handle : TCP_HANDLE_NONE);
+}
+
+bool
+http_flush_down(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	return flush(h, s, &s->down, u ? u->handle : TCP_HANDLE_NONE, s->client);
+}
+
+static void
+short_of_buffers(struct http *h, struct http_session *s)
+{
+	h->counters.no_buffer++;
+	http_arm(h, s, h->worker->now + RETRY_NS);
+}
+
+bool
+http_pump_request(struct http *h, struct http_session *s)
+{
+	const struct pump p = {
+		.place = &s->request,
+		.in = &s->in,
+		.out = &s->up,
+		.from = s->client,
+		.chunks = s->request.kind == HTTP_BODY_CHUNKED,
+	};
+	enum pump_result result = PUMP_MORE;
+
+	while (http_flush_up(h, s) && !s->request.done && result == PUMP_MORE) {
+		result = pump(h, &p);
+		if (s->listener->max_body && s->request.bytes > s->listener->max_body) {
+			h->counters.body_too_large++;
+			http_answer(h, s, 413);
+			return false;
+		}
+	}
+	http_tell(h, s->client, &s->in);
+	if (result == PUMP_BAD) {
+		h->counters.bad[s->request.chunked.bad]++;
+		http_answer(h, s, http_bad_status(s->request.chunked.bad));
+		return false;
+	}
+	if (result == PUMP_SHORT)
+		short_of_buffers(h, s);
+	if (s->request.done && !s->up.head && !s->sent) {
+		s->sent = h->worker->now;
+		if (s->state == HTTP_WAITING && s->route->timeout_first_byte)
+			http_arm(h, s, s->sent + s->route->timeout_first_byte);
+	}
+	return true;
+}
+
+bool
+http_pump_answer(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+	const struct pump p = {
+		.place = &s->answer,
+		.in = &u->in,
+		.out = &s->down,
+		.from = u->handle,
+		.chunks = s->chunks,
+		.over = u->fin && !u->broken,
+	};
+	enum pump_result result = PUMP_MORE;
+
+	while (http_flush_down(h, s) && !s->answer.done && result == PUMP_MORE)
+		result = pump(h, &p);
+	http_tell(h, u->handle, &u->in);
+	if (result == PUMP_SHORT)
+		short_of_buffers(h, s);
+	if (result == PUMP_BAD || (result == PUMP_WAIT && u->fin)) {
+		h->counters.backend_bad += result == PUMP_BAD;
+		h->counters.cut_off++;
+		http_abort(h, s);
+		return false;
+	}
+	return true;
+}
+
+/* ---- tunnels --------------------------------------------------------------------------------- */
+
+/* One way. True: the sender has ended, and all of it is with TCP. */
+static bool
+tunnel_way(struct http *h, struct http_session *s, struct queue *in, bool up)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+	tcp_handle from = up ? s->client : u->handle;
+	struct queue *out = up ? &s->up : &s->down;
+
+	while (up ? http_flush_up(h, s) : http_flush_down(h, s)) {
+		uint32_t n = in->length;
+
+		if (!n)
+			return up ? s->client_fin : u->fin;
+		queue_add(out, http_take(h, in, n), n);
+		http_tell(h, from, in);
+		tcp_credit(h->tcp, from, n);
+	}
+	return false;
+}
+
+void
+http_pump_tunnel(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	if (tunnel_way(h, s, &s->in, true) && !s->request.done) {
+		s->request.done = true;
+		tcp_shutdown(h->tcp, u->handle);
+	}
+	if (tunnel_way(h, s, &u->in, false) && !s->answer.done) {
+		s->answer.done = true;
+		tcp_shutdown(h->tcp, s->client);
+	}
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The backend of a request: a pool of the route's by weight, then one of the pool's members.
+ *
+ *     round-robin      the one that has had the least for its weight (stride scheduling:
+ * Waldspurger and Weihl 1995); of a large pool, of some at random least-requests   of two at random
+ * the one with fewer requests of this worker for its weight (two choices: Mitzenmacher 2001) maglev
+ * the row of the hash; the rows that follow where its backend has failed
+ *
+ * Where the one that was chosen has just failed this request, another one is looked for.
+ */
+#include "dp/l4/balance.h"
+#include "dp/l7/internal.h"
+#include "lib/maglev.h"
+#include "lib/siphash.h"
+
+#define CANDIDATES 32
+#define ROWS_MAX   256
+
+static const struct pool *
+choose_pool(struct http *h, const struct http_session *s)
+{
+	const struct http_route *r = s->route;
+	uint32_t i = 0, at;
+
+	if (r->n_pools > 1) {
+		at = (uint32_t)((uint64_t)proxy_random(h->worker) * r->total_weight >> 32);
+		while (i + 1 < r->n_pools && at >= r->pools[i].up_to)
+			i++;
+	}
+	return http_pool(h, &r->pools[i]);
+}
+
+static bool
+usable(const struct http *h, uint32_t backend)
+{
+	return backend != INDEX_NONE && h->worker->snapshot->backends[backend].weight;
+}
+
+/* The better of two by what each has for its weight; the one that failed only if need be. */
+static bool
+better(const struct http *h, const struct http_session *s, uint32_t a, uint32_t b)
+{
+	const struct backend *backends = h->worker->snapshot->backends;
+	const struct http_backend *x = &h->backends[a], *y = &h->backends[b];
+
+	if ((a == s->failed) != (b == s->failed))
+		return b == s->failed;
+	if (s->route->balance == HTTP_ROUND_ROBIN)
+		return (int64_t)(x->pass - y->pass) < 0;
+	return (uint64_t)x->active * backends[b].weight < (uint64_t)y->active * backends[a].weight;
+}
+
+/* The best of `n` members from `at` on, or of as many at random. */
+static uint32_t
+choose_best(struct http *h, const struct http_session *s, const struct pool *pool, uint32_t n)
+{
+	uint32_t best = INDEX_NONE, i, at = proxy_random(h->worker);
+	bool all = n >= pool->n_members;
+
+	for (i = 0; i < (all ? pool->n_members : n); i++) {
+		uint32_t backend;
+
+		at = all ? at + 1 : proxy_random(h->worker);
+		backend =
+		    balance_member(h->worker->snapshot, pool, (uint16_t)(at % pool->n_members));
+		if (!usable(h, backend))
+			continue;
+		if (best == INDEX_NONE || better(h, s, backend, best))
+			best = backend;
+	}
+	return best;
+}
+
+static uint32_t
+choose_row(struct http *h, const struct http_session *s, const struct pool *pool, uint32_t hash)
+{
+	uint32_t row = maglev_row(hash, pool->rows), i, found = INDEX_NONE;
+
+	for (i = 0; i < ROWS_MAX && i < pool->rows; i++) {
+		uint32_t at = row + i < pool->rows ? row + i : row + i - pool->rows;
+		uint32_t backend = balance_member(h->worker->snapshot, pool, pool->candidate[at]);
+
+		if (backend == INDEX_NONE)
+			continue;
+		found = backend;
+		if (backend != s->failed)
+			return backend;
+	}
+	return found;
+}
+
+/* ---- what Maglev hashes ---------------------------------------------------------------------- */
+
+static const struct addr *
+client_of(const struct http_session *s)
+{
+	return s->ends.known ? &s->ends.src : &s->tuple.src;
+}
+
+/* The value of a cookie, RFC 6265 4.2.1; length 0: there is none. */
+static struct http_span
+cookie_find(const struct http_head *head, const uint8_t *bytes, const struct http_text *name)
+{
+	const struct http_field *f = http_find(head, HTTP_COOKIE);
+	uint32_t at, end, value_end;
+
+	if (!f)
+		return (struct http_span){ 0, 0 };
+	end = (uint32_t)f->value.at + f->value.length;
+	for (at = f->value.at; at < end; at = value_end + 1) {
+		while (at < end && bytes[at] == ' ')
+			at++;
+		for (value_end = at; value_end < end && bytes[value_end] != ';';)
+			value_end++;
+		if (value_end - at > name->length && bytes[at + name->length] == '=' &&
+		    memcmp(bytes + at, name->bytes, name->length) == 0) {
+			at += name->length + 1;
+			return (struct http_span){ (uint16_t)at, (uint16_t)(value_end - at) };
+		}
+	}
+	return (struct http_span){ 0, 0 };
+}
+
+struct http_span
+http_field_value(const struct http_head *head, const uint8_t *bytes, const struct http_text *name)
+{
+	const struct http_field *f;
+
+	for (f = head->fields; f < head->fields + head->n_fields; f++)
+		if (f->name.length == name->length &&
+		    http_same_name(bytes + f->name.at, (const uint8_t *)name->bytes, name->length))
+			return f->value;
+	return (struct http_span){ 0, 0 };
+}
+
+bool
+http_has_field(const struct http_head *head, const uint8_t *bytes, const struct http_text *name,
+	       const struct http_text *value)
+{
+	const struct http_field *f;
+
+	for (f = head->fields; f < head->fields + head->n_fields; f++)
+		if (f->name.length == name->length &&
+		    http_same_name(bytes + f->name.at, (const uint8_t *)name->bytes,
+				   name->length) &&
+		    (!value->bytes ||
+		     (f->value.length == value->length &&
+		      memcmp(bytes + f->value.at, value->bytes, value->length) == 0)))
+			return true;
+	return false;
+}
+
+/* Of text: the same on every node, so no secret. */
+static uint32_t
+hash_text(const uint8_t *bytes, size_t length)
+{
+	static const struct siphash_key key = { 0x243f6a8885a308d3ull, 0x13198a2e03707344ull };
+
+	return (uint32_t)siphash13(&key, bytes, length);
+}
+
+static uint32_t
+hash_of(const struct http *h, const struct http_session *s, const uint8_t *bytes)
+{
+	const struct http_route *r = s->route;
+	struct http_span value = { 0, 0 };
+
+	if (r->hash == HTTP_HASH_HEADER)
+		value = http_field_value(&h->head, bytes, &r->hash_name);
+	else if (r->hash == HTTP_HASH_COOKIE)
+		value = cookie_find(&h->head, bytes, &r->hash_name);
+	if (value.length)
+		return hash_text(bytes + value.at, value.length);
+	return balance_hash_from(client_of(s), 0, 0);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+/* A backend that comes (back) does not make up for what it has missed. */
+static void
+count_turn(struct http *h, uint32_t backend)
+{
+	struct http_backend *b = &h->backends[backend];
+	uint32_t weight = h->worker->snapshot->backends[backend].weight;
+
+	if ((int64_t)(h->turn - b->pass) > 0)
+		b->pass = h->turn;
+	h->turn = b->pass;
+	b->pass += (1ull << 32) / weight;
+}
+
+uint32_t
+http_choose(struct http *h, const struct http_session *s, const uint8_t *bytes)
+{
+	const struct pool *pool = choose_pool(h, s);
+	uint32_t backend;
+
+	if (!pool || !pool->n_members)
+		return INDEX_NONE;
+	switch (s->route->balance) {
+	case HTTP_MAGLEV:
+		return choose_row(h, s, pool, hash_of(h, s, bytes));
+	case HTTP_LEAST_REQUESTS:
+		return choose_best(h, s, pool, 2);
+	default:
+		backend = choose_best(h, s, pool, CANDIDATES);
+		if (backend != INDEX_NONE)
+			count_turn(h, backend);
+		return backend;
+	}
+}

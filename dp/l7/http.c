@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's HTTP: its memory, its timers, and how it follows the snapshot. */
+#include "dp/l7/http.h"
+
+#include <sys/mman.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "dp/l7/internal.h"
+
+#define TICK_NS 10000000ull
+/* In one iteration. */
+#define TIMERS 64
+#define CHECKS 256
+
+static void *
+allocate(size_t size, void *arg)
+{
+	const int *socket = arg;
+
+	return rte_zmalloc_socket("http-wheel", size, RTE_CACHE_LINE_SIZE, *socket);
+}
+
+/* By backend slot, of which few are used. */
+static struct http_backend *
+map_backends(void)
+{
+	void *p = mmap(NULL, sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS,
+		       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+struct http *
+http_create(struct proxy *proxy, uint32_t sessions)
+{
+	struct worker *w = proxy->worker;
+	int socket = (int)rte_lcore_to_socket_id(w->lcore);
+	struct http *h = rte_zmalloc_socket("http", sizeof(*h), RTE_CACHE_LINE_SIZE, socket);
+
+	if (!h)
+		return NULL;
+	h->proxy = proxy;
+	h->worker = w;
+	h->tcp = proxy->tcp;
+	h->n = sessions;
+	h->check = sessions;
+	h->sessions_free = h->upstreams_free = INDEX_NONE;
+	h->sessions = rte_zmalloc_socket("http-sessions", (size_t)sessions * sizeof(*h->sessions),
+					 RTE_CACHE_LINE_SIZE, socket);
+	h->upstreams =
+	    rte_zmalloc_socket("http-upstreams", (size_t)sessions * sizeof(*h->upstreams),
+			       RTE_CACHE_LINE_SIZE, socket);
+	h->wheel = wheel_create(2 * sessions, TICK_NS, dp_clock_now(&w->dataplane->clock), allocate,
+				&socket);
+	h->backends = map_backends();
+	h->scratch = http_scratch_create();
+	if (h->sessions && h->upstreams && h->wheel && h->backends && h->scratch)
+		return h;
+	http_destroy(h);
+	return NULL;
+}
+
+static void
+session_destroy(struct http_session *s)
+{
+	if (s->state == HTTP_FREE)
+		return;
+	queue_free(&s->in);
+	queue_free(&s->down);
+	queue_free(&s->up);
+	rte_pktmbuf_free(s->head);
+	http_trailer_free(&s->request);
+	http_trailer_free(&s->answer);
+}
+
+void
+http_destroy(struct http *h)
+{
+	uint32_t i;
+
+	if (!h)
+		return;
+	for (i = 0; h->sessions && i < h->sessions_fresh; i++)
+		session_destroy(&h->sessions[i]);
+	for (i = 0; h->upstreams && i < h->upstreams_fresh; i++)
+		queue_free(&h->upstreams[i].in);
+	for (i = 0; i < h->n_spare; i++)
+		rte_pktmbuf_free(h->spare[i]);
+	rte_pktmbuf_free(h->spare_clone);
+	if (h->backends)
+		munmap(h->backends, sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
+	http_scratch_destroy(h->scratch);
+	rte_free(h->wheel);
+	rte_free(h->sessions);
+	rte_free(h->upstreams);
+	rte_free(h);
+}
+
+const struct http_counters *
+http_counters(const struct http *h)
+{
+	return &h->counters;
+}
+
+/* ---- following the snapshot ------------------------------------------------------------------ */
+
+void
+http_follow(struct http *h)
+{
+	h->check = 0;
+}
+
+/* Sessions whose listener is no more: a request that is under way may still end in order. */
+static void
+check_sessions(struct http *h)
+{
+	uint32_t end = RTE_MIN(h->check + CHECKS, h->sessions_fresh);
+
+	for (; h->check < end; h->check++) {
+		struct http_session *s = &h->sessions[h->check];
+
+		if (s->state == HTTP_FREE || http_settings(h, s))
+			continue;
+		if (s->listener && s->state != HTTP_TUNNEL)
+			s->last = true;
+		else
+			http_abort(h, s);
+	}
+	if (h->check == h->sessions_fresh)
+		h->check = h->n;
+}
+
+static void
+run_timers(struct http *h)
+{
+	uint32_t due[TIMERS];
+	size_t n = wheel_advance(h->wheel, h->worker->now, due, TIMERS), i;
+
+	for (i = 0; i < n; i++) {
+		if (due[i] < h->n)
+			http_session_timer(h, due[i]);
+		else
+			http_upstream_timer(h, due[i] - h->n);
+	}
+}
+
+void
+http_iterate(struct http *h)
+{
+	if (h->check < h->n)
+		check_sessions(h);
+	run_timers(h);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP listeners on a worker: clients' requests are read, routed, written anew and sent to
+ * backends over connections that are kept; their answers the same way back. READ FIRST:
+ * dp/l7/session.c, the life of a request.
+ *
+ *     client ──TCP──> session: head ──route──> pool ──balance──> upstream ──TCP──> backend
+ *            <─────            body ══════════ mbufs ══════════>           <─────
+ *
+ * A session is a client's connection with the request that it is at, an upstream a connection to a
+ * backend, with a request's session or idle. Heads are copied, payload is passed on as the mbufs
+ * that it came in. What the other side does not take yet waits and is not credited to its sender.
+ *
+ * Owner: the worker; made by the control thread before the first snapshot with an HTTP listener,
+ * nothing is allocated afterwards. Invariants:
+ *     sessions in use   = connections_total - connections_ended over all HTTP listeners
+ *     upstreams busy    = sessions with a request that is at a backend
+ *     requests          = answers to clients + requests that were cut off
+ */
+#ifndef DP_L7_HTTP_H
+#define DP_L7_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/packet.h"
+#include "dp/tcp/tcp.h"
+#include "lib/http/bad.h"
+#include "lib/http/path.h"
+
+struct http;
+struct proxy;
+
+/* What a worker counts of its HTTP listeners: X(name, help). */
+#define HTTP_COUNTERS(X)                                                                     \
+	X(requests, "requests whose head was understood")                                    \
+	X(answers_1xx, "interim answers passed on")                                          \
+	X(answers_2xx, "answers with status 2xx")                                            \
+	X(answers_3xx, "answers with status 3xx")                                            \
+	X(answers_4xx, "answers with status 4xx")                                            \
+	X(answers_5xx, "answers with status 5xx")                                            \
+	X(answered_here, "answers that are not a backend's")                                 \
+	X(cut_off, "requests whose answer could not be ended, or not begun")                 \
+	X(client_gone, "requests whose client left before their end")                        \
+	X(header_timeouts, "heads that took too long (408)")                                 \
+	X(body_timeouts, "request bodies that took too long (408)")                          \
+	X(body_too_large, "request bodies over the limit (413)")                             \
+	X(first_byte_timeouts, "answers that did not begin in time (504)")                   \
+	X(idle_timeouts, "answers that stopped for too long")                                \
+	X(whole_timeouts, "requests that took too long as a whole")                          \
+	X(idle_closed, "idle clients' connections closed")                                   \
+	X(no_route, "requests that no route takes (404)")                                    \
+	X(no_backend, "requests for whose pool no backend may be chosen (503)")              \
+	X(connect_failed, "requests that no backend's connection could be opened for (502)") \
+	X(backend_closed, "backends that ended a connection before their answer (502)")      \
+	X(backend_bad, "answers of backends that are not HTTP (502)")                        \
+	X(no_memory, "requests refused: no buffer, or no room for a connection (503)")       \
+	X(no_buffer, "bodies that had to wait for buffers")                                  \
+	X(retries, "requests sent again, by the route's rules")                              \
+	X(retries_stale, "requests sent again: a kept connection had been closed")           \
+	X(retries_refused, "requests not sent again: over the budget")                       \
+	X(redirects, "redirects")                                                            \
+	X(responds, "fixed answers of routes")                                               \
+	X(limited, "requests over a limit (429)")                                            \
+	X(faults_delayed, "requests delayed on purpose")                                     \
+	X(faults_aborted, "requests answered with an error on purpose")                      \
+	X(expectations, "requests with an expectation other than 100-continue (417)")        \
+	X(upgrades, "connections that became tunnels")                                       \
+	X(upstreams_opened, "connections opened to backends")                                \
+	X(upstreams_reused, "requests over a kept connection")                               \
+	X(upstreams_failed, "connections to backends that were refused or timed out")        \
+	X(upstreams_closed, "kept connections that ended while idle")                        \
+	X(headers_bad, "clients that sent no valid PROXY header")                            \
+	X(sessions_full, "clients refused: no room for another session")
+
+struct http_counters {
+#define X(name, help) uint64_t name;
+	HTTP_COUNTERS(X)
+#undef X
+	uint64_t bad[HTTP_BAD_COUNT];              /* requests refused, by reason */
+	uint64_t bad_path[HTTP_PATH_REASON_COUNT]; /* the same for their paths */
+};
+
+/* Sessions at a time, and as many connections to backends. NULL without memory. Control thread. */
+struct http *http_create(struct proxy *proxy, uint32_t sessions);
+/* After the worker has ended. NULL is allowed. */
+void http_destroy(struct http *h);
+
+const struct http_counters *http_counters(const struct http *h);
+
+/* ---- events, for dp/proxy/events.c; worker -------------------------------------------------- */
+
+/* All users of connections that are ours have this bit. */
+#define HTTP_USER (1ull << 63)
+
+/* Returns the user; 0: refused, the connection is gone. */
+uint64_t http_on_accepted(struct http *h, tcp_handle handle, uint32_t service,
+			  const struct tuple *tuple);
+void http_on_connected(struct http *h, uint64_t user);
+void http_on_received(struct http *h, uint64_t user, struct rte_mbuf *chain, uint32_t length);
+void http_on_room(struct http *h, uint64_t user);
+void http_on_half_closed(struct http *h, uint64_t user);
+void http_on_closed(struct http *h, uint64_t user, enum tcp_close_cause cause);
+/* Once an iteration: timers, and sessions whose listener is no more. */
+void http_iterate(struct http *h);
+/* The snapshot has changed. */
+void http_follow(struct http *h);
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker's HTTP from inside: for dp/l7/ only. Worker, but for creation.
+ */
+#ifndef DP_L7_INTERNAL_H
+#define DP_L7_INTERNAL_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/l4/limit.h"
+#include "dp/l7/http.h"
+#include "dp/l7/route.h"
+#include "dp/l7/settings.h"
+#include "dp/proxy/internal.h"
+#include "lib/http/chunked.h"
+#include "lib/http/head.h"
+#include "lib/http/write.h"
+#include "lib/wheel.h"
+
+/* Spans of heads have 16 bits, so no head is longer. */
+#define HTTP_HEAD_MAX 65535u
+/* So much of a body is put together before it is sent on. */
+#define HTTP_PUMP_BYTES 65536u
+/* Bytes of a trailer section: it is kept in one buffer. */
+#define HTTP_TRAILER_MAX 1024u
+/* Buffers that one step of a body needs at the most: a chunk's line, a part of a buffer, and a
+ * trailer section. */
+#define HTTP_SPARE 4u
+/* Of a connection that has been answered for the last time, until its client has closed it. */
+#define HTTP_LINGER_NS 30000000000ull
+
+enum http_state {
+	HTTP_FREE,
+	HTTP_PROXIED,    /* waits for the client's PROXY header */
+	HTTP_READING,    /* between requests, or within a head */
+	HTTP_DELAYED,    /* a delay that the route injects */
+	HTTP_CONNECTING, /* no connection to the backend yet */
+	HTTP_WAITING,    /* the request is at the backend, the answer's head is not here yet */
+	HTTP_ANSWERING,  /* the answer's body flows */
+	HTTP_TUNNEL,     /* after an upgrade: bytes both ways */
+	HTTP_ENDING,     /* answered for the last time */
+	HTTP_STATES,
+};
+
+/* Where a body is. */
+struct http_body_place {
+	uint8_t kind; /* enum http_body */
+	bool done;
+	bool ended;       /* chunks: the last one has come */
+	bool chunk_begun; /* we write chunks, and have written one */
+	uint64_t left;    /* HTTP_BODY_LENGTH */
+	uint64_t bytes;   /* of payload that have passed */
+	struct http_chunked chunked;
+	struct rte_mbuf *trailer; /* the trailer section so far, NULL: none */
+};
+
+struct http_session {
+	/* the client's connection */
+	tcp_handle client; /* TCP_HANDLE_NONE: over */
+	uint8_t state;     /* enum http_state */
+	bool client_fin;   /* it will send no more */
+	bool last;         /* the connection ends after this answer */
+	bool headed;       /* some of the request's head is here */
+	uint8_t line_end;  /* how much of an empty line has been seen, see head_ended() */
+	uint32_t scanned;  /* bytes of `in` that were looked at for it */
+	uint32_t service, service_epoch;
+	uint32_t requests; /* on this connection */
+	uint64_t since;    /* ns: when it began */
+	uint64_t seen;     /* ns: the last progress */
+	uint64_t armed;    /* ns: when its timer fires; 0: not armed */
+	struct queue in;   /* from the client, not used yet */
+	struct queue down; /* to the client, not taken yet */
+
+	/* the request */
+	const struct http_listener *listener; /* held while there is a request, else NULL */
+	const struct http_route *route;
+	uint32_t upstream;     /* index, INDEX_NONE */
+	uint8_t method;        /* enum http_method */
+	uint8_t minor;         /* of the request's version */
+	uint8_t attempts;      /* sent so many times by the route's rules */
+	bool stale_tried;      /* ... and once more because a kept connection was over */
+	bool keep_alive;       /* the client wants to go on */
+	bool upgrade;          /* to WebSocket, and it may */
+	bool expects_100;      /* and no final answer is there yet */
+	bool keep_upstream;    /* its connection can be used again */
+	bool again;            /* step once more: a request has ended */
+	bool begun;            /* some of the answer is on its way */
+	bool chunks;           /* the client gets the answer in chunks */
+	uint32_t failed;       /* backend of the last attempt that failed, INDEX_NONE */
+	uint32_t hash;         /* for Maglev */
+	uint64_t began;        /* ns */
+	uint64_t sent;         /* ns: when the request was with the backend as a whole */
+	struct rte_mbuf *head; /* as it came, as long as it may be sent again */
+	struct queue up;       /* to the backend, not taken yet */
+	struct http_body_place request, answer;
+
+	/* rare */
+	struct tuple tuple; /* client -> listener, as on the wire */
+	struct proxy_ends ends;
+	struct limit_count count;
+	uint32_t next_free;
+};
+
+enum http_upstream_state {
+	HTTP_UPSTREAM_FREE,
+	HTTP_UPSTREAM_CONNECTING,
+	HTTP_UPSTREAM_BUSY,
+	HTTP_UPSTREAM_IDLE,
+	HTTP_UPSTREAM_CLOSING, /* FIN sent; its end is of no interest */
+};
+
+struct http_upstream {
+	tcp_handle handle;
+	uint8_t state; /* enum http_upstream_state */
+	bool fin;      /* the backend will send no more */
+	bool broken;   /* ... and its connection did not end in order */
+	bool reused;
+	uint32_t session; /* CONNECTING, BUSY: its request's; else INDEX_NONE */
+	uint32_t backend, backend_epoch;
+	uint32_t requests;
+	uint32_t next,
+	    previous; /* IDLE: of the same backend, the one used last first; FREE: next */
+	uint64_t idle_since, idle_ns;
+	struct queue in; /* from the backend, not used yet */
+};
+
+/* Edits that a route can have, and those of the client's identity. */
+#define HTTP_EDITS_MAX      80
+#define HTTP_IDENTITY_EDITS 6
+#define HTTP_IDENTITY_BYTES 2048
+
+/* What the backend is told of the client: edits, whose values lie in `room`. */
+struct http_identity {
+	struct http_edit edits[HTTP_IDENTITY_EDITS];
+	uint32_t n;
+	uint32_t used;
+	uint8_t room[HTTP_IDENTITY_BYTES];
+};
+/* By backend slot. */
+struct http_backend {
+	uint32_t idle;   /* index + 1 of its idle upstream that was used last; 0: none */
+	uint32_t active; /* requests that are at it */
+	uint64_t pass;   /* round robin: its next turn, in 2^-32 of a request for weight 1 */
+};
+
+struct http {
+	struct proxy *proxy;
+	struct worker *worker;
+	struct tcp *tcp;
+	struct http_session *sessions;
+	struct http_upstream *upstreams;
+	uint32_t n; /* of each */
+	uint32_t sessions_fresh, sessions_free, sessions_used;
+	uint32_t upstreams_fresh, upstreams_free;
+	uint32_t check;      /* sessions to look at since the snapshot has changed: from here */
+	struct wheel *wheel; /* sessions, then upstreams */
+	struct http_backend *backends; /* [SNAPSHOT_MAX_BACKENDS], mapped lazily */
+	uint64_t turn;                 /* of round robin: the pass of the backend chosen last */
+	struct http_scratch *scratch;
+	struct http_counters counters;
+	struct rte_mbuf *spare[HTTP_SPARE]; /* see http_reserve */
+	struct rte_mbuf *spare_clone;
+	uint32_t n_spare;
+	struct http_head head; /* of the message that is being read */
+	struct http_identity identity;
+	uint8_t joined[HTTP_HEAD_MAX + 1];    /* a head that came in pieces */
+	uint8_t written[2 * HTTP_HEAD_MAX];   /* one that does not fit in a buffer */
+	uint8_t path[3 * HTTP_HEAD_MAX + 1];  /* in normal form */
+	uint8_t rewritten[4 * HTTP_HEAD_MAX]; /* as the route wants it */
+};
+
+/* ---- handles -------------------------------------------------------------------------------- */
+
+static inline uint32_t
+http_session_index(const struct http *h, const struct http_session *s)
+{
+	return (uint32_t)(s - h->sessions);
+}
+
+static inline uint32_t
+http_upstream_index(const struct http *h, const struct http_upstream *u)
+{
+	return (uint32_t)(u - h->upstreams);
+}
+
+static inline uint64_t
+http_session_user(const struct http *h, const struct http_session *s)
+{
+	return HTTP_USER | (uint64_t)http_session_index(h, s) << 1;
+}
+
+static inline uint64_t
+http_upstream_user(const struct http *h, const struct http_upstream *u)
+{
+	return HTTP_USER | (uint64_t)http_upstream_index(h, u) << 1 | 1;
+}
+
+static inline bool
+http_user_is_upstream(uint64_t user)
+{
+	return user & 1;
+}
+
+static inline uint32_t
+http_user_index(uint64_t user)
+{
+	return (uint32_t)((user & ~HTTP_USER) >> 1);
+}
+
+static inline struct http_upstream *
+http_upstream_of(struct http *h, const struct http_session *s)
+{
+	return s->upstream == INDEX_NONE ? NULL : &h->upstreams[s->upstream];
+}
+
+/* The listener as it is configured now, NULL: it is no more. */
+static inline const struct proxy_settings *
+http_settings(const struct http *h, const struct http_session *s)
+{
+	const struct snapshot *snapshot = h->worker->snapshot;
+
+	if (!snapshot->proxies || s->service >= snapshot->n_services ||
+	    snapshot->services[s->service].epoch != s->service_epoch ||
+	    !snapshot->proxies[s->service].http)
+		return NULL;
+	return &snapshot->proxies[s->service];
+}
+
+/* The pool that a route names, NULL: it is no more. */
+static inline const struct pool *
+http_pool(const struct http *h, const struct http_route_pool *pool)
+{
+	const struct snapshot *s = h->worker->snapshot;
+
+	return pool->pool < s->n_pools ? &s->pools[pool->pool] : NULL;
+}
+
+/* ns that a connection to the pool's backends may be idle; 0: none is kept. */
+static inline uint64_t
+http_pool_keepalive(const struct http *h, const struct http_session *s)
+{
+	(void)h;
+	(void)s;
+	return 30000000000ull;
+}
+
+/* ---- session.c ------------------------------------------------------------------------------ */
+
+/* Go on as far as what is here allows. The session may be gone afterwards. */
+void http_step(struct http *h, struct http_session *s);
+/* End it at once, with RST to both sides. */
+void http_abort(struct http *h, struct http_session *s);
+/* The request is over; the connection goes on or ends. */
+void http_request_end(struct http *h, struct http_session *s);
+/* ns that a client's connection may be idle. */
+uint64_t http_keepalive(const struct http *h, const struct http_session *s);
+/* See that the timer fires no later than `at`. */
+void http_arm(struct http *h, struct http_session *s, uint64_t at);
+void http_session_timer(struct http *h, uint32_t index);
+
+/* ---- request.c: a head has been understood -------------------------------------------------- */
+
+/* Read a head from `in`. True: the state is another one now. */
+bool http_read_request(struct http *h, struct http_session *s);
+/* Find the request another (or its first) backend, and send it there or wait for the connection.
+ * bytes, here and below: what h->head is of; NULL: of another message by now. */
+void http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes);
+/* The head, to the backend. False: it could not be, and the request has been answered. */
+bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
+/* The attempt has failed before any of the answer: another one, or `status`. `when` is one of enum
+ * http_retry. */
+void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
+			 uint16_t status);
+
+/* ---- response.c ----------------------------------------------------------------------------- */
+
+/* Read the head of the answer. True: the state is another one now. */
+bool http_read_answer(struct http *h, struct http_session *s);
+
+/* ---- body.c --------------------------------------------------------------------------------- */
+
+/* Pass on what there is of the request's body. False: it is over for the session. */
+bool http_pump_request(struct http *h, struct http_session *s);
+bool http_pump_answer(struct http *h, struct http_session *s);
+/* Both ways, uninterpreted. */
+void http_pump_tunnel(struct http *h, struct http_session *s);
+/* Give TCP what waits in `up` or `down`. True: nothing waits any more. */
+bool http_flush_up(struct http *h, struct http_session *s);
+bool http_flush_down(struct http *h, struct http_session *s);
+
+/* A body with this head begins. */
+void http_body_begin(struct http_body_place *place, const struct http_head *head);
+void http_trailer_free(struct http_body_place *place);
+
+/* ---- buffers.c ------------------------------------------------------------------------------ */
+
+/* Have HTTP_SPARE buffers and a clone in reserve, so that the next calls find as many. */
+bool http_reserve(struct http *h);
+/* An empty buffer, NULL: none. */
+struct rte_mbuf *http_buffer(struct http *h);
+
+/* The first bytes of a queue in one piece, *length of them: at most HTTP_HEAD_MAX. all: of the
+ * whole queue, else of its first buffer. */
+const uint8_t *http_peek(struct http *h, const struct queue *q, bool all, uint32_t *length);
+/* A chain with a copy, NULL: no buffer. */
+struct rte_mbuf *http_copy(struct http *h, const uint8_t *bytes, uint32_t length);
+/* Take the first `bytes` of a queue as a chain: whole buffers as they are, of a part a clone or, of
+ * a small one, a copy. NULL: no buffer, and nothing has changed. */
+struct rte_mbuf *http_take(struct http *h, struct queue *q, uint32_t bytes);
+/* Write with `write` into buffers: see http_out. The chain, or NULL and *error: -ENOSPC, -EINVAL,
+ * -ENOBUFS. */
+enum http_kind {
+	HTTP_KIND_REQUEST,
+	HTTP_KIND_RESPONSE,
+};
+struct rte_mbuf *http_write(struct http *h, enum http_kind kind, const uint8_t *bytes,
+			    const struct http_change *change, int *error);
+/* Tell TCP how many buffers of what came by `handle` are kept in a queue. */
+void http_tell(struct http *h, tcp_handle handle, struct queue *q);
+
+/* ---- upstream.c ----------------------------------------------------------------------------- */
+
+/* A connection to this backend for the session: a kept one, or a new one that is being opened
+ * (then s->state is CONNECTING). Why not; DROP_REASON_COUNT: s->upstream is set. */
+enum drop_reason http_upstream_get(struct http *h, struct http_session *s, uint32_t backend,
+				   bool fresh);
+/* The session's request is done with it: keep it for others, or end it. */
+void http_upstream_put(struct http *h, struct http_session *s, bool keep);
+/* ... or it is of no more use: RST. */
+void http_upstream_drop(struct http *h, struct http_session *s);
+/* Ends an idle connection. */
+void http_upstream_close(struct http *h, struct http_upstream *u);
+/* Its connection is over: nothing of it is left in TCP. */
+void http_upstream_gone(struct http *h, struct http_upstream *u);
+void http_upstream_timer(struct http *h, uint32_t index);
+
+/* ---- choose.c ------------------------------------------------------------------------------- */
+
+/* A backend of one of the route's pools, INDEX_NONE: none. */
+uint32_t http_choose(struct http *h, const struct http_session *s, const uint8_t *bytes);
+/* The value of the first field of this name, in any case; length 0: there is none. */
+struct http_span http_field_value(const struct http_head *head, const uint8_t *bytes,
+				  const struct http_text *name);
+
+/* Is there a field of this name, and with this value if one is given? */
+bool http_has_field(const struct http_head *head, const uint8_t *bytes,
+		    const struct http_text *name, const struct http_text *value);
+
+/* ---- answer.c: answers of our own ----------------------------------------------------------- */
+
+/* An error: a page, and what becomes of the connection follows from what is left of the request.
+ */
+void http_answer(struct http *h, struct http_session *s, uint16_t status);
+/* The fixed answer of the route, or its redirect. bytes: what h->head is of. */
+void http_answer_route(struct http *h, struct http_session *s, const uint8_t *bytes);
+/* Over a limit: 429, and when to come again, wait in ns. */
+void http_answer_limited(struct http *h, struct http_session *s, uint64_t wait);
+/* Count an answer that begins. */
+void http_count_answer(struct http *h, uint16_t status);
+
+/* ---- identity.c ----------------------------------------------------------------------------- */
+
+void http_identify(const struct http *h, const struct http_session *s, const uint8_t *bytes,
+		   struct http_identity *out);
+
+#endif

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a request's first byte to its being at a backend:
+ *
+ *     1. head      all of it is here, and is HTTP           400, 414, 431, 501, 505
+ *     2. path      its normal form                          400
+ *     3. route     the first that takes it                  404
+ *     4. limits    of the client, of the route              429
+ *     5. action    redirect, fixed answer, or a pool
+ *     6. backend   chosen, and a connection to it           503, 502
+ *     7. head      written anew and sent; the body follows  (body.c)
+ *
+ * Steps 6 and 7 happen again where a request is sent again; the head is kept for that as it came.
+ */
+#include <errno.h>
+
+#include "dp/l7/internal.h"
+
+/* ---- 1. the head ----------------------------------------------------------------------------- */
+
+/* Does `in`, which lies in several buffers, hold an empty line? Looks at each byte once. Where it
+ * does, or is longer than any head, it is worth putting together. */
+static bool
+head_ended(struct http_session *s, uint32_t most)
+{
+	const struct rte_mbuf *m;
+	uint32_t at = 0;
+
+	for (m = s->in.head; m; m = m->next) {
+		const uint8_t *bytes = rte_pktmbuf_mtod(m, const uint8_t *);
+		uint32_t i = s->scanned > at ? s->scanned - at : 0;
+
+		for (; i < m->data_len; i++) {
+			if (bytes[i] == '\n') {
+				if (s->line_end)
+					return true;
+				s->line_end = 1;
+			} else if (bytes[i] != '\r') {
+				s->line_end = 0;
+			}
+		}
+		at += m->data_len;
+	}
+	s->scanned = at;
+	return at >= most;
+}
+
+static void
+refuse(struct http *h, struct http_session *s, uint16_t status)
+{
+	s->last = true; /* where the next request begins is not known */
+	http_answer(h, s, status);
+}
+
+/* HTTP_DONE: h->head is of *bytes. */
+static enum http_result
+parse_head(struct http *h, const struct http_session *s, const struct http_listener *l,
+	   const uint8_t **bytes)
+{
+	enum http_result result;
+	uint32_t length;
+
+	http_request_start(&h->head);
+	*bytes = http_peek(h, &s->in, false, &length);
+	result = http_request_parse(&h->head, &l->head, *bytes, length);
+	return result;
+}
+
+static enum http_result
+parse_pieces(struct http *h, struct http_session *s, const struct http_listener *l,
+	     const uint8_t **bytes)
+{
+	uint32_t length;
+
+	if (!head_ended(s, l->head.head))
+		return HTTP_MORE;
+	http_request_start(&h->head);
+	*bytes = http_peek(h, &s->in, true, &length);
+	return http_request_parse(&h->head, &l->head, *bytes, length);
+}
+
+/* The head leaves `in`; it is kept as it came if it may be needed again. False: no buffer. */
+static bool
+keep_head(struct http *h, struct http_session *s, const uint8_t **bytes)
+{
+	uint32_t length = h->head.length;
+
+	if (length == s->in.head->data_len) { /* a request without a body, as most are */
+		s->head = http_take(h, &s->in, length);
+	} else {
+		s->head = http_copy(h, *bytes, length);
+		if (!s->head)
+			return false;
+		if (!s->head->next)
+			*bytes = rte_pktmbuf_mtod(s->head, const uint8_t *);
+		else if (*bytes != h->joined)
+			*bytes = rte_pktmbuf_read(s->head, 0, length, h->joined);
+		queue_cut(&s->in, length);
+	}
+	tcp_credit(h->tcp, s->client, length);
+	return s->head != NULL;
+}
+
+/* A head again that was understood before. */
+static const uint8_t *
+parse_kept(struct http *h, const struct http_session *s)
+{
+	struct queue kept = { .head = s->head, .length = s->head->pkt_len };
+	uint32_t length;
+	const uint8_t *bytes = http_peek(h, &kept, true, &length);
+
+	http_request_start(&h->head);
+	http_request_parse(&h->head, &s->listener->head, bytes, length);
+	return bytes;
+}
+
+/* ---- 2. and 3. the path and the route -------------------------------------------------------- */
+
+static struct http_path
+path_normal(struct http *h, const struct http_listener *l, const uint8_t *bytes,
+	    enum http_path_reason *reason)
+{
+	struct http_path path = { h->path, sizeof(h->path), 0 };
+
+	*reason =
+	    http_path_normal(&path, l->path_rules, bytes + h->head.path.at, h->head.path.length);
+	return path;
+}
+
+static bool
+find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	struct http_question question = { .head = &h->head, .bytes = bytes };
+	enum http_path_reason reason;
+	struct http_path path = path_normal(h, s->listener, bytes, &reason);
+	uint32_t route;
+
+	if (reason != HTTP_PATH_OK) {
+		h->counters.bad_path[reason]++;
+		http_answer(h, s, reason == HTTP_PATH_TOO_LONG ? 414 : 400);
+		return false;
+	}
+	question.path = path.bytes;
+	question.path_length = path.length;
+	route = http_route_find(s->listener->table, h->scratch, &question);
+	if (route == HTTP_ROUTE_NONE) {
+		h->counters.no_route++;
+		http_answer(h, s, 404);
+		return false;
+	}
+	s->route = &s->listener->routes[route];
+	return true;
+}
+
+/* ---- what a request begins with -------------------------------------------------------------- */
+
+static bool
+is_last(const struct http *h, const struct http_session *s)
+{
+	const struct http_listener *l = s->listener;
+
+	return !s->keep_alive || s->client_fin ||
+	       (l->max_requests && s->requests >= l->max_requests) ||
+	       (l->max_age && h->worker->now >= s->since + l->max_age);
+}
+
+static void
+request_begin(struct http *h, struct http_session *s, const struct http_listener *l)
+{
+	const struct http_head *head = &h->head;
+
+	http_listener_get(l, h->worker->index);
+	s->listener = l;
+	s->requests++;
+	s->method = head->method;
+	s->minor = head->minor;
+	s->keep_alive = head->keep_alive;
+	s->expects_100 = head->expect_100 && head->minor > 0;
+	s->attempts = 0;
+	s->stale_tried = false;
+	s->begun = false;
+	s->upgrade = false;
+	s->failed = INDEX_NONE;
+	s->sent = 0;
+	s->seen = h->worker->now;
+	if (!s->headed)
+		s->began = s->seen;
+	s->headed = true;
+	http_body_begin(&s->request, head);
+	s->last = is_last(h, s);
+	h->counters.requests++;
+}
+
+/* What no backend is asked: 0, or the status. */
+static uint16_t
+refused_at_once(struct http *h, const struct http_session *s)
+{
+	const struct http_head *head = &h->head;
+
+	if (head->method == HTTP_CONNECT || head->form == HTTP_AUTHORITY)
+		return 405;
+	if (http_find(head, HTTP_EXPECT) && !head->expect_100) {
+		h->counters.expectations++;
+		return 417;
+	}
+	if (s->listener->max_body && head->body == HTTP_BODY_LENGTH &&
+	    head->content_length > s->listener->max_body) {
+		h->counters.body_too_large++;
+		return 413;
+	}
+	return 0;
+}
+
+/* ---- 4. and 5. limits and actions ------------------------------------------------------------ */
+
+/* A number of 32 bits that nobody can foresee well enough to matter. */
+static bool
+by_share(struct http *h, uint32_t share)
+{
+	return share && proxy_random(h->worker) <= share;
+}
+
+/* True: the route's fault was injected. */
+static bool
+inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	const struct http_fault *f = &s->route->fault;
+
+	if (!f->delay_share && !f->abort_share)
+		return false;
+	if (f->header.bytes && !http_has_field(&h->head, bytes, &f->header, &f->value))
+		return false;
+	if (by_share(h, f->abort_share)) {
+		h->counters.faults_aborted++;
+		http_answer(h, s, f->abort_status);
+		return true;
+	}
+	if (!by_share(h, f->delay_share))
+		return false;
+	h->counters.faults_delayed++;
+	s->state = HTTP_DELAYED;
+	s->sent = h->worker->now + f->delay;
+	http_arm(h, s, s->sent);
+	return true;
+}
+
+static void
+act(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	s->upgrade = h->head.websocket && s->route->websocket && h->head.method == HTTP_GET;
+	if (inject_fault(h, s, bytes))
+		return;
+	if (s->route->action == HTTP_ACTION_POOL)
+		http_request_place(h, s, bytes);
+	else
+		http_answer_route(h, s, bytes);
+}
+
+static void
+take_request(struct http *h, struct http_session *s, const struct http_listener *l,
+	     const uint8_t *bytes)
+{
+	uint16_t status;
+
+	request_begin(h, s, l);
+	if (!keep_head(h, s, &bytes)) {
+		h->counters.no_memory++;
+		refuse(h, s, 503);
+		return;
+	}
+	status = refused_at_once(h, s);
+	if (status)
+		http_answer(h, s, status);
+	else if (find_route(h, s, bytes))
+		act(h, s, bytes);
+}
+
+bool
+http_read_request(struct http *h, struct http_session *s)
+{
+	const struct proxy_settings *settings = http_settings(h, s);
+	enum http_result result;
+	const uint8_t *bytes;
+
+	if (!settings) {
+		http_abort(h, s);
+		return false;
+	}
+	result = parse_head(h, s, settings->http, &bytes);
+	if (result == HTTP_MORE && s->in.head->next)
+		result = parse_pieces(h, s, settings->http, &bytes);
+	if (result == HTTP_MORE)
+		return false;
+	if (result == HTTP_DONE) {
+		take_request(h, s, settings->http, bytes);
+		return s->state != HTTP_FREE;
+	}
+	h->counters.bad[h->head.bad]++;
+	refuse(h, s, http_bad_status(h->head.bad));
+	return false;
+}
+
+/* ---- 6. the backend -------------------------------------------------------------------------- */
+
+void
+http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	enum drop_reason why = DROP_NO_BACKEND;
+	uint32_t backend;
+
+	if (!bytes)
+		bytes = parse_kept(h, s);
+	s->sent = 0;
+	backend = http_choose(h, s, bytes);
+	if (backend == INDEX_NONE) {
+		h->counters.no_backend++;
+	} else {
+		why = http_upstream_get(h, s, backend, s->stale_tried);
+		h->counters.no_memory += why != DROP_REASON_COUNT;
+	}
+	if (why != DROP_REASON_COUNT) {
+		worker_count_drop(h->worker, s->service, why);
+		http_answer(h, s, 503);
+		return;
+	}
+	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING)
+		s->state = HTTP_CONNECTING;
+	else
+		http_request_send(h, s, bytes);
+}
+
+/* ---- 7. the head, written anew --------------------------------------------------------------- */
+
+/* The path as the backend gets it, NULL: as the writer makes it of the head. False: it has become
+ * too long. */
+static bool
+path_for_backend(struct http *h, const struct http_session *s, const uint8_t *bytes,
+		 struct http_change *change)
+{
+	const struct http_text *to = &s->route->path_prefix;
+	enum http_path_reason reason;
+	struct http_path path;
+	size_t cut, length;
+
+	if (h->head.form == HTTP_ASTERISK ||
+	    (!h->head.path.length && h->head.method == HTTP_OPTIONS))
+		return true;
+	path = path_normal(h, s->listener, bytes, &reason);
+	change->path = path.bytes;
+	if (to->bytes) {
+		cut = s->route->match_prefix.length;
+		length = to->length + path.length - cut;
+		memcpy(h->rewritten, to->bytes, to->length);
+		memcpy(h->rewritten + to->length, path.bytes + cut, path.length - cut);
+		change->path = h->rewritten;
+		path.length = length;
+	}
+	change->path_length = (uint16_t)path.length;
+	return path.length < UINT16_MAX;
+}
+
+/* The head as the backend gets it, NULL: *error says why not. */
+static struct rte_mbuf *
+head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, int *error)
+{
+	const struct http_route *route = s->route;
+	struct http_edit edits[HTTP_EDITS_MAX];
+	struct http_identity *identity = &h->identity;
+	struct http_change change = {
+		.edits = edits,
+		.host = (const uint8_t *)route->host.bytes,
+		.host_length = (uint16_t)route->host.length,
+		.connection = s->upgrade ? HTTP_SAY_UPGRADE : HTTP_SAY_NOTHING,
+	};
+
+	http_identify(h, s, bytes, identity);
+	memcpy(edits, identity->edits, identity->n * sizeof(*edits));
+	memcpy(edits + identity->n, route->request_edits, route->n_request_edits * sizeof(*edits));
+	change.n_edits = identity->n + route->n_request_edits;
+	*error = -EINVAL;
+	if (!path_for_backend(h, s, bytes, &change))
+		return NULL;
+	return http_write(h, HTTP_KIND_REQUEST, bytes, &change, error);
+}
+
+bool
+http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+	struct rte_mbuf *head;
+	uint32_t length;
+	int error;
+
+	if (!bytes)
+		bytes = parse_kept(h, s);
+	head = head_for_backend(h, s, bytes, &error);
+	if (!head) {
+		http_upstream_put(h, s, !u->reused);
+		h->counters.no_memory += error == -ENOBUFS;
+		http_answer(h, s, error == -ENOBUFS ? 503 : 400);
+		return false;
+	}
+	length = head->pkt_len;
+	queue_add(&s->up, head, length);
+	s->state = HTTP_WAITING;
+	s->seen = h->worker->now;
+	h->worker->backend_stats[u->backend].packets += 1;
+	h->worker->backend_stats[u->backend].bytes += length;
+	http_arm(h, s, s->seen + s->listener->timeout_body);
+	return true;
+}
+
+/* ---- again ----------------------------------------------------------------------------------- */
+
+/* RFC 9110 9.2.2 */
+static bool
+is_idempotent(uint8_t method)
+{
+	switch (method) {
+	case HTTP_GET:
+	case HTTP_HEAD:
+	case HTTP_PUT:
+	case HTTP_DELETE:
+	case HTTP_OPTIONS:
+	case HTTP_TRACE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* May it be sent again? Not if the backend may have acted on it and would act otherwise the second
+ * time, nor when some of its body is gone. */
+static bool
+may_repeat(const struct http_session *s, enum http_retry when)
+{
+	if (s->begun || !s->head)
+		return false;
+	if (when == HTTP_RETRY_CONNECT)
+		return true;
+	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
+}
+
+void
+http_request_failed(struct http *h, struct http_session *s, enum http_retry when, uint16_t status)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+	bool stale = u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried;
+
+	if (u) {
+		s->failed = u->backend;
+		http_upstream_drop(h, s);
+	}
+	if (may_repeat(s, when)) {
+		if (stale) {
+			s->stale_tried = true;
+			h->counters.retries_stale++;
+			http_request_place(h, s, NULL);
+			return;
+		}
+		if (s->attempts < s->route->retry_attempts && (s->route->retry_on & when)) {
+			s->attempts++;
+			h->counters.retries++;
+			http_request_place(h, s, NULL);
+			return;
+		}
+	}
+	http_answer(h, s, status);
+}

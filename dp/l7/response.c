@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The head of an answer: read, and written anew for the client. */
+#include <errno.h>
+
+#include "dp/l7/internal.h"
+
+/* HTTP_DONE: h->head is of *bytes. The answer of a backend is in several buffers only where its
+ * head is long. */
+static enum http_result
+parse_head(struct http *h, const struct http_session *s, const struct queue *in,
+	   const uint8_t **bytes)
+{
+	enum http_result result;
+	uint32_t length;
+
+	http_response_start(&h->head, s->method);
+	*bytes = http_peek(h, in, false, &length);
+	result = http_response_parse(&h->head, &s->listener->head, *bytes, length);
+	if (result != HTTP_MORE || !in->head->next)
+		return result;
+	http_response_start(&h->head, s->method);
+	*bytes = http_peek(h, in, true, &length);
+	return http_response_parse(&h->head, &s->listener->head, *bytes, length);
+}
+
+/* How the client is told where the body ends, and what of the connection. */
+static void
+frame(const struct http *h, struct http_session *s, struct http_change *change)
+{
+	const struct http_head *head = &h->head;
+
+	s->chunks = false;
+	if (head->body == HTTP_BODY_CHUNKED || head->body == HTTP_BODY_CLOSE) {
+		s->chunks = s->minor > 0;
+		change->framing = s->chunks ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_NONE;
+		s->last = s->last || !s->chunks;
+	}
+	if (s->client_fin)
+		s->last = true;
+	if (s->last)
+		change->connection = HTTP_SAY_CLOSE;
+	else if (s->minor == 0)
+		change->connection = HTTP_SAY_KEEP_ALIVE;
+}
+
+static enum http_retry
+retry_of(uint16_t status)
+{
+	switch (status) {
+	case 502:
+		return HTTP_RETRY_502;
+	case 503:
+		return HTTP_RETRY_503;
+	case 504:
+		return HTTP_RETRY_504;
+	default:
+		return 0;
+	}
+}
+
+/* The head for the client, into `down`. False: it could not be written, and the session is over. */
+static bool
+pass_head(struct http *h, struct http_session *s, const uint8_t *bytes,
+	  const struct http_change *change)
+{
+	struct rte_mbuf *head;
+	int error;
+
+	head = http_write(h, HTTP_KIND_RESPONSE, bytes, change, &error);
+	if (head) {
+		queue_add(&s->down, head, head->pkt_len);
+		s->begun = true;
+		return true;
+	}
+	h->counters.no_memory += error == -ENOBUFS;
+	h->counters.backend_bad += error != -ENOBUFS;
+	http_upstream_drop(h, s);
+	http_answer(h, s, error == -ENOBUFS ? 503 : 502);
+	return false;
+}
+
+static void
+head_used(struct http *h, struct http_upstream *u)
+{
+	uint32_t length = h->head.length;
+
+	queue_cut(&u->in, length);
+	http_tell(h, u->handle, &u->in);
+	tcp_credit(h->tcp, u->handle, length);
+}
+
+/* 1xx: on to clients that know of it (RFC 9110 15.2). True: go on. */
+static bool
+interim(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	static const struct http_change nothing;
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	h->counters.answers_1xx++;
+	if (s->minor > 0 && (h->head.status != 100 || s->expects_100)) {
+		s->expects_100 = s->expects_100 && h->head.status != 100;
+		if (!pass_head(h, s, bytes, &nothing))
+			return false;
+		s->begun = false; /* the request may still fail in order */
+		http_flush_down(h, s);
+	}
+	head_used(h, u);
+	return u->in.head != NULL;
+}
+
+static bool
+switched(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	const struct http_change change = { .connection = HTTP_SAY_UPGRADE };
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	if (!pass_head(h, s, bytes, &change))
+		return false;
+	head_used(h, u);
+	h->counters.upgrades++;
+	http_count_answer(h, 101);
+	s->state = HTTP_TUNNEL;
+	s->last = true;
+	s->request.done = s->answer.done = false;
+	http_arm(h, s, h->worker->now + s->route->timeout_idle);
+	return true;
+}
+
+static bool
+final(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	struct http_change change = {
+		.edits = s->route->response_edits,
+		.n_edits = s->route->n_response_edits,
+	};
+	struct http_upstream *u = http_upstream_of(h, s);
+	enum http_retry retry = retry_of(h->head.status);
+
+	if (retry && (s->route->retry_on & retry) && s->attempts < s->route->retry_attempts) {
+		http_request_failed(h, s, retry, h->head.status);
+		return s->state == HTTP_WAITING;
+	}
+	frame(h, s, &change);
+	s->keep_upstream = h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE;
+	http_body_begin(&s->answer, &h->head);
+	if (!pass_head(h, s, bytes, &change))
+		return false;
+	http_count_answer(h, h->head.status);
+	head_used(h, u);
+	rte_pktmbuf_free(s->head);
+	s->head = NULL;
+	s->state = HTTP_ANSWERING;
+	if (s->route->timeout_idle)
+		http_arm(h, s, h->worker->now + s->route->timeout_idle);
+	return true;
+}
+
+bool
+http_read_answer(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+	const uint8_t *bytes;
+
+	switch (parse_head(h, s, &u->in, &bytes)) {
+	case HTTP_MORE:
+		return false;
+	case HTTP_BAD:
+		break;
+	default:
+		if (h->head.status == 101 && s->upgrade)
+			return switched(h, s, bytes);
+		if (h->head.status >= 200)
+			return final(h, s, bytes);
+		if (h->head.status != 101)
+			return interim(h, s, bytes);
+		break;
+	}
+	h->counters.backend_bad++;
+	http_upstream_drop(h, s);
+	http_answer(h, s, 502);
+	return false;
+}

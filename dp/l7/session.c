@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * READ FIRST: the life of a client's connection and of the requests on it. One function for each
+ * state says what the state waits for, and goes on as far as what is here allows (http_step).
+ *
+ *              accepted
+ *                 │  └── PROXY header expected ──> PROXIED
+ *                 v                                  │
+ *     ┌──────> READING <───────────────────────────── ┘     request.c   head, route, action
+ *     │           │ a head is complete
+ *     │           ├── answer of our own ────────────────┐   answer.c
+ *     │           ├── DELAYED (a fault is injected) ──┐ │
+ *     │           v                                   │ │
+ *     │       CONNECTING <────────────────────────────┘ │   upstream.c  no kept connection is free
+ *     │           │  ^                                  │
+ *     │           v  └── failed, and may be sent again  │
+ *     │        WAITING ── 1xx ──> passed on             │   response.c  the answer's head
+ *     │           │  └── 101 ──> TUNNEL                 │
+ *     │           v                                     │
+ *     │       ANSWERING                                 │   body.c      bodies, both ways
+ *     │           │ both bodies are done                │
+ *     └───────────┴───────────── <────────────────────  ┘
+ *                 └── the connection has to end ──> ENDING ──> free
+ *
+ * While a request is at a backend its body may still come (WAITING, ANSWERING); what comes behind
+ * it stays in `in`, where it closes the client's window.
+ */
+#include "dp/l7/internal.h"
+#include "lib/proxy_protocol.h"
+
+#define MS 1000000ull
+/* A listener that is no more has no times. */
+#define FALLBACK_NS (10000 * MS)
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+static struct http_session *
+session_new(struct http *h)
+{
+	struct http_session *s;
+
+	if (h->sessions_free != INDEX_NONE) {
+		s = &h->sessions[h->sessions_free];
+		h->sessions_free = s->next_free;
+	} else if (h->sessions_fresh < h->n) {
+		s = &h->sessions[h->sessions_fresh++];
+	} else {
+		return NULL;
+	}
+	*s = (struct http_session){
+		.upstream = INDEX_NONE,
+		.failed = INDEX_NONE,
+		.count.client = INDEX_NONE,
+	};
+	h->sessions_used++;
+	return s;
+}
+
+/* What belongs to the request, the upstream excepted. */
+static void
+request_clear(struct http *h, struct http_session *s)
+{
+	queue_free(&s->up);
+	http_tell(h, s->client, &s->up);
+	rte_pktmbuf_free(s->head);
+	s->head = NULL;
+	http_trailer_free(&s->request);
+	http_trailer_free(&s->answer);
+	if (s->listener)
+		http_listener_put(s->listener, h->worker->index);
+	s->listener = NULL;
+	s->route = NULL;
+}
+
+/* Nothing of it is left in TCP. */
+static void
+session_free(struct http *h, struct http_session *s)
+{
+	struct worker *w = h->worker;
+
+	wheel_disarm(h->wheel, http_session_index(h, s));
+	queue_free(&s->in);
+	http_tell(h, s->client, &s->in);
+	queue_free(&s->down);
+	http_tell(h, s->client, &s->down);
+	request_clear(h, s);
+	limit_leave(w, s->service, s->service_epoch, &s->count);
+	w->service_stats[s->service].connections_ended++;
+	s->state = HTTP_FREE;
+	s->next_free = h->sessions_free;
+	h->sessions_free = http_session_index(h, s);
+	h->sessions_used--;
+}
+
+void
+http_abort(struct http *h, struct http_session *s)
+{
+	if (s->upstream != INDEX_NONE)
+		http_upstream_drop(h, s);
+	if (s->client != TCP_HANDLE_NONE)
+		tcp_abort(h->tcp, s->client);
+	session_free(h, s);
+}
+
+/* ---- accepted -------------------------------------------------------------------------------- */
+
+static bool
+expects_proxy_header(const struct proxy_settings *settings, const struct addr *client)
+{
+	return settings->accept_header &&
+	       (!settings->trusted || lpm_lookup(settings->trusted, client) != LPM_NONE);
+}
+
+uint64_t
+http_on_accepted(struct http *h, tcp_handle handle, uint32_t service, const struct tuple *tuple)
+{
+	struct worker *w = h->worker;
+	const struct proxy_settings *settings = &w->snapshot->proxies[service];
+	struct limit_count count;
+	struct http_session *s;
+
+	if (!proxy_admit(h->proxy, service, tuple, &count))
+		return 0;
+	s = session_new(h);
+	if (!s) {
+		limit_leave(w, service, w->snapshot->services[service].epoch, &count);
+		h->counters.sessions_full++;
+		worker_count_drop(w, service, DROP_CONNECTION_TABLE_FULL);
+		return 0;
+	}
+	w->service_stats[service].connections_total++;
+	s->client = handle;
+	s->service = service;
+	s->service_epoch = w->snapshot->services[service].epoch;
+	s->tuple = *tuple;
+	s->count = count;
+	s->since = s->seen = s->began = w->now;
+	s->state = expects_proxy_header(settings, &tuple->src) ? HTTP_PROXIED : HTTP_READING;
+	http_arm(h, s, w->now + settings->http->timeout_header);
+	return http_session_user(h, s);
+}
+
+/* ---- PROXIED --------------------------------------------------------------------------------- */
+
+static bool
+step_proxied(struct http *h, struct http_session *s)
+{
+	uint8_t copy[PROXY_PROTOCOL_MAX];
+	uint32_t length = RTE_MIN(s->in.length, (uint32_t)sizeof(copy));
+	int n = 0;
+
+	if (s->in.head)
+		n = proxy_protocol_parse(rte_pktmbuf_read(s->in.head, 0, length, copy), length,
+					 &s->ends);
+	if (n < 0 || (n == 0 && s->client_fin)) {
+		h->counters.headers_bad++;
+		http_abort(h, s);
+		return false;
+	}
+	if (n == 0)
+		return false;
+	queue_cut(&s->in, (uint32_t)n);
+	http_tell(h, s->client, &s->in);
+	tcp_credit(h->tcp, s->client, (uint32_t)n);
+	s->state = HTTP_READING;
+	return true;
+}
+
+/* ---- READING --------------------------------------------------------------------------------- */
+
+/* The connection has served its purpose: its last answer goes out, and what the client still sends
+ * is of no interest. */
+static void
+end_connection(struct http *h, struct http_session *s)
+{
+	queue_free(&s->in);
+	http_tell(h, s->client, &s->in);
+	s->state = HTTP_ENDING;
+	if (s->client == TCP_HANDLE_NONE)
+		session_free(h, s);
+	else
+		tcp_drain(h->tcp, s->client);
+}
+
+static bool
+step_reading(struct http *h, struct http_session *s)
+{
+	if (s->in.head && http_read_request(h, s))
+		return true;
+	if (s->state != HTTP_READING)
+		return false;
+	if (s->client_fin) {
+		h->counters.client_gone += s->in.head != NULL;
+		end_connection(h, s);
+		return false;
+	}
+	if (s->in.head && !s->headed) {
+		const struct proxy_settings *settings = http_settings(h, s);
+
+		s->headed = true;
+		s->began = h->worker->now;
+		http_arm(h, s,
+			 s->began + (settings ? settings->http->timeout_header : FALLBACK_NS));
+	}
+	return false;
+}
+
+/* ---- WAITING and ANSWERING ------------------------------------------------------------------- */
+
+/* The rest of the request will not come. */
+static bool
+request_is_cut(const struct http_session *s)
+{
+	return s->client_fin && !s->request.done && !s->in.head;
+}
+
+static bool
+step_waiting(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u;
+
+	if (!s->request.done || s->up.head) {
+		if (!http_pump_request(h, s))
+			return false;
+		if (request_is_cut(s)) {
+			h->counters.client_gone++;
+			http_abort(h, s);
+			return false;
+		}
+	}
+	u = http_upstream_of(h, s);
+	if (u->in.head && http_read_answer(h, s))
+		return true;
+	if (s->state != HTTP_WAITING || s->upstream == INDEX_NONE)
+		return false;
+	if (u->fin) {
+		h->counters.backend_closed++;
+		http_request_failed(h, s, HTTP_RETRY_RESET, 502);
+		return s->state == HTTP_WAITING;
+	}
+	return false;
+}
+
+static bool
+step_answering(struct http *h, struct http_session *s)
+{
+	if (s->upstream != INDEX_NONE && !s->request.done && !http_pump_request(h, s))
+		return false;
+	if (s->upstream == INDEX_NONE)
+		http_flush_down(h, s);
+	else if (!http_pump_answer(h, s))
+		return false;
+	if (s->answer.done && !s->down.head)
+		http_request_end(h, s);
+	return false;
+}
+
+void
+http_request_end(struct http *h, struct http_session *s)
+{
+	bool whole = s->request.done && !s->up.head;
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	if (u)
+		http_upstream_put(h, s, whole && s->keep_upstream);
+	request_clear(h, s);
+	s->headed = false;
+	s->begun = false;
+	s->scanned = 0;
+	s->line_end = 0;
+	s->seen = h->worker->now;
+	if (s->last || !whole) {
+		end_connection(h, s);
+		return;
+	}
+	s->state = HTTP_READING;
+	s->again = true;
+	http_arm(h, s, s->seen + http_keepalive(h, s));
+}
+
+/* ---- TUNNEL ---------------------------------------------------------------------------------- */
+
+static void
+step_tunnel(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	http_pump_tunnel(h, s);
+	if (u->handle != TCP_HANDLE_NONE || s->client != TCP_HANDLE_NONE)
+		return;
+	http_upstream_put(h, s, false);
+	session_free(h, s);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static bool
+step_once(struct http *h, struct http_session *s)
+{
+	switch (s->state) {
+	case HTTP_PROXIED:
+		return step_proxied(h, s);
+	case HTTP_READING:
+		return step_reading(h, s);
+	case HTTP_WAITING:
+		return step_waiting(h, s);
+	case HTTP_ANSWERING:
+		return step_answering(h, s);
+	case HTTP_TUNNEL:
+		step_tunnel(h, s);
+		return false;
+	default: /* DELAYED, CONNECTING: a timer or TCP has the next word. ENDING: nobody */
+		return false;
+	}
+}
+
+void
+http_step(struct http *h, struct http_session *s)
+{
+	bool more;
+
+	do {
+		s->again = false;
+		more = step_once(h, s);
+	} while (more || s->again);
+	if (s->state != HTTP_FREE)
+		http_tell(h, s->client, &s->in);
+}
+
+/* ---- events of the client's connection ------------------------------------------------------- */
+
+static void
+client_closed(struct http *h, struct http_session *s, enum tcp_close_cause cause)
+{
+	s->client = TCP_HANDLE_NONE;
+	if (s->state == HTTP_TUNNEL && cause == TCP_CLOSED_DONE) {
+		s->client_fin = true;
+		http_step(h, s);
+		return;
+	}
+	if (s->state != HTTP_ENDING && s->state != HTTP_READING)
+		h->counters.client_gone++;
+	http_abort(h, s);
+}
+
+/* ---- events of a backend's connection -------------------------------------------------------- */
+
+static void
+upstream_connected(struct http *h, struct http_upstream *u)
+{
+	struct http_session *s = &h->sessions[u->session];
+
+	u->state = HTTP_UPSTREAM_BUSY;
+	http_request_send(h, s, NULL);
+	http_step(h, s);
+}
+
+static void
+upstream_received(struct http *h, struct http_upstream *u, struct rte_mbuf *chain, uint32_t length)
+{
+	struct http_session *s;
+
+	if (u->session == INDEX_NONE) { /* nobody has asked */
+		rte_pktmbuf_free(chain);
+		if (u->state == HTTP_UPSTREAM_IDLE)
+			http_upstream_close(h, u);
+		return;
+	}
+	s = &h->sessions[u->session];
+	s->seen = h->worker->now;
+	h->worker->service_stats[s->service].packets_out += chain->nb_segs;
+	h->worker->service_stats[s->service].bytes_out += length;
+	queue_add(&u->in, chain, length);
+	http_tell(h, u->handle, &u->in);
+	http_step(h, s);
+}
+
+static void
+upstream_half_closed(struct http *h, struct http_upstream *u)
+{
+	u->fin = true;
+	if (u->session != INDEX_NONE)
+		http_step(h, &h->sessions[u->session]);
+	else if (u->state == HTTP_UPSTREAM_IDLE)
+		http_upstream_close(h, u);
+}
+
+static void
+upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause cause)
+{
+	struct http_session *s = u->session == INDEX_NONE ? NULL : &h->sessions[u->session];
+
+	u->handle = TCP_HANDLE_NONE;
+	u->fin = true;
+	u->broken = cause != TCP_CLOSED_DONE;
+	if (!s) {
+		http_upstream_gone(h, u);
+		return;
+	}
+	if (s->state == HTTP_CONNECTING) {
+		h->counters.upstreams_failed++;
+		h->counters.connect_failed++;
+		http_request_failed(h, s, HTTP_RETRY_CONNECT,
+				    cause == TCP_CLOSED_TIMEOUT ? 504 : 502);
+	} else if (s->state == HTTP_TUNNEL && u->broken) {
+		http_abort(h, s);
+		return;
+	}
+	http_step(h, s);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+void
+http_on_connected(struct http *h, uint64_t user)
+{
+	if (http_user_is_upstream(user))
+		upstream_connected(h, &h->upstreams[http_user_index(user)]);
+}
+
+void
+http_on_received(struct http *h, uint64_t user, struct rte_mbuf *chain, uint32_t length)
+{
+	struct http_session *s;
+
+	if (http_user_is_upstream(user)) {
+		upstream_received(h, &h->upstreams[http_user_index(user)], chain, length);
+		return;
+	}
+	s = &h->sessions[http_user_index(user)];
+	s->seen = h->worker->now;
+	queue_add(&s->in, chain, length);
+	http_step(h, s);
+}
+
+void
+http_on_room(struct http *h, uint64_t user)
+{
+	uint32_t i = http_user_index(user);
+
+	if (!http_user_is_upstream(user)) {
+		h->sessions[i].seen = h->worker->now;
+		http_step(h, &h->sessions[i]);
+	} else if (h->upstreams[i].session != INDEX_NONE) {
+		h->sessions[h->upstreams[i].session].seen = h->worker->now;
+		http_step(h, &h->sessions[h->upstreams[i].session]);
+	}
+}
+
+void
+http_on_half_closed(struct http *h, uint64_t user)
+{
+	uint32_t i = http_user_index(user);
+
+	if (http_user_is_upstream(user)) {
+		upstream_half_closed(h, &h->upstreams[i]);
+		return;
+	}
+	h->sessions[i].client_fin = true;
+	http_step(h, &h->sessions[i]);
+}
+
+void
+http_on_closed(struct http *h, uint64_t user, enum tcp_close_cause cause)
+{
+	uint32_t i = http_user_index(user);
+
+	if (http_user_is_upstream(user))
+		upstream_closed(h, &h->upstreams[i], cause);
+	else
+		client_closed(h, &h->sessions[i], cause);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+void
+http_arm(struct http *h, struct http_session *s, uint64_t at)
+{
+	if (s->armed && s->armed <= at)
+		return;
+	s->armed = at;
+	wheel_arm(h->wheel, http_session_index(h, s), at);
+}
+
+uint64_t
+http_keepalive(const struct http *h, const struct http_session *s)
+{
+	const struct proxy_settings *settings = http_settings(h, s);
+
+	return settings ? settings->http->timeout_idle : FALLBACK_NS;
+}
+
+static uint64_t
+later(uint64_t from, uint64_t by)
+{
+	return by ? from + by : UINT64_MAX;
+}
+
+/* When the session is over if nothing happens until then. */
+static uint64_t
+deadline(const struct http *h, const struct http_session *s)
+{
+	const struct proxy_settings *settings = http_settings(h, s);
+	uint64_t header = settings ? settings->http->timeout_header : FALLBACK_NS;
+	uint64_t at, whole;
+
+	switch (s->state) {
+	case HTTP_PROXIED:
+		return s->since + header;
+	case HTTP_READING:
+		if (s->headed || !s->requests)
+			return s->began + header;
+		return s->seen + http_keepalive(h, s);
+	case HTTP_DELAYED:
+		return s->sent;
+	case HTTP_ENDING:
+		return s->seen + HTTP_LINGER_NS;
+	case HTTP_WAITING:
+		at = s->sent ? later(s->sent, s->route->timeout_first_byte)
+			     : later(s->seen, s->listener->timeout_body);
+		break;
+	default:
+		at = later(s->seen, s->route->timeout_idle);
+		break;
+	}
+	whole = s->state == HTTP_TUNNEL ? UINT64_MAX : later(s->began, s->route->timeout_whole);
+	return RTE_MIN(at, whole);
+}
+
+static void
+expired(struct http *h, struct http_session *s)
+{
+	bool whole = s->route && s->route->timeout_whole &&
+		     h->worker->now >= s->began + s->route->timeout_whole;
+
+	switch (s->state) {
+	case HTTP_READING:
+		if (!s->headed) {
+			h->counters.idle_closed++;
+			end_connection(h, s);
+			return;
+		}
+		h->counters.header_timeouts++;
+		http_answer(h, s, 408);
+		return;
+	case HTTP_DELAYED:
+		http_request_place(h, s, NULL);
+		return;
+	case HTTP_CONNECTING:
+	case HTTP_WAITING:
+		if (whole) {
+			h->counters.whole_timeouts++;
+			http_answer(h, s, 504);
+		} else if (!s->sent) {
+			h->counters.body_timeouts++;
+			http_answer(h, s, 408);
+		} else {
+			h->counters.first_byte_timeouts++;
+			http_request_failed(h, s, HTTP_RETRY_TIMEOUT, 504);
+		}
+		return;
+	case HTTP_PROXIED:
+		h->counters.headers_bad++;
+		break;
+	default:
+		h->counters.whole_timeouts += whole;
+		h->counters.idle_timeouts += !whole;
+		break;
+	}
+	http_abort(h, s);
+}
+
+void
+http_session_timer(struct http *h, uint32_t index)
+{
+	struct http_session *s = &h->sessions[index];
+	uint64_t at;
+
+	if (index >= h->sessions_fresh || s->state == HTTP_FREE)
+		return;
+	s->armed = 0;
+	at = deadline(h, s);
+	if (h->worker->now >= at)
+		expired(h, s);
+	http_step(h, s);
+	if (s->state == HTTP_FREE)
+		return;
+	at = deadline(h, s);
+	if (at != UINT64_MAX)
+		http_arm(h, s, at);
+}

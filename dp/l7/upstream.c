@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections to backends: one request at a time, and kept between them. A backend's idle ones are
+ * a stack: the one used last, which the backend is the least likely to have closed, is used first,
+ * and those at the bottom time out.
+ */
+#include "dp/l7/internal.h"
+#include "dp/proxy/dial.h"
+
+/* ---- the list of idle ones ------------------------------------------------------------------- */
+
+static void
+idle_add(struct http *h, struct http_upstream *u)
+{
+	uint32_t index = http_upstream_index(h, u), *first = &h->backends[u->backend].idle;
+
+	u->state = HTTP_UPSTREAM_IDLE;
+	u->previous = INDEX_NONE;
+	u->next = *first - 1; /* 0: INDEX_NONE */
+	if (u->next != INDEX_NONE)
+		h->upstreams[u->next].previous = index;
+	*first = index + 1;
+}
+
+static void
+idle_remove(struct http *h, struct http_upstream *u)
+{
+	if (u->previous == INDEX_NONE)
+		h->backends[u->backend].idle = u->next + 1;
+	else
+		h->upstreams[u->previous].next = u->next;
+	if (u->next != INDEX_NONE)
+		h->upstreams[u->next].previous = u->previous;
+}
+
+/* ---- upstreams ------------------------------------------------------------------------------- */
+
+static struct http_upstream *
+upstream_new(struct http *h)
+{
+	struct http_upstream *u;
+
+	if (h->upstreams_free != INDEX_NONE) {
+		u = &h->upstreams[h->upstreams_free];
+		h->upstreams_free = u->next;
+	} else if (h->upstreams_fresh < h->n) {
+		u = &h->upstreams[h->upstreams_fresh++];
+	} else {
+		return NULL;
+	}
+	*u = (struct http_upstream){ .session = INDEX_NONE };
+	return u;
+}
+
+void
+http_upstream_gone(struct http *h, struct http_upstream *u)
+{
+	if (u->state == HTTP_UPSTREAM_IDLE) {
+		idle_remove(h, u);
+		h->counters.upstreams_closed++;
+	}
+	wheel_disarm(h->wheel, h->n + http_upstream_index(h, u));
+	queue_free(&u->in);
+	http_tell(h, u->handle, &u->in);
+	h->worker->backend_stats[u->backend].connections_ended++;
+	u->state = HTTP_UPSTREAM_FREE;
+	u->next = h->upstreams_free;
+	h->upstreams_free = http_upstream_index(h, u);
+}
+
+static struct http_upstream *
+idle_find(struct http *h, uint32_t backend)
+{
+	const struct backend *b = &h->worker->snapshot->backends[backend];
+	uint32_t first = h->backends[backend].idle;
+
+	while (first) {
+		struct http_upstream *u = &h->upstreams[first - 1];
+
+		if (u->backend_epoch == b->epoch)
+			return u;
+		http_upstream_close(h, u); /* the slot is another backend's now */
+		first = h->backends[backend].idle;
+	}
+	return NULL;
+}
+
+static enum drop_reason
+open_new(struct http *h, struct http_session *s, uint32_t backend)
+{
+	struct http_upstream *u = upstream_new(h);
+	struct proxy_dial dial = {
+		.client = &s->tuple,
+		.service = s->service,
+		.backend = backend,
+		.connect_ms = (uint32_t)(s->route->timeout_connect / 1000000),
+	};
+	enum drop_reason why;
+
+	if (!u)
+		return DROP_CONNECTION_TABLE_FULL;
+	dial.user = http_upstream_user(h, u);
+	u->backend = backend;
+	u->backend_epoch = h->worker->snapshot->backends[backend].epoch;
+	why = proxy_dial(h->proxy, &dial, &u->handle);
+	if (why != DROP_REASON_COUNT) {
+		u->next = h->upstreams_free;
+		h->upstreams_free = http_upstream_index(h, u);
+		return why;
+	}
+	u->state = HTTP_UPSTREAM_CONNECTING;
+	u->session = http_session_index(h, s);
+	s->upstream = http_upstream_index(h, u);
+	h->counters.upstreams_opened++;
+	h->worker->backend_stats[backend].connections_total++;
+	return DROP_REASON_COUNT;
+}
+
+enum drop_reason
+http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool fresh)
+{
+	struct http_upstream *u = fresh ? NULL : idle_find(h, backend);
+
+	if (!u)
+		return open_new(h, s, backend);
+	idle_remove(h, u);
+	u->state = HTTP_UPSTREAM_BUSY;
+	u->reused = true;
+	u->session = http_session_index(h, s);
+	s->upstream = http_upstream_index(h, u);
+	h->counters.upstreams_reused++;
+	return DROP_REASON_COUNT;
+}
+
+void
+http_upstream_close(struct http *h, struct http_upstream *u)
+{
+	if (u->state == HTTP_UPSTREAM_IDLE) {
+		idle_remove(h, u);
+		h->counters.upstreams_closed++;
+	}
+	u->state = HTTP_UPSTREAM_CLOSING;
+	u->session = INDEX_NONE;
+	queue_free(&u->in);
+	http_tell(h, u->handle, &u->in);
+	wheel_disarm(h->wheel, h->n + http_upstream_index(h, u));
+	if (u->handle == TCP_HANDLE_NONE)
+		http_upstream_gone(h, u);
+	else
+		tcp_drain(h->tcp, u->handle);
+}
+
+void
+http_upstream_put(struct http *h, struct http_session *s, bool keep)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+	uint64_t idle = http_pool_keepalive(h, s);
+
+	s->upstream = INDEX_NONE;
+	u->session = INDEX_NONE;
+	u->requests++;
+	if (!keep || u->fin || u->in.head || u->handle == TCP_HANDLE_NONE || !idle) {
+		http_upstream_close(h, u);
+		return;
+	}
+	u->idle_since = h->worker->now;
+	u->idle_ns = idle;
+	idle_add(h, u);
+	if (!wheel_armed(h->wheel, h->n + http_upstream_index(h, u)))
+		wheel_arm(h->wheel, h->n + http_upstream_index(h, u), u->idle_since + idle);
+}
+
+void
+http_upstream_drop(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	s->upstream = INDEX_NONE;
+	if (u->handle != TCP_HANDLE_NONE)
+		tcp_abort(h->tcp, u->handle);
+	queue_free(&s->up);
+	http_tell(h, s->client, &s->up);
+	http_upstream_gone(h, u);
+}
+
+/* The timer of an upstream is set when it is first idle and looks again later: it may have been in
+ * use since. */
+void
+http_upstream_timer(struct http *h, uint32_t index)
+{
+	struct http_upstream *u = &h->upstreams[index];
+	uint64_t at = u->idle_since + u->idle_ns;
+
+	if (u->state != HTTP_UPSTREAM_IDLE)
+		return;
+	if (h->worker->now >= at)
+		http_upstream_close(h, u);
+	else
+		wheel_arm(h->wheel, h->n + index, at);
+}

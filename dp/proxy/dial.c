@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp/proxy/dial.h"
+
+#include <netinet/in.h>
+
+#include "dp/l4/source_port.h"
+#include "dp/proxy/internal.h"
+
+/* A connection of ours waits so long for late packets: its port is needed again. Its successor is
+ * told from it by time stamps and a higher initial sequence number. */
+#define TIME_WAIT_MS 1000
+
+/* 0, or -errno. */
+static int
+connect_to(struct proxy *p, const struct proxy_dial *dial, const struct connection_target *t,
+	   tcp_handle *h)
+{
+	const struct snapshot *snapshot = p->worker->snapshot;
+	uint32_t hop = snapshot->backends[dial->backend].nexthop;
+	const struct tcp_options options = {
+		.connect_ms = dial->connect_ms,
+		.time_wait_ms = TIME_WAIT_MS,
+		.mtu = hop < snapshot->n_nexthops ? snapshot->nexthops[hop].mtu : 0,
+	};
+	const struct tcp_connect what = {
+		.tuple = { .src = t->backend_addr,
+			   .dst = t->local,
+			   .sport = t->backend_port,
+			   .dport = t->local_port,
+			   .proto = IPPROTO_TCP },
+		.user = dial->user,
+		.options = &options,
+	};
+
+	return tcp_connect(p->tcp, &what, h);
+}
+
+enum drop_reason
+proxy_dial(struct proxy *p, const struct proxy_dial *dial, tcp_handle *h)
+{
+	struct worker *w = p->worker;
+	const struct backend *b = &w->snapshot->backends[dial->backend];
+	struct packet packet = { .tuple = *dial->client };
+	struct connection_target t = {
+		.service = dial->service,
+		.backend = dial->backend,
+		.backend_port = b->port ? b->port : dial->client->dport,
+		.backend_addr = b->addr,
+	};
+
+	if (!source_port_choose(w, &packet, &t))
+		return DROP_SOURCE_PORT_EXHAUSTED;
+	if (connect_to(p, dial, &t, h) < 0)
+		return DROP_CONNECTION_TABLE_FULL;
+	return DROP_REASON_COUNT;
+}
