@@ -73,12 +73,12 @@ enum service_flags {
 };
 
 struct service {
-	uint32_t epoch;                                             /* 0: slot is free */
-	uint32_t pool;                                              /* index in pools */
-	uint16_t port;                                              /* network byte order, 0: all */
-	uint8_t protocol;                                           /* IPPROTO_TCP, IPPROTO_UDP */
-	uint8_t mode;                                               /* enum forward */
-	uint32_t flags;                                             /* enum service_flags */
+	uint32_t epoch;   /* 0: slot is free */
+	uint32_t pool;    /* index in pools; n_pools: of a listener without one */
+	uint16_t port;    /* network byte order, 0: all */
+	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	uint8_t mode;     /* enum forward */
+	uint32_t flags;   /* enum service_flags */
 	uint64_t timeout_established, timeout_closing, timeout_udp; /* ns */
 	struct prefix address;
 };
@@ -328,7 +328,7 @@ struct snapshot {
 	uint32_t n_services;                  /* slots in use: highest + 1 */
 	uint32_t n_backends;
 	const struct backend *backends;
-	const struct pool *pools;
+	const struct pool *pools; /* and behind them one that is empty */
 	uint32_t n_pools;
 
 	/* where packets come from and go to */

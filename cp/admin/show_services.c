@@ -21,6 +21,13 @@ drops_by_reason(const struct service_sums *sums)
 	return drops;
 }
 
+/* "-": an HTTP listener whose routes lead to none. */
+static const char *
+pool_name(const struct config *config, const struct service_config *s)
+{
+	return s->pool < config->n_pools ? config->pools[s->pool].name : "-";
+}
+
 json_t *
 show_services(struct show *show)
 {
@@ -40,7 +47,7 @@ show_services(struct show *show)
 		    json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			      "name", s->name, "address", show_prefix(&s->address), "port",
 			      (int)s->port, "protocol", protocol_name(s->protocol), "forward",
-			      forward_mode_name(s->forward), "pool", config->pools[s->pool].name,
+			      forward_mode_name(s->forward), "pool", pool_name(config, s),
 			      "packets_in", (json_int_t)sums.stats.packets_in, "bytes_in",
 			      (json_int_t)sums.stats.bytes_in, "packets_out",
 			      (json_int_t)sums.stats.packets_out, "bytes_out",
@@ -68,7 +75,7 @@ show_listener(struct show *show, size_t i)
 	return json_pack(
 	    "{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:f, s:f, s:I, s:I}", "name", s->name,
 	    "address", show_prefix(&s->address), "port", (int)s->port, "protocol",
-	    protocol_name(s->protocol), "pool", config->pools[s->pool].name, "balance",
+	    listener_protocol_name(l->protocol), "pool", pool_name(config, s), "balance",
 	    listener_balance_name(l->balance), "proxy_protocol",
 	    proxy_protocol_name(l->proxy_protocol), "accept_proxy_protocol",
 	    (int)l->accept_proxy_protocol, "syn_cookies", l->syn_cookies ? "always" : "auto",

@@ -222,6 +222,18 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 	return 0;
 }
 
+/* Behind all others: the pool of a listener that has none. */
+static const struct pool *
+pool_none(void)
+{
+	static const uint16_t nobody[1] = { MAGLEV_NONE };
+	static const struct pool none = {
+		.rows = 1, .settled_rows = 1, .candidate = nobody, .settled = nobody
+	};
+
+	return &none;
+}
+
 static int
 pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_input *in,
 	   uint32_t **slots)
@@ -233,6 +245,7 @@ pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_in
 	p->pool_members = calloc(config->n_pools + 1, sizeof(*p->pool_members));
 	if (!p->pools || !p->pool_members)
 		return -ENOMEM;
+	p->pools[config->n_pools] = *pool_none();
 	for (i = 0; i < config->n_pools; i++) {
 		int rc;
 

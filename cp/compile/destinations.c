@@ -177,22 +177,30 @@ static int
 nat_backends_build(struct destination_set *set, const struct config *config)
 {
 	struct lpm_entry *entries;
-	size_t n = 0, max = 1, i, j;
+	size_t n = 0, max = 1, n_pools, i, j, k;
 	int rc;
 
-	for (i = 0; i < config_n_services(config); i++)
-		max += config->pools[config_service(config, i)->pool].n_backends;
+	for (i = 0; i < config_n_services(config); i++) {
+		const size_t *pools = config_service_pools(config, i, &n_pools);
+
+		for (k = 0; k < n_pools; k++)
+			max += config->pools[pools[k]].n_backends;
+	}
 	entries = calloc(max, sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
 	for (i = 0; i < config_n_services(config); i++) {
-		const struct service_config *s = config_service(config, i);
-		const struct pool_config *pool = &config->pools[s->pool];
+		const size_t *pools = config_service_pools(config, i, &n_pools);
 
-		if (!forward_returns((uint8_t)s->forward))
+		if (!forward_returns((uint8_t)config_service(config, i)->forward))
 			continue;
-		for (j = 0; j < pool->n_backends; j++)
-			entries[n++] = (struct lpm_entry){ { pool->backends[j].address, 128 }, 1 };
+		for (k = 0; k < n_pools; k++) {
+			const struct pool_config *pool = &config->pools[pools[k]];
+
+			for (j = 0; j < pool->n_backends; j++)
+				entries[n++] =
+				    (struct lpm_entry){ { pool->backends[j].address, 128 }, 1 };
+		}
 	}
 	rc = lpm_build(&set->nat_backends, entries, n);
 	free(entries);

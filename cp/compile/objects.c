@@ -17,7 +17,7 @@ service_flags(const struct config *config, const struct service_config *s)
 
 	if (s->hash == HASH_CLIENT)
 		flags |= SERVICE_HASH_CLIENT;
-	if (config->pools[s->pool].all_down == ALL_DOWN_REFUSE)
+	if (s->pool < config->n_pools && config->pools[s->pool].all_down == ALL_DOWN_REFUSE)
 		flags |= SERVICE_REFUSE;
 	return flags;
 }
@@ -46,7 +46,7 @@ service_slots_get(struct compiler *c, const struct config *config, uint32_t *slo
 		identity_get(c->services, s->name, strlen(s->name), &epoch);
 		services[slots[i]] = (struct service){
 			.epoch = epoch,
-			.pool = (uint32_t)s->pool,
+			.pool = (uint32_t)(s->pool < config->n_pools ? s->pool : config->n_pools),
 			.port = htons(s->port),
 			.protocol = s->protocol,
 			.mode = (uint8_t)s->forward,

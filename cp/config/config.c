@@ -2,6 +2,7 @@
 #include "cp/config/config.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,6 +49,12 @@ const char *
 protocol_name(uint8_t protocol)
 {
 	return choice_text(choices_protocol, protocol);
+}
+
+const char *
+listener_protocol_name(enum listener_protocol protocol)
+{
+	return choice_text(choices_listener_protocol, protocol);
 }
 
 const char *
@@ -110,11 +117,26 @@ free_group(const struct key *group, char *base)
 	}
 }
 
+/* What complete and load_error_pages have added to what the table knows. */
+static void
+free_listener(struct listener_config *listener)
+{
+	size_t i;
+
+	for (i = 0; listener->http.errors && i < listener->http.n_errors; i++)
+		free(listener->http.errors[i].body);
+	free(listener->pools);
+}
+
 void
 config_free(struct config *config)
 {
+	size_t i;
+
 	if (!config)
 		return;
+	for (i = 0; config->listeners && i < config->n_listeners; i++)
+		free_listener(&config->listeners[i]);
 	free_group(config_keys_root, (char *)config);
 	free(config);
 }
@@ -134,13 +156,50 @@ complete_limits(struct service_config *service)
 				 limits[i]->new_connections.count || limits[i]->connections;
 }
 
+/* Note that the listener uses a pool; seen: by pool, those that are noted. */
 static void
-complete_listener(struct listener_config *listener)
+note_pool(struct listener_config *listener, bool *seen, size_t n_pools, size_t pool)
 {
+	if (pool >= n_pools || seen[pool])
+		return;
+	seen[pool] = true;
+	listener->pools[listener->n_pools++] = pool;
+}
+
+/* The pools that a listener uses; those of routes come before those of mirrors. False: no
+ * memory. */
+static bool
+complete_pools(struct listener_config *listener, size_t n_pools)
+{
+	const struct http_config *http = &listener->http;
+	bool *seen = calloc(n_pools + 1, sizeof(*seen));
+	size_t i, j;
+
+	listener->pools = calloc(n_pools + 1, sizeof(*listener->pools));
+	if (!seen || !listener->pools) {
+		free(seen);
+		return false;
+	}
+	note_pool(listener, seen, n_pools, listener->pool);
+	for (i = 0; i < http->n_routes; i++)
+		for (j = 0; j < http->routes[i].n_pools; j++)
+			note_pool(listener, seen, n_pools, http->routes[i].pools[j].pool);
+	listener->service.pool = listener->n_pools ? listener->pools[0] : SIZE_MAX;
+	for (i = 0; i < http->n_routes; i++)
+		note_pool(listener, seen, n_pools, http->routes[i].mirror.pool);
+	free(seen);
+	return true;
+}
+
+static bool
+complete_listener(struct listener_config *listener, size_t n_pools)
+{
+	listener->service.protocol = IPPROTO_TCP;
 	listener->service.forward = FORWARD_PROXY;
 	listener->service.timeout_closing = CLOSING_DEFAULT;
 	listener->service.line = listener->line;
 	complete_limits(&listener->service);
+	return complete_pools(listener, n_pools);
 }
 
 /* What the table cannot express: values that depend on others. */
@@ -148,6 +207,7 @@ static bool
 complete(struct config *config)
 {
 	char host[256] = "penstock";
+	bool ok = true;
 	size_t i;
 
 	if (!config->instance) {
@@ -156,9 +216,9 @@ complete(struct config *config)
 	}
 	for (i = 0; i < config->n_services; i++)
 		complete_limits(&config->services[i]);
-	for (i = 0; i < config->n_listeners; i++)
-		complete_listener(&config->listeners[i]);
-	return config->instance != NULL;
+	for (i = 0; ok && config->listeners && i < config->n_listeners; i++)
+		ok = complete_listener(&config->listeners[i], config->n_pools);
+	return ok && config->instance != NULL;
 }
 
 static void

@@ -41,7 +41,9 @@ const struct key_choice choices_all_down[] = { { "panic", ALL_DOWN_PANIC },
 					       { "refuse", ALL_DOWN_REFUSE },
 					       { NULL, 0 } };
 
-const struct key_choice choices_listener_protocol[] = { { "tcp", IPPROTO_TCP }, { NULL, 0 } };
+const struct key_choice choices_listener_protocol[] = { { "tcp", LISTENER_TCP },
+							{ "http", LISTENER_HTTP },
+							{ NULL, 0 } };
 const struct key_choice choices_balance[] = { { "maglev", BALANCE_MAGLEV },
 					      { "least-connections", BALANCE_LEAST_CONNECTIONS },
 					      { NULL, 0 } };
@@ -50,19 +52,6 @@ const struct key_choice choices_proxy_protocol[] = { { "none", PROXY_PROTOCOL_NO
 						     { "v2", PROXY_PROTOCOL_V2 },
 						     { NULL, 0 } };
 const struct key_choice choices_cookies[] = { { "auto", 0 }, { "always", 1 }, { NULL, 0 } };
-
-/* Where a value lies: member m of struct s. */
-#define AT(s, m) .offset = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
-#define MANY(s, m, n)                                                    \
-	.offset = offsetof(struct s, m), .count = offsetof(struct s, n), \
-	.size = sizeof(((struct s *)0)->m[0])
-/* Where a list lies, and what its elements are. */
-#define LIST(s, m, e)                                                                          \
-	.type = KEY_LIST, .offset = offsetof(struct s, m), .count = offsetof(struct s, n_##m), \
-	.size = sizeof(struct e), .line = offsetof(struct e, line)
-#define GROUP .type = KEY_GROUP, .line = KEY_NOWHERE
-#define MS    1000000ULL
-#define HOUR  (3600ULL * 1000 * MS)
 
 /* Rows of limits of what (client, service), in a list of objects of struct s in which the limits
  * are at member m. */
@@ -253,6 +242,36 @@ const struct key config_keys[] = {
 	{ .path = "pools.all_down", .type = KEY_CHOICE, .fallback = "panic",
 	  .choices = choices_all_down, AT(pool_config, all_down),
 	  .help = "when all backends fail: \"panic\" uses all of them, \"refuse\" refuses clients" },
+	{ .path = "pools.limits", GROUP,
+	  .help = "http: what is over at one time is answered 503 (circuit breaking)" },
+	{ .path = "pools.limits.connections", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
+	  .example = "10000", AT(pool_config, limits.connections),
+	  .help = "connections to the pool; 0: no bound" },
+	{ .path = "pools.limits.pending", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
+	  .example = "1000", AT(pool_config, limits.pending),
+	  .help = "requests that wait for a connection; 0: no bound" },
+	{ .path = "pools.limits.requests", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
+	  .example = "10000", AT(pool_config, limits.requests),
+	  .help = "requests that are under way; 0: no bound" },
+	{ .path = "pools.limits.retries", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
+	  .example = "100", AT(pool_config, limits.retries),
+	  .help = "requests that are being tried again; 0: no bound" },
+	{ .path = "pools.outlier", GROUP, .help = "http: judge backends by their answers" },
+	{ .path = "pools.outlier.errors", .type = KEY_INT, .fallback = "5", .max = 1000000,
+	  AT(pool_config, outlier.errors),
+	  .help = "failures in a row that take a backend out; never more than half of them; 0: none do" },
+	{ .path = "pools.outlier.time", .type = KEY_DURATION, .fallback = "30s", .min = 10 * MS,
+	  .max = 24 * HOUR, AT(pool_config, outlier.time), .help = "how long it stays out" },
+	{ .path = "pools.keepalive", GROUP, .help = "http: connections to backends that wait for requests" },
+	{ .path = "pools.keepalive.idle", .type = KEY_DURATION, .fallback = "30s", .min = 10 * MS,
+	  .max = 24 * HOUR, AT(pool_config, keepalive.idle),
+	  .help = "how long one is kept unused; less than backends keep it" },
+	{ .path = "pools.keepalive.connections", .type = KEY_INT, .fallback = "1024",
+	  .max = UINT32_MAX, AT(pool_config, keepalive.connections),
+	  .help = "unused ones that each worker keeps; 0: none" },
+	{ .path = "pools.keepalive.requests", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
+	  .example = "1000", AT(pool_config, keepalive.requests),
+	  .help = "requests on one connection; 0: no bound" },
 
 	{ .path = "services", .max = 16384, LIST(config, services, service_config),
 	  .example = "( { name = \"web\"; address = \"203.0.113.10\"; port = 80; ... } )",
@@ -316,10 +335,27 @@ const struct key config_keys[] = {
 	  .min = 1, .max = 65535, AT(listener_config, service.port), .help = "port" },
 	{ .path = "listeners.protocol", .type = KEY_CHOICE, .flags = KEY_REQUIRED,
 	  .example = "\"tcp\"", .choices = choices_listener_protocol,
-	  AT(listener_config, service.protocol), .help = "what clients speak" },
+	  AT(listener_config, protocol), .help = "what clients speak" },
 	{ .path = "listeners.pool", .type = KEY_REFERENCE, .refers = "pools",
-	  .flags = KEY_REQUIRED, .example = "\"db\"", AT(listener_config, service.pool),
-	  .help = "the pool of backends" },
+	  .example = "\"db\"", AT(listener_config, pool),
+	  .help = "the pool of backends; http may have routes instead" },
+	{ .path = "listeners.routes", .flags = KEY_ORDERED, .max = 16384,
+	  LIST_AT(listener_config, http.routes, http.n_routes, http_route_config),
+	  .inside = config_keys_http_routes,
+	  .example = "( { name = \"api\"; match = { path = \"/api/\"; }; pools = ( { pool = \"web\"; } ); } )",
+	  .help = "http: what becomes of requests; the first one that matches has it" },
+	{ .path = "listeners.http", GROUP, .inside = config_keys_http,
+	  .help = "http: what clients may send" },
+	{ .path = "listeners.errors", .max = 200,
+	  LIST_AT(listener_config, http.errors, http.n_errors, http_error_page_config),
+	  .example = "( { status = 503; file = \"/etc/penstock/503.html\"; } )",
+	  .help = "http: pages for answers of our own that report an error" },
+	{ .path = "listeners.errors.status", .type = KEY_INT, .flags = KEY_REQUIRED | KEY_IDENTITY,
+	  .example = "503", .min = 400, .max = 599, AT(http_error_page_config, status),
+	  .help = "status code" },
+	{ .path = "listeners.errors.file", .type = KEY_TEXT, .flags = KEY_REQUIRED,
+	  .example = "\"/etc/penstock/503.html\"", AT(http_error_page_config, file),
+	  .help = "file of the page, up to 64 KB of HTML, read with the configuration" },
 	{ .path = "listeners.balance", .type = KEY_CHOICE, .fallback = "maglev",
 	  .choices = choices_balance, AT(listener_config, balance),
 	  .help = "how a backend is chosen; \"least-connections\": the one that has the fewest for its weight" },
@@ -346,6 +382,15 @@ const struct key config_keys[] = {
 	{ .path = "listeners.timeouts.idle", .type = KEY_DURATION, .fallback = "1h",
 	  .min = 10 * MS, .max = 720 * HOUR, AT(listener_config, service.timeout_established),
 	  .help = "until a silent connection is ended" },
+	{ .path = "listeners.timeouts.header", .type = KEY_DURATION, .fallback = "10s",
+	  .min = 10 * MS, .max = HOUR, AT(listener_config, http.timeout_header),
+	  .help = "http: from the first byte of a request's head to its end" },
+	{ .path = "listeners.timeouts.body", .type = KEY_DURATION, .fallback = "30s",
+	  .min = 10 * MS, .max = 24 * HOUR, AT(listener_config, http.timeout_body),
+	  .help = "http: until the next bytes of a request's body have come" },
+	{ .path = "listeners.timeouts.keepalive", .type = KEY_DURATION, .fallback = "60s",
+	  .min = 10 * MS, .max = 24 * HOUR, AT(listener_config, http.timeout_keepalive),
+	  .help = "http: until the next request has begun" },
 	{ .path = "listeners.limits", GROUP, .help = "limits on clients and on the listener" },
 	{ .path = "listeners.limits.client", GROUP, .help = "limits on each client" },
 	LIMITS("listeners", listener_config, service.limit_client, client, "a client"),
@@ -355,6 +400,12 @@ const struct key config_keys[] = {
 	{ .path = "listeners.limits.client.prefix6", .type = KEY_INT, .fallback = "64", .min = 16,
 	  .max = 128, AT(listener_config, service.limit_client.prefix6),
 	  .help = "IPv6 addresses that share so many bits are one client" },
+	{ .path = "listeners.limits.client.requests", .type = KEY_RATE, .example = "\"100/s\"",
+	  AT(listener_config, http.limit_client.requests),
+	  .help = "http: requests of a client; what is over is answered 429" },
+	{ .path = "listeners.limits.client.requests_burst", .type = KEY_DURATION, .fallback = "1s",
+	  .min = 1000, .max = 24 * HOUR, AT(listener_config, http.limit_client.burst),
+	  .help = "http: how many may come at once, as time" },
 	{ .path = "listeners.limits.service", GROUP, .help = "limits on the whole listener" },
 	LIMITS("listeners", listener_config, service.limit_service, service, "the listener"),
 	{ .path = "listeners.allow", .type = KEY_PREFIX, .flags = KEY_MANY,
@@ -382,11 +433,11 @@ const struct key config_keys[] = {
 	  .help = "say this and what is worse; \"penstockd: ready\" is always said" },
 
 	{ .path = "cluster", .type = KEY_LATER, .help = "several machines as one" },
+	{ .path = NULL },
 };
 
 /* clang-format on */
 
-const size_t config_keys_count = sizeof(config_keys) / sizeof(config_keys[0]);
 const struct key *const config_keys_root = config_keys;
 
 const char *
@@ -400,11 +451,10 @@ key_name(const struct key *key)
 const struct key *
 key_next(const struct key *parent, const struct key *after)
 {
-	const struct key *end = config_keys + config_keys_count;
 	size_t len = strlen(parent->path);
-	const struct key *key;
+	const struct key *key = parent->inside ? parent->inside : parent + 1;
 
-	for (key = after ? after + 1 : parent + 1; key < end; key++) {
+	for (key = after ? after + 1 : key; key->path; key++) {
 		const char *rest = key->path + len;
 
 		if (strncmp(key->path, parent->path, len) != 0)

@@ -5,7 +5,8 @@
  *
  * The loader, the detection of unknown keys, config_free, config_diff and the manual page all read
  * this table. Constant data, any thread. Invariant: the row of a group or list stands before the
- * rows inside it; the path of a row inside is the path of its group, a dot, and its name.
+ * rows inside it, or names the table of these (`inside`); the path of a row inside is the path of
+ * its group, a dot, and its name. A table ends with a row without path.
  */
 #ifndef CP_CONFIG_KEYS_H
 #define CP_CONFIG_KEYS_H
@@ -36,16 +37,18 @@ enum key_type {
 	KEY_IFADDRESS,   /* struct interface_address */
 	KEY_MAC,         /* struct mac */
 	KEY_STATUS,      /* two uint16_t: "200-299" */
+	KEY_SHARE,       /* uint32_t, of CONFIG_SHARE_WHOLE: "20%" */
 	KEY_REFERENCE,   /* size_t: index in the list of named objects that `refers` names */
 	KEY_TYPES,
 };
 
 enum key_flag {
 	KEY_REQUIRED = 1,
-	KEY_MANY = 2,     /* an array of such values: pointer at `offset`, size_t at `count` */
-	KEY_INLINE = 4,   /* with KEY_MANY: the array itself at `offset`, `most` long */
-	KEY_RESTART = 8,  /* a change (KEY_LIST: of the number) wants a restart */
-	KEY_IDENTITY = 16 /* tells an object without a name from the others */
+	KEY_MANY = 2,      /* an array of such values: pointer at `offset`, size_t at `count` */
+	KEY_INLINE = 4,    /* with KEY_MANY: the array itself at `offset`, `most` long */
+	KEY_RESTART = 8,   /* a change (KEY_LIST: of the number) wants a restart */
+	KEY_IDENTITY = 16, /* tells an object without a name from the others */
+	KEY_ORDERED = 32,  /* KEY_LIST: the order says something */
 };
 
 struct key_choice {
@@ -70,17 +73,34 @@ struct key {
 	size_t most;          /* KEY_MANY: elements */
 	const struct key_choice *choices; /* up to a row without text */
 	const char *refers;
+	const struct key
+	    *inside; /* KEY_GROUP, KEY_LIST: where their rows stand; NULL: they follow */
 };
 
+/* Where a value lies: member m of struct s. */
+#define AT(s, m) .offset = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
+#define MANY(s, m, n)                                                    \
+	.offset = offsetof(struct s, m), .count = offsetof(struct s, n), \
+	.size = sizeof(((struct s *)0)->m[0])
+/* Where a list lies, and what its elements are. */
+#define LIST(s, m, e) LIST_AT(s, m, n_##m, e)
+#define LIST_AT(s, m, n, e)                                                                \
+	.type = KEY_LIST, .offset = offsetof(struct s, m), .count = offsetof(struct s, n), \
+	.size = sizeof(struct e), .line = offsetof(struct e, line)
+#define GROUP .type = KEY_GROUP, .line = KEY_NOWHERE
+#define MS    1000000ULL
+#define HOUR  (3600ULL * 1000 * MS)
+
 extern const struct key config_keys[];
-extern const size_t config_keys_count;
+/* Of HTTP: those inside listeners.http and inside listeners.routes. */
+extern const struct key config_keys_http[], config_keys_http_routes[];
 /* The row of the whole file. */
 extern const struct key *const config_keys_root;
 
 extern const struct key_choice choices_side[], choices_forward[], choices_hash[], choices_health[],
     choices_protocol[], choices_idle[], choices_all_down[], choices_log_format[],
     choices_log_target[], choices_log_level[], choices_listener_protocol[], choices_balance[],
-    choices_proxy_protocol[], choices_cookies[];
+    choices_proxy_protocol[], choices_cookies[], choices_http_balance[], choices_http_retry[];
 
 /* The last part of the path. */
 const char *key_name(const struct key *key);

@@ -24,6 +24,7 @@ struct load {
 	struct config_messages *messages;
 	const struct config_cpus *cpus; /* NULL: unknown */
 	bool *meant_pools;              /* that a misspelt reference probably meant */
+	bool pools_unknown;             /* a reference to a pool could not be read */
 };
 
 /* Fill load->config from load->tree by the table of keys. References stay SIZE_MAX. */

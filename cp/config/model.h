@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cp/config/model_http.h"
 #include "cp/log.h"
 #include "lib/addr.h"
 #include "lib/units.h"
@@ -36,6 +37,11 @@ enum forward_mode {
 	FORWARD_NAT,
 	FORWARD_FULL_NAT,
 	FORWARD_PROXY, /* of listeners: not a service's `forward` */
+};
+
+enum listener_protocol {
+	LISTENER_TCP,
+	LISTENER_HTTP,
 };
 
 enum listener_balance {
@@ -157,6 +163,19 @@ struct pool_config {
 	uint64_t
 	    slow_start; /* ns until a backend that has come back gets its whole share; 0: at once */
 	enum all_down all_down;
+	/* of HTTP listeners */
+	struct {
+		uint32_t connections, pending, requests, retries; /* 0: no bound */
+	} limits;
+	struct {
+		uint32_t errors; /* in a row that take a backend out; 0: none do */
+		uint64_t time;   /* ns that it is out */
+	} outlier;
+	struct {
+		uint64_t idle;        /* ns that an unused connection is kept */
+		uint32_t connections; /* unused ones that are kept; 0: none */
+		uint32_t requests;    /* on a connection; 0: no bound */
+	} keepalive;
 	int line;
 };
 
@@ -187,8 +206,14 @@ struct service_config {
 /* A listener ends the client's TCP and makes a connection of its own to the backend. To clients it
  * is a service like others; what only listeners have stands beside that. */
 struct listener_config {
-	struct service_config service; /* forward is FORWARD_PROXY, timeout_established the idle
-					  time */
+	struct service_config service; /* forward is FORWARD_PROXY, protocol IPPROTO_TCP,
+					  timeout_established the idle time; pool: as written, or
+					  that of the first route that has one, or SIZE_MAX */
+	enum listener_protocol protocol;
+	size_t pool;             /* as written; SIZE_MAX: none, HTTP has routes */
+	struct http_config http; /* HTTP */
+	size_t *pools;           /* all that it uses, each once */
+	size_t n_pools;
 	enum listener_balance balance;
 	enum proxy_protocol proxy_protocol; /* what backends are told */
 	bool accept_proxy_protocol;
@@ -245,6 +270,18 @@ config_listener(const struct config *config, size_t i)
 	return i < config->n_services ? NULL : &config->listeners[i - config->n_services];
 }
 
+/* The pools that the service at this index uses, each once; *n may be 0. */
+static inline const size_t *
+config_service_pools(const struct config *config, size_t i, size_t *n)
+{
+	if (i < config->n_services) {
+		*n = config->services[i].pool < config->n_pools;
+		return &config->services[i].pool;
+	}
+	*n = config_listener(config, i)->n_pools;
+	return config_listener(config, i)->pools;
+}
+
 /* Text of an enum's value as the configuration writes it: "dsr-gue", "client", "connection", "tcp".
  */
 const char *forward_mode_name(enum forward_mode mode);
@@ -253,6 +290,7 @@ const char *hash_mode_name(enum hash_mode mode);
 const char *health_check_name(enum health_check check);
 const char *all_down_name(enum all_down all_down);
 const char *protocol_name(uint8_t protocol);
+const char *listener_protocol_name(enum listener_protocol protocol);
 const char *listener_balance_name(enum listener_balance balance);
 const char *proxy_protocol_name(enum proxy_protocol version);
 

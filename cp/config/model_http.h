@@ -98,14 +98,14 @@ struct http_route_config {
 	} timeouts;
 	struct {
 		uint32_t attempts; /* besides the first; default 1 */
-		uint8_t *on;       /* enum http_retry_config */
+		uint8_t *on;       /* enum http_retry_config; none: nothing is tried again */
 		size_t n_on;
-		uint32_t budget; /* share */
+		uint32_t budget; /* share; default 20% */
 	} retries;
 	struct {
 		size_t pool; /* SIZE_MAX: none */
 		uint32_t share;
-	} mirror;
+	} mirror; /* share: of requests; without a pool it says nothing */
 	struct {
 		uint64_t delay;
 		uint32_t delay_share, abort_share;

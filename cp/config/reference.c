@@ -81,47 +81,98 @@ resolve(struct load *load, config_setting_t *setting, const char *key, const str
 		       nearest->name);
 	else
 		report(load, member, NULL, "there is no %s \"%s\"", key, text);
-	if (nearest && least <= 2 && strcmp(key, "pool") == 0)
+	if (nearest && least <= 2 && strcmp(key, "pool") == 0 && load->meant_pools)
 		load->meant_pools[nearest->index] = true;
 	return SIZE_MAX;
+}
+
+/* The names that references may mean. */
+struct references {
+	struct load *load;
+	struct named *pools, *interfaces;
+	size_t n_pools, n_interfaces;
+};
+
+static void resolve_group(struct references *r, const struct key *group, config_setting_t *setting,
+			  char *base);
+
+/* The reference `key` of the object at base, in the group `setting` (NULL: not in the file). */
+static void
+resolve_one(struct references *r, const struct key *key, config_setting_t *setting, char *base)
+{
+	bool is_pool = strcmp(key->refers, "pools") == 0;
+	const struct named *names = is_pool ? r->pools : r->interfaces;
+	const config_setting_t *member =
+	    setting ? config_setting_get_member(setting, key_name(key)) : NULL;
+	size_t index = SIZE_MAX;
+
+	if (member && names && usable(member, NULL))
+		index = resolve(r->load, setting, key_name(key), names,
+				is_pool ? r->n_pools : r->n_interfaces);
+	else if (is_pool && (member || (setting && (key->flags & KEY_REQUIRED))))
+		r->load->pools_unknown = true;
+	memcpy(base + key->offset, &index, sizeof(index));
+}
+
+/* A setting of services or listeners that cannot be read may have named any pool. */
+static void
+note_unread(struct references *r, const struct key *key, const config_setting_t *setting)
+{
+	if (setting && !usable(setting, NULL) &&
+	    (strncmp(key->path, "services", 8) == 0 || strncmp(key->path, "listeners", 9) == 0))
+		r->load->pools_unknown = true;
+}
+
+static void
+resolve_list(struct references *r, const struct key *key, config_setting_t *setting, char *base)
+{
+	config_setting_t *list = setting ? config_setting_get_member(setting, key_name(key)) : NULL;
+	char *room;
+	size_t n, i;
+
+	note_unread(r, key, list);
+	memcpy(&room, base + key->offset, sizeof(room));
+	memcpy(&n, base + key->count, sizeof(n));
+	for (i = 0; room && i < n; i++)
+		resolve_group(r, key, config_setting_get_elem(list, (unsigned int)i),
+			      room + i * key->size);
+}
+
+static void
+resolve_group(struct references *r, const struct key *group, config_setting_t *setting, char *base)
+{
+	const struct key *key = NULL;
+
+	note_unread(r, group, setting);
+	if (setting && config_setting_type(setting) != CONFIG_TYPE_GROUP)
+		setting = NULL;
+	while ((key = key_next(group, key))) {
+		if (key->type == KEY_GROUP)
+			resolve_group(r, key,
+				      setting ? config_setting_get_member(setting, key_name(key))
+					      : NULL,
+				      base);
+		else if (key->type == KEY_LIST)
+			resolve_list(r, key, setting, base);
+		else if (key->type == KEY_REFERENCE)
+			resolve_one(r, key, setting, base);
+	}
 }
 
 void
 load_references(struct load *load)
 {
 	struct config *config = load->config;
-	size_t n_pools, n_interfaces, i;
-	struct named *pools = sorted_names(load, "pools", &n_pools);
-	struct named *interfaces = sorted_names(load, "interfaces", &n_interfaces);
+	struct references r = { .load = load };
 
+	r.pools = sorted_names(load, "pools", &r.n_pools);
+	r.interfaces = sorted_names(load, "interfaces", &r.n_interfaces);
 	load->meant_pools = calloc(config->n_pools + 1, sizeof(*load->meant_pools));
-	if (!pools || !interfaces || !load->meant_pools) {
+	if (!r.pools || !r.interfaces || !load->meant_pools) {
 		message_add(load->messages, load->file, 0, false, "out of memory");
-		n_pools = n_interfaces = 0;
+		r.n_pools = r.n_interfaces = 0;
 	}
-	for (i = 0; i < config->n_services; i++) {
-		config_setting_t *setting = element(load, "services", i);
-
-		config->services[i].pool = SIZE_MAX;
-		if (pools && usable(setting, "pool"))
-			config->services[i].pool = resolve(load, setting, "pool", pools, n_pools);
-	}
-	for (i = 0; i < config->n_listeners; i++) {
-		config_setting_t *setting = element(load, "listeners", i);
-
-		config->listeners[i].service.pool = SIZE_MAX;
-		if (pools && usable(setting, "pool"))
-			config->listeners[i].service.pool =
-			    resolve(load, setting, "pool", pools, n_pools);
-	}
-	for (i = 0; i < config->n_neighbours; i++) {
-		config_setting_t *setting = element(load, "neighbours", i);
-
-		config->neighbours[i].interface = SIZE_MAX;
-		if (interfaces && usable(setting, "interface"))
-			config->neighbours[i].interface =
-			    resolve(load, setting, "interface", interfaces, n_interfaces);
-	}
-	free(pools);
-	free(interfaces);
+	resolve_group(&r, config_keys_root, config_root_setting(&load->tree), (char *)config);
+	free(r.pools);
+	free(r.interfaces);
 }

@@ -20,11 +20,17 @@ enum flaw {
 	FLAW_ADDRESS = 32, /* there is no good one */
 };
 
+struct validation {
+	struct load *load;
+	const struct network *network;
+};
+
 /* One service and one backend of its pool. */
 struct pair {
 	struct load *load;
 	const struct network *network;
 	const struct service_config *service;
+	size_t pool;
 	const config_setting_t *setting; /* of the service */
 	const char *kind;                /* what it is called */
 	const struct backend_config *backend;
@@ -144,7 +150,7 @@ check_vip(struct pair *p)
 static void
 check_health_port(struct pair *p)
 {
-	const struct health_config *health = &p->load->config->pools[p->service->pool].health;
+	const struct health_config *health = &p->load->config->pools[p->pool].health;
 
 	if (health->check == HEALTH_NONE || health->check == HEALTH_ICMP || health->port ||
 	    p->backend->port || p->service->port || (*p->flaws & FLAW_HEALTH))
@@ -181,21 +187,23 @@ check_source(struct pair *p)
 	return false;
 }
 
-/* flaws: of the pool's backends. */
+/* The i-th service with one of its pools; flaws: of that pool's backends. */
 static void
-check_service(struct load *load, const struct network *network, size_t i, uint8_t *flaws)
+check_service(struct validation v, size_t i, size_t pool_index, uint8_t *flaws)
 {
+	struct load *load = v.load;
 	const struct service_config *service = config_service(load->config, i);
-	const struct pool_config *pool = &load->config->pools[service->pool];
+	const struct pool_config *pool = &load->config->pools[pool_index];
 	const config_setting_t *setting = service_setting(load, i);
 	bool port = usable(setting, "port"), address = usable(setting, "address");
 	bool sources = true;
 	struct pair p = { .load = load,
-			  .network = network,
+			  .network = v.network,
 			  .service = service,
+			  .pool = pool_index,
 			  .setting = setting,
 			  .kind = service_kind(load->config, i),
-			  .list = config_setting_get_member(element(load, "pools", service->pool),
+			  .list = config_setting_get_member(element(load, "pools", pool_index),
 							    "backends"),
 			  .forward = forward_mode_name(service->forward) };
 
@@ -238,8 +246,9 @@ validate_forwarding(struct load *load, const struct network *network)
 {
 	const struct config *config = load->config;
 	size_t *first = calloc(config->n_pools + 1, sizeof(*first));
+	struct validation v = { load, network };
 	uint8_t *flaws = NULL;
-	size_t i;
+	size_t n, i, j;
 
 	if (!first)
 		return false;
@@ -249,12 +258,12 @@ validate_forwarding(struct load *load, const struct network *network)
 	for (i = 0; flaws && i < config->n_pools; i++)
 		known_flaws(load, i, flaws + first[i]);
 	for (i = 0; flaws && i < config_n_services(config); i++) {
-		const struct service_config *service = config_service(config, i);
+		const size_t *pools = config_service_pools(config, i, &n);
 
-		if (service->pool < config->n_pools &&
-		    (service->forward == FORWARD_PROXY ||
-		     usable(service_setting(load, i), "forward")))
-			check_service(load, network, i, flaws + first[service->pool]);
+		if (!config_listener(config, i) && !usable(service_setting(load, i), "forward"))
+			continue;
+		for (j = 0; j < n; j++)
+			check_service(v, i, pools[j], flaws + first[pools[j]]);
 	}
 	free(first);
 	if (!flaws)

@@ -117,25 +117,33 @@ name_is_used(const struct config *config, const bool *used, const char *name)
 	return false;
 }
 
+/* True if it names none although it would have to. */
+static bool
+lacks_pool(const struct config *config, size_t i)
+{
+	const struct listener_config *listener = config_listener(config, i);
+
+	return listener && listener->pool == SIZE_MAX && !listener->http.n_routes;
+}
+
 /* Pools that nobody uses; a reference that cannot be read could be to any. */
 static void
 check_used(struct load *load, bool *used)
 {
 	const struct config *config = load->config;
 	const config_setting_t *root = config_root_setting(&load->tree);
-	size_t i;
+	size_t n, i, j;
 
-	if (!usable(root, "services") || !usable(root, "listeners"))
+	if (load->pools_unknown || !usable(root, "services") || !usable(root, "listeners"))
 		return;
 	for (i = 0; i < config_n_services(config); i++) {
-		const config_setting_t *setting = service_setting(load, i);
-		const config_setting_t *pool =
-		    usable(setting, NULL) ? config_setting_get_member(setting, "pool") : NULL;
+		const size_t *pools = config_service_pools(config, i, &n);
 
-		if (config_service(config, i)->pool < config->n_pools)
-			used[config_service(config, i)->pool] = true;
-		else if (!pool || config_setting_type(pool) != CONFIG_TYPE_STRING)
+		if (lacks_pool(config, i) &&
+		    !config_setting_get_member(service_setting(load, i), "pool"))
 			return;
+		for (j = 0; j < n; j++)
+			used[pools[j]] = true;
 	}
 	for (i = 0; i < config->n_pools; i++) {
 		const config_setting_t *setting = element(load, "pools", i);
@@ -255,6 +263,25 @@ validate_services(struct load *load)
 	return check_same_services(load);
 }
 
+/* Where requests or connections go. */
+static void
+check_listener_pool(struct load *load, const struct listener_config *l,
+		    const config_setting_t *setting)
+{
+	bool pool = config_setting_get_member(setting, "pool");
+	bool routes = config_setting_get_member(setting, "routes");
+
+	if (!usable(setting, "protocol") || !usable(setting, "routes"))
+		return;
+	if (l->protocol == LISTENER_TCP && !pool)
+		report(load, setting, "pool", "missing; for example pool = \"db\";");
+	else if (l->protocol == LISTENER_HTTP && !pool && !routes)
+		report(load, setting, "pool",
+		       "missing; give pool = \"web\"; or routes = ( { ... } );");
+	else if (l->protocol == LISTENER_HTTP && pool && routes)
+		report(load, setting, "pool", "says nothing beside routes; give one of them");
+}
+
 /* Settings of a listener that say nothing together. */
 static void
 check_listener(struct load *load, size_t i)
@@ -262,6 +289,9 @@ check_listener(struct load *load, size_t i)
 	const struct listener_config *l = &load->config->listeners[i];
 	const config_setting_t *setting = element(load, "listeners", i);
 
+	if (!usable(setting, NULL))
+		return;
+	check_listener_pool(load, l, setting);
 	if (usable(setting, "trusted_proxies") && usable(setting, "accept_proxy_protocol") &&
 	    l->n_trusted_proxies && !l->accept_proxy_protocol)
 		report(load, setting, "trusted_proxies",

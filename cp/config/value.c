@@ -293,6 +293,32 @@ parse_status(const struct key *key, const char *text, void *at)
 	return 0;
 }
 
+/* "20%", "0.5%": up to four digits behind the point are exact. */
+static int
+parse_share(const struct key *key, const char *text, void *at)
+{
+	uint64_t unit = CONFIG_SHARE_WHOLE / 100, share = 0;
+	size_t digits = strspn(text, "0123456789"), i;
+
+	if (digits == 0 || digits > 3)
+		return -EINVAL;
+	for (i = 0; i < digits; i++)
+		share = share * 10 + (uint64_t)(text[i] - '0') * unit;
+	if (text[i] == '.') {
+		digits = strspn(text + ++i, "0123456789");
+		if (digits == 0 || digits > 4)
+			return -EINVAL;
+		for (; digits > 0; digits--, i++) {
+			unit /= 10;
+			share += (uint64_t)(text[i] - '0') * unit;
+		}
+	}
+	if (strcmp(text + i, "%") != 0 || share < key->min || share > key->max)
+		return -EINVAL;
+	integer_save(at, key->size, share);
+	return 0;
+}
+
 /* ---- the types ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -330,6 +356,8 @@ static const struct {
 	[KEY_MAC] = { parse_mac, "an Ethernet address, for example \"02:00:00:00:02:0b\"", NULL },
 	[KEY_STATUS] = { parse_status, "a status code or a range of them, for example \"200-299\"",
 			 NULL },
+	[KEY_SHARE] = { parse_share, "a share up to \"100%\", for example \"20%\" or \"0.5%\"",
+			"20%" },
 	[KEY_REFERENCE] = { NULL, "a name in quotes", NULL },
 };
 

@@ -149,6 +149,21 @@ format_status(const struct key *key, const void *at, char buf[VALUE_STRLEN])
 	snprintf(buf, VALUE_STRLEN, "%u-%u", range[0], range[1]);
 }
 
+static void
+format_share(const struct key *key, const void *at, char buf[VALUE_STRLEN])
+{
+	uint64_t share = integer_load(at, key->size), unit = CONFIG_SHARE_WHOLE / 100;
+	size_t n = (size_t)snprintf(buf, VALUE_STRLEN, "%" PRIu64, share / unit);
+
+	for (share %= unit; share; share %= unit) {
+		if (unit == CONFIG_SHARE_WHOLE / 100)
+			buf[n++] = '.';
+		unit /= 10;
+		buf[n++] = (char)('0' + share / unit);
+	}
+	snprintf(buf + n, VALUE_STRLEN - n, "%%");
+}
+
 static void (*const formats[KEY_TYPES])(const struct key *key, const void *at,
 					char buf[VALUE_STRLEN]) = {
 	[KEY_TEXT] = format_text,
@@ -169,6 +184,7 @@ static void (*const formats[KEY_TYPES])(const struct key *key, const void *at,
 	[KEY_IFADDRESS] = format_ifaddress,
 	[KEY_MAC] = format_mac,
 	[KEY_STATUS] = format_status,
+	[KEY_SHARE] = format_share,
 };
 
 /* The name of the object that a reference means. */
@@ -218,6 +234,7 @@ value_equal(const struct config *a, const struct config *b, const struct key *ke
 	case KEY_CHOICE:
 	case KEY_DURATION:
 	case KEY_SIZE:
+	case KEY_SHARE:
 	case KEY_ADDRESS:
 	case KEY_PREFIX:
 	case KEY_MAC:
