@@ -27,6 +27,8 @@
 #define REST_MAX 250000000ULL
 /* How soon to look again whether old snapshots can be freed. */
 #define RECLAIM_DELAY 5000000ULL
+/* ... and what requests still use that began before. */
+#define REQUESTS_DELAY 1000000000ULL
 /* Pools that are due within the same time settle together. */
 #define SETTLE_TOGETHER 1000000000ULL
 /* How soon to try again to make a twin anew. */
@@ -194,8 +196,13 @@ on_reclaim_timer(void *arg)
 {
 	struct control *c = arg;
 
-	if (publisher_reclaim(c->publisher))
+	size_t snapshots = publisher_reclaim(c->publisher);
+	size_t kept = compiler_reclaim(c->compiler);
+
+	if (snapshots)
 		loop_timer_arm(c->reclaim_timer, loop_now() + RECLAIM_DELAY);
+	else if (kept)
+		loop_timer_arm(c->reclaim_timer, loop_now() + REQUESTS_DELAY);
 }
 
 /* Workers met addresses on the link that nobody has resolved. */

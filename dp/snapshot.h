@@ -8,7 +8,8 @@
  * in a published snapshot ever changes.
  *
  * Identity: services and backends live at SLOTS, which stay the same across snapshots for the same
- * name (service) or the same pool, address and port (backend). A slot that is given to another
+ * name (service) or the same pool, address and port (backend). Pools have slots as well, by their
+ * names, but stand at indices of their own: see snapshot_pool. A slot that is given to another
  * object gets a new epoch; a connection remembers slot and epoch, so that it never reaches the
  * wrong object:
  *
@@ -37,6 +38,7 @@
 
 #define SNAPSHOT_MAX_SERVICES 65536u
 #define SNAPSHOT_MAX_BACKENDS 1048576u
+#define SNAPSHOT_MAX_POOLS    8192u
 #define SNAPSHOT_MAX_WORKERS  64u
 #define SNAPSHOT_MAX_PORTS    16u
 #define OWNER_TABLE_SIZE      512u /* rows of the indirection table client hash -> worker */
@@ -157,18 +159,18 @@ enum proxy_header { /* what a backend is told of the client */
 		    PROXY_HEADER_V2,
 };
 
-struct http_listener;
+struct http_listener; /* dp/l7/settings.h */
 
 /* What only services of MODE_PROXY have. */
 struct proxy_settings {
+	const struct http_listener *http;       /* NULL: connections are passed on as they are */
 	uint64_t timeout_connect, timeout_idle; /* ns */
 	const struct lpm *trusted; /* addresses whose connections begin with a PROXY header, if it
 				      is accepted; NULL: all do */
 	uint8_t balance;           /* enum proxy_balance */
 	uint8_t header;            /* enum proxy_header */
 	bool accept_header;
-	bool syn_cookies;                 /* always */
-	const struct http_listener *http; /* dp/l7/settings.h; NULL: it speaks TCP only */
+	bool syn_cookies; /* always */
 };
 
 enum backend_flags {
@@ -189,6 +191,16 @@ struct backend {
 	struct addr addr;
 };
 
+/* What HTTP listeners ask of a pool; 0: no bound. */
+struct pool_bounds {
+	uint32_t connections, pending, requests, retries; /* at a time */
+	uint32_t outlier_errors; /* in a row that take a backend out; 0: none do */
+	uint32_t unused;         /* connections that a worker keeps unused; 0: none */
+	uint32_t reuse;          /* requests on a connection */
+	uint64_t outlier_time;   /* ns that a backend is out */
+	uint64_t unused_time;    /* ns that a connection is kept unused */
+};
+
 /* A pool's two Maglev tables (architecture, section 5). Rows hold member slots; MAGLEV_NONE in an
  * empty pool. */
 struct pool {
@@ -202,6 +214,8 @@ struct pool {
 	    *moving; /* bit per row: has differed since settled was set; NULL when nothing moves */
 	const uint32_t *members; /* member slot -> index in backends, or UINT32_MAX (gone) */
 	uint64_t changed_at;     /* ns on the workers' clock of the last change of candidate */
+	uint32_t slot, epoch;    /* its identity */
+	struct pool_bounds bounds;
 };
 
 /* The member slots that the tables name for a flow's hash. */
@@ -330,6 +344,8 @@ struct snapshot {
 	const struct backend *backends;
 	const struct pool *pools; /* and behind them one that is empty */
 	uint32_t n_pools;
+	uint32_t n_pool_slots;
+	const uint32_t *pool_by_slot; /* slot -> index in pools, UINT32_MAX */
 
 	/* where packets come from and go to */
 	uint32_t n_destinations;
@@ -355,6 +371,15 @@ struct snapshot {
 	/* control side only: what to free, and with whom it is shared */
 	void *compile_private;
 };
+
+/* The pool of this identity, or NULL: it is not in the configuration any more. */
+static inline const struct pool *
+snapshot_pool(const struct snapshot *s, uint32_t slot, uint32_t epoch)
+{
+	uint32_t i = slot < s->n_pool_slots ? s->pool_by_slot[slot] : UINT32_MAX;
+
+	return i != UINT32_MAX && s->pools[i].epoch == epoch ? &s->pools[i] : NULL;
+}
 
 /* The worker that owns a client. Software and hardware compute the same (lib/toeplitz.h). */
 static inline uint16_t

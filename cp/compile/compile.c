@@ -23,7 +23,8 @@ compiler_create(uint16_t n_workers)
 	c->toeplitz = malloc(sizeof(*c->toeplitz));
 	c->services = identity_create(SNAPSHOT_MAX_SERVICES);
 	c->backends = identity_create(SNAPSHOT_MAX_BACKENDS);
-	if (!c->toeplitz || !c->services || !c->backends) {
+	c->pool_slots = identity_create(SNAPSHOT_MAX_POOLS);
+	if (!c->toeplitz || !c->services || !c->backends || !c->pool_slots) {
 		compiler_destroy(c);
 		return NULL;
 	}
@@ -104,9 +105,11 @@ compiler_destroy(struct compiler *c)
 	shared_put(c->destinations);
 	shared_put(c->limits);
 	shared_put(c->proxies);
+	http_blocks_free(c);
 	free(c->targets);
 	identity_destroy(c->services);
 	identity_destroy(c->backends);
+	identity_destroy(c->pool_slots);
 	free(c->toeplitz);
 	free(c);
 }
@@ -127,6 +130,7 @@ snapshot_free(const struct snapshot *s)
 		free(p->pool_members[i]);
 	}
 	free(p->pool_members);
+	free(p->pool_by_slot);
 	free(p->pools);
 	free(p->services);
 	free(p->backends);
@@ -179,6 +183,22 @@ backend_flags(const struct backend_condition *condition)
 	return (condition->down ? 0 : BACKEND_UP) | (condition->weight ? 0 : BACKEND_DRAIN);
 }
 
+static struct pool_bounds
+bounds_of(const struct pool_config *pool)
+{
+	return (struct pool_bounds){
+		.connections = pool->limits.connections,
+		.pending = pool->limits.pending,
+		.requests = pool->limits.requests,
+		.retries = pool->limits.retries,
+		.outlier_errors = pool->outlier.errors,
+		.outlier_time = pool->outlier.time,
+		.unused = pool->keepalive.connections,
+		.unused_time = pool->keepalive.idle,
+		.reuse = pool->keepalive.requests,
+	};
+}
+
 /* The pool at index i of the configuration; slots are those of its backends. */
 static int
 pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_input *in, size_t i,
@@ -187,9 +207,14 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 	const struct pool_config *pc = &in->config->pools[i];
 	struct backend_condition *conditions = conditions_of(in, pc);
 	struct pool_state *state = NULL;
-	uint32_t *members = NULL;
+	uint32_t *members = NULL, epoch = 0;
+	uint32_t slot = identity_get(c->pool_slots, pc->name, strlen(pc->name), &epoch);
 	size_t j;
 
+	if (slot == UINT32_MAX) {
+		free(conditions);
+		return -E2BIG;
+	}
 	if (conditions)
 		state = pool_update(c, pc, conditions, pool_lifetime(in->config, i), in->now);
 	if (state)
@@ -217,6 +242,9 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 		.moving = shared_get(state->moving),
 		.members = members,
 		.changed_at = state->changed_at,
+		.slot = slot,
+		.epoch = epoch,
+		.bounds = bounds_of(pc),
 	};
 	p->snapshot.n_pools = (uint32_t)i + 1;
 	return 0;
@@ -232,6 +260,22 @@ pool_none(void)
 	};
 
 	return &none;
+}
+
+/* Where the pools stand. 0 or -ENOMEM. */
+static int
+pool_by_slot_fill(const struct compiler *c, struct snapshot_parts *p)
+{
+	uint32_t n = identity_limit(c->pool_slots), i;
+
+	p->pool_by_slot = malloc(((size_t)n + 1) * sizeof(*p->pool_by_slot));
+	if (!p->pool_by_slot)
+		return -ENOMEM;
+	memset(p->pool_by_slot, 0xff, ((size_t)n + 1) * sizeof(*p->pool_by_slot));
+	for (i = 0; i < p->snapshot.n_pools; i++)
+		p->pool_by_slot[p->pools[i].slot] = i;
+	p->snapshot.n_pool_slots = n;
+	return 0;
 }
 
 static int
@@ -254,7 +298,7 @@ pools_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_in
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return pool_by_slot_fill(c, p);
 }
 
 /* Ownership: the same rows that a port's indirection table gets (cp/device/ports.c). The coarsest
@@ -343,6 +387,7 @@ snapshot_connect(struct compiler *c, struct snapshot_parts *p, const struct comp
 	s->backends = p->backends;
 	s->n_backends = identity_limit(c->backends);
 	s->pools = p->pools;
+	s->pool_by_slot = p->pool_by_slot;
 	s->limits = p->limits->limits;
 	s->proxies = p->proxies->settings;
 	s->destination_lpm = p->destinations->lpm;
@@ -432,7 +477,7 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 	if (rc == 0)
 		rc = compile_parts(c, p, &net, service_slots, backend_slots);
 	if (rc < 0) {
-		*error = rc == -E2BIG ? "too many services or backends"
+		*error = rc == -E2BIG ? "too many services, pools or backends"
 				      : "not enough memory for the configuration";
 		for (i = 0; backend_slots && i < in->config->n_pools; i++)
 			free(backend_slots[i]);
@@ -449,6 +494,7 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 	/* from here on nothing fails: the compiler takes the new state */
 	identity_sweep(c->services);
 	identity_sweep(c->backends);
+	identity_sweep(c->pool_slots);
 	pools_sweep(c);
 	slots_free(c);
 	c->service_slots = service_slots;
@@ -460,9 +506,16 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 	c->limits = shared_get(p->limits);
 	shared_put(c->proxies);
 	c->proxies = shared_get(p->proxies);
+	http_blocks_sweep(c);
 	c->config = in->config;
 	c->generation = in->generation;
 	return &p->snapshot;
+}
+
+size_t
+compiler_reclaim(struct compiler *c)
+{
+	return http_blocks_sweep(c);
 }
 
 void

@@ -3,8 +3,9 @@
  * From the model and what Linux knows to a snapshot.
  *
  * The compiler remembers identities across snapshots: the slot and epoch of each service (by name)
- * and each backend (by pool, address and port), each pool's Maglev tables with what is settled, and
- * it shares between snapshots what did not change (reference counts). Control thread only.
+ * and each backend (by pool, address and port) and each pool (by name), each pool's Maglev tables
+ * with what is settled, and it shares between snapshots what did not change (reference counts).
+ * Control thread only.
  */
 #ifndef CP_COMPILE_COMPILE_H
 #define CP_COMPILE_COMPILE_H
@@ -61,6 +62,10 @@ const struct snapshot *compile(struct compiler *c, const struct compile_input *i
 			       const char **error);
 /* Free a snapshot that no worker can see any more. */
 void snapshot_free(const struct snapshot *s);
+
+/* Free what only requests have used that have ended since. How much is left of that: to be called
+ * again. */
+size_t compiler_reclaim(struct compiler *c);
 
 /* What of an address decides which worker owns it: the coarsest prefix that any limit calls a
  * client. */

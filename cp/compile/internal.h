@@ -8,6 +8,7 @@
  *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
  *   limits.c        limits, allow and deny lists           (the same)
  *   proxies.c       listeners                              (the same)
+ *   http.c          HTTP listeners                         (kept while they stay the same)
  *   network.c       next hops, routes, sources             (rebuilt for every snapshot)
  */
 #ifndef CP_COMPILE_INTERNAL_H
@@ -72,6 +73,7 @@ struct limit_set {
 struct proxy_set {
 	struct proxy_settings *settings; /* NULL: there are no listeners */
 	struct lpm **trusted;            /* by slot */
+	struct http_block **https;       /* by slot */
 	uint32_t n;
 };
 
@@ -104,13 +106,14 @@ struct compile_services {
 struct compiler {
 	uint16_t n_workers;
 	struct toeplitz *toeplitz;
-	struct identity *services, *backends;
+	struct identity *services, *backends, *pool_slots;
 	struct pool_state **pools; /* all that are remembered */
 	size_t n_pools;
 	uint64_t records; /* rises with each record of a pool that is another, is new or goes */
 	uint64_t records_kept; /* up to here they are on disk; UINT64_MAX: nobody keeps them */
 	uint64_t pool_sets;    /* rises as pools come and go */
 	uint64_t version;
+	struct http_block *https; /* all that live, also those that only requests still use */
 
 	/* of the last compilation */
 	const struct config *config;
@@ -132,6 +135,7 @@ struct snapshot_parts {
 	struct backend *backends;
 	struct pool *pools;
 	uint32_t **pool_members; /* [n_pools] */
+	uint32_t *pool_by_slot;
 	struct destination_set *destinations;
 	struct limit_set *limits;
 	struct proxy_set *proxies;
@@ -174,8 +178,19 @@ struct limit_set *limit_set_build(const struct compiler *c,
 uint32_t limits_service_flags(const struct service_config *s);
 
 /* proxies.c: a shared block with one reference, or NULL without memory. */
-struct proxy_set *proxy_set_build(const struct compiler *c,
-				  const struct compile_services *services);
+struct proxy_set *proxy_set_build(struct compiler *c, const struct compile_services *services);
+
+/* http.c: what the HTTP listener at index i of config_service compiles to: the block that says the
+ * same, if there is one, else a new one. One reference; NULL without memory. Pools have their
+ * slots. */
+struct http_block *http_block_get(struct compiler *c, const struct config *config, size_t i);
+/* NULL is allowed. It stays until http_blocks_sweep. */
+void http_block_put(struct http_block *block);
+const struct http_listener *http_block_listener(const struct http_block *block);
+/* Free those that neither snapshots nor requests use. How many are left that only requests use. */
+size_t http_blocks_sweep(struct compiler *c);
+/* Free all, when there are no workers. */
+void http_blocks_free(struct compiler *c);
 
 /* network.c: fill b from its input. sources first (owners decide which worker has which), then next
  * hops and routes, then one next hop for each backend by network_build_nexthop. 0, -ENOMEM or

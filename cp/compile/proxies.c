@@ -19,6 +19,9 @@ release(void *data)
 
 	for (i = 0; set->trusted && i < set->n; i++)
 		lpm_free(set->trusted[i]);
+	for (i = 0; set->https && i < set->n; i++)
+		http_block_put(set->https[i]);
+	free(set->https);
 	free(set->trusted);
 	free(set->settings);
 }
@@ -45,14 +48,15 @@ trusted_build(const struct listener_config *l, struct lpm **out)
 }
 
 static bool
-proxies_fill(struct proxy_set *set, const struct compile_services *services)
+proxies_fill(struct compiler *c, struct proxy_set *set, const struct compile_services *services)
 {
 	const struct config *config = services->config;
 	size_t i;
 
 	set->settings = calloc((size_t)set->n + 1, sizeof(*set->settings));
 	set->trusted = calloc((size_t)set->n + 1, sizeof(*set->trusted));
-	if (!set->settings || !set->trusted)
+	set->https = calloc((size_t)set->n + 1, sizeof(*set->https));
+	if (!set->settings || !set->trusted || !set->https)
 		return false;
 	for (i = config->n_services; i < config_n_services(config); i++) {
 		const struct listener_config *l = config_listener(config, i);
@@ -60,7 +64,13 @@ proxies_fill(struct proxy_set *set, const struct compile_services *services)
 
 		if (!trusted_build(l, &set->trusted[slot]))
 			return false;
+		if (l->protocol == LISTENER_HTTP) {
+			set->https[slot] = http_block_get(c, config, i);
+			if (!set->https[slot])
+				return false;
+		}
 		set->settings[slot] = (struct proxy_settings){
+			.http = http_block_listener(set->https[slot]),
 			.timeout_connect = l->timeout_connect,
 			.timeout_idle = l->service.timeout_established,
 			.trusted = set->trusted[slot],
@@ -74,14 +84,14 @@ proxies_fill(struct proxy_set *set, const struct compile_services *services)
 }
 
 struct proxy_set *
-proxy_set_build(const struct compiler *c, const struct compile_services *services)
+proxy_set_build(struct compiler *c, const struct compile_services *services)
 {
 	struct proxy_set *set = shared_new(sizeof(*set), release);
 
 	if (!set)
 		return NULL;
 	set->n = identity_limit(c->services);
-	if (!services->config->n_listeners || proxies_fill(set, services))
+	if (!services->config->n_listeners || proxies_fill(c, set, services))
 		return set;
 	shared_put(set);
 	return NULL;

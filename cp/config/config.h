@@ -63,6 +63,10 @@ void config_messages_free(struct config_messages *messages);
  * wrote. */
 size_t config_diff(const struct config *running, const struct config *wanted, FILE *out);
 
+/* All of a listener, as bytes that are equal for those that say the same. */
+void config_listener_write(const struct config *config, const struct listener_config *listener,
+			   FILE *out);
+
 /* True if going from a to b needs a restart (interfaces' devices, data plane): then why says which
  * setting. */
 bool config_needs_restart(const struct config *a, const struct config *b, const char **why);

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What workers know of an HTTP listener: compiled by the control thread, part of the snapshot
- * (dp/snapshot.h), immutable. Arrays and indices; a request holds on to the snapshot's parts that
- * it began with by the reference count of struct http_listener.
+ * (dp/snapshot.h), immutable but for the counts of its users. Arrays and indices. A listener whose
+ * configuration stays the same is the same one in the next snapshot.
  *
  *     request ──route.h──> index in routes ──> pools, edits, timeouts, retries, ...
+ *
+ * A request may outlive the snapshot that it began with, and keeps to its listener until it ends:
+ *
+ *     worker   reads the listener in the snapshot, http_listener_get ... http_listener_put
+ *     control  frees it when no snapshot that a worker can see has it, and then
+ *              users[w].requests = 0 for all w
+ *
+ * What it finds by the listener's routes lies in the snapshot of the moment: pools by slot and
+ * epoch (snapshot_pool), which is NULL when the pool is no more.
  */
 #ifndef DP_L7_SETTINGS_H
 #define DP_L7_SETTINGS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,7 +63,7 @@ struct http_text {
 
 /* One of the pools that a route leads to. */
 struct http_route_pool {
-	uint32_t pool;  /* index in snapshot.pools */
+	uint32_t slot, epoch; /* of the pool: snapshot_pool */
 	uint32_t up_to; /* of total_weight: the sum of the weights up to and including this one */
 };
 
@@ -68,7 +76,7 @@ struct http_fault {
 };
 
 struct http_request_limit {
-	struct gcra gcra; /* ticks of lib/gcra.h; interval 0: no limit */
+	struct gcra gcra;
 };
 
 struct http_route {
@@ -80,7 +88,8 @@ struct http_route {
 	/* HTTP_ACTION_POOL */
 	const struct http_route_pool *pools;
 	uint32_t n_pools, total_weight;
-	uint32_t mirror_pool;             /* UINT32_MAX: none */
+	uint32_t mirror_slot; /* of a pool, UINT32_MAX: none */
+	uint32_t mirror_epoch;
 	uint32_t mirror_share;            /* of 2^32 - 1 */
 	struct http_text hash_name;       /* of the header or cookie; in lower case for a header */
 	struct http_text affinity_cookie; /* name; none: no affinity */
@@ -107,13 +116,12 @@ struct http_route {
 	struct http_text limit_key_name; /* header whose value is the key; in lower case */
 };
 
-/* Requests of a worker that hold on to a listener's settings. Its worker writes, control reads. */
+/* The requests of a worker that hold on to a listener. That worker writes, control reads. */
 struct http_users {
-	_Alignas(64) _Atomic uint64_t n;
+	_Alignas(64) uint32_t requests;
 };
 
 struct http_listener {
-	struct http_users *users; /* by worker */
 	const struct http_table *table;
 	const struct http_route *routes;
 	uint32_t n_routes;
@@ -129,26 +137,28 @@ struct http_listener {
 	const struct http_text *error_pages; /* by status - 400, 200 of them; NULL: none */
 	const struct http_request_limit *limits;
 	uint32_t n_limits;
-	uint32_t limit_client; /* of all requests: index in limits, UINT32_MAX: none */
+	uint32_t limit_client;    /* of all requests: index in limits, UINT32_MAX: none */
+	uint32_t mask4;           /* network byte order: what of an IPv4 address makes a client */
+	uint64_t mask6[2];        /* the same of an IPv6 address */
+	struct http_users *users; /* by worker */
 };
 
-/* A request begins with these settings, and ends. Worker. */
+/* Hold on to a listener of the worker's snapshot, beyond that. */
 static inline void
-http_listener_get(const struct http_listener *l, uint16_t worker)
+http_listener_get(const struct http_listener *listener, uint16_t worker)
 {
-	_Atomic uint64_t *n = &l->users[worker].n;
+	uint32_t *requests = &listener->users[worker].requests;
 
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	__atomic_store_n(requests, *requests + 1, __ATOMIC_RELAXED);
 }
 
+/* The last look at it has been taken. */
 static inline void
-http_listener_put(const struct http_listener *l, uint16_t worker)
+http_listener_put(const struct http_listener *listener, uint16_t worker)
 {
-	_Atomic uint64_t *n = &l->users[worker].n;
+	uint32_t *requests = &listener->users[worker].requests;
 
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) - 1,
-			      memory_order_release);
+	__atomic_store_n(requests, *requests - 1, __ATOMIC_RELEASE);
 }
 
 #endif
