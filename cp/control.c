@@ -338,7 +338,12 @@ prepare_limits(struct control *c, const struct config *config)
 static int
 prepare_listeners(struct control *c, const struct config *config)
 {
-	return config->n_listeners ? dataplane_prepare_proxies(c->dp) : 0;
+	bool http = false;
+	size_t i;
+
+	for (i = 0; i < config->n_listeners; i++)
+		http = http || config->listeners[i].protocol == LISTENER_HTTP;
+	return config->n_listeners ? dataplane_prepare_proxies(c->dp, http) : 0;
 }
 
 /* Make n the running configuration; takes it over on success only. On failure *error says why. */

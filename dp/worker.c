@@ -102,25 +102,28 @@ dataplane_prepare_clients(struct dataplane *dp)
 }
 
 int
-dataplane_prepare_proxies(struct dataplane *dp)
+dataplane_prepare_proxies(struct dataplane *dp, bool http)
 {
 	uint8_t secret[48];
 	uint32_t i;
+	int rc = 0;
 
 	for (i = 0; i < dp->n_workers; i++) {
 		struct worker *w = dp->workers[i];
 		struct proxy *proxy;
 
-		if (worker_proxy(w))
-			continue;
-		if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
-			return -EIO;
-		proxy = proxy_create(w, dp->sessions, secret);
-		if (!proxy)
-			return -ENOMEM;
-		atomic_store_explicit(&w->proxy, proxy, memory_order_release);
+		if (!worker_proxy(w)) {
+			if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+				return -EIO;
+			proxy = proxy_create(w, dp->sessions, secret);
+			if (!proxy)
+				return -ENOMEM;
+			atomic_store_explicit(&w->proxy, proxy, memory_order_release);
+		}
+		if (http && rc == 0)
+			rc = proxy_prepare_http(worker_proxy(w));
 	}
-	return 0;
+	return rc;
 }
 
 int

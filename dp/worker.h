@@ -151,8 +151,8 @@ void dataplane_destroy(struct dataplane *dp);
 /* Have the memory of all client tables, before there is a limit on clients. 0 or -errno. Control
  * thread, while workers run. */
 int dataplane_prepare_clients(struct dataplane *dp);
-/* Have what all workers need for listeners, before there is one. The same. */
-int dataplane_prepare_proxies(struct dataplane *dp);
+/* Have what all workers need for listeners, before there is one; http: for one of HTTP. The same. */
+int dataplane_prepare_proxies(struct dataplane *dp, bool http);
 /* Create worker `index` for the data plane: tables on the NUMA node of its core. 0 or -ENOMEM.
  * Control thread. */
 int worker_create(struct dataplane *dp, uint16_t index, unsigned int lcore, unsigned int core);

@@ -14,10 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/compile/http_table.h"
 #include "cp/compile/internal.h"
 #include "cp/config/config.h"
 #include "dp/l7/settings.h"
 #include "lib/http/path.h"
+#include "lib/siphash.h"
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -33,6 +35,7 @@ struct http_block {
 	struct http_listener listener;
 	struct chunk *chunks; /* all that listener points to, but for its users */
 	struct http_users *users;
+	struct http_table *table;
 	char *text; /* what it was compiled from */
 	size_t text_length;
 	unsigned int snapshots;
@@ -46,6 +49,8 @@ struct build {
 	const struct config *config;
 	struct http_block *block;
 	struct http_request_limit *limits; /* room for those of all routes */
+	const struct listener_config *listener;
+	const struct http_limit_config *of_key; /* the limit that counts values of a header */
 	bool failed;
 };
 
@@ -178,16 +183,31 @@ edits_compile(struct build *b, const struct http_edits_config *edits, uint32_t *
 	return out;
 }
 
+/* The same limit has the same number in every generation, and no other one has. */
+static uint64_t
+limit_id(const struct build *b, const char *whose, const struct http_limit_config *limit)
+{
+	static const struct siphash_key key = { 0x13198a2e03707344ull, 0x243f6a8885a308d3ull };
+	char text[3 * CONFIG_NAME_MAX];
+	int n = snprintf(text, sizeof(text), "%s/%s/%d", b->listener->service.name, whose,
+			 limit == b->of_key);
+
+	return siphash13(&key, text, (size_t)n) | 1;
+}
+
 /* The index of a limit, UINT32_MAX if it is not set. */
 static uint32_t
-limit_add(struct build *b, const struct http_limit_config *limit)
+limit_add(struct build *b, const struct http_limit_config *limit, const char *whose)
 {
 	struct gcra_rate rate = { limit->requests.count, limit->requests.period_ns, limit->burst,
 				  1 };
 
 	if (!limit->requests.count)
 		return UINT32_MAX;
-	b->limits[b->block->listener.n_limits].gcra = gcra_make(&rate);
+	b->limits[b->block->listener.n_limits] = (struct http_request_limit){
+		.gcra = gcra_make(&rate),
+		.id = limit_id(b, whose, limit),
+	};
 	return b->block->listener.n_limits++;
 }
 
@@ -219,7 +239,9 @@ retries_compile(struct http_route *out, const struct http_route_config *r)
 
 	for (i = 0; i < r->retries.n_on; i++)
 		out->retry_on |= r->retries.on[i];
-	out->retry_attempts = out->retry_on ? (uint8_t)r->retries.attempts : 0;
+	if (!r->retries.n_on)
+		out->retry_on = HTTP_RETRY_CONNECT;
+	out->retry_attempts = (uint8_t)r->retries.attempts;
 	out->retry_budget = share_of(r->retries.budget);
 }
 
@@ -274,8 +296,9 @@ route_compile(struct build *b, struct http_route *out, const struct http_route_c
 	out->timeout_whole = r->timeouts.whole;
 	retries_compile(out, r);
 	out->fault = fault_compile(b, r);
-	out->limit_client = limit_add(b, &r->limit_client);
-	out->limit_key = limit_add(b, &r->limit_key);
+	b->of_key = &r->limit_key;
+	out->limit_client = limit_add(b, &r->limit_client, r->name);
+	out->limit_key = limit_add(b, &r->limit_key, r->name);
 	out->limit_key_name = lower_copy(b, r->limit_key_header);
 }
 
@@ -341,6 +364,9 @@ route_to_pool(const struct listener_config *l, struct http_route_pool_config *po
 		.pools = pool,
 		.n_pools = 1,
 		.mirror.pool = SIZE_MAX,
+		.timeouts = { .first_byte = 60000000000ull, .idle = 300000000000ull },
+		.retries = { .attempts = 1, .budget = CONFIG_SHARE_WHOLE / 5 },
+		.websocket = true,
 		.balance = l->balance == BALANCE_MAGLEV ? HTTP_BALANCE_MAGLEV
 							: HTTP_BALANCE_LEAST_REQUESTS,
 	};
@@ -360,12 +386,16 @@ listener_compile(struct build *b, const struct listener_config *l)
 	if (!room || !b->limits)
 		return;
 	settings_compile(b, l);
-	out->limit_client = limit_add(b, &l->http.limit_client);
+	b->listener = l;
+	out->limit_client = limit_add(b, &l->http.limit_client, "");
 	for (i = 0; i < n; i++)
 		route_compile(b, &room[i], &routes[i], l);
 	out->routes = room;
 	out->n_routes = (uint32_t)n;
 	out->limits = b->limits;
+	if (http_table_build(&b->block->table, routes, n) < 0)
+		b->failed = true;
+	out->table = b->block->table;
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -408,6 +438,7 @@ block_free(struct http_block *block)
 		free(chunk);
 		chunk = next;
 	}
+	http_table_free(block->table);
 	free(block->users);
 	free(block->text);
 	free(block);

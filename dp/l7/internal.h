@@ -232,9 +232,7 @@ http_settings(const struct http *h, const struct http_session *s)
 static inline const struct pool *
 http_pool(const struct http *h, const struct http_route_pool *pool)
 {
-	const struct snapshot *s = h->worker->snapshot;
-
-	return pool->pool < s->n_pools ? &s->pools[pool->pool] : NULL;
+	return snapshot_pool(h->worker->snapshot, pool->slot, pool->epoch);
 }
 
 /* ns that a connection to the pool's backends may be idle; 0: none is kept. */

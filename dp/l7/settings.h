@@ -76,6 +76,7 @@ struct http_fault {
 };
 
 struct http_request_limit {
+	uint64_t id; /* the same in all generations, never 0 */
 	struct gcra gcra;
 };
 

@@ -50,8 +50,9 @@ def service(name, address, port, protocol, forward, pool_name, extra=""):
             f'pool = "{pool_name}"; {extra}}}')
 
 
-def listener(name, address, port, pool_name, extra=""):
-    return f'  {{ name = "{name}"; address = "{address}"; port = {port}; protocol = "tcp"; pool = "{pool_name}"; {extra}}}'
+def listener(name, address, port, pool_name, extra="", protocol="tcp"):
+    pool_text = f'pool = "{pool_name}"; ' if pool_name else ""
+    return f'  {{ name = "{name}"; address = "{address}"; port = {port}; protocol = "{protocol}"; {pool_text}{extra}}}'
 
 
 def objects(pools, services, listeners=()):
