@@ -172,6 +172,21 @@ static const struct column history_columns[] = {
 	{ 0 },
 };
 
+static const struct column http_columns[] = {
+	{ "WORKER", "worker", COLUMN_NUMBER },
+	{ "REQUESTS", "requests", COLUMN_COUNT },
+	{ "2XX", "answers_2xx", COLUMN_COUNT },
+	{ "3XX", "answers_3xx", COLUMN_COUNT },
+	{ "4XX", "answers_4xx", COLUMN_COUNT },
+	{ "5XX", "answers_5xx", COLUMN_COUNT },
+	{ "LIMITED", "limited", COLUMN_COUNT },
+	{ "RETRIES", "retries", COLUMN_COUNT },
+	{ "OPENED", "upstreams_opened", COLUMN_COUNT },
+	{ "REUSED", "upstreams_reused", COLUMN_COUNT },
+	{ "CUT-OFF", "cut_off", COLUMN_COUNT },
+	{ 0 },
+};
+
 static const struct object objects[] = {
 	{ "services", service_columns },
 	{ "pools", pool_columns },
@@ -186,6 +201,7 @@ static const struct object objects[] = {
 	{ "history", history_columns },
 	{ "listeners", listener_columns },
 	{ "tcp", tcp_columns },
+	{ "http", http_columns },
 };
 
 const struct object *

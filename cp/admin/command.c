@@ -165,6 +165,7 @@ static const struct show_object {
 	{ "history", show_history },
 	{ "listeners", show_listeners },
 	{ "tcp", show_tcp },
+	{ "http", show_http },
 };
 
 /* How many to show, if the request says; false: cmd->error says what is wrong. */

@@ -7,6 +7,7 @@
 
 #include "cp/admin/show.h"
 #include "cp/config/manual.h"
+#include "dp/l7/http.h"
 #include "dp/proxy/proxy.h"
 #include "dp/tcp/tcp.h"
 #include "lib/addr.h"
@@ -120,6 +121,18 @@ static const struct metric tcp_metrics[] = {
 		{ 0 },
 };
 
+static const struct metric http_metrics[] = {
+#define X(name, text) COUNTER("http_" #name "_total", "HTTP listeners: " text ".", #name),
+	HTTP_COUNTERS(X)
+#undef X
+	    { 0 },
+};
+
+static const struct metric http_bad_metrics[] = {
+	COUNTER("http_bad_requests_total", "HTTP listeners: requests refused.", "count"),
+	{ 0 },
+};
+
 static const struct metric drop_metrics[] = {
 	COUNTER("drops_total", "Packets dropped, of any service or of none.", "count"),
 	{ 0 },
@@ -207,6 +220,8 @@ static const struct metric_object {
 	{ show_interfaces, interface_metrics, label_interface, "interface" },
 	{ show_workers, worker_metrics, label_worker, "worker" },
 	{ show_tcp, tcp_metrics, label_worker, "worker" },
+	{ show_http, http_metrics, label_worker, "worker" },
+	{ show_http_bad, http_bad_metrics, label_reason, "reason" },
 	{ show_drops, drop_metrics, label_reason, "reason" },
 };
 

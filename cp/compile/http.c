@@ -352,6 +352,15 @@ settings_compile(struct build *b, const struct listener_config *l)
 	client_masks(out, &l->service.limit_client);
 }
 
+/* In the words of routes. */
+static enum http_balance_config
+balance_of(const struct listener_config *l)
+{
+	if (l->balance == BALANCE_LEAST_CONNECTIONS)
+		return HTTP_BALANCE_LEAST_REQUESTS;
+	return l->service.hash == HASH_CLIENT ? HTTP_BALANCE_MAGLEV : HTTP_BALANCE_ROUND_ROBIN;
+}
+
 /* A listener with a pool has one route, which takes all requests. */
 static struct http_route_config
 route_to_pool(const struct listener_config *l, struct http_route_pool_config *pool)
@@ -367,8 +376,7 @@ route_to_pool(const struct listener_config *l, struct http_route_pool_config *po
 		.timeouts = { .first_byte = 60000000000ull, .idle = 300000000000ull },
 		.retries = { .attempts = 1, .budget = CONFIG_SHARE_WHOLE / 5 },
 		.websocket = true,
-		.balance = l->balance == BALANCE_MAGLEV ? HTTP_BALANCE_MAGLEV
-							: HTTP_BALANCE_LEAST_REQUESTS,
+		.balance = balance_of(l),
 	};
 }
 

@@ -302,6 +302,14 @@ proxy_counters(const struct proxy *p)
 	return &p->counters;
 }
 
+const struct http_counters *
+proxy_http_counters(const struct proxy *p)
+{
+	const struct http *http = proxy_http(p);
+
+	return http ? http_counters(http) : NULL;
+}
+
 struct tcp *
 proxy_tcp(struct proxy *p)
 {

@@ -84,6 +84,9 @@ struct proxy_peek {
 void proxy_peek(struct worker *w, const struct packet *p, struct proxy_peek *out);
 
 const struct proxy_counters *proxy_counters(const struct proxy *proxy);
+struct http_counters;
+/* NULL: there has been no HTTP listener. */
+const struct http_counters *proxy_http_counters(const struct proxy *proxy);
 struct tcp;
 struct tcp *proxy_tcp(struct proxy *proxy);
 /* Sessions in use now. */

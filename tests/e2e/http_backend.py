@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for at in range(0, length, size):
             piece = whole[at:at + size]
-            self.wfile.write(b"%x;of=%d\r\n" % (len(piece), at) + piece + b"\r\n")
+            self.wfile.write(b"%x%s\r\n" % (len(piece), b"" if at else b";first") + piece + b"\r\n")
         self.wfile.write(b"0\r\nX-Digest: " + hashlib.sha256(whole).hexdigest().encode() + b"\r\n\r\n")
 
     def until_close(self, words):
