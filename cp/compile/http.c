@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/compile/http_table.h"
 #include "cp/compile/internal.h"
 #include "cp/config/config.h"
 #include "dp/l7/settings.h"
@@ -33,6 +34,7 @@ struct http_block {
 	struct http_listener listener;
 	struct chunk *chunks; /* all that listener points to, but for its users */
 	struct http_users *users;
+	struct http_table *table;
 	char *text; /* what it was compiled from */
 	size_t text_length;
 	unsigned int snapshots;
@@ -366,6 +368,8 @@ listener_compile(struct build *b, const struct listener_config *l)
 	out->routes = room;
 	out->n_routes = (uint32_t)n;
 	out->limits = b->limits;
+	b->failed = b->failed || http_table_build(&b->block->table, routes, n) < 0;
+	out->table = b->block->table;
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
@@ -408,6 +412,7 @@ block_free(struct http_block *block)
 		free(chunk);
 		chunk = next;
 	}
+	http_table_free(block->table);
 	free(block->users);
 	free(block->text);
 	free(block);

@@ -13,7 +13,9 @@
 #include "lib/http/scan.h"
 #include "lib/units.h"
 
-#define PAGE_MAX (64u << 10)
+#define PAGE_MAX  (64u << 10)
+#define VALUE_MAX 8192
+#define TOKEN_MAX 256
 
 /* ---- keys of one protocol -------------------------------------------------------------------- */
 
@@ -61,11 +63,12 @@ http_name_usable(struct load *load, const config_setting_t *setting, const char 
 
 	if (!length || (key && !usable(setting, key)) || !usable(setting, NULL))
 		return false;
-	if (scan_set(SCAN_TOKEN, (const uint8_t *)name, 0, length) == length)
+	if (length <= TOKEN_MAX && scan_set(SCAN_TOKEN, (const uint8_t *)name, 0, length) == length)
 		return true;
-	report(load, setting, key,
-	       "\"%s\" is not a name as HTTP has them: letters, digits and !#$%%&'*+-.^_`|~",
-	       text_printable(name, text));
+	report(
+	    load, setting, key,
+	    "\"%s\" is not a name as HTTP has them: up to 256 letters, digits and !#$%%&'*+-.^_`|~",
+	    text_printable(name, text));
 	return false;
 }
 
@@ -77,7 +80,9 @@ http_value_usable(struct load *load, const config_setting_t *setting, const char
 
 	if (!length || !usable(setting, key))
 		return false;
-	if (scan_text((const uint8_t *)value, 0, length) != length)
+	if (length > VALUE_MAX)
+		report(load, setting, key, "is longer than %d bytes", VALUE_MAX);
+	else if (scan_text((const uint8_t *)value, 0, length) != length)
 		report(load, setting, key, "has a line end or another control character in it");
 	else if (strchr(" \t", value[0]) || strchr(" \t", value[length - 1]))
 		report(load, setting, key, "begins or ends with white space");

@@ -10,6 +10,8 @@
 
 #include "cp/config/validate.h"
 
+#define HTTP_CONFIG_PATH_MAX 4096 /* bytes of a path */
+
 /* The listener at an index, whatever its protocol; reads its error pages. False: out of memory. */
 bool validate_http(struct load *load, size_t i);
 /* The routes of the listener of that setting. False: out of memory. */

@@ -3,17 +3,15 @@
  * The conditions of an HTTP route. What no request can fulfil is an error: requests' hosts and
  * paths are compared in their normal form.
  */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 #include <string.h>
 
+#include "cp/compile/http_table.h"
 #include "cp/config/message.h"
 #include "cp/config/validate_http.h"
 #include "lib/http/path.h"
 #include "lib/http/scan.h"
 
-#define HOST_MAX       255
-#define PATH_MAX_BYTES 4096
+#define HOST_MAX 255
 
 /* True for what a host consists of, without port: a name, or an IPv6 address in brackets. */
 static bool
@@ -67,7 +65,7 @@ static void
 check_path(struct load *load, const struct listener_config *l, const config_setting_t *match,
 	   const char *key, const char *path)
 {
-	uint8_t normal[3 * PATH_MAX_BYTES + 1];
+	uint8_t normal[3 * HTTP_CONFIG_PATH_MAX + 1];
 	struct http_path out = { normal, sizeof(normal), 0 };
 	unsigned int rules = l->http.merge_slashes ? HTTP_PATH_MERGE_SLASHES : 0;
 	size_t length = path ? strlen(path) : 0;
@@ -75,8 +73,8 @@ check_path(struct load *load, const struct listener_config *l, const config_sett
 
 	if (!length || !usable(match, key))
 		return;
-	if (length > PATH_MAX_BYTES) {
-		report(load, match, key, "is longer than %d bytes", PATH_MAX_BYTES);
+	if (length > HTTP_CONFIG_PATH_MAX) {
+		report(load, match, key, "is longer than %d bytes", HTTP_CONFIG_PATH_MAX);
 		return;
 	}
 	if (strpbrk(path, "?#") ||
@@ -91,26 +89,18 @@ check_path(struct load *load, const struct listener_config *l, const config_sett
 	       text_printable((const char *)normal, text));
 }
 
-/* Bytes, as the table of routes reads them (cp/compile/http_table.h). */
 static void
 check_regex(struct load *load, const config_setting_t *setting, const char *key, const char *regex)
 {
-	PCRE2_SIZE offset;
-	pcre2_code *code;
-	char message[256];
-	int error;
+	size_t offset = 0;
+	const char *wrong;
 
 	if (!regex || !usable(setting, key))
 		return;
-	code = pcre2_compile((PCRE2_SPTR)regex, PCRE2_ZERO_TERMINATED,
-			     PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_DOLLAR_ENDONLY, &error,
-			     &offset, NULL);
-	pcre2_code_free(code);
-	if (code)
-		return;
-	pcre2_get_error_message(error, (PCRE2_UCHAR *)message, sizeof(message));
-	report(load, setting, key, "is not a regular expression: %s (at character %zu)", message,
-	       (size_t)offset + 1);
+	wrong = http_regex_check(regex, &offset);
+	if (wrong)
+		report(load, setting, key, "is not a regular expression: %s (at character %zu)",
+		       wrong, offset + 1);
 }
 
 static void

@@ -168,6 +168,11 @@ check_rewrite(const struct route *r)
 	    (!match || (usable(match, NULL) && usable(match, "path") && !r->config->match.path)))
 		report(r->load, group, "path_prefix",
 		       "needs match.path, which it is put in the place of");
+	if (r->config->rewrite.path_prefix && usable(group, "path_prefix") &&
+	    (strpbrk(r->config->rewrite.path_prefix, "?#") ||
+	     strlen(r->config->rewrite.path_prefix) > HTTP_CONFIG_PATH_MAX))
+		report(r->load, group, "path_prefix",
+		       "is not a path without query of up to %d bytes", HTTP_CONFIG_PATH_MAX);
 	if (host && usable(group, "host") && !http_host_usable(host, true))
 		report(r->load, group, "host", "is not a host, or a host and a port");
 }
