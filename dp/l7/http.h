@@ -59,6 +59,13 @@ struct proxy;
 	X(retries, "requests sent again, by the route's rules")                              \
 	X(retries_stale, "requests sent again: a kept connection had been closed")           \
 	X(retries_refused, "requests not sent again: over the budget")                       \
+	X(circuit_connections, "requests over the pool's connections (503)")                 \
+	X(circuit_pending, "requests over the pool's pending requests (503)")                \
+	X(circuit_requests, "requests over the pool's requests (503)")                       \
+	X(circuit_retries, "requests not sent again: over the pool's retries")               \
+	X(outliers, "backends left alone for a while: too many errors in a row")             \
+	X(mirrors, "requests mirrored")                                                      \
+	X(mirrors_skipped, "requests not mirrored: their body was not here, or no room")     \
 	X(redirects, "redirects")                                                            \
 	X(responds, "fixed answers of routes")                                               \
 	X(limited, "requests over a limit (429)")                                            \
