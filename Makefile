@@ -23,7 +23,7 @@ silent := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 say = $(if $(V),,@$(if $(silent),,printf '  %-4s %s\n' $(1) $@;))
 
 # ---- flags ------------------------------------------------------------------------------------
-PKGS := libdpdk libconfig jansson libmnl libmicrohttpd libcurl
+PKGS := libdpdk libconfig jansson libmnl libmicrohttpd libcurl libpcre2-8
 
 # Headers of others are system headers: their warnings are not ours. DPDK's own -march comes before
 # ours, so ours counts.

@@ -12,6 +12,8 @@
 
 struct http_table;
 
+#define HTTP_TABLE_MOST ((size_t)256 * 1024 * 1024)
+
 /* A table for these routes, in their order. 0; -ENOMEM; -E2BIG: it would take more memory than
  * HTTP_TABLE_MOST; -EINVAL: a regular expression is wrong. */
 int http_table_build(struct http_table **out, const struct http_route_config *routes, size_t n);

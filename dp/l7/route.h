@@ -4,10 +4,19 @@
  * configuration, all of whose conditions hold. Compiled: hosts and paths are looked up, and only
  * the routes that these leave are tried one after the other.
  *
- *     host ──hash──> group ──path: exact, else longest prefix (hash)──> ordered candidates
+ *     host ──hash──> group ──path: down a tree──> ordered candidates
  *                      │                                                │
  *     *.suffix ────────┤                            method, fields, query, regular expressions
  *     any ─────────────┘
+ *
+ *     host       in any case, without port, without the dot that may end it; "*.example.org" is
+ *                any host with one label or more before it, so not example.org itself
+ *     path       the path begins with these characters, as nginx's `location /api` means it: "/api"
+ *                has /api, /api/v1 and /apish; "/api/" has only the second. Told by case
+ *     methods    told by case; GET does not stand for HEAD
+ *     fields     a field that comes several times: any of them; a value is told by case
+ *     query      of name=value&..., escapes undone in both; several times: any of them; "+" is "+"
+ *     regex      somewhere in the path or value, unless it has ^ or $
  *
  * A table is immutable and shared by workers; what a match needs to write to (PCRE2's) is the
  * worker's own. Invariant: match = the walk over all routes that tries every condition.
@@ -24,10 +33,13 @@
 
 struct http_table;
 
-/* The worker's room for regular expressions. */
+/* The worker's room for regular expressions. NULL: no memory. */
 struct http_scratch;
 struct http_scratch *http_scratch_create(void);
 void http_scratch_destroy(struct http_scratch *scratch);
+/* How many matches of regular expressions were given up, as no match: they took too many steps, or
+ * what they were to match was too long. */
+uint64_t http_scratch_limited(const struct http_scratch *scratch);
 
 /* A request as far as routes look at it. */
 struct http_question {

@@ -17,6 +17,8 @@ static int (*const registers[])(void) = {
 	test_http_framing_register,
 	test_http_head_register,
 	test_http_path_register,
+	test_http_route_register,
+	test_http_route_differ_register,
 	test_http_scan_register,
 	test_http_write_register,
 	test_proxy_protocol_register,

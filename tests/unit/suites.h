@@ -20,6 +20,8 @@ int test_http_differ_register(void);
 int test_http_framing_register(void);
 int test_http_head_register(void);
 int test_http_path_register(void);
+int test_http_route_register(void);
+int test_http_route_differ_register(void);
 int test_http_scan_register(void);
 int test_http_write_register(void);
 int test_heavy_register(void);
