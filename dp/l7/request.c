@@ -133,6 +133,7 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 	struct http_question question = { .head = &h->head, .bytes = bytes };
 	enum http_path_reason reason;
 	struct http_path path = path_normal(h, s->listener, bytes, &reason);
+	uint64_t given_up = http_scratch_limited(h->scratch);
 	uint32_t route;
 
 	if (reason != HTTP_PATH_OK) {
@@ -143,6 +144,12 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 	question.path = path.bytes;
 	question.path_length = path.length;
 	route = http_route_find(s->listener->table, h->scratch, &question);
+	if (unlikely(http_scratch_limited(h->scratch) != given_up)) {
+		/* It may have been the route of an expression that took too long. */
+		h->counters.regex_limited++;
+		http_answer(h, s, 503);
+		return false;
+	}
 	if (route == HTTP_ROUTE_NONE) {
 		h->counters.no_route++;
 		http_answer(h, s, 404);
