@@ -339,11 +339,17 @@ static int
 prepare_listeners(struct control *c, const struct config *config)
 {
 	bool http = false;
+	int rc = 0;
 	size_t i;
 
 	for (i = 0; i < config->n_listeners; i++)
 		http = http || config->listeners[i].protocol == LISTENER_HTTP;
-	return config->n_listeners ? dataplane_prepare_proxies(c->dp, http) : 0;
+	if (config->n_listeners)
+		rc = dataplane_prepare_proxies(c->dp, http);
+	if (rc == 0 && http &&
+	    (config->records.file || config->records.socket || config->tracing.endpoint))
+		rc = dataplane_prepare_records(c->dp);
+	return rc;
 }
 
 /* Make n the running configuration; takes it over on success only. On failure *error says why. */

@@ -74,10 +74,11 @@ reason_of(uint16_t status)
 }
 
 void
-http_count_answer(struct http *h, uint16_t status)
+http_count_answer(struct http *h, struct http_session *s, uint16_t status)
 {
 	struct http_counters *c = &h->counters;
 
+	http_seen_answered(h, s, status);
 	c->answers_2xx += status >= 200 && status < 300;
 	c->answers_3xx += status >= 300 && status < 400;
 	c->answers_4xx += status >= 400 && status < 500;
@@ -160,6 +161,7 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 	queue_add(&s->down, head, head->pkt_len);
 	if (body)
 		queue_add(&s->down, body, a->body.length);
+	s->answer.bytes = body ? a->body.length : 0;
 	return true;
 }
 
@@ -177,13 +179,16 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 		http_abort(h, s);
 		return;
 	}
+	if (!s->mark.open)
+		http_seen_begin(h, s, NULL);
+	http_seen_refused(s, a->status);
 	if (s->begun || !compose(h, s, a)) {
 		h->counters.cut_off++;
 		http_abort(h, s);
 		return;
 	}
 	h->counters.answered_here++;
-	http_count_answer(h, a->status);
+	http_count_answer(h, s, a->status);
 	s->begun = true;
 	s->answer.done = true;
 	s->state = HTTP_ANSWERING;
@@ -241,6 +246,7 @@ http_answer_limited(struct http *h, struct http_session *s, uint64_t wait)
 		a.type = (struct http_text){ "text/plain", 10 };
 	}
 	h->counters.limited++;
+	s->mark.cause = HTTP_CAUSE_LIMITED;
 	answer(h, s, &a);
 }
 

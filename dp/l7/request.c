@@ -239,6 +239,7 @@ inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	if (by_share(h, f->abort_share)) {
 		h->counters.faults_aborted++;
+		s->mark.cause = HTTP_CAUSE_FAULT;
 		http_answer(h, s, f->abort_status);
 		return true;
 	}
@@ -281,6 +282,7 @@ take_request(struct http *h, struct http_session *s, const struct http_listener 
 	uint16_t status;
 
 	request_begin(h, s, l);
+	http_seen_begin(h, s, bytes);
 	if (!keep_head(h, s, &bytes)) {
 		h->counters.no_memory++;
 		refuse(h, s, 503);
@@ -355,10 +357,12 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 	else if (enter_pool(h, s))
 		why = http_upstream_get(h, s, backend, s->stale_tried || http_tells_client(h, s));
 	if (why != DROP_REASON_COUNT) {
+		s->mark.cause = http_cause_unplaced(backend, why);
 		worker_count_drop(h->worker, s->service, why);
 		http_answer(h, s, 503);
 		return;
 	}
+	http_seen_placed(h, s, backend);
 	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING)
 		s->state = HTTP_CONNECTING;
 	else
@@ -410,6 +414,7 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 	};
 
 	http_identify(h, s, bytes, identity);
+	http_trace_edits(h, s, bytes, identity);
 	memcpy(edits, identity->edits, identity->n * sizeof(*edits));
 	memcpy(edits + identity->n, route->request_edits, route->n_request_edits * sizeof(*edits));
 	change.n_edits = identity->n + route->n_request_edits;
@@ -456,6 +461,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	}
 	queue_add(&s->up, head, length);
+	http_seen_sent(h, s);
 	s->state = HTTP_WAITING;
 	s->seen = h->worker->now;
 	h->worker->backend_stats[u->backend].packets += 1;
@@ -503,10 +509,13 @@ http_request_failed(struct http *h, struct http_session *s, enum http_retry when
 
 	if (u) {
 		s->failed = u->backend;
-		if (!stale)
+		if (!stale) {
 			http_judge(h, s, u->backend, false);
+			http_seen_attempt(h, u->backend, when >= HTTP_RETRY_502 ? status : 0);
+		}
 		http_upstream_drop(h, s);
 	}
+	s->mark.cause = http_cause_failed(when);
 	http_circuit_leave_all(h, s);
 	if (http_may_repeat(s, when)) {
 		if (stale) {
