@@ -256,6 +256,8 @@ void http_request_end(struct http *h, struct http_session *s);
 uint64_t http_keepalive(const struct http *h, const struct http_session *s);
 /* See that the timer fires no later than `at`. */
 void http_arm(struct http *h, struct http_session *s, uint64_t at);
+/* ... or than the state that the session has come to may last. */
+void http_watch(struct http *h, struct http_session *s);
 void http_session_timer(struct http *h, uint32_t index);
 
 /* ---- request.c: a head has been understood -------------------------------------------------- */
@@ -267,8 +269,9 @@ bool http_read_request(struct http *h, struct http_session *s);
 void http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* The head, to the backend. False: it could not be, and the request has been answered. */
 bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
-/* The attempt has failed before any of the answer: another one, or `status`. `when` is one of enum
- * http_retry. */
+/* May it be sent again, as far as the route's rules go? `when` is one of enum http_retry. */
+bool http_may_retry(const struct http_session *s, enum http_retry when);
+/* The attempt has failed before any of the answer: another one, or `status`. */
 void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
 			 uint16_t status);
 

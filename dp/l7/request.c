@@ -323,10 +323,12 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 		http_answer(h, s, 503);
 		return;
 	}
-	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING)
+	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING) {
 		s->state = HTTP_CONNECTING;
-	else
+		http_watch(h, s);
+	} else {
 		http_request_send(h, s, bytes);
+	}
 }
 
 /* ---- 7. the head, written anew --------------------------------------------------------------- */
@@ -406,7 +408,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 	s->seen = h->worker->now;
 	h->worker->backend_stats[u->backend].packets += 1;
 	h->worker->backend_stats[u->backend].bytes += length;
-	http_arm(h, s, s->seen + s->listener->timeout_body);
+	http_watch(h, s);
 	return true;
 }
 
@@ -441,6 +443,13 @@ may_repeat(const struct http_session *s, enum http_retry when)
 	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
 }
 
+bool
+http_may_retry(const struct http_session *s, enum http_retry when)
+{
+	return s->attempts < s->route->retry_attempts && (s->route->retry_on & when) &&
+	       may_repeat(s, when);
+}
+
 void
 http_request_failed(struct http *h, struct http_session *s, enum http_retry when, uint16_t status)
 {
@@ -451,19 +460,17 @@ http_request_failed(struct http *h, struct http_session *s, enum http_retry when
 		s->failed = u->backend;
 		http_upstream_drop(h, s);
 	}
-	if (may_repeat(s, when)) {
-		if (stale) {
-			s->stale_tried = true;
-			h->counters.retries_stale++;
-			http_request_place(h, s, NULL);
-			return;
-		}
-		if (s->attempts < s->route->retry_attempts && (s->route->retry_on & when)) {
-			s->attempts++;
-			h->counters.retries++;
-			http_request_place(h, s, NULL);
-			return;
-		}
+	if (stale && may_repeat(s, when)) {
+		s->stale_tried = true;
+		h->counters.retries_stale++;
+		http_request_place(h, s, NULL);
+		return;
+	}
+	if (http_may_retry(s, when)) {
+		s->attempts++;
+		h->counters.retries++;
+		http_request_place(h, s, NULL);
+		return;
 	}
 	http_answer(h, s, status);
 }

@@ -122,7 +122,7 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 	s->state = HTTP_TUNNEL;
 	s->last = true;
 	s->request.done = s->answer.done = false;
-	http_arm(h, s, h->worker->now + s->route->timeout_idle);
+	http_watch(h, s);
 	return true;
 }
 
@@ -136,7 +136,7 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	struct http_upstream *u = http_upstream_of(h, s);
 	enum http_retry retry = retry_of(h->head.status);
 
-	if (retry && (s->route->retry_on & retry) && s->attempts < s->route->retry_attempts) {
+	if (retry && http_may_retry(s, retry)) {
 		http_request_failed(h, s, retry, h->head.status);
 		return s->state == HTTP_WAITING;
 	}
@@ -150,8 +150,7 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	rte_pktmbuf_free(s->head);
 	s->head = NULL;
 	s->state = HTTP_ANSWERING;
-	if (s->route->timeout_idle)
-		http_arm(h, s, h->worker->now + s->route->timeout_idle);
+	http_watch(h, s);
 	return true;
 }
 
