@@ -92,12 +92,6 @@ choose_row(struct http *h, const struct http_session *s, const struct pool *pool
 
 /* ---- what Maglev hashes ---------------------------------------------------------------------- */
 
-static const struct addr *
-client_of(const struct http_session *s)
-{
-	return s->ends.known ? &s->ends.src : &s->tuple.src;
-}
-
 /* The value of a cookie, RFC 6265 4.2.1; length 0: there is none. */
 static struct http_span
 cookie_find(const struct http_head *head, const uint8_t *bytes, const struct http_text *name)
@@ -172,7 +166,7 @@ hash_of(const struct http *h, const struct http_session *s, const uint8_t *bytes
 		value = cookie_find(&h->head, bytes, &r->hash_name);
 	if (value.length)
 		return hash_text(bytes + value.at, value.length);
-	return balance_hash_from(client_of(s), 0, 0);
+	return balance_hash_from(http_client(s), 0, 0);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */

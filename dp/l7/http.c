@@ -56,7 +56,8 @@ http_create(struct proxy *proxy, uint32_t sessions)
 				&socket);
 	h->backends = map_backends();
 	h->scratch = http_scratch_create();
-	if (h->sessions && h->upstreams && h->wheel && h->backends && h->scratch)
+	h->limits = http_limit_table_create(w->dataplane->clients, false, &proxy->random_key);
+	if (h->sessions && h->upstreams && h->wheel && h->backends && h->scratch && h->limits)
 		return h;
 	http_destroy(h);
 	return NULL;
@@ -92,6 +93,7 @@ http_destroy(struct http *h)
 	if (h->backends)
 		munmap(h->backends, sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
 	http_scratch_destroy(h->scratch);
+	http_limit_table_destroy(h->limits);
 	rte_free(h->wheel);
 	rte_free(h->sessions);
 	rte_free(h->upstreams);

@@ -11,6 +11,7 @@
 
 #include "dp/l4/limit.h"
 #include "dp/l7/http.h"
+#include "dp/l7/limit.h"
 #include "dp/l7/route.h"
 #include "dp/l7/settings.h"
 #include "dp/proxy/internal.h"
@@ -159,6 +160,7 @@ struct http {
 	struct http_backend *backends; /* [SNAPSHOT_MAX_BACKENDS], mapped lazily */
 	uint64_t turn;                 /* of round robin: the pass of the backend chosen last */
 	struct http_scratch *scratch;
+	struct http_limit_table *limits; /* of clients, who are all ours */
 	struct http_counters counters;
 	struct rte_mbuf *spare[HTTP_SPARE]; /* see http_reserve */
 	struct rte_mbuf *spare_clone;
@@ -244,6 +246,13 @@ http_pool_keepalive(const struct http *h, const struct http_session *s)
 	return 30000000000ull;
 }
 
+/* Who the request is of, as far as is known. */
+static inline const struct addr *
+http_client(const struct http_session *s)
+{
+	return s->ends.known ? &s->ends.src : &s->tuple.src;
+}
+
 /* ---- session.c ------------------------------------------------------------------------------ */
 
 /* Go on as far as what is here allows. The session may be gone afterwards. */
@@ -274,6 +283,11 @@ bool http_may_retry(const struct http_session *s, enum http_retry when);
 /* The attempt has failed before any of the answer: another one, or `status`. */
 void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
 			 uint16_t status);
+
+/* ---- charge.c ------------------------------------------------------------------------------- */
+
+/* Charge the request to the limits that it is under. False: it is over one, and answered. */
+bool http_charge(struct http *h, struct http_session *s, const uint8_t *bytes);
 
 /* ---- response.c ----------------------------------------------------------------------------- */
 

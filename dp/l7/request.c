@@ -271,7 +271,7 @@ take_request(struct http *h, struct http_session *s, const struct http_listener 
 	status = refused_at_once(h, s);
 	if (status)
 		http_answer(h, s, status);
-	else if (find_route(h, s, bytes))
+	else if (find_route(h, s, bytes) && http_charge(h, s, bytes))
 		act(h, s, bytes);
 }
 
