@@ -16,6 +16,8 @@
 #include "dp/l4/heaviest.h"
 #include "dp/l4/quick_dsr.h"
 #include "dp/l4/waiting.h"
+#include "dp/l7/circuit.h"
+#include "dp/l7/limit.h"
 #include "dp/pipeline.h"
 #include "dp/proxy/proxy.h"
 
@@ -81,12 +83,15 @@ int
 dataplane_create(struct dataplane *dp)
 {
 	dp->service_buckets = map_lazily(sizeof(*dp->service_buckets) * SNAPSHOT_MAX_SERVICES);
-	return dp->service_buckets ? 0 : -ENOMEM;
+	dp->http_pools = map_lazily(sizeof(*dp->http_pools) * SNAPSHOT_MAX_POOLS);
+	return dp->service_buckets && dp->http_pools ? 0 : -ENOMEM;
 }
 
 void
 dataplane_destroy(struct dataplane *dp)
 {
+	http_limit_table_destroy(dp->http_keys);
+	unmap(dp->http_pools, sizeof(*dp->http_pools) * SNAPSHOT_MAX_POOLS);
 	unmap(dp->service_buckets, sizeof(*dp->service_buckets) * SNAPSHOT_MAX_SERVICES);
 }
 
@@ -101,12 +106,26 @@ dataplane_prepare_clients(struct dataplane *dp)
 	return rc;
 }
 
+/* Where all workers count what is no client of one. */
+static int
+prepare_http_keys(struct dataplane *dp)
+{
+	struct siphash_key key;
+
+	if (dp->http_keys)
+		return 0;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return -EIO;
+	dp->http_keys = http_limit_table_create(dp->clients, true, &key);
+	return dp->http_keys ? 0 : -ENOMEM;
+}
+
 int
 dataplane_prepare_proxies(struct dataplane *dp, bool http)
 {
 	uint8_t secret[48];
 	uint32_t i;
-	int rc = 0;
+	int rc = http ? prepare_http_keys(dp) : 0;
 
 	for (i = 0; i < dp->n_workers; i++) {
 		struct worker *w = dp->workers[i];

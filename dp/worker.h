@@ -24,14 +24,16 @@
 #include "dp/snapshot.h"
 #include "dp/stats.h"
 
-struct capture;        /* dp/capture.h */
-struct client_table;   /* dp/l4/client_table.c */
-struct connections;    /* dp/l4/connection.c */
-struct fragment_table; /* dp/l4/fragment.c */
-struct heaviest;       /* dp/l4/heaviest.c */
-struct proxy;          /* dp/proxy/ */
-struct tunnel;         /* dp/l4/quick_dsr.h */
-struct waiting;        /* dp/l4/waiting.c */
+struct capture;          /* dp/capture.h */
+struct client_table;     /* dp/l4/client_table.c */
+struct connections;      /* dp/l4/connection.c */
+struct fragment_table;   /* dp/l4/fragment.c */
+struct http_limit_table; /* dp/l7/limit.h */
+struct http_pool_use;    /* dp/l7/circuit.h */
+struct heaviest;         /* dp/l4/heaviest.c */
+struct proxy;            /* dp/proxy/ */
+struct tunnel;           /* dp/l4/quick_dsr.h */
+struct waiting;          /* dp/l4/waiting.c */
 
 /* What all workers share; fixed when they start. */
 struct dataplane {
@@ -48,6 +50,9 @@ struct dataplane {
 	uint32_t sessions;    /* of listeners, per worker */
 	/* by worker: where its connections lie, NULL: in memory of its own */
 	void *connection_memory[SNAPSHOT_MAX_WORKERS];
+	/* made before the first HTTP listener; workers write */
+	struct http_limit_table *http_keys;
+	struct http_pool_use *http_pools;       /* [SNAPSHOT_MAX_POOLS] */
 	struct service_bucket *service_buckets; /* [SNAPSHOT_MAX_SERVICES]; workers write */
 	atomic_bool stop;                       /* control writes, workers read */
 	/* control writes, workers load once per iteration */
@@ -151,7 +156,8 @@ void dataplane_destroy(struct dataplane *dp);
 /* Have the memory of all client tables, before there is a limit on clients. 0 or -errno. Control
  * thread, while workers run. */
 int dataplane_prepare_clients(struct dataplane *dp);
-/* Have what all workers need for listeners, before there is one; http: for one of HTTP. The same. */
+/* Have what all workers need for listeners, before there is one; http: for one of HTTP. The same.
+ */
 int dataplane_prepare_proxies(struct dataplane *dp, bool http);
 /* Create worker `index` for the data plane: tables on the NUMA node of its core. 0 or -ENOMEM.
  * Control thread. */

@@ -401,8 +401,7 @@ listener_compile(struct build *b, const struct listener_config *l)
 	out->routes = room;
 	out->n_routes = (uint32_t)n;
 	out->limits = b->limits;
-	if (http_table_build(&b->block->table, routes, n) < 0)
-		b->failed = true;
+	b->failed = b->failed || http_table_build(&b->block->table, routes, n) < 0;
 	out->table = b->block->table;
 }
 

@@ -47,11 +47,13 @@ static void __attribute__((format(printf, 2, 3))) line(struct diff *d, const cha
 	d->lines++;
 }
 
-/* "services" -> "service" */
+/* The length of "service" in "services"; "query" and "set" stay. */
 static int
-singular(const struct key *key)
+singular(const char *name)
 {
-	return (int)strlen(key_name(key)) - 1;
+	size_t n = strlen(name);
+
+	return (int)(n > 0 && name[n - 1] == 's' ? n - 1 : n);
 }
 
 /* ---- identities ------------------------------------------------------------------------------ */
@@ -230,15 +232,16 @@ static void
 one_sided(struct diff *d, const struct key *key, char sign, const char *full,
 	  const struct scope *scope)
 {
+	const char *name = key->path + scope->strip;
 	char what[QUOTED_LEN];
 
 	text_printable(full, what);
 	if (key->type != KEY_LIST)
-		line(d, "~ %s%s %c %s", scope->label, key->path + scope->strip, sign, what);
+		line(d, "~ %s%s %c %s", scope->label, name, sign, what);
 	else if (scope->label[0])
-		line(d, "~ %s%c %.*s %s", scope->label, sign, singular(key), key_name(key), what);
+		line(d, "~ %s%c %.*s %s", scope->label, sign, singular(name), name, what);
 	else
-		line(d, "%c %.*s %s", sign, singular(key), key_name(key), what);
+		line(d, "%c %.*s %s", sign, singular(name), name, what);
 }
 
 static void
@@ -247,10 +250,41 @@ both_sided(struct diff *d, const struct key *key, const struct entry *a, const s
 {
 	char label[2 * VALUE_STRLEN];
 	struct scope inner = { label, strlen(key->path) + 1 };
+	const char *name = key->path + scope->strip;
 
-	snprintf(label, sizeof(label), "%s%.*s %.*s: ", scope->label, singular(key), key_name(key),
+	snprintf(label, sizeof(label), "%s%.*s %.*s: ", scope->label, singular(name), name,
 		 VALUE_STRLEN / 2, a->identity);
 	diff_group(d, key, a->at, b->at, &inner);
+}
+
+/* Do the elements that both lists have stand in another order? Those that are alike at the same
+ * place stand in neither list of entries, but count: one that passes them has moved. */
+static bool
+reordered(struct diff *d, const struct key *key, const char *a, const char *b)
+{
+	size_t n, m, i, j, last = 0;
+	struct entry *x = entries_of(d, key, &(struct side){ d->a, a, NULL }, &n);
+	struct entry *y = entries_of(d, key, &(struct side){ d->b, b, NULL }, &m);
+	size_t *places = calloc(n + 1, sizeof(*places)); /* in b + 1, by place in a; 0: gone */
+	bool found = false;
+
+	for (i = j = 0; places && i < n && j < m;) {
+		int order = strcmp(x[i].identity, y[j].identity);
+
+		if (order == 0)
+			places[x[i].index] = y[j].index + 1;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	for (i = 0; places && i < n; i++) {
+		found = found || (places[i] && places[i] < last);
+		last = places[i] ? places[i] : last;
+	}
+	d->no_memory = d->no_memory || !places;
+	free(places);
+	free_entries(x, n);
+	free_entries(y, m);
+	return found;
 }
 
 static void
@@ -280,7 +314,8 @@ diff_list(struct diff *d, const struct key *key, const char *a, const char *b,
 			j++;
 		}
 	}
-	if (moved && d->lines == before && (key->flags & KEY_MANY))
+	if (((key->flags & KEY_MANY) && moved && d->lines == before) ||
+	    ((key->flags & KEY_ORDERED) && moved && reordered(d, key, a, b)))
 		line(d, "~ %s%s in another order", scope->label, key->path + scope->strip);
 	free_entries(x, n);
 	free_entries(y, m);

@@ -371,7 +371,7 @@ const struct key config_keys[] = {
 	{ .path = "listeners.trusted_proxies", .type = KEY_PREFIX, .flags = KEY_MANY,
 	  .example = "[ \"192.0.2.0/24\" ]",
 	  MANY(listener_config, trusted_proxies, n_trusted_proxies), .most = 4096,
-	  .help = "only these send the header, and are believed (default: all clients)" },
+	  .help = "only these send the header, and are believed (default: all clients); http: who is believed in X-Forwarded-For and the like (default: nobody)" },
 	{ .path = "listeners.syn_cookies", .type = KEY_CHOICE, .fallback = "auto",
 	  .choices = choices_cookies, AT(listener_config, syn_cookies),
 	  .help = "\"auto\": when many connections are half open; \"always\"" },

@@ -186,7 +186,7 @@ validate(struct load *load)
 	}
 	if (ok) {
 		validate_sources(load, &network);
-		validate_listeners(load);
+		ok = validate_listeners(load);
 	}
 	if (!ok)
 		message_add(load->messages, load->file, 0, false, "out of memory");

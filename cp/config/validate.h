@@ -49,7 +49,7 @@ void validate_health(struct load *load, const struct network *network,
 		     const config_setting_t *setting, const struct pool_config *pool);
 /* Services and listeners. */
 bool validate_services(struct load *load);
-void validate_listeners(struct load *load);
+bool validate_listeners(struct load *load);
 /* The service's way to each backend of its pool. */
 bool validate_forwarding(struct load *load, const struct network *network);
 void validate_sources(struct load *load, const struct network *network);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cp/config/validate.h"
+#include "cp/config/validate_http.h"
 
 /* ---- pools ----------------------------------------------------------------------------------- */
 
@@ -293,10 +294,10 @@ check_listener(struct load *load, size_t i)
 		return;
 	check_listener_pool(load, l, setting);
 	if (usable(setting, "trusted_proxies") && usable(setting, "accept_proxy_protocol") &&
-	    l->n_trusted_proxies && !l->accept_proxy_protocol)
+	    l->n_trusted_proxies && !l->accept_proxy_protocol && l->protocol == LISTENER_TCP)
 		report(load, setting, "trusted_proxies",
 		       "nobody's header is read without accept_proxy_protocol = true;");
-	if (usable(setting, "hash") && usable(setting, "balance") &&
+	if (l->protocol == LISTENER_TCP && usable(setting, "hash") && usable(setting, "balance") &&
 	    l->balance == BALANCE_LEAST_CONNECTIONS && l->service.hash == HASH_CLIENT)
 		report(
 		    load, setting, "hash",
@@ -304,11 +305,15 @@ check_listener(struct load *load, size_t i)
 		    "connections go to different backends");
 }
 
-void
+bool
 validate_listeners(struct load *load)
 {
+	bool ok = true;
 	size_t i;
 
-	for (i = 0; i < load->config->n_listeners; i++)
+	for (i = 0; ok && i < load->config->n_listeners; i++) {
 		check_listener(load, i);
+		ok = validate_http(load, i);
+	}
+	return ok;
 }

@@ -79,7 +79,7 @@ void
 http_identify(const struct http *h, const struct http_session *s, const uint8_t *bytes,
 	      struct http_identity *out)
 {
-	const struct addr *client = s->ends.known ? &s->ends.src : &s->tuple.src;
+	const struct addr *client = http_client(s);
 	const struct http_span *host = &h->head.authority.whole;
 	bool trusted = is_trusted(h, s), v4 = addr_is_v4(client);
 	char text[ADDR_STRLEN];

@@ -32,7 +32,8 @@ def pages(t, _folder):
 
 
 def settings(t, _folder):
-    conf = (ROOT / "tests/conf/good/every-key.conf").read_text()
+    good = ROOT / "tests/conf/good"
+    conf = (good / "every-key.conf").read_text() + (good / "http-every-key.conf").read_text()
     conf = re.sub(r'"[^"]*"', '""', conf)
     used = set(re.findall(r"(\w+)\s*[=:]", conf))
     page = plain("penstock.conf.5").split("FORWARDING MODES")[0]
@@ -43,8 +44,9 @@ def settings(t, _folder):
         assert used and not used - named, used - named
     with t("every setting of penstock.conf(5) is in the configuration that has them all"):
         assert not named - used, named - used
-    with t("conf/penstock.conf has every setting"):
-        example = (ROOT / "conf/penstock.conf").read_text()
+    with t("conf/penstock.conf and conf/http.conf have every setting"):
+        example = "".join((ROOT / "conf" / name).read_text()
+                          for name in ("penstock.conf", "http.conf"))
         assert not missing(used, example), missing(used, example)
 
 

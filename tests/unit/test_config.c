@@ -207,6 +207,61 @@ test_config_diff(void)
 		   "- pool a\n- service a\n", NULL);
 }
 
+#define SHOP(routes)                                                                      \
+	DATAPLANE INTERFACES "pools = ( { name = \"web\"; backends = ( { address = "      \
+			     "\"10.2.0.11\"; port = 80; } ); },\n"                        \
+			     "{ name = \"api\"; backends = ( { address = \"10.2.0.12\"; " \
+			     "port = 80; } ); } );\n"                                     \
+			     "listeners = ( { name = \"shop\"; address = "                \
+			     "\"203.0.113.20\"; port = 80;\n"                             \
+			     "  protocol = \"http\"; routes = ( " routes " ); } );\n"
+#define ROUTE(name, rest)                                                                      \
+	"{ name = \"" name "\"; match = { path = \"/" name "\"; " rest " }; pools = ( { pool " \
+	"= \"web\"; }, { pool = \"api\"; } ); }"
+
+/* Routes are told by their names, and their order says something. */
+static void
+test_config_diff_routes(void)
+{
+	static const char plain[] = SHOP(ROUTE("a", "") ", " ROUTE("b", "") ", " ROUTE("c", ""));
+
+	check_diff(plain, plain, "", NULL);
+	check_diff(
+	    plain,
+	    SHOP(ROUTE("a", "") ", " ROUTE("new", "") ", " ROUTE("b", "") ", " ROUTE("c", "")),
+	    "~ listener shop: + route new\n", NULL);
+	check_diff(plain, SHOP(ROUTE("b", "") ", " ROUTE("c", "")), "~ listener shop: - route a\n",
+		   NULL);
+	check_diff(plain, SHOP(ROUTE("a", "") ", " ROUTE("c", "") ", " ROUTE("b", "")),
+		   "~ listener shop: routes in another order\n", NULL);
+	check_diff(plain, SHOP(ROUTE("c", "") ", " ROUTE("b", "host = \"x\";")),
+		   "~ listener shop: - route a\n"
+		   "~ listener shop: route b: match.host - -> x\n"
+		   "~ listener shop: routes in another order\n",
+		   NULL);
+	check_diff(SHOP(ROUTE("a", "headers = ( { name = \"x\"; value = \"1\"; } );")),
+		   SHOP(ROUTE("a", "headers = ( { name = \"x\"; value = \"2\"; } ); "
+				   "query = ( { name = \"q\"; } ); methods = [ \"GET\" ];")),
+		   "~ listener shop: route a: match.methods + GET\n"
+		   "~ listener shop: route a: match.header x: value 1 -> 2\n"
+		   "~ listener shop: route a: + match.query q\n",
+		   NULL);
+	check_diff(
+	    SHOP("{ name = \"a\"; pools = ( { pool = \"web\"; weight = 5; }, "
+		 "{ pool = \"api\"; } ); }"),
+	    SHOP("{ name = \"a\"; pools = ( { pool = \"web\"; }, { pool = \"api\"; } ); "
+		 "mirror = { pool = \"api\"; share = \"12.5%\"; }; "
+		 "retries = { on = [ \"503\" ]; budget = \"0.05%\"; }; "
+		 "headers = { request = { set = ( { name = \"x\"; value = \"y\"; } ); }; }; }"),
+	    "~ listener shop: route a: pool web: weight 5 -> 100\n"
+	    "~ listener shop: route a: + headers.request.set x\n"
+	    "~ listener shop: route a: retries.on + 503\n"
+	    "~ listener shop: route a: retries.budget 20% -> 0.05%\n"
+	    "~ listener shop: route a: mirror.pool - -> api\n"
+	    "~ listener shop: route a: mirror.share 100% -> 12.5%\n",
+	    NULL);
+}
+
 static void
 test_config_restart(void)
 {
@@ -348,6 +403,7 @@ test_config_register(void)
 		{ "defaults", test_config_defaults },
 		{ "values", test_config_values },
 		{ "differences", test_config_diff },
+		{ "differences of routes", test_config_diff_routes },
 		{ "restart", test_config_restart },
 		{ "cores", test_config_cpus },
 		{ "large texts", test_config_large },
