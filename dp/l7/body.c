@@ -300,8 +300,7 @@ http_pump_request(struct http *h, struct http_session *s)
 		short_of_buffers(h, s);
 	if (s->request.done && !s->up.head && !s->sent) {
 		s->sent = h->worker->now;
-		if (s->state == HTTP_WAITING && s->route->timeout_first_byte)
-			http_arm(h, s, s->sent + s->route->timeout_first_byte);
+		http_watch(h, s);
 	}
 	return true;
 }

@@ -268,6 +268,8 @@ void http_request_end(struct http *h, struct http_session *s);
 uint64_t http_keepalive(const struct http *h, const struct http_session *s);
 /* See that the timer fires no later than `at`. */
 void http_arm(struct http *h, struct http_session *s, uint64_t at);
+/* ... or than the state that the session has come to may last. */
+void http_watch(struct http *h, struct http_session *s);
 void http_session_timer(struct http *h, uint32_t index);
 
 /* ---- request.c: a head has been understood -------------------------------------------------- */
@@ -281,10 +283,10 @@ void http_request_place(struct http *h, struct http_session *s, const uint8_t *b
 bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* Is each client's connection to a backend its own, for the PROXY header that it begins with? */
 bool http_tells_client(const struct http *h, const struct http_session *s);
-/* May the request be sent again after this? */
-bool http_may_repeat(const struct http_session *s, enum http_retry when);
-/* The attempt has failed before any of the answer: another one, or `status`. `when` is one of enum
+/* Send it again if the route's rules, its budget and the request allow it. `when` is one of enum
  * http_retry. */
+bool http_request_retry(struct http *h, struct http_session *s, enum http_retry when);
+/* The attempt has failed before any of the answer: another one, or `status`. */
 void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
 			 uint16_t status);
 

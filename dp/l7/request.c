@@ -359,10 +359,12 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 		http_answer(h, s, 503);
 		return;
 	}
-	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING)
+	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING) {
 		s->state = HTTP_CONNECTING;
-	else
+		http_watch(h, s);
+	} else {
 		http_request_send(h, s, bytes);
+	}
 }
 
 /* ---- 7. the head, written anew --------------------------------------------------------------- */
@@ -462,7 +464,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 	s->seen = h->worker->now;
 	h->worker->backend_stats[u->backend].packets += 1;
 	h->worker->backend_stats[u->backend].bytes += length;
-	http_arm(h, s, s->seen + s->listener->timeout_body);
+	http_watch(h, s);
 	return true;
 }
 
@@ -487,8 +489,8 @@ is_idempotent(uint8_t method)
 
 /* May it be sent again? Not if the backend may have acted on it and would act otherwise the second
  * time, nor when some of its body is gone. */
-bool
-http_may_repeat(const struct http_session *s, enum http_retry when)
+static bool
+may_repeat(const struct http_session *s, enum http_retry when)
 {
 	if (s->begun || !s->head || s->mirrors)
 		return false;
@@ -497,33 +499,49 @@ http_may_repeat(const struct http_session *s, enum http_retry when)
 	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
 }
 
-void
-http_request_failed(struct http *h, struct http_session *s, enum http_retry when, uint16_t status)
+/* The attempt and its backend are done with. */
+static void
+leave_backend(struct http *h, struct http_session *s, bool judge)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
-	bool stale = u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried;
 
 	if (u) {
 		s->failed = u->backend;
-		if (!stale)
+		if (judge)
 			http_judge(h, s, u->backend, false);
 		http_upstream_drop(h, s);
 	}
 	http_circuit_leave_all(h, s);
-	if (http_may_repeat(s, when)) {
-		if (stale) {
-			s->stale_tried = true;
-			h->counters.retries_stale++;
-			http_request_place(h, s, NULL);
-			return;
-		}
-		if (s->attempts < s->route->retry_attempts && (s->route->retry_on & when) &&
-		    http_budget_retry(h, s)) {
-			s->attempts++;
-			h->counters.retries++;
-			http_request_place(h, s, NULL);
-			return;
-		}
+}
+
+bool
+http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
+{
+	if (s->attempts >= s->route->retry_attempts || !(s->route->retry_on & when) ||
+	    !may_repeat(s, when) || !http_budget_retry(h, s, when))
+		return false;
+	leave_backend(h, s, true);
+	s->attempts++;
+	h->counters.retries++;
+	http_request_place(h, s, NULL);
+	return true;
+}
+
+void
+http_request_failed(struct http *h, struct http_session *s, enum http_retry when, uint16_t status)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	/* A kept connection that ends may have been about to before the request came. */
+	if (u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried && may_repeat(s, when)) {
+		leave_backend(h, s, false);
+		s->stale_tried = true;
+		h->counters.retries_stale++;
+		http_request_place(h, s, NULL);
+		return;
 	}
+	if (http_request_retry(h, s, when))
+		return;
+	leave_backend(h, s, true);
 	http_answer(h, s, status);
 }

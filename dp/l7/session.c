@@ -236,18 +236,21 @@ step_waiting(struct http *h, struct http_session *s)
 		return true;
 	if (s->state != HTTP_WAITING || s->upstream == INDEX_NONE)
 		return false;
-	if (u->fin) {
-		h->counters.backend_closed++;
+	if (!u->fin)
+		return false;
+	h->counters.backend_closed++;
+	if (u->in.head) /* it has begun to answer: that it has not acted is not to be thought */
+		http_answer(h, s, 502);
+	else
 		http_request_failed(h, s, HTTP_RETRY_RESET, 502);
-		return s->state == HTTP_WAITING;
-	}
-	return false;
+	return s->state == HTTP_WAITING;
 }
 
 static bool
 step_answering(struct http *h, struct http_session *s)
 {
-	if (s->upstream != INDEX_NONE && !s->request.done && !http_pump_request(h, s))
+	if (s->upstream != INDEX_NONE && (!s->request.done || s->up.head) &&
+	    !http_pump_request(h, s))
 		return false;
 	if (s->upstream == INDEX_NONE)
 		http_flush_down(h, s);
@@ -523,12 +526,24 @@ deadline(const struct http *h, const struct http_session *s)
 		at = s->sent ? later(s->sent, s->route->timeout_first_byte)
 			     : later(s->seen, s->listener->timeout_body);
 		break;
+	case HTTP_CONNECTING: /* TCP knows how long */
+		at = UINT64_MAX;
+		break;
 	default:
 		at = later(s->seen, s->route->timeout_idle);
 		break;
 	}
 	whole = s->state == HTTP_TUNNEL ? UINT64_MAX : later(s->began, s->route->timeout_whole);
 	return RTE_MIN(at, whole);
+}
+
+void
+http_watch(struct http *h, struct http_session *s)
+{
+	uint64_t at = deadline(h, s);
+
+	if (at != UINT64_MAX)
+		http_arm(h, s, at);
 }
 
 static void
@@ -587,9 +602,6 @@ http_session_timer(struct http *h, uint32_t index)
 	if (h->worker->now >= at)
 		expired(h, s);
 	http_step(h, s);
-	if (s->state == HTTP_FREE)
-		return;
-	at = deadline(h, s);
-	if (at != UINT64_MAX)
-		http_arm(h, s, at);
+	if (s->state != HTTP_FREE)
+		http_watch(h, s);
 }
