@@ -413,7 +413,9 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 
 	http_identify(h, s, bytes, identity);
 	memcpy(edits, identity->edits, identity->n * sizeof(*edits));
-	memcpy(edits + identity->n, route->request_edits, route->n_request_edits * sizeof(*edits));
+	if (route->n_request_edits)
+		memcpy(edits + identity->n, route->request_edits,
+		       route->n_request_edits * sizeof(*edits));
 	change.n_edits = identity->n + route->n_request_edits;
 	*error = -EINVAL;
 	if (!path_for_backend(h, s, bytes, &change))
