@@ -173,6 +173,10 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 	/* What is left of the request is not read to find the next one. */
 	if (!s->listener || !s->request.done || s->client_fin)
 		s->last = true;
+	if (s->mirrors) {
+		http_abort(h, s);
+		return;
+	}
 	if (s->begun || !compose(h, s, a)) {
 		h->counters.cut_off++;
 		http_abort(h, s);
