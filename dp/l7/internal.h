@@ -270,6 +270,8 @@ uint64_t http_keepalive(const struct http *h, const struct http_session *s);
 void http_arm(struct http *h, struct http_session *s, uint64_t at);
 /* ... or than the state that the session has come to may last. */
 void http_watch(struct http *h, struct http_session *s);
+/* When the session is over if nothing happens until then; UINT64_MAX: never. */
+uint64_t http_deadline(const struct http *h, const struct http_session *s);
 void http_session_timer(struct http *h, uint32_t index);
 
 /* ---- request.c: a head has been understood -------------------------------------------------- */

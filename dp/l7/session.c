@@ -503,9 +503,8 @@ later(uint64_t from, uint64_t by)
 	return by ? from + by : UINT64_MAX;
 }
 
-/* When the session is over if nothing happens until then. */
-static uint64_t
-deadline(const struct http *h, const struct http_session *s)
+uint64_t
+http_deadline(const struct http *h, const struct http_session *s)
 {
 	const struct proxy_settings *settings = http_settings(h, s);
 	uint64_t header = settings ? settings->http->timeout_header : FALLBACK_NS;
@@ -540,7 +539,7 @@ deadline(const struct http *h, const struct http_session *s)
 void
 http_watch(struct http *h, struct http_session *s)
 {
-	uint64_t at = deadline(h, s);
+	uint64_t at = http_deadline(h, s);
 
 	if (at != UINT64_MAX)
 		http_arm(h, s, at);
@@ -598,7 +597,7 @@ http_session_timer(struct http *h, uint32_t index)
 	if (index >= h->sessions_fresh || s->state == HTTP_FREE)
 		return;
 	s->armed = 0;
-	at = deadline(h, s);
+	at = http_deadline(h, s);
 	if (h->worker->now >= at)
 		expired(h, s);
 	http_step(h, s);

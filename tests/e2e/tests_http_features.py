@@ -229,3 +229,15 @@ def proxy_headers(bed, family):
     expect(fields["x-forwarded-for"] == (CLIENT4 if family == 4 else CLIENT6), f"{fields}")
     seen = bed.curl(address(77, family))
     expect((CLIENT4 if family == 4 else CLIENT6) in seen, seen)
+
+
+@tests("connections are shown with their backends")
+def shown(bed, family):
+    thread = threading.Thread(target=lambda: ask(bed, url(75, family, "/slow/1200")))
+    thread.start()
+    time.sleep(0.6)
+    views = bed.show("connections", "--service", f"features-{family}")
+    thread.join()
+    busy = [v for v in views if v["backend"] and v["backend_tcp"]["state"] == "established"]
+    expect(len(busy) == 1 and busy[0]["client_tcp"]["state"] == "established" and busy[0]["backend"].endswith(f":{HTTP}"), f"{views}")
+    expect(wait_until(lambda: not bed.show("connections", "--service", f"features-{family}")), "it is shown for ever")
