@@ -155,7 +155,7 @@ $(B)/tcp-peer: $(call obj,$(PEER_SRC)) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)
 
 SUITE_ENV = PENSTOCKD=$(abspath $(B)/penstockd) PENSTOCK=$(abspath $(B)/penstock) \
-            BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
+            BUILD=$(abspath $(B)) SAN=$(SAN) PYTHONDONTWRITEBYTECODE=1 \
             ASAN_OPTIONS=$${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=1} \
             LSAN_OPTIONS=$${LSAN_OPTIONS:-suppressions=$(CURDIR)/tools/dev/lsan.supp:print_suppressions=0} \
             UBSAN_OPTIONS=$${UBSAN_OPTIONS:-print_stacktrace=1}

@@ -71,7 +71,7 @@ class Machine:
 
     def is_full(self):
         seconds = time.monotonic() - self.begin
-        return (idle_seconds() - self.idle < 0.1 * os.cpu_count() * seconds or
+        return (idle_seconds() - self.idle < 0.2 * os.cpu_count() * seconds or
                 any(thread_seconds(pid) - before > 0.85 * seconds for pid, before in self.wanted.items()))
 
 
@@ -327,7 +327,7 @@ def web_workers(bed):
 def checks_keep_up(bed, kind, interval):
     """Do all pass, and go on to, as often as they should?"""
     bed.apply(bed.config([1], kind=kind, interval=f"{interval}s"))
-    if not wait_until(lambda: pool_of(bed)["passing"] == MANY, 10 + 2 * interval):
+    if not wait_until(lambda: pool_of(bed)["passing"] == MANY, 40 + 2 * interval):  # the first checks all begin at once
         return False
     time.sleep(21)  # what the beginning has cost is forgotten
     accepted = nginx_requests(bed) if kind == "http" else None

@@ -143,8 +143,8 @@ do_san_build() { step san-build 900 make -s -j"$jobs" SAN=1 all test-programs fu
 # do_san_suites NAME...
 do_san_suites() {
 	local name
-	# These measure time, which says nothing under sanitizers, or restart programs whose taking over the
-	# stage, limits, admin and packets suites run.
+	# Left out is what measures time, which says nothing under sanitizers, and restarts of programs whose
+	# taking over the stage, limits, admin and packets suites run.
 	export E2E_WITHOUT="many backends,health,limits,restart,restart with limits,polling" E2E_CONFIGURATIONS=12
 	for name in "$@"; do
 		run_suite san- "$name" SAN=1
@@ -229,10 +229,12 @@ else
 		begin_lane aside 19 san-build sim lint fuzz "${san_aside[@]}"
 		run_steps "${suites[@]}"
 		await_step aside san-build
-		begin_lane beside 0 "${san_beside[@]}"
+		# What is only text, of the program that shows it, is for `make san`.
+		ADMIN_WITHOUT=test_manual,test_top begin_lane beside 0 "${san_beside[@]}"
 		run_steps tcp-linux e2e bench-short
 		end_lane beside
-		run_steps san-e2e
+		# Of what both families do here one does; `make san` has both.
+		E2E_ONE_FAMILY=1 run_steps san-e2e
 		end_lane aside
 	fi
 fi
