@@ -76,11 +76,15 @@ put_end(struct http *h, const struct pump *p)
 	if (trailer) {
 		bytes = rte_pktmbuf_mtod(trailer, const uint8_t *);
 		http_request_start(&h->head);
-		if (http_trailer_parse(&h->head, &limits, bytes, trailer->data_len) != HTTP_DONE)
+		if (http_trailer_parse(&h->head, &limits, bytes, trailer->data_len) != HTTP_DONE) {
+			p->place->chunked.bad = h->head.bad;
 			return PUMP_BAD;
+		}
 		n = http_trailer_write(&h->head, bytes, (struct http_out){ out, sizeof(out) });
-		if (n < 0)
+		if (n < 0) {
+			p->place->chunked.bad = HTTP_BAD_TRAILER_TOO_LARGE;
 			return PUMP_BAD;
+		}
 	}
 	if (p->chunks) {
 		put_chunk_line(h, p, 0);

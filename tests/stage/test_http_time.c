@@ -117,9 +117,9 @@ test_slow(void)
 	http_say(c, GET);
 	http_world_run(w, 50);
 	s = http_world_backend(w);
-	for (i = 0; i < 11; i++) {
+	for (i = 0; i < 16; i++) {
 		http_say(s, ".");
-		http_world_run(w, 400);
+		http_world_run(w, 300);
 	}
 	CU_ASSERT_FALSE(c->closed);
 	http_world_run(w, 800);
@@ -186,7 +186,7 @@ test_kept(void)
 static void
 test_last(void)
 {
-	static char body[200000];
+	static char body[700000];
 	struct http_world *w = world_of(OK, true);
 	const struct http *h;
 	struct http_end *c;
