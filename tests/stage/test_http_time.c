@@ -205,14 +205,15 @@ test_last(void)
 	/* It takes some of it each 10 s: that is slow, and no reason to end it. */
 	for (i = 0; i < 10; i++) {
 		http_world_pass(w, 10000);
+		if (c->reader.messages)
+			break;
 		CU_ASSERT_FALSE(c->closed);
 		c->stops = false;
 		http_read_on(c);
 		http_world_run(w, 20);
 		c->stops = true;
-		if (c->reader.messages)
-			break;
 	}
+	CU_ASSERT(i > 4);
 	http_read_on(c);
 	CU_ASSERT(http_world_wait(w, c, 1));
 	CU_ASSERT_EQUAL(c->reader.body, sizeof(body) - 1);
@@ -224,6 +225,34 @@ test_last(void)
 	CU_ASSERT_EQUAL(h->sessions_used, 1);
 	http_world_pass(w, 200000);
 	CU_ASSERT_EQUAL(h->sessions_used, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+/* Another listener takes the place of this one while a last answer is on its way: that ends in
+ * order. */
+static void
+test_last_of_all(void)
+{
+	static char body[700000];
+	struct http_world *w = world_of(OK, true);
+	struct http_end *c;
+
+	w->routes[0].action = HTTP_ACTION_RESPOND;
+	w->routes[0].status = 200;
+	w->routes[0].body = (struct http_text){ body, sizeof(body) };
+	w->listener.max_requests = 1;
+	http_world_start(w);
+	c = http_client_open(w);
+	c->stops = true;
+	http_say(c, GET);
+	http_world_run(w, 100);
+	w->wire.f->services[0].epoch++;
+	w->wire.f->snapshot.version++;
+	http_world_run(w, 100);
+	http_read_on(c);
+	CU_ASSERT(http_world_wait(w, c, 1));
+	CU_ASSERT_EQUAL(c->reader.messages, 1);
+	CU_ASSERT_EQUAL(c->reader.body, sizeof(body));
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
@@ -293,6 +322,7 @@ test_http_time_register(void)
 		{ "a body comes slowly", test_slow_body },
 		{ "kept connections", test_kept },
 		{ "the last answer", test_last },
+		{ "... of a listener that is replaced", test_last_of_all },
 		{ "tunnels", test_tunnel },
 		{ "delays", test_delay },
 		CU_TEST_INFO_NULL,
