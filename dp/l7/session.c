@@ -590,7 +590,7 @@ expired(struct http *h, struct http_session *s)
 		if (whole) {
 			h->counters.whole_timeouts++;
 			http_answer(h, s, 504);
-		} else if (!s->sent) {
+		} else if (!s->sent && !s->up.head) { /* else the backend does not take it */
 			h->counters.body_timeouts++;
 			http_answer(h, s, 408);
 		} else {

@@ -153,6 +153,35 @@ test_slow_body(void)
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
+static void
+stops_reading(struct http_world *w, struct http_end *s)
+{
+	(void)w;
+	s->stops = true;
+}
+
+/* That the request does not get on is the backend's doing, not the client's. */
+static void
+test_backend_reads_not(void)
+{
+	static char body[2000000];
+	struct http_world *w = world_of("", false);
+	struct http_end *c;
+	uint64_t ms;
+
+	w->backend = stops_reading;
+	w->listener.timeout_body = 1000 * MS;
+	http_world_start(w);
+	c = http_client_open(w);
+	http_say(c, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n");
+	http_say_bytes(c, body, sizeof(body));
+	ms = ms_until(w, c, 1);
+	CU_ASSERT(ms >= 1000 && ms <= 1500); /* it is filled first */
+	CU_ASSERT_EQUAL(c->reader.status, 504);
+	CU_ASSERT_EQUAL(http_world_counters(w)->first_byte_timeouts, 1);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
 /* Connections that nobody uses: the client's, and the kept one. */
 static void
 test_kept(void)
@@ -320,6 +349,7 @@ test_http_time_register(void)
 		{ "nothing comes", test_patience },
 		{ "it comes slowly", test_slow },
 		{ "a body comes slowly", test_slow_body },
+		{ "a backend does not read", test_backend_reads_not },
 		{ "kept connections", test_kept },
 		{ "the last answer", test_last },
 		{ "... of a listener that is replaced", test_last_of_all },
