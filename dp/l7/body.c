@@ -76,13 +76,12 @@ put_end(struct http *h, const struct pump *p)
 	if (trailer) {
 		bytes = rte_pktmbuf_mtod(trailer, const uint8_t *);
 		http_request_start(&h->head);
-		if (http_trailer_parse(&h->head, &limits, bytes, trailer->data_len) != HTTP_DONE) {
-			p->place->chunked.bad = h->head.bad;
-			return PUMP_BAD;
-		}
-		n = http_trailer_write(&h->head, bytes, (struct http_out){ out, sizeof(out) });
-		if (n < 0) {
-			p->place->chunked.bad = HTTP_BAD_TRAILER_TOO_LARGE;
+		n = -1;
+		if (http_trailer_parse(&h->head, &limits, bytes, trailer->data_len) == HTTP_DONE)
+			n = http_trailer_write(&h->head, bytes,
+					       (struct http_out){ out, sizeof(out) });
+		if (n < 0) { /* the decoder of chunks found nothing wrong */
+			p->place->chunked.bad = h->head.bad ? h->head.bad : HTTP_BAD_TRAILER;
 			return PUMP_BAD;
 		}
 	}

@@ -25,6 +25,7 @@ int test_http_path_register(void);
 int test_http_route_register(void);
 int test_http_route_differ_register(void);
 int test_http_scan_register(void);
+int test_http_trace_register(void);
 int test_http_write_register(void);
 int test_heavy_register(void);
 int test_history_register(void);
