@@ -171,7 +171,7 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 	queue_free(&s->up);
 	http_tell(h, s->client, &s->up);
 	/* What is left of the request is not read to find the next one. */
-	if (!s->listener || !s->request.done || s->client_fin)
+	if (!s->listener || !s->request.done || (s->client_fin && !s->in.head))
 		s->last = true;
 	if (s->mirrors) {
 		http_abort(h, s);

@@ -164,6 +164,7 @@ struct http {
 	uint32_t n; /* of each */
 	uint32_t sessions_fresh, sessions_free, sessions_used;
 	uint32_t upstreams_fresh, upstreams_free;
+	uint32_t give_way;       /* the upstream that was looked at last for one that gives way */
 	uint32_t check;          /* sessions to look at since the snapshot has changed: from here */
 	struct wheel *wheel;     /* sessions, then upstreams */
 	struct http_pool *pools; /* [SNAPSHOT_MAX_POOLS], mapped lazily */
@@ -278,6 +279,8 @@ void http_session_timer(struct http *h, uint32_t index);
 
 /* Read a head from `in`. True: the state is another one now. */
 bool http_read_request(struct http *h, struct http_session *s);
+/* What the route does with it, at once or after a delay; bytes as below. */
+void http_request_act(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* Find the request another (or its first) backend, and send it there or wait for the connection.
  * bytes, here and below: what h->head is of; NULL: of another message by now. */
 void http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes);

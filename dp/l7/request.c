@@ -166,7 +166,7 @@ is_last(const struct http *h, const struct http_session *s)
 {
 	const struct http_listener *l = s->listener;
 
-	return !s->keep_alive || s->client_fin ||
+	return !s->keep_alive || (s->client_fin && s->in.length <= h->head.length) ||
 	       (l->max_requests && s->requests >= l->max_requests) ||
 	       (l->max_age && h->worker->now >= s->since + l->max_age);
 }
@@ -259,12 +259,11 @@ mirror(struct http *h, struct http_session *s, const uint8_t *bytes)
 	return NULL;
 }
 
-static void
-act(struct http *h, struct http_session *s, const uint8_t *bytes)
+void
+http_request_act(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
-	s->upgrade = h->head.websocket && s->route->websocket && h->head.method == HTTP_GET;
-	if (inject_fault(h, s, bytes))
-		return;
+	if (!bytes)
+		bytes = parse_kept(h, s);
 	if (s->route->action == HTTP_ACTION_POOL) {
 		if (s->route->mirror_slot != UINT32_MAX && by_share(h, s->route->mirror_share))
 			bytes = mirror(h, s, bytes);
@@ -272,6 +271,15 @@ act(struct http *h, struct http_session *s, const uint8_t *bytes)
 	} else {
 		http_answer_route(h, s, bytes);
 	}
+}
+
+static void
+begin_to_act(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	s->upgrade = h->head.websocket && s->route->websocket && h->head.method == HTTP_GET &&
+		     s->request.done;
+	if (!inject_fault(h, s, bytes))
+		http_request_act(h, s, bytes);
 }
 
 static void
@@ -290,7 +298,7 @@ take_request(struct http *h, struct http_session *s, const struct http_listener 
 	if (status)
 		http_answer(h, s, status);
 	else if (find_route(h, s, bytes) && http_charge(h, s, bytes))
-		act(h, s, bytes);
+		begin_to_act(h, s, bytes);
 }
 
 bool
@@ -506,9 +514,10 @@ leave_backend(struct http *h, struct http_session *s, bool judge)
 	struct http_upstream *u = http_upstream_of(h, s);
 
 	if (u) {
-		s->failed = u->backend;
-		if (judge)
+		if (judge) {
+			s->failed = u->backend;
 			http_judge(h, s, u->backend, false);
+		}
 		http_upstream_drop(h, s);
 	}
 	http_circuit_leave_all(h, s);

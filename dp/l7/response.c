@@ -39,7 +39,7 @@ frame(const struct http *h, struct http_session *s, struct http_change *change)
 		change->framing = s->chunks ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_NONE;
 		s->last = s->last || !s->chunks;
 	}
-	if (s->client_fin)
+	if (s->client_fin && !s->in.head)
 		s->last = true;
 	if (s->last)
 		change->connection = HTTP_SAY_CLOSE;

@@ -179,6 +179,8 @@ end_connection(struct http *h, struct http_session *s)
 	queue_free(&s->in);
 	http_tell(h, s->client, &s->in);
 	s->state = HTTP_ENDING;
+	s->sent = 0; /* see still_takes() */
+	http_watch(h, s);
 	if (s->client == TCP_HANDLE_NONE)
 		session_free(h, s);
 	else
@@ -525,6 +527,11 @@ http_deadline(const struct http *h, const struct http_session *s)
 		at = s->sent ? later(s->sent, s->route->timeout_first_byte)
 			     : later(s->seen, s->listener->timeout_body);
 		break;
+	case HTTP_ANSWERING:
+		if (!s->route) /* an answer of our own to what is no request, or has no route */
+			return s->seen + http_keepalive(h, s);
+		at = later(s->seen, s->route->timeout_idle);
+		break;
 	case HTTP_CONNECTING: /* TCP knows how long */
 		at = UINT64_MAX;
 		break;
@@ -545,10 +552,23 @@ http_watch(struct http *h, struct http_session *s)
 		http_arm(h, s, at);
 }
 
+/* Has the client acknowledged some of its last answer since this was asked last, but not all? */
+static bool
+still_takes(struct http *h, struct http_session *s)
+{
+	struct tcp_info info;
+	uint64_t before = s->sent;
+
+	if (tcp_info(h->tcp, s->client, &info) < 0)
+		return false;
+	s->sent = info.queued;
+	return s->sent && s->sent != before;
+}
+
 static void
 expired(struct http *h, struct http_session *s)
 {
-	bool whole = s->route && s->route->timeout_whole &&
+	bool whole = s->route && s->route->timeout_whole && s->state != HTTP_TUNNEL &&
 		     h->worker->now >= s->began + s->route->timeout_whole;
 
 	switch (s->state) {
@@ -562,14 +582,14 @@ expired(struct http *h, struct http_session *s)
 		http_answer(h, s, 408);
 		return;
 	case HTTP_DELAYED:
-		http_request_place(h, s, NULL);
+		http_request_act(h, s, NULL);
 		return;
 	case HTTP_CONNECTING:
 	case HTTP_WAITING:
 		if (whole) {
 			h->counters.whole_timeouts++;
 			http_answer(h, s, 504);
-		} else if (!s->sent) {
+		} else if (!s->sent && !s->up.head) { /* else the backend does not take it */
 			h->counters.body_timeouts++;
 			http_answer(h, s, 408);
 		} else {
@@ -579,6 +599,12 @@ expired(struct http *h, struct http_session *s)
 		return;
 	case HTTP_PROXIED:
 		h->counters.headers_bad++;
+		break;
+	case HTTP_ENDING:
+		if (still_takes(h, s)) {
+			s->seen = h->worker->now;
+			return;
+		}
 		break;
 	default:
 		h->counters.whole_timeouts += whole;

@@ -31,6 +31,10 @@
 	"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\n" \
 	"Connection: close\r\nContent-Length: 16\r\n\r\n502 Bad Gateway\n."
 
+#define BAD_REQUEST                                                \
+	"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n" \
+	"Connection: close\r\nContent-Length: 16\r\n\r\n400 Bad Request\n."
+
 #define COUNTER(name) offsetof(struct http_counters, name)
 
 enum who {
@@ -102,10 +106,13 @@ static const struct loss losses[] = {
 	  BAD_GATEWAY ".", COUNTER(backend_bad), false, false },
 	{ "101 that nobody asked for", GET, SWITCHING "abc", CLIENT_ENDS, BAD_GATEWAY ".",
 	  COUNTER(backend_bad), false, false },
-	{ "chunks that are none", GET, CHUNKED "2\r\nab\r\nx", CLIENT_ENDS, CHUNKED "ab",
+	{ "chunks that are none", GET, CHUNKED "2\r\nab\r\nx", CLIENT_ENDS, NULL,
 	  COUNTER(backend_bad), true, false },
 	{ "trailers that must not be", GET, CHUNKED "0\r\nContent-Length: 1\r\n\r\n", CLIENT_ENDS,
-	  CHUNKED, COUNTER(backend_bad), true, false },
+	  NULL, COUNTER(backend_bad), true, false },
+	{ "a request's trailers that must not be",
+	  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: x\r\n\r\n",
+	  NULL, CLIENT_ENDS, BAD_REQUEST, 0, false, false },
 	{ "more than the answer", GET, HEAD_OF(2) "okHTTP/1.1 200 OK\r\n", CLIENT_ENDS, OK ".", 0,
 	  false, false },
 };
@@ -231,12 +238,33 @@ check_stale(void (*backend)(struct http_world *, struct http_end *), const char 
 static void
 test_stale(void)
 {
-	check_stale(ends_at_second, GET, OK OK, GET GET "." GET);
-	check_stale(ends_at_second, POST "0123456789", OK BAD_GATEWAY,
-		    GET POST "0123456789"
-			     ".");
+	check_stale(ends_at_second, GET, OK OK, GET GET GET);
+	check_stale(ends_at_second, POST "0123456789", OK BAD_GATEWAY, GET POST "0123456789");
 	/* It has begun to answer: it was not stale. */
-	check_stale(begins_at_second, GET, OK BAD_GATEWAY, GET GET ".");
+	check_stale(begins_at_second, GET, OK BAD_GATEWAY, GET GET);
+}
+
+/* That a kept connection was over says nothing of its backend: where the choice is by what the
+ * request says, it stays the same. */
+static void
+test_stale_same(void)
+{
+	struct http_world *w =
+	    http_world_create(&(struct http_world_plan){ .wire = { .seed = 3 }, .both = true });
+	const struct backend_stats *stats = w->wire.f->worker->backend_stats;
+	struct http_end *c;
+
+	w->backend = ends_at_second;
+	w->routes[0].balance = HTTP_MAGLEV;
+	http_world_start(w);
+	c = http_client_open(w);
+	http_say(c, GET GET);
+	CU_ASSERT(http_world_wait(w, c, 2));
+	CU_ASSERT_STRING_EQUAL(c->reader.seen.bytes, OK OK);
+	CU_ASSERT_EQUAL(stats[0].connections_total + stats[1].connections_total, 2);
+	CU_ASSERT_EQUAL(stats[0].connections_total * stats[1].connections_total, 0);
+	CU_ASSERT_EQUAL(http_world_counters(w)->retries_stale, 1);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
 /* One of two backends refuses connections. */
@@ -263,9 +291,9 @@ test_refused(void)
 			CU_ASSERT(c->reader.status == 200 ||
 				  (!attempts && c->reader.status == 502));
 		}
-		CU_ASSERT_EQUAL(n->connect_failed, 2);
-		CU_ASSERT_EQUAL(n->retries, attempts ? 2 : 0);
-		CU_ASSERT_EQUAL(n->answers_2xx, attempts ? 4 : 2);
+		CU_ASSERT(n->connect_failed > 0);
+		CU_ASSERT_EQUAL(n->retries, attempts ? n->connect_failed : 0);
+		CU_ASSERT_EQUAL(n->answers_2xx, 4 - (attempts ? 0 : n->connect_failed));
 		CU_ASSERT_PTR_NULL(http_world_destroy(w));
 	}
 }
@@ -311,6 +339,7 @@ test_http_lost_register(void)
 	CU_TestInfo tests[] = {
 		{ "connections lost in each phase", test_losses },
 		{ "a kept connection that was over", test_stale },
+		{ "... and its backend", test_stale_same },
 		{ "a backend that refuses", test_refused },
 		{ "sent again for the answer's sake", test_status },
 		CU_TEST_INFO_NULL,

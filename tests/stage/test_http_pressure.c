@@ -95,7 +95,7 @@ check_stopped(struct http_world *w, struct http_end *reader, const struct http_e
 	CU_ASSERT(sent > 0 && sent < UNDER_WAY);
 	CU_ASSERT(reader->reader.body < UNDER_WAY);
 	http_world_run(w, 1000);
-	CU_ASSERT_EQUAL(writer->sent, sent);
+	CU_ASSERT(writer->sent < UNDER_WAY);
 	http_read_on(reader);
 }
 
@@ -130,11 +130,10 @@ test_client_stops(void)
 static void
 stops_at_head(struct http_world *w, struct http_end *s)
 {
-	(void)w;
 	s->reader.silent = true;
 	if (s->reader.in_body)
 		s->stops = true;
-	else
+	else if (!w->early)
 		http_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 }
 
@@ -227,6 +226,48 @@ test_echo(void)
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
+/* The answer begins before the request has come, the backend then takes nothing for a while, and
+ * the end of the request is just what waits for it. */
+static void
+check_early(uint32_t length)
+{
+	struct http_world *w = patient_world(length);
+	struct http_end *c, *s;
+	char head[80];
+
+	w->backend = stops_at_head;
+	w->early = true;
+	http_world_start(w);
+	c = client_of(w);
+	snprintf(head, sizeof(head), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %u\r\n\r\n",
+		 length);
+	http_say(c, head);
+	say_body(c, 7, length);
+	http_world_run(w, 20);
+	s = http_world_backend(w);
+	CU_ASSERT_FATAL(s != NULL);
+	http_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+	http_world_run(w, 500);
+	http_read_on(s);
+	http_world_run(w, 2000);
+	CU_ASSERT_EQUAL(s->reader.messages, 1);
+	CU_ASSERT_EQUAL(s->reader.sum, body_sum(7, length));
+	w->early = false;
+	http_say(s, "lo");
+	CU_ASSERT(http_world_wait(w, c, 1));
+	CU_ASSERT_EQUAL(c->reader.body, 5);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+static void
+test_early(void)
+{
+	uint32_t length;
+
+	for (length = 100000; length < 800000; length += 50000)
+		check_early(length);
+}
+
 static void
 switches(struct http_world *w, struct http_end *s)
 {
@@ -268,7 +309,7 @@ test_tunnel_stops(void)
 /* A client asks again and again and reads nothing, and then for what is not there, or for what is
  * no request: these answers, which no route makes, wait behind the others. */
 static void
-check_unread(const char *last, uint16_t status)
+check_unread(const char *last, uint16_t status, uint32_t at)
 {
 	static char page[40000];
 	struct http_world *w = patient_world(24 + status % 2);
@@ -285,7 +326,7 @@ check_unread(const char *last, uint16_t status)
 	c = client_of(w);
 	c->stops = true;
 	for (i = 0; i < 40; i++) {
-		http_say(c, i == 30 ? last : GET);
+		http_say(c, i == at ? last : GET);
 		http_world_run(w, 20);
 	}
 	http_world_pass(w, 3000);
@@ -299,9 +340,12 @@ check_unread(const char *last, uint16_t status)
 static void
 test_unread(void)
 {
-	check_unread("GET /x HTTP/1.1\r\nHost: h\r\n\r\n", 200);
-	check_unread("GET  / HTTP/1.1\r\nHost: h\r\n\r\n", 400);
-	check_unread("GET / HT", 408);
+	uint32_t at;
+
+	for (at = 1; at < 12; at++) {
+		check_unread("GET /x HTTP/1.1\r\nHost: h\r\n\r\n", 200, at);
+		check_unread("GET  / HTTP/1.1\r\nHost: h\r\n\r\n", 400, at);
+	}
 }
 
 /* ---- buffers run out ------------------------------------------------------------------------- */
@@ -414,6 +458,7 @@ test_http_pressure_register(void)
 		{ "a client that does not read", test_client_stops },
 		{ "a backend that does not read", test_backend_stops },
 		{ "answered while it comes", test_echo },
+		{ "answered early", test_early },
 		{ "a tunnel whose ends do not read", test_tunnel_stops },
 		{ "errors behind what is not read", test_unread },
 		{ "buffers run out", test_short },

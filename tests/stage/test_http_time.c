@@ -117,9 +117,9 @@ test_slow(void)
 	http_say(c, GET);
 	http_world_run(w, 50);
 	s = http_world_backend(w);
-	for (i = 0; i < 11; i++) {
+	for (i = 0; i < 16; i++) {
 		http_say(s, ".");
-		http_world_run(w, 400);
+		http_world_run(w, 300);
 	}
 	CU_ASSERT_FALSE(c->closed);
 	http_world_run(w, 800);
@@ -150,6 +150,35 @@ test_slow_body(void)
 	}
 	CU_ASSERT(http_world_wait(w, c, 1));
 	CU_ASSERT_EQUAL(c->reader.status, 200);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+static void
+stops_reading(struct http_world *w, struct http_end *s)
+{
+	(void)w;
+	s->stops = true;
+}
+
+/* That the request does not get on is the backend's doing, not the client's. */
+static void
+test_backend_reads_not(void)
+{
+	static char body[2000000];
+	struct http_world *w = world_of("", false);
+	struct http_end *c;
+	uint64_t ms;
+
+	w->backend = stops_reading;
+	w->listener.timeout_body = 1000 * MS;
+	http_world_start(w);
+	c = http_client_open(w);
+	http_say(c, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n");
+	http_say_bytes(c, body, sizeof(body));
+	ms = ms_until(w, c, 1);
+	CU_ASSERT(ms >= 1000 && ms <= 1500); /* it is filled first */
+	CU_ASSERT_EQUAL(c->reader.status, 504);
+	CU_ASSERT_EQUAL(http_world_counters(w)->first_byte_timeouts, 1);
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
@@ -186,7 +215,7 @@ test_kept(void)
 static void
 test_last(void)
 {
-	static char body[200000];
+	static char body[700000];
 	struct http_world *w = world_of(OK, true);
 	const struct http *h;
 	struct http_end *c;
@@ -205,14 +234,15 @@ test_last(void)
 	/* It takes some of it each 10 s: that is slow, and no reason to end it. */
 	for (i = 0; i < 10; i++) {
 		http_world_pass(w, 10000);
+		if (c->reader.messages)
+			break;
 		CU_ASSERT_FALSE(c->closed);
 		c->stops = false;
 		http_read_on(c);
 		http_world_run(w, 20);
 		c->stops = true;
-		if (c->reader.messages)
-			break;
 	}
+	CU_ASSERT(i > 4);
 	http_read_on(c);
 	CU_ASSERT(http_world_wait(w, c, 1));
 	CU_ASSERT_EQUAL(c->reader.body, sizeof(body) - 1);
@@ -224,6 +254,34 @@ test_last(void)
 	CU_ASSERT_EQUAL(h->sessions_used, 1);
 	http_world_pass(w, 200000);
 	CU_ASSERT_EQUAL(h->sessions_used, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+/* Another listener takes the place of this one while a last answer is on its way: that ends in
+ * order. */
+static void
+test_last_of_all(void)
+{
+	static char body[700000];
+	struct http_world *w = world_of(OK, true);
+	struct http_end *c;
+
+	w->routes[0].action = HTTP_ACTION_RESPOND;
+	w->routes[0].status = 200;
+	w->routes[0].body = (struct http_text){ body, sizeof(body) };
+	w->listener.max_requests = 1;
+	http_world_start(w);
+	c = http_client_open(w);
+	c->stops = true;
+	http_say(c, GET);
+	http_world_run(w, 100);
+	w->wire.f->services[0].epoch++;
+	w->wire.f->snapshot.version++;
+	http_world_run(w, 100);
+	http_read_on(c);
+	CU_ASSERT(http_world_wait(w, c, 1));
+	CU_ASSERT_EQUAL(c->reader.messages, 1);
+	CU_ASSERT_EQUAL(c->reader.body, sizeof(body));
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
@@ -291,8 +349,10 @@ test_http_time_register(void)
 		{ "nothing comes", test_patience },
 		{ "it comes slowly", test_slow },
 		{ "a body comes slowly", test_slow_body },
+		{ "a backend does not read", test_backend_reads_not },
 		{ "kept connections", test_kept },
 		{ "the last answer", test_last },
+		{ "... of a listener that is replaced", test_last_of_all },
 		{ "tunnels", test_tunnel },
 		{ "delays", test_delay },
 		CU_TEST_INFO_NULL,
