@@ -188,6 +188,7 @@ struct backend {
 				   of this family towards it */
 	uint16_t sources_count;
 	uint16_t weight; /* its share now; 0: gets nothing new */
+	uint64_t id; /* of its address and port: the same on every node, and after every restart */
 	struct addr addr;
 };
 

@@ -16,6 +16,7 @@
 #include "dp/l4/heaviest.h"
 #include "dp/l4/quick_dsr.h"
 #include "dp/l4/waiting.h"
+#include "dp/l7/circuit.h"
 #include "dp/l7/limit.h"
 #include "dp/pipeline.h"
 #include "dp/proxy/proxy.h"
@@ -82,13 +83,15 @@ int
 dataplane_create(struct dataplane *dp)
 {
 	dp->service_buckets = map_lazily(sizeof(*dp->service_buckets) * SNAPSHOT_MAX_SERVICES);
-	return dp->service_buckets ? 0 : -ENOMEM;
+	dp->http_pools = map_lazily(sizeof(*dp->http_pools) * SNAPSHOT_MAX_POOLS);
+	return dp->service_buckets && dp->http_pools ? 0 : -ENOMEM;
 }
 
 void
 dataplane_destroy(struct dataplane *dp)
 {
 	http_limit_table_destroy(dp->http_keys);
+	unmap(dp->http_pools, sizeof(*dp->http_pools) * SNAPSHOT_MAX_POOLS);
 	unmap(dp->service_buckets, sizeof(*dp->service_buckets) * SNAPSHOT_MAX_SERVICES);
 }
 

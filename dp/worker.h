@@ -29,6 +29,7 @@ struct client_table;     /* dp/l4/client_table.c */
 struct connections;      /* dp/l4/connection.c */
 struct fragment_table;   /* dp/l4/fragment.c */
 struct http_limit_table; /* dp/l7/limit.h */
+struct http_pool_use;    /* dp/l7/circuit.h */
 struct heaviest;         /* dp/l4/heaviest.c */
 struct proxy;            /* dp/proxy/ */
 struct tunnel;           /* dp/l4/quick_dsr.h */
@@ -51,6 +52,7 @@ struct dataplane {
 	void *connection_memory[SNAPSHOT_MAX_WORKERS];
 	/* made before the first HTTP listener; workers write */
 	struct http_limit_table *http_keys;
+	struct http_pool_use *http_pools;       /* [SNAPSHOT_MAX_POOLS] */
 	struct service_bucket *service_buckets; /* [SNAPSHOT_MAX_SERVICES]; workers write */
 	atomic_bool stop;                       /* control writes, workers read */
 	/* control writes, workers load once per iteration */

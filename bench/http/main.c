@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench-http: nanoseconds that the HTTP codec takes for typical heads, on one core: to read one, to
- * find its end, to write it anew with what a proxy adds, and a path's normal form.
+ * find its end, to write it anew with what a proxy adds, and a path's normal form; and to find a
+ * request's route.
  *
  *     bench-http [--json FILE]
  *
@@ -16,6 +17,7 @@
 #include <time.h>
 
 #include "bench/common/samples.h"
+#include "bench/http/routes.h"
 #include "lib/http/path.h"
 #include "lib/http/write.h"
 
@@ -147,29 +149,54 @@ run(size_t i, struct samples *result)
 	}
 }
 
+static void
+run_routes(struct bench_routes *routes, const char *name, struct samples *result)
+{
+	uint64_t begun;
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		begun = now_ns();
+		must(bench_routes_run(routes, TIMES), name);
+		samples_add(result, (double)(now_ns() - begun) / TIMES);
+	}
+}
+
+static void
+show(const char *name, size_t bytes, struct samples *samples, json_t *results)
+{
+	double median = samples_quantile(samples, 0.5), least = samples_quantile(samples, 0);
+
+	printf("%-24s %9zu %8.1f %8.1f\n", name, bytes, median, least);
+	json_array_append_new(
+	    results, json_pack("{s:s, s:f, s:f}", "case", name, "ns", median, "ns_least", least));
+	samples->n = 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	const char *json = argc == 3 && strcmp(argv[1], "--json") == 0 ? argv[2] : NULL;
 	json_t *results = json_array();
 	static struct samples samples;
-	double median, least;
+	struct bench_routes *routes;
 	size_t i;
 
 	if (argc != 1 && !json) {
 		fprintf(stderr, "usage: bench-http [--json FILE]\n");
 		return 2;
 	}
-	printf("%-24s %6s %8s %8s\n", "ns", "bytes", "median", "least");
+	printf("%-24s %9s %8s %8s\n", "ns", "bytes", "median", "least");
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		samples.n = 0;
 		run(i, &samples);
-		median = samples_quantile(&samples, 0.5);
-		least = samples_quantile(&samples, 0);
-		printf("%-24s %6zu %8.1f %8.1f\n", cases[i].name, strlen(cases[i].text), median,
-		       least);
-		json_array_append_new(results, json_pack("{s:s, s:f, s:f}", "case", cases[i].name,
-							 "ns", median, "ns_least", least));
+		show(cases[i].name, strlen(cases[i].text), &samples, results);
+	}
+	for (i = 0; bench_routes_name(i); i++) {
+		routes = bench_routes_create(i);
+		must(routes != NULL, bench_routes_name(i));
+		run_routes(routes, bench_routes_name(i), &samples);
+		show(bench_routes_name(i), bench_routes_size(routes), &samples, results);
+		bench_routes_destroy(routes);
 	}
 	if (json && json_dump_file(results, json, JSON_INDENT(2)) < 0) {
 		fprintf(stderr, "bench-http: %s: %s\n", json, strerror(errno));

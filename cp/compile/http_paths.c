@@ -81,7 +81,7 @@ add_children(struct http_build *b, uint32_t index, struct http_part part)
 {
 	struct http_table *t = b->table;
 	struct http_node *node = &t->nodes[index];
-	size_t from, to;
+	size_t from, to, i;
 
 	node->first_child = (uint32_t)t->n_nodes;
 	for (from = part.from; from < part.to; from = to) {
@@ -90,10 +90,27 @@ add_children(struct http_build *b, uint32_t index, struct http_part part)
 		for (to = from + 1; to < part.to && b->entries[to].path[part.at] == c; to++)
 			;
 		node->children[c / 64] |= 1ULL << c % 64;
+		for (i = c / 64 + 1; i < 4; i++)
+			node->before[i]++;
 		b->parts[t->n_nodes++] = (struct http_part){
 			.from = from, .to = to, .at = part.at, .above = part.above
 		};
 	}
+}
+
+static void
+set_label(struct http_build *b, struct http_node *node, const uint8_t *label, size_t length)
+{
+	size_t i, inlined = length < HTTP_LABEL_INLINE ? length : HTTP_LABEL_INLINE;
+	uint32_t rest = (uint32_t)(length - inlined);
+
+	for (i = 0; i < inlined; i++)
+		node->word |= (uint64_t)label[i] << 8 * i;
+	node->bits = (uint8_t)(8 * inlined);
+	if (rest == 0)
+		return;
+	node->label = http_build_text(b, &rest, sizeof(rest));
+	http_build_text(b, label + inlined, rest);
 }
 
 static int
@@ -107,9 +124,7 @@ fill_node(struct http_build *b, uint32_t index)
 	uint32_t list = part.above;
 	int rc;
 
-	node->ends = end > part.at && first->path[end - 1] == '\0';
-	node->length = (uint32_t)(end - part.at) - node->ends;
-	node->label = http_build_text(b, first->path + part.at, node->length);
+	set_label(b, node, first->path + part.at, end - part.at);
 	while (own < part.to && b->entries[own].path_length == end)
 		own++;
 	if (own > part.from) {

@@ -211,14 +211,15 @@ build_groups(struct http_build *b)
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
-/* A host may become longer in its one spelling. */
+/* A host may become longer in its one spelling; labels have their length with them, but only those
+ * that are longer than that. */
 static size_t
 text_of(const struct http_match_config *m)
 {
 	size_t length = m->host ? strlen(m->host) + 64 : 0;
 
-	length += m->path ? strlen(m->path) : 0;
-	return length + (m->path_exact ? strlen(m->path_exact) : 0);
+	length += m->path ? 2 * strlen(m->path) : 0;
+	return length + (m->path_exact ? 2 * (strlen(m->path_exact) + 1) : 0);
 }
 
 /* Nodes are at most twice as many as paths: each that ends no path has two or more below it. */
@@ -229,12 +230,15 @@ make_room(struct http_build *b, const struct http_route_config *routes, size_t n
 	size_t i;
 	int rc = http_build_rules_room(b, routes, n);
 
+	b->text_room++; /* no label is at 0 */
 	for (i = 0; i < n; i++)
 		b->text_room += text_of(&routes[i].match);
 	if (b->text_room > HTTP_TABLE_MOST)
 		return -E2BIG;
 	if (rc == 0)
 		rc = http_build_memory(b, (void **)&t->text, b->text_room, 1);
+	if (rc == 0)
+		t->n_text = 1;
 	if (rc == 0)
 		rc = http_build_memory(b, (void **)&t->nodes, 2 * n, sizeof(*t->nodes));
 	if (rc != 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cp/compile/internal.h"
+#include "lib/siphash.h"
 
 static uint32_t
 service_flags(const struct config *config, const struct service_config *s)
@@ -106,6 +107,17 @@ backend_slots_get(struct compiler *c, const struct config *config)
 	return slots;
 }
 
+static uint64_t
+backend_id(const struct backend_config *b)
+{
+	static const struct siphash_key key = { 0x9216d5d98979fb1bull, 0xd1310ba698dfb5acull };
+	uint8_t bytes[18];
+
+	memcpy(bytes, b->address.b, 16);
+	memcpy(bytes + 16, &b->port, 2);
+	return siphash13(&key, bytes, sizeof(bytes));
+}
+
 int
 backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build *net,
 	      uint32_t **slots)
@@ -135,6 +147,7 @@ backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build
 			b->sources_first = range.first;
 			b->sources_count = range.count;
 			b->addr = bc->address;
+			b->id = backend_id(bc);
 		}
 	}
 	return 0;

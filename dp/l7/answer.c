@@ -138,7 +138,7 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 	add(&change, edits, "Location", &a->location);
 	add(&change, edits, "Content-Type", &a->type);
 	add(&change, edits, "Retry-After", &after);
-	if (s->route) {
+	if (s->route && s->route->n_response_edits) {
 		memcpy(edits + change.n_edits, s->route->response_edits,
 		       s->route->n_response_edits * sizeof(*edits));
 		change.n_edits += s->route->n_response_edits;
@@ -173,6 +173,10 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 	/* What is left of the request is not read to find the next one. */
 	if (!s->listener || !s->request.done || s->client_fin)
 		s->last = true;
+	if (s->mirrors) {
+		http_abort(h, s);
+		return;
+	}
 	if (s->begun || !compose(h, s, a)) {
 		h->counters.cut_off++;
 		http_abort(h, s);

@@ -259,6 +259,10 @@ http_flush_down(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 
+	if (unlikely(s->mirrors)) {
+		queue_free(&s->down);
+		return true;
+	}
 	return flush(h, s, &s->down, u ? u->handle : TCP_HANDLE_NONE, s->client);
 }
 

@@ -9,6 +9,8 @@
  *
  * Where the one that was chosen has just failed this request, another one is looked for.
  */
+#include <errno.h>
+
 #include "dp/l4/balance.h"
 #include "dp/l7/internal.h"
 #include "lib/maglev.h"
@@ -18,23 +20,31 @@
 #define ROWS_MAX   256
 
 static const struct pool *
-choose_pool(struct http *h, const struct http_session *s)
+choose_pool(struct http *h, struct http_session *s)
 {
 	const struct http_route *r = s->route;
 	uint32_t i = 0, at;
 
+	if (s->mirrors) {
+		s->pool_slot = r->mirror_slot;
+		s->pool_epoch = r->mirror_epoch;
+		return snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+	}
 	if (r->n_pools > 1) {
 		at = (uint32_t)((uint64_t)proxy_random(h->worker) * r->total_weight >> 32);
 		while (i + 1 < r->n_pools && at >= r->pools[i].up_to)
 			i++;
 	}
-	return http_pool(h, &r->pools[i]);
+	s->pool_slot = r->pools[i].slot;
+	s->pool_epoch = r->pools[i].epoch;
+	return snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
 }
 
 static bool
 usable(const struct http *h, uint32_t backend)
 {
-	return backend != INDEX_NONE && h->worker->snapshot->backends[backend].weight;
+	return backend != INDEX_NONE && h->worker->snapshot->backends[backend].weight &&
+	       !http_is_out(h, backend);
 }
 
 /* The better of two by what each has for its weight; the one that failed only if need be. */
@@ -84,10 +94,30 @@ choose_row(struct http *h, const struct http_session *s, const struct pool *pool
 		if (backend == INDEX_NONE)
 			continue;
 		found = backend;
-		if (backend != s->failed)
+		if (backend != s->failed && !http_is_out(h, backend))
 			return backend;
 	}
 	return found;
+}
+
+/* Sixteen hexadecimal digits. 0 or -EINVAL. */
+static int
+hex_number(const uint8_t *bytes, uint64_t *out)
+{
+	uint32_t i;
+
+	*out = 0;
+	for (i = 0; i < 16; i++) {
+		uint8_t c = bytes[i];
+
+		if (c >= '0' && c <= '9')
+			*out = *out << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			*out = *out << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			return -EINVAL;
+	}
+	return 0;
 }
 
 /* ---- what Maglev hashes ---------------------------------------------------------------------- */
@@ -184,14 +214,42 @@ count_turn(struct http *h, uint32_t backend)
 	b->pass += (1ull << 32) / weight;
 }
 
+/* The backend that the affinity cookie names, if it takes requests; a draining one does from those
+ * who know it. */
+static uint32_t
+choose_kept(struct http *h, const struct http_session *s, const struct pool *pool,
+	    const uint8_t *bytes)
+{
+	struct http_span value = cookie_find(&h->head, bytes, &s->route->affinity_cookie);
+	uint64_t id;
+	uint32_t i;
+
+	if (value.length != 16 || hex_number(bytes + value.at, &id) < 0)
+		return INDEX_NONE;
+	for (i = 0; i < pool->n_members; i++) {
+		uint32_t backend = balance_member(h->worker->snapshot, pool, (uint16_t)i);
+
+		if (backend != INDEX_NONE && h->worker->snapshot->backends[backend].id == id)
+			return backend != s->failed && !http_is_out(h, backend) ? backend
+										: INDEX_NONE;
+	}
+	return INDEX_NONE;
+}
+
 uint32_t
-http_choose(struct http *h, const struct http_session *s, const uint8_t *bytes)
+http_choose(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
 	const struct pool *pool = choose_pool(h, s);
 	uint32_t backend;
 
 	if (!pool || !pool->n_members)
 		return INDEX_NONE;
+	if (s->route->affinity_cookie.bytes) {
+		backend = choose_kept(h, s, pool, bytes);
+		s->set_cookie = backend == INDEX_NONE;
+		if (!s->set_cookie)
+			return backend;
+	}
 	switch (s->route->balance) {
 	case HTTP_MAGLEV:
 		return choose_row(h, s, pool, hash_of(h, s, bytes));

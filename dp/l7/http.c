@@ -22,12 +22,12 @@ allocate(size_t size, void *arg)
 	return rte_zmalloc_socket("http-wheel", size, RTE_CACHE_LINE_SIZE, *socket);
 }
 
-/* By backend slot, of which few are used. */
-static struct http_backend *
-map_backends(void)
+/* Arrays by slot, of which few are used. */
+static void *
+map_lazily(size_t size)
 {
-	void *p = mmap(NULL, sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS,
-		       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -54,10 +54,12 @@ http_create(struct proxy *proxy, uint32_t sessions)
 			       RTE_CACHE_LINE_SIZE, socket);
 	h->wheel = wheel_create(2 * sessions, TICK_NS, dp_clock_now(&w->dataplane->clock), allocate,
 				&socket);
-	h->backends = map_backends();
+	h->backends = map_lazily(sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
+	h->pools = map_lazily(sizeof(struct http_pool) * SNAPSHOT_MAX_POOLS);
 	h->scratch = http_scratch_create();
 	h->limits = http_limit_table_create(w->dataplane->clients, false, &proxy->random_key);
-	if (h->sessions && h->upstreams && h->wheel && h->backends && h->scratch && h->limits)
+	if (h->sessions && h->upstreams && h->wheel && h->backends && h->pools && h->scratch &&
+	    h->limits)
 		return h;
 	http_destroy(h);
 	return NULL;
@@ -92,6 +94,8 @@ http_destroy(struct http *h)
 	rte_pktmbuf_free(h->spare_clone);
 	if (h->backends)
 		munmap(h->backends, sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
+	if (h->pools)
+		munmap(h->pools, sizeof(struct http_pool) * SNAPSHOT_MAX_POOLS);
 	http_scratch_destroy(h->scratch);
 	http_limit_table_destroy(h->limits);
 	rte_free(h->wheel);

@@ -32,45 +32,53 @@ struct http;
 struct proxy;
 
 /* What a worker counts of its HTTP listeners: X(name, help). */
-#define HTTP_COUNTERS(X)                                                                     \
-	X(requests, "requests whose head was understood")                                    \
-	X(answers_1xx, "interim answers passed on")                                          \
-	X(answers_2xx, "answers with status 2xx")                                            \
-	X(answers_3xx, "answers with status 3xx")                                            \
-	X(answers_4xx, "answers with status 4xx")                                            \
-	X(answers_5xx, "answers with status 5xx")                                            \
-	X(answered_here, "answers that are not a backend's")                                 \
-	X(cut_off, "requests whose answer could not be ended, or not begun")                 \
-	X(client_gone, "requests whose client left before their end")                        \
-	X(header_timeouts, "heads that took too long (408)")                                 \
-	X(body_timeouts, "request bodies that took too long (408)")                          \
-	X(body_too_large, "request bodies over the limit (413)")                             \
-	X(first_byte_timeouts, "answers that did not begin in time (504)")                   \
-	X(idle_timeouts, "answers that stopped for too long")                                \
-	X(whole_timeouts, "requests that took too long as a whole")                          \
-	X(idle_closed, "idle clients' connections closed")                                   \
-	X(no_route, "requests that no route takes (404)")                                    \
-	X(no_backend, "requests for whose pool no backend may be chosen (503)")              \
-	X(connect_failed, "requests that no backend's connection could be opened for (502)") \
-	X(backend_closed, "backends that ended a connection before their answer (502)")      \
-	X(backend_bad, "answers of backends that are not HTTP (502)")                        \
-	X(no_memory, "requests refused: no buffer, or no room for a connection (503)")       \
-	X(no_buffer, "bodies that had to wait for buffers")                                  \
-	X(retries, "requests sent again, by the route's rules")                              \
-	X(retries_stale, "requests sent again: a kept connection had been closed")           \
-	X(retries_refused, "requests not sent again: over the budget")                       \
-	X(redirects, "redirects")                                                            \
-	X(responds, "fixed answers of routes")                                               \
-	X(limited, "requests over a limit (429)")                                            \
-	X(faults_delayed, "requests delayed on purpose")                                     \
-	X(faults_aborted, "requests answered with an error on purpose")                      \
-	X(expectations, "requests with an expectation other than 100-continue (417)")        \
-	X(upgrades, "connections that became tunnels")                                       \
-	X(upstreams_opened, "connections opened to backends")                                \
-	X(upstreams_reused, "requests over a kept connection")                               \
-	X(upstreams_failed, "connections to backends that were refused or timed out")        \
-	X(upstreams_closed, "kept connections that ended while idle")                        \
-	X(headers_bad, "clients that sent no valid PROXY header")                            \
+#define HTTP_COUNTERS(X)                                                                      \
+	X(requests, "requests whose head was understood")                                     \
+	X(answers_1xx, "interim answers passed on")                                           \
+	X(answers_2xx, "answers with status 2xx")                                             \
+	X(answers_3xx, "answers with status 3xx")                                             \
+	X(answers_4xx, "answers with status 4xx")                                             \
+	X(answers_5xx, "answers with status 5xx")                                             \
+	X(answered_here, "answers that are not a backend's")                                  \
+	X(cut_off, "requests whose answer could not be ended, or not begun")                  \
+	X(client_gone, "requests whose client left before their end")                         \
+	X(header_timeouts, "heads that took too long (408)")                                  \
+	X(body_timeouts, "request bodies that took too long (408)")                           \
+	X(body_too_large, "request bodies over the limit (413)")                              \
+	X(first_byte_timeouts, "answers that did not begin in time (504)")                    \
+	X(idle_timeouts, "answers that stopped for too long")                                 \
+	X(whole_timeouts, "requests that took too long as a whole")                           \
+	X(idle_closed, "idle clients' connections closed")                                    \
+	X(no_route, "requests that no route takes (404)")                                     \
+	X(regex_limited, "requests for which a regular expression took too many steps (503)") \
+	X(no_backend, "requests for whose pool no backend may be chosen (503)")               \
+	X(connect_failed, "requests that no backend's connection could be opened for (502)")  \
+	X(backend_closed, "backends that ended a connection before their answer (502)")       \
+	X(backend_bad, "answers of backends that are not HTTP (502)")                         \
+	X(no_memory, "requests refused: no buffer, or no room for a connection (503)")        \
+	X(no_buffer, "bodies that had to wait for buffers")                                   \
+	X(retries, "requests sent again, by the route's rules")                               \
+	X(retries_stale, "requests sent again: a kept connection had been closed")            \
+	X(retries_refused, "requests not sent again: over the budget")                        \
+	X(circuit_connections, "requests over the pool's connections (503)")                  \
+	X(circuit_pending, "requests over the pool's pending requests (503)")                 \
+	X(circuit_requests, "requests over the pool's requests (503)")                        \
+	X(circuit_retries, "requests not sent again: over the pool's retries")                \
+	X(outliers, "backends left alone for a while: too many errors in a row")              \
+	X(mirrors, "requests mirrored")                                                       \
+	X(mirrors_skipped, "requests not mirrored: their body was not here, or no room")      \
+	X(redirects, "redirects")                                                             \
+	X(responds, "fixed answers of routes")                                                \
+	X(limited, "requests over a limit (429)")                                             \
+	X(faults_delayed, "requests delayed on purpose")                                      \
+	X(faults_aborted, "requests answered with an error on purpose")                       \
+	X(expectations, "requests with an expectation other than 100-continue (417)")         \
+	X(upgrades, "connections that became tunnels")                                        \
+	X(upstreams_opened, "connections opened to backends")                                 \
+	X(upstreams_reused, "requests over a kept connection")                                \
+	X(upstreams_failed, "connections to backends that were refused or timed out")         \
+	X(upstreams_closed, "kept connections that ended while idle")                         \
+	X(headers_bad, "clients that sent no valid PROXY header")                             \
 	X(sessions_full, "clients refused: no room for another session")
 
 struct http_counters {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "dp/l4/limit.h"
+#include "dp/l7/circuit.h"
 #include "dp/l7/http.h"
 #include "dp/l7/limit.h"
 #include "dp/l7/route.h"
@@ -77,24 +78,28 @@ struct http_session {
 	/* the request */
 	const struct http_listener *listener; /* held while there is a request, else NULL */
 	const struct http_route *route;
-	uint32_t upstream;     /* index, INDEX_NONE */
-	uint8_t method;        /* enum http_method */
-	uint8_t minor;         /* of the request's version */
-	uint8_t attempts;      /* sent so many times by the route's rules */
-	bool stale_tried;      /* ... and once more because a kept connection was over */
-	bool keep_alive;       /* the client wants to go on */
-	bool upgrade;          /* to WebSocket, and it may */
-	bool expects_100;      /* and no final answer is there yet */
-	bool keep_upstream;    /* its connection can be used again */
-	bool again;            /* step once more: a request has ended */
-	bool begun;            /* some of the answer is on its way */
-	bool chunks;           /* the client gets the answer in chunks */
-	uint32_t failed;       /* backend of the last attempt that failed, INDEX_NONE */
-	uint32_t hash;         /* for Maglev */
-	uint64_t began;        /* ns */
-	uint64_t sent;         /* ns: when the request was with the backend as a whole */
-	struct rte_mbuf *head; /* as it came, as long as it may be sent again */
-	struct queue up;       /* to the backend, not taken yet */
+	uint32_t upstream;              /* index, INDEX_NONE */
+	uint8_t method;                 /* enum http_method */
+	uint8_t minor;                  /* of the request's version */
+	uint8_t attempts;               /* sent so many times by the route's rules */
+	bool stale_tried;               /* ... and once more because a kept connection was over */
+	bool keep_alive;                /* the client wants to go on */
+	bool upgrade;                   /* to WebSocket, and it may */
+	bool expects_100;               /* and no final answer is there yet */
+	bool keep_upstream;             /* its connection can be used again */
+	bool set_cookie;                /* the client is to come back to this backend */
+	bool mirrors;                   /* another session's request; there is no client */
+	uint8_t counted;                /* 1 << enum http_bound: see circuit.h */
+	uint32_t pool_slot, pool_epoch; /* of the attempt */
+	bool again;                     /* step once more: a request has ended */
+	bool begun;                     /* some of the answer is on its way */
+	bool chunks;                    /* the client gets the answer in chunks */
+	uint32_t failed;                /* backend of the last attempt that failed, INDEX_NONE */
+	uint32_t hash;                  /* for Maglev */
+	uint64_t began;                 /* ns */
+	uint64_t sent;                  /* ns: when the request was with the backend as a whole */
+	struct rte_mbuf *head;          /* as it came, as long as it may be sent again */
+	struct queue up;                /* to the backend, not taken yet */
 	struct http_body_place request, answer;
 
 	/* rare */
@@ -118,6 +123,8 @@ struct http_upstream {
 	bool fin;      /* the backend will send no more */
 	bool broken;   /* ... and its connection did not end in order */
 	bool reused;
+	uint8_t counted; /* 1 << enum http_bound */
+	uint32_t pool_slot, pool_epoch;
 	uint32_t session; /* CONNECTING, BUSY: its request's; else INDEX_NONE */
 	uint32_t backend, backend_epoch;
 	uint32_t requests;
@@ -141,9 +148,11 @@ struct http_identity {
 };
 /* By backend slot. */
 struct http_backend {
-	uint32_t idle;   /* index + 1 of its idle upstream that was used last; 0: none */
-	uint32_t active; /* requests that are at it */
-	uint64_t pass;   /* round robin: its next turn, in 2^-32 of a request for weight 1 */
+	uint32_t idle;      /* index + 1 of its idle upstream that was used last; 0: none */
+	uint32_t active;    /* requests that are at it */
+	uint32_t errors;    /* in a row */
+	uint64_t out_until; /* ns: it is left alone until then */
+	uint64_t pass;      /* round robin: its next turn, in 2^-32 of a request for weight 1 */
 };
 
 struct http {
@@ -155,8 +164,9 @@ struct http {
 	uint32_t n; /* of each */
 	uint32_t sessions_fresh, sessions_free, sessions_used;
 	uint32_t upstreams_fresh, upstreams_free;
-	uint32_t check;      /* sessions to look at since the snapshot has changed: from here */
-	struct wheel *wheel; /* sessions, then upstreams */
+	uint32_t check;          /* sessions to look at since the snapshot has changed: from here */
+	struct wheel *wheel;     /* sessions, then upstreams */
+	struct http_pool *pools; /* [SNAPSHOT_MAX_POOLS], mapped lazily */
 	struct http_backend *backends; /* [SNAPSHOT_MAX_BACKENDS], mapped lazily */
 	uint64_t turn;                 /* of round robin: the pass of the backend chosen last */
 	struct http_scratch *scratch;
@@ -230,20 +240,11 @@ http_settings(const struct http *h, const struct http_session *s)
 	return &snapshot->proxies[s->service];
 }
 
-/* The pool that a route names, NULL: it is no more. */
-static inline const struct pool *
-http_pool(const struct http *h, const struct http_route_pool *pool)
+/* Is the backend left alone for its errors? */
+static inline bool
+http_is_out(const struct http *h, uint32_t backend)
 {
-	return snapshot_pool(h->worker->snapshot, pool->slot, pool->epoch);
-}
-
-/* ns that a connection to the pool's backends may be idle; 0: none is kept. */
-static inline uint64_t
-http_pool_keepalive(const struct http *h, const struct http_session *s)
-{
-	(void)h;
-	(void)s;
-	return 30000000000ull;
+	return h->backends[backend].out_until > h->worker->now;
 }
 
 /* Who the request is of, as far as is known. */
@@ -255,6 +256,8 @@ http_client(const struct http_session *s)
 
 /* ---- session.c ------------------------------------------------------------------------------ */
 
+/* Cleared but for what a new one has; NULL: no room. */
+struct http_session *http_session_new(struct http *h);
 /* Go on as far as what is here allows. The session may be gone afterwards. */
 void http_step(struct http *h, struct http_session *s);
 /* End it at once, with RST to both sides. */
@@ -278,8 +281,11 @@ bool http_read_request(struct http *h, struct http_session *s);
 void http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* The head, to the backend. False: it could not be, and the request has been answered. */
 bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
-/* May it be sent again, as far as the route's rules go? `when` is one of enum http_retry. */
-bool http_may_retry(const struct http_session *s, enum http_retry when);
+/* Is each client's connection to a backend its own, for the PROXY header that it begins with? */
+bool http_tells_client(const struct http *h, const struct http_session *s);
+/* Send it again if the route's rules, its budget and the request allow it. `when` is one of enum
+ * http_retry. */
+bool http_request_retry(struct http *h, struct http_session *s, enum http_retry when);
 /* The attempt has failed before any of the answer: another one, or `status`. */
 void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
 			 uint16_t status);
@@ -353,8 +359,8 @@ void http_upstream_timer(struct http *h, uint32_t index);
 
 /* ---- choose.c ------------------------------------------------------------------------------- */
 
-/* A backend of one of the route's pools, INDEX_NONE: none. */
-uint32_t http_choose(struct http *h, const struct http_session *s, const uint8_t *bytes);
+/* A backend of one of the route's pools, which becomes the session's; INDEX_NONE: none. */
+uint32_t http_choose(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* The value of the first field of this name, in any case; length 0: there is none. */
 struct http_span http_field_value(const struct http_head *head, const uint8_t *bytes,
 				  const struct http_text *name);
@@ -362,6 +368,14 @@ struct http_span http_field_value(const struct http_head *head, const uint8_t *b
 /* Is there a field of this name, and with this value if one is given? */
 bool http_has_field(const struct http_head *head, const uint8_t *bytes,
 		    const struct http_text *name, const struct http_text *value);
+
+/* circuit.c: the worker's part of a pool. */
+struct http_pool *http_pool_state(struct http *h, uint32_t slot, uint32_t epoch);
+
+/* ---- mirror.c ------------------------------------------------------------------------------- */
+
+/* Send the request of h->head to the route's second pool as well. */
+void http_mirror(struct http *h, const struct http_session *s, const uint8_t *bytes);
 
 /* ---- answer.c: answers of our own ----------------------------------------------------------- */
 

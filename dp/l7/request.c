@@ -133,6 +133,7 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 	struct http_question question = { .head = &h->head, .bytes = bytes };
 	enum http_path_reason reason;
 	struct http_path path = path_normal(h, s->listener, bytes, &reason);
+	uint64_t given_up = http_scratch_limited(h->scratch);
 	uint32_t route;
 
 	if (reason != HTTP_PATH_OK) {
@@ -143,6 +144,12 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 	question.path = path.bytes;
 	question.path_length = path.length;
 	route = http_route_find(s->listener->table, h->scratch, &question);
+	if (unlikely(http_scratch_limited(h->scratch) != given_up)) {
+		/* It may have been the route of an expression that took too long. */
+		h->counters.regex_limited++;
+		http_answer(h, s, 503);
+		return false;
+	}
 	if (route == HTTP_ROUTE_NONE) {
 		h->counters.no_route++;
 		http_answer(h, s, 404);
@@ -244,16 +251,27 @@ inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
 	return true;
 }
 
+/* Mirroring uses h->head and its bytes may move. */
+static const uint8_t *
+mirror(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	http_mirror(h, s, bytes);
+	return NULL;
+}
+
 static void
 act(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
 	s->upgrade = h->head.websocket && s->route->websocket && h->head.method == HTTP_GET;
 	if (inject_fault(h, s, bytes))
 		return;
-	if (s->route->action == HTTP_ACTION_POOL)
+	if (s->route->action == HTTP_ACTION_POOL) {
+		if (s->route->mirror_slot != UINT32_MAX && by_share(h, s->route->mirror_share))
+			bytes = mirror(h, s, bytes);
 		http_request_place(h, s, bytes);
-	else
+	} else {
 		http_answer_route(h, s, bytes);
+	}
 }
 
 static void
@@ -302,6 +320,26 @@ http_read_request(struct http *h, struct http_session *s)
 
 /* ---- 6. the backend -------------------------------------------------------------------------- */
 
+/* Backends are told of the client by a PROXY header, so each client has connections of its own. */
+bool
+http_tells_client(const struct http *h, const struct http_session *s)
+{
+	const struct proxy_settings *settings = http_settings(h, s);
+
+	return settings && settings->header != PROXY_HEADER_NONE;
+}
+
+static bool
+enter_pool(struct http *h, struct http_session *s)
+{
+	const struct pool *pool = snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+
+	if (!s->attempts)
+		http_budget_request(h, s);
+	return http_circuit_enter(h, pool, HTTP_BOUND_REQUESTS, &s->counted) &&
+	       (!s->attempts || http_circuit_enter(h, pool, HTTP_BOUND_RETRIES, &s->counted));
+}
+
 void
 http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
@@ -312,12 +350,10 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 		bytes = parse_kept(h, s);
 	s->sent = 0;
 	backend = http_choose(h, s, bytes);
-	if (backend == INDEX_NONE) {
+	if (backend == INDEX_NONE)
 		h->counters.no_backend++;
-	} else {
-		why = http_upstream_get(h, s, backend, s->stale_tried);
-		h->counters.no_memory += why != DROP_REASON_COUNT;
-	}
+	else if (enter_pool(h, s))
+		why = http_upstream_get(h, s, backend, s->stale_tried || http_tells_client(h, s));
 	if (why != DROP_REASON_COUNT) {
 		worker_count_drop(h->worker, s->service, why);
 		http_answer(h, s, 503);
@@ -377,12 +413,26 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 
 	http_identify(h, s, bytes, identity);
 	memcpy(edits, identity->edits, identity->n * sizeof(*edits));
-	memcpy(edits + identity->n, route->request_edits, route->n_request_edits * sizeof(*edits));
+	if (route->n_request_edits)
+		memcpy(edits + identity->n, route->request_edits,
+		       route->n_request_edits * sizeof(*edits));
 	change.n_edits = identity->n + route->n_request_edits;
 	*error = -EINVAL;
 	if (!path_for_backend(h, s, bytes, &change))
 		return NULL;
 	return http_write(h, HTTP_KIND_REQUEST, bytes, &change, error);
+}
+
+static bool
+put_proxy_header(struct http *h, struct http_session *s)
+{
+	struct rte_mbuf *m =
+	    header_make(h->proxy, &s->ends, &s->tuple, http_settings(h, s)->header);
+
+	if (!m)
+		return false;
+	queue_add(&s->up, m, m->pkt_len);
+	return true;
 }
 
 bool
@@ -397,12 +447,18 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 		bytes = parse_kept(h, s);
 	head = head_for_backend(h, s, bytes, &error);
 	if (!head) {
-		http_upstream_put(h, s, !u->reused);
+		http_upstream_put(h, s, true);
 		h->counters.no_memory += error == -ENOBUFS;
 		http_answer(h, s, error == -ENOBUFS ? 503 : 400);
 		return false;
 	}
 	length = head->pkt_len;
+	if (http_tells_client(h, s) && !u->requests && !put_proxy_header(h, s)) {
+		rte_pktmbuf_free(head);
+		h->counters.no_memory++;
+		http_answer(h, s, 503);
+		return false;
+	}
 	queue_add(&s->up, head, length);
 	s->state = HTTP_WAITING;
 	s->seen = h->worker->now;
@@ -436,41 +492,56 @@ is_idempotent(uint8_t method)
 static bool
 may_repeat(const struct http_session *s, enum http_retry when)
 {
-	if (s->begun || !s->head)
+	if (s->begun || !s->head || s->mirrors)
 		return false;
 	if (when == HTTP_RETRY_CONNECT)
 		return true;
 	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
 }
 
-bool
-http_may_retry(const struct http_session *s, enum http_retry when)
+/* The attempt and its backend are done with. */
+static void
+leave_backend(struct http *h, struct http_session *s, bool judge)
 {
-	return s->attempts < s->route->retry_attempts && (s->route->retry_on & when) &&
-	       may_repeat(s, when);
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	if (u) {
+		s->failed = u->backend;
+		if (judge)
+			http_judge(h, s, u->backend, false);
+		http_upstream_drop(h, s);
+	}
+	http_circuit_leave_all(h, s);
+}
+
+bool
+http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
+{
+	if (s->attempts >= s->route->retry_attempts || !(s->route->retry_on & when) ||
+	    !may_repeat(s, when) || !http_budget_retry(h, s, when))
+		return false;
+	leave_backend(h, s, true);
+	s->attempts++;
+	h->counters.retries++;
+	http_request_place(h, s, NULL);
+	return true;
 }
 
 void
 http_request_failed(struct http *h, struct http_session *s, enum http_retry when, uint16_t status)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
-	bool stale = u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried;
 
-	if (u) {
-		s->failed = u->backend;
-		http_upstream_drop(h, s);
-	}
-	if (stale && may_repeat(s, when)) {
+	/* A kept connection that ends may have been about to before the request came. */
+	if (u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried && may_repeat(s, when)) {
+		leave_backend(h, s, false);
 		s->stale_tried = true;
 		h->counters.retries_stale++;
 		http_request_place(h, s, NULL);
 		return;
 	}
-	if (http_may_retry(s, when)) {
-		s->attempts++;
-		h->counters.retries++;
-		http_request_place(h, s, NULL);
+	if (http_request_retry(h, s, when))
 		return;
-	}
+	leave_backend(h, s, true);
 	http_answer(h, s, status);
 }

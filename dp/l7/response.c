@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The head of an answer: read, and written anew for the client. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "dp/l7/internal.h"
+
+/* The name has at most 256 bytes. */
+#define COOKIE_MAX 384
 
 /* HTTP_DONE: h->head is of *bytes. The answer of a backend is in several buffers only where its
  * head is long. */
@@ -126,6 +130,26 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 	return true;
 }
 
+/* The affinity cookie: the client comes back to this backend. */
+static void
+add_cookie(const struct http *h, const struct http_session *s, struct http_edit *edits,
+	   struct http_change *change, char *text)
+{
+	const struct http_route *r = s->route;
+	const struct http_upstream *u = &h->upstreams[s->upstream];
+	uint64_t id = h->worker->snapshot->backends[u->backend].id;
+	int n = snprintf(text, COOKIE_MAX, "%.*s=%016llx; Path=/; HttpOnly",
+			 (int)r->affinity_cookie.length, r->affinity_cookie.bytes,
+			 (unsigned long long)id);
+
+	if (r->affinity_lifetime)
+		snprintf(text + n, COOKIE_MAX - (size_t)n, "; Max-Age=%llu",
+			 (unsigned long long)(r->affinity_lifetime / 1000000000ull));
+	memcpy(edits, change->edits, change->n_edits * sizeof(*edits));
+	edits[change->n_edits++] = http_edit_text(HTTP_EDIT_ADD, "Set-Cookie", text);
+	change->edits = edits;
+}
+
 static bool
 final(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
@@ -133,15 +157,19 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 		.edits = s->route->response_edits,
 		.n_edits = s->route->n_response_edits,
 	};
-	struct http_upstream *u = http_upstream_of(h, s);
 	enum http_retry retry = retry_of(h->head.status);
+	struct http_upstream *u = http_upstream_of(h, s);
+	struct http_edit edits[HTTP_EDITS_MAX + 1];
+	char cookie[COOKIE_MAX];
 
-	if (retry && http_may_retry(s, retry)) {
-		http_request_failed(h, s, retry, h->head.status);
+	if (retry && http_request_retry(h, s, retry))
 		return s->state == HTTP_WAITING;
-	}
+	http_judge(h, s, u->backend, h->head.status < 500);
+	if (s->set_cookie)
+		add_cookie(h, s, edits, &change, cookie);
 	frame(h, s, &change);
-	s->keep_upstream = h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE;
+	s->keep_upstream =
+	    h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE && !http_tells_client(h, s);
 	http_body_begin(&s->answer, &h->head);
 	if (!pass_head(h, s, bytes, &change))
 		return false;

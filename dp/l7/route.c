@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp/l7/route.h"
 
+#include <endian.h>
+
 #include "dp/l7/route_host.h"
 #include "dp/l7/route_parts.h"
 
@@ -73,6 +75,41 @@ find_sources(struct sources *s, const struct http_table *t, const struct http_qu
 
 /* ---- paths ----------------------------------------------------------------------------------- */
 
+/* What is left of a path, behind which there are zeros. */
+struct left {
+	const uint8_t *at, *end;
+	uint8_t copy[8];
+};
+
+/* A path of 8 characters or more is read where it is: see next_word. */
+static void
+begin_path(struct left *left, const uint8_t *path, size_t length)
+{
+	left->at = path;
+	left->end = path + length;
+	if (length >= 8)
+		return;
+	memset(left->copy, 0, sizeof(left->copy));
+	left->end = left->copy + sizeof(left->copy);
+	left->at = left->end - length;
+	memcpy(left->copy + 8 - length, path, length);
+}
+
+/* The next 8 characters, the first one lowest. Nothing behind the end is read: of the last 8, those
+ * that have been seen are shifted out. */
+static uint64_t
+next_word(const struct left *left)
+{
+	ptrdiff_t missing = 8 - (left->end - left->at);
+	uint64_t word;
+
+	if (missing >= 8)
+		return 0;
+	missing = missing > 0 ? missing : 0;
+	memcpy(&word, left->at - missing, 8);
+	return le64toh(word) >> 8 * missing;
+}
+
 static bool
 has_child(const struct http_node *node, uint8_t c)
 {
@@ -84,54 +121,53 @@ static uint32_t
 child(const struct http_node *node, uint8_t c)
 {
 	uint64_t below = node->children[c / 64] & ((1ULL << c % 64) - 1);
-	uint32_t n = (uint32_t)__builtin_popcountll(below);
-	unsigned int i;
 
-	for (i = 0; i < c / 64; i++)
-		n += (uint32_t)__builtin_popcountll(node->children[i]);
-	return node->first_child + n;
+	return node->first_child + node->before[c / 64] + (uint32_t)__builtin_popcountll(below);
 }
 
-/* Labels are short: a call would take longer than they do. */
+/* The rest of a label that is longer than its node has room for. */
 static bool
-same(const uint8_t *a, const uint8_t *b, size_t length)
+rest_agrees(const struct http_node *node, const uint8_t *text, struct left *left)
 {
-	uint64_t x, y;
+	size_t there = (size_t)(left->end - left->at), n;
+	uint32_t length;
 
-	for (; length >= 8; length -= 8, a += 8, b += 8) {
-		memcpy(&x, a, 8);
-		memcpy(&y, b, 8);
-		if (x != y)
-			return false;
-	}
-	for (; length > 0; length--)
-		if (*a++ != *b++)
-			return false;
+	memcpy(&length, text + node->label, sizeof(length));
+	text += node->label + sizeof(length);
+	n = length - (text[length - 1] == '\0');
+	if (n > there || (n < length && n != there) || memcmp(text, left->at, n) != 0)
+		return false;
+	left->at += n;
 	return true;
+}
+
+/* Does the path go along with the label? Then what is behind it is left. */
+static bool
+agrees(const struct http_node *node, const uint8_t *text, uint64_t word, struct left *left)
+{
+	if (((word ^ node->word) & ((1ULL << node->bits) - 1)) != 0)
+		return false;
+	left->at += node->bits / 8;
+	return node->label == 0 || rest_agrees(node, text, left);
 }
 
 /* Down the tree as far as the path goes along with it. */
 static void
 walk(struct source *source, const struct http_table *t, const uint8_t *path, size_t length)
 {
-	uint32_t at = source->root;
+	const struct http_node *node = &t->nodes[source->root];
+	struct left left;
+	uint64_t word;
 
+	begin_path(&left, path, length);
 	*source = (struct source){ .next = HTTP_CANDIDATE_NONE, .root = HTTP_NODE_NONE };
-	for (;;) {
-		const struct http_node *node = &t->nodes[at];
-		uint8_t c;
-
-		if (node->length > length || (node->ends && node->length != length) ||
-		    !same(t->text + node->label, path, node->length))
-			return;
+	for (word = next_word(&left); agrees(node, t->text, word, &left);
+	     node = &t->nodes[child(node, (uint8_t)word)]) {
 		source->next = node->head;
 		source->rest = node->rest;
-		path += node->length;
-		length -= node->length;
-		c = length > 0 ? *path : '\0';
-		if (node->ends || !has_child(node, c))
+		word = next_word(&left);
+		if (!has_child(node, (uint8_t)word))
 			return;
-		at = child(node, c);
 	}
 }
 

@@ -42,16 +42,19 @@
 #define HTTP_HOST_INLINE    50
 #define HTTP_LENGTHS(words) uint64_t words[(HTTP_HOST_MOST + 1) / 64]
 
-/* Part of a path. */
+/* Part of a path. The label begins in the node itself: most are no longer. */
+#define HTTP_LABEL_INLINE 7
+
 struct http_node {
 	uint64_t children[4]; /* bit c: there is a node whose label begins with character c */
-	uint32_t first_child; /* these are side by side, in the order of their characters */
-	uint32_t label;       /* in text */
-	uint32_t length;      /* of the label, without NUL */
+	uint64_t word;        /* the first characters of the label, the first one lowest */
+	uint32_t first_child; /* children are side by side, in the order of their characters */
 	uint32_t head;        /* its first candidate, */
 	uint32_t rest;        /* and the index of the others */
-	uint32_t ends;        /* 1: the path has to end here */
-	uint32_t unused[2];
+	uint32_t label;       /* what word has no room for, in text, its length as uint32_t before
+				 it; 0: nothing */
+	uint8_t bits;         /* of word that count */
+	uint8_t before[4];    /* how many children have their bits in earlier words of them */
 };
 
 /* The root of a group's paths, and the first of its routes as a candidate without conditions. */

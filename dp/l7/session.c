@@ -34,8 +34,8 @@
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
-static struct http_session *
-session_new(struct http *h)
+struct http_session *
+http_session_new(struct http *h)
 {
 	struct http_session *s;
 
@@ -60,6 +60,7 @@ session_new(struct http *h)
 static void
 request_clear(struct http *h, struct http_session *s)
 {
+	http_circuit_leave_all(h, s);
 	queue_free(&s->up);
 	http_tell(h, s->client, &s->up);
 	rte_pktmbuf_free(s->head);
@@ -84,8 +85,10 @@ session_free(struct http *h, struct http_session *s)
 	queue_free(&s->down);
 	http_tell(h, s->client, &s->down);
 	request_clear(h, s);
-	limit_leave(w, s->service, s->service_epoch, &s->count);
-	w->service_stats[s->service].connections_ended++;
+	if (!s->mirrors) {
+		limit_leave(w, s->service, s->service_epoch, &s->count);
+		w->service_stats[s->service].connections_ended++;
+	}
 	s->state = HTTP_FREE;
 	s->next_free = h->sessions_free;
 	h->sessions_free = http_session_index(h, s);
@@ -121,7 +124,7 @@ http_on_accepted(struct http *h, tcp_handle handle, uint32_t service, const stru
 
 	if (!proxy_admit(h->proxy, service, tuple, &count))
 		return 0;
-	s = session_new(h);
+	s = http_session_new(h);
 	if (!s) {
 		limit_leave(w, service, w->snapshot->services[service].epoch, &count);
 		h->counters.sessions_full++;
@@ -354,6 +357,7 @@ upstream_connected(struct http *h, struct http_upstream *u)
 	struct http_session *s = &h->sessions[u->session];
 
 	u->state = HTTP_UPSTREAM_BUSY;
+	http_circuit_leave(h, s->pool_slot, HTTP_BOUND_PENDING, &s->counted);
 	http_request_send(h, s, NULL);
 	http_step(h, s);
 }

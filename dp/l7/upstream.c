@@ -15,6 +15,7 @@ idle_add(struct http *h, struct http_upstream *u)
 	uint32_t index = http_upstream_index(h, u), *first = &h->backends[u->backend].idle;
 
 	u->state = HTTP_UPSTREAM_IDLE;
+	http_pool_state(h, u->pool_slot, u->pool_epoch)->unused++;
 	u->previous = INDEX_NONE;
 	u->next = *first - 1; /* 0: INDEX_NONE */
 	if (u->next != INDEX_NONE)
@@ -25,6 +26,9 @@ idle_add(struct http *h, struct http_upstream *u)
 static void
 idle_remove(struct http *h, struct http_upstream *u)
 {
+	struct http_pool *pool = &h->pools[u->pool_slot];
+
+	pool->unused -= pool->epoch == u->pool_epoch && pool->unused;
 	if (u->previous == INDEX_NONE)
 		h->backends[u->backend].idle = u->next + 1;
 	else
@@ -63,6 +67,7 @@ http_upstream_gone(struct http *h, struct http_upstream *u)
 	queue_free(&u->in);
 	http_tell(h, u->handle, &u->in);
 	h->worker->backend_stats[u->backend].connections_ended++;
+	http_circuit_leave(h, u->pool_slot, HTTP_BOUND_CONNECTIONS, &u->counted);
 	u->state = HTTP_UPSTREAM_FREE;
 	u->next = h->upstreams_free;
 	h->upstreams_free = http_upstream_index(h, u);
@@ -85,6 +90,16 @@ idle_find(struct http *h, uint32_t backend)
 	return NULL;
 }
 
+/* May the pool have a connection more, and a request that waits for it? */
+static bool
+enter(struct http *h, struct http_session *s, struct http_upstream *u)
+{
+	const struct pool *pool = snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+
+	return pool && http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted) &&
+	       http_circuit_enter(h, pool, HTTP_BOUND_PENDING, &s->counted);
+}
+
 static enum drop_reason
 open_new(struct http *h, struct http_session *s, uint32_t backend)
 {
@@ -95,15 +110,19 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 		.backend = backend,
 		.connect_ms = (uint32_t)(s->route->timeout_connect / 1000000),
 	};
-	enum drop_reason why;
+	enum drop_reason why = DROP_CONNECTION_TABLE_FULL;
 
 	if (!u)
-		return DROP_CONNECTION_TABLE_FULL;
+		return why;
+	u->pool_slot = s->pool_slot;
+	u->pool_epoch = s->pool_epoch;
 	dial.user = http_upstream_user(h, u);
 	u->backend = backend;
 	u->backend_epoch = h->worker->snapshot->backends[backend].epoch;
-	why = proxy_dial(h->proxy, &dial, &u->handle);
+	if (enter(h, s, u))
+		why = proxy_dial(h->proxy, &dial, &u->handle);
 	if (why != DROP_REASON_COUNT) {
+		http_circuit_leave(h, u->pool_slot, HTTP_BOUND_CONNECTIONS, &u->counted);
 		u->next = h->upstreams_free;
 		h->upstreams_free = http_upstream_index(h, u);
 		return why;
@@ -112,6 +131,7 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 	u->session = http_session_index(h, s);
 	s->upstream = http_upstream_index(h, u);
 	h->counters.upstreams_opened++;
+	h->backends[backend].active++;
 	h->worker->backend_stats[backend].connections_total++;
 	return DROP_REASON_COUNT;
 }
@@ -129,6 +149,7 @@ http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool
 	u->session = http_session_index(h, s);
 	s->upstream = http_upstream_index(h, u);
 	h->counters.upstreams_reused++;
+	h->backends[backend].active++;
 	return DROP_REASON_COUNT;
 }
 
@@ -150,24 +171,35 @@ http_upstream_close(struct http *h, struct http_upstream *u)
 		tcp_drain(h->tcp, u->handle);
 }
 
+static bool
+may_be_kept(struct http *h, const struct pool *pool, const struct http_upstream *u)
+{
+	const struct pool_bounds *b = &pool->bounds;
+
+	return http_pool_state(h, pool->slot, pool->epoch)->unused < b->unused &&
+	       (!b->reuse || u->requests < b->reuse);
+}
+
 void
 http_upstream_put(struct http *h, struct http_session *s, bool keep)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
-	uint64_t idle = http_pool_keepalive(h, s);
+	const struct pool *pool = snapshot_pool(h->worker->snapshot, u->pool_slot, u->pool_epoch);
 
 	s->upstream = INDEX_NONE;
 	u->session = INDEX_NONE;
 	u->requests++;
-	if (!keep || u->fin || u->in.head || u->handle == TCP_HANDLE_NONE || !idle) {
+	h->backends[u->backend].active--;
+	if (!keep || u->fin || u->in.head || u->handle == TCP_HANDLE_NONE || !pool ||
+	    !may_be_kept(h, pool, u)) {
 		http_upstream_close(h, u);
 		return;
 	}
 	u->idle_since = h->worker->now;
-	u->idle_ns = idle;
+	u->idle_ns = pool->bounds.unused_time;
 	idle_add(h, u);
 	if (!wheel_armed(h->wheel, h->n + http_upstream_index(h, u)))
-		wheel_arm(h->wheel, h->n + http_upstream_index(h, u), u->idle_since + idle);
+		wheel_arm(h->wheel, h->n + http_upstream_index(h, u), u->idle_since + u->idle_ns);
 }
 
 void
@@ -176,6 +208,7 @@ http_upstream_drop(struct http *h, struct http_session *s)
 	struct http_upstream *u = http_upstream_of(h, s);
 
 	s->upstream = INDEX_NONE;
+	h->backends[u->backend].active--;
 	if (u->handle != TCP_HANDLE_NONE)
 		tcp_abort(h->tcp, u->handle);
 	queue_free(&s->up);

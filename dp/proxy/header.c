@@ -18,24 +18,25 @@ header_read(struct session *s)
 
 /* Whom the backend hears of: the client as the header before this one says, or as it is. */
 static struct proxy_ends
-ends_of(const struct session *s)
+ends_of(const struct proxy_ends *told, const struct tuple *client)
 {
-	if (s->ends.known)
-		return s->ends;
+	if (told->known)
+		return *told;
 	return (struct proxy_ends){
-		.src = s->client.src,
-		.dst = s->client.dst,
-		.sport = rte_be_to_cpu_16(s->client.sport),
-		.dport = rte_be_to_cpu_16(s->client.dport),
+		.src = client->src,
+		.dst = client->dst,
+		.sport = rte_be_to_cpu_16(client->sport),
+		.dport = rte_be_to_cpu_16(client->dport),
 		.known = true,
 	};
 }
 
 struct rte_mbuf *
-header_make(struct proxy *p, const struct session *s, uint8_t version)
+header_make(struct proxy *p, const struct proxy_ends *told, const struct tuple *client,
+	    uint8_t version)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(p->worker->dataplane->mbufs);
-	struct proxy_ends ends = ends_of(s);
+	struct proxy_ends ends = ends_of(told, client);
 	size_t length;
 	uint8_t *at;
 

@@ -206,8 +206,10 @@ uint32_t backend_choose(struct proxy *p, const struct session *s,
 /* header.c: what the client's PROXY header says; -EINVAL: none, 0: not complete, else its length.
  */
 int header_read(struct session *s);
-/* The header for the backend as a chain of one mbuf, NULL: no memory. */
-struct rte_mbuf *header_make(struct proxy *p, const struct session *s, uint8_t version);
+/* The header for the backend as a chain of one mbuf, NULL: no memory. told: what the client's own
+ * header said. */
+struct rte_mbuf *header_make(struct proxy *p, const struct proxy_ends *told,
+			     const struct tuple *client, uint8_t version);
 
 /* output.c */
 void proxy_output(void *arg, struct rte_mbuf *m, uint64_t route);

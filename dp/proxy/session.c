@@ -254,7 +254,7 @@ session_on_connected(struct proxy *p, uint64_t user)
 	s->seen = p->worker->now;
 	s->state = SESSION_OPEN;
 	if (settings && settings->header != PROXY_HEADER_NONE) {
-		header = header_make(p, s, settings->header);
+		header = header_make(p, &s->ends, &s->client, settings->header);
 		if (!header || tcp_send(p->tcp, s->legs[LEG_BACKEND], header) < 0) {
 			rte_pktmbuf_free(header);
 			worker_count_drop(p->worker, s->service, DROP_MBUF_EXHAUSTED);

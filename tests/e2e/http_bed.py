@@ -44,8 +44,8 @@ def objects(backends, weights=None, extra=""):
         there, gone = configs.pool("x", [1], SCRIPT, family), configs.pool("x", [2], NOBODY, family)
         members = [re.search(r"\(\n(.*) \);", text, re.S)[1] for text in (there, gone)]
         pools += [configs.pool(f"http-{family}", backends, HTTP, family, weights), configs.pool(f"web-{family}", backends, WEB, family, weights),
-                  configs.pool(f"one-{family}", [1], SCRIPT, family),
-                  configs.pool(f"two-{family}", [1, 2], SCRIPT, family), configs.pool(f"gone-{family}", [3], NOBODY, family),
+                  configs.pool(f"one-{family}", [1], SCRIPT, family), configs.pool(f"gone-{family}", [3], NOBODY, family),
+                  configs.pool(f"two-{family}", [1, 2], SCRIPT, family, None, "outlier = { errors = 0; }; "),
                   f'  {{ name = "half-{family}"; backends = (\n' + ",\n".join(members) + " ); }"]
         each += [configs.listener(f"all-{family}", address(72, family), 80, None, routes, protocol="http"),
                  configs.listener(f"hasty-{family}", address(73, family), 80, f"one-{family}", HASTY, protocol="http"),

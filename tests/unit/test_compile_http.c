@@ -172,7 +172,8 @@ test_route(void)
 	CU_ASSERT(says(r[1].location, "/$query"));
 	CU_ASSERT_EQUAL(r[1].mirror_slot, UINT32_MAX);
 	CU_ASSERT_EQUAL(r[1].limit_client, UINT32_MAX);
-	CU_ASSERT_EQUAL(r[1].retry_attempts, 0);
+	CU_ASSERT_EQUAL(r[1].retry_attempts, 1);
+	CU_ASSERT_EQUAL(r[1].retry_on, HTTP_RETRY_CONNECT);
 	CU_ASSERT_EQUAL(r[1].fault.delay_share, 0);
 	CU_ASSERT_EQUAL(r[1].fault.abort_share, 0);
 	CU_ASSERT_EQUAL(r[2].action, HTTP_ACTION_RESPOND);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a pool may have at a time, all workers together (circuit breaking: Nygard, Release It!),
+ * what its retries may be (a budget: tokens that requests bring and retries take), and which of its
+ * backends answer with errors (outliers), which this worker then leaves alone for a while.
+ *
+ *     counted(pool, bound) = sum over sessions and connections that have entered it and not left
+ *     entered              => counted <= the pool's bound at that moment
+ *
+ * Only bounds that are set are counted. Worker.
+ */
+#ifndef DP_L7_CIRCUIT_H
+#define DP_L7_CIRCUIT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp/snapshot.h"
+
+enum http_bound {
+	HTTP_BOUND_CONNECTIONS,
+	HTTP_BOUND_PENDING,
+	HTTP_BOUND_REQUESTS,
+	HTTP_BOUND_RETRIES,
+	HTTP_BOUNDS,
+};
+
+/* By pool slot; all workers write. */
+struct http_pool_use {
+	_Alignas(64) _Atomic uint32_t now[HTTP_BOUNDS];
+};
+
+/* By pool slot; this worker only. */
+struct http_pool {
+	uint32_t epoch;  /* of the pool that the rest is of */
+	uint32_t unused; /* connections */
+	uint64_t tokens; /* for retries, in 2^-32 of one */
+};
+
+struct http;
+struct http_session;
+
+/* One more. False: the bound is reached, and it is counted. *counted tells what to leave again. */
+bool http_circuit_enter(struct http *h, const struct pool *pool, enum http_bound bound,
+			uint8_t *counted);
+void http_circuit_leave(struct http *h, uint32_t pool_slot, enum http_bound bound,
+			uint8_t *counted);
+void http_circuit_leave_all(struct http *h, struct http_session *s);
+
+/* A request comes to the pool, and may be tried again later. */
+void http_budget_request(struct http *h, const struct http_session *s);
+/* True: it may be tried again now, after this (enum http_retry). Where no connection was made no
+ * backend has had work, and nothing is taken. */
+bool http_budget_retry(struct http *h, const struct http_session *s, uint8_t when);
+
+/* An attempt at the session's backend has ended well, or with an error that is the backend's. */
+void http_judge(struct http *h, const struct http_session *s, uint32_t backend, bool good);
+
+#endif
