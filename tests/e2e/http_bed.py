@@ -8,7 +8,7 @@ import configs
 import inside
 from bed import Bed, expect, group, wait_until
 
-HTTP, SCRIPT, NOBODY = 8090, 8095, 8099
+WEB, HTTP, SCRIPT, NOBODY = 8080, 8090, 8095, 8099
 BACKEND = [os.path.join(os.path.dirname(os.path.realpath(__file__)), "http_backend.py")]
 FAMILIES = (4, 6)
 
@@ -30,6 +30,7 @@ ROUTES = """routes = (
   {{ name = "whole"; match = {{ path = "/whole/"; }}; pools = ( {{ pool = "one-{f}"; }} ); timeouts = {{ whole = "400ms"; }}; }},
   {{ name = "socket"; match = {{ path = "/socket/"; }}; pools = ( {{ pool = "one-{f}"; }} ); websocket = true; }},
   {{ name = "fixed"; match = {{ path = "/fixed"; }}; respond = {{ status = 200; body = "fixed"; }}; }},
+  {{ name = "nginx"; match = {{ path = "/nginx/"; }}; pools = ( {{ pool = "web-{f}"; }} ); rewrite = {{ path_prefix = "/"; }}; }},
   {{ name = "rest"; pools = ( {{ pool = "http-{f}"; }} ); }} ); """
 HASTY = 'timeouts = { header = "300ms"; body = "300ms"; keepalive = "300ms"; }; '
 NARROW = 'http = { header_size = "1k"; target_size = "256B"; body_size = "10k"; headers = 20; }; '
@@ -42,9 +43,9 @@ def objects(backends, weights=None, extra=""):
         routes = ROUTES.format(f=family).replace("routes = (\n", "routes = (\n" + extra)
         there, gone = configs.pool("x", [1], SCRIPT, family), configs.pool("x", [2], NOBODY, family)
         members = [re.search(r"\(\n(.*) \);", text, re.S)[1] for text in (there, gone)]
-        pools += [configs.pool(f"http-{family}", backends, HTTP, family, weights), configs.pool(f"one-{family}", [1], SCRIPT, family),
+        pools += [configs.pool(f"http-{family}", backends, HTTP, family, weights), configs.pool(f"web-{family}", backends, WEB, family, weights),
+                  configs.pool(f"one-{family}", [1], SCRIPT, family), configs.pool(f"gone-{family}", [3], NOBODY, family),
                   configs.pool(f"two-{family}", [1, 2], SCRIPT, family, None, "outlier = { errors = 0; }; "),
-                  configs.pool(f"gone-{family}", [3], NOBODY, family),
                   f'  {{ name = "half-{family}"; backends = (\n' + ",\n".join(members) + " ); }"]
         each += [configs.listener(f"all-{family}", address(72, family), 80, None, routes, protocol="http"),
                  configs.listener(f"hasty-{family}", address(73, family), 80, f"one-{family}", HASTY, protocol="http"),
@@ -97,7 +98,8 @@ class HttpBed(Bed):
         said = sum(b["connections_active"] for b in self.show("backends"))
         seen = 0
         for number in self.lab.backends:
-            out = self.lab.run(self.lab.backend_name(number), "ss", "-Htn", "state", "established", f"( sport = :{HTTP} or sport = :{SCRIPT} )")
+            out = self.lab.run(self.lab.backend_name(number), "ss", "-Htn", "state", "established",
+                               f"( sport = :{WEB} or sport = :{HTTP} or sport = :{SCRIPT} )")
             seen += len(out.stdout.splitlines())
         return said, seen
 
