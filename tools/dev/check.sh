@@ -231,10 +231,13 @@ else
 		await_step aside san-build
 		# What is only text, of the program that shows it, is for `make san`.
 		ADMIN_WITHOUT=test_manual,test_top begin_lane beside 0 "${san_beside[@]}"
-		run_steps tcp-linux e2e bench-short
+		run_steps tcp-linux
+		# Of what runs for both families on one worker and on two, half; `make e2e` has all.
+		E2E_SHARE=check run_steps e2e
+		run_steps bench-short
 		end_lane beside
-		# Of what both families do here one does; `make san` has both.
-		E2E_ONE_FAMILY=1 run_steps san-e2e
+		# ... and a quarter that is not of that half; `make san` has all.
+		E2E_SHARE=sanitizers run_steps san-e2e
 		end_lane aside
 	fi
 fi
