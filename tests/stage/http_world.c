@@ -542,6 +542,21 @@ http_world_rest(struct http_world *w)
 }
 
 const char *
+http_world_clear(struct http_world *w)
+{
+	const char *wrong = http_world_rest(w);
+	uint32_t i, k;
+
+	end_all(w, SERVER);
+	http_world_run(w, 2);
+	for (i = 0; i < 2; i++)
+		for (k = 0; k < HTTP_WORLD_ENDS; k++)
+			if (w->ends[i][k].used)
+				end_free(&w->ends[i][k]);
+	return wrong;
+}
+
+const char *
 http_world_destroy(struct http_world *w)
 {
 	const char *wrong = http_world_rest(w);

@@ -90,6 +90,8 @@ void http_world_start(struct http_world *w);
 /* Ends what is open, waits until all has come to rest, and looks whether anything is left: that is
  * wrong, and returned. */
 const char *http_world_rest(struct http_world *w);
+/* ... and forgets all ends, to go on with others. */
+const char *http_world_clear(struct http_world *w);
 /* ... and frees it; anything that was wrong in all that time is returned. */
 const char *http_world_destroy(struct http_world *w);
 
