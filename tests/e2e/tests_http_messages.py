@@ -221,7 +221,7 @@ def curl(bed, family, *words, seconds=60):
 
 @test("large bodies", families=FAMILIES)
 def large(bed, family):
-    size = int(os.environ.get("E2E_BODY_MB", "16")) * MEGABYTE  # 1024 for a long test
+    size = int(os.environ.get("E2E_BODY_MB", "16" if family == 4 else "3")) * MEGABYTE  # 1024 for a long test
     name, got = bed.lab.where + "/large", bed.lab.where + "/got"
     block = os.urandom(MEGABYTE)
     digest = hashlib.sha256()
@@ -229,9 +229,8 @@ def large(bed, family):
         for _ in range(size // MEGABYTE):
             out.write(block)
             digest.update(block)
-    for words in (["--data-binary"], ["-H", "Transfer-Encoding: chunked", "--data-binary"], ["-T"]):
-        more = [f"@{name}"] if words[-1] != "-T" else [name]
-        told = json.loads(curl(bed, family, *words, *more, "/echo", seconds=30 + size // (10 * MEGABYTE)))
+    for words in (["-H", "Transfer-Encoding: chunked"], []):
+        told = json.loads(curl(bed, family, *words, "-T", name, "/echo", seconds=30 + size // (10 * MEGABYTE)))
         expect(told["length"] == size and told["sha256"] == digest.hexdigest(), f"{words}: {told['length']} bytes")
     sums = []
     for path in (f"/bytes/{size}", f"/chunked/{size}/100000", f"/until-close/{size}"):
