@@ -245,22 +245,21 @@ def large(bed, family):
 
 @test("both bodies at once", BOTH)
 def both_ways(bed, family):
-    """The backend has begun to answer before it has read the request, and reads late."""
-    size = 3000000
-
+    """The backend has begun to answer before it has read the request, and reads late: at one of the sizes the last piece has to wait."""
     def play(wire, script, name):
         _, fields = wire.head()
         wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")
-        time.sleep(0.5)
+        time.sleep(0.1)
         body, _ = wire.body(fields)
         script.asked.append((name, len(body)))
         wire.send(b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
 
     bed.script.begin(play)
-    body = os.urandom(size)
-    with bed.wire(family, seconds=15) as wire:
-        wire.send(b"POST /one/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + body)
-        expect(wire.answer().body == b"begin" + body, "another body")
+    for size in (*range(250000, 750000, 40000), 3000000):
+        body = os.urandom(size)
+        with bed.wire(family) as wire:
+            wire.send(b"POST /one/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + body)
+            expect(wire.answer().body == b"begin" + body, f"another body of {size} bytes")
     bed.settled()
 
 
