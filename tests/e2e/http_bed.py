@@ -96,17 +96,12 @@ class HttpBed(Bed):
     def upstreams(self):
         """Connections to backends: as Penstock counts, as the backends' kernels do."""
         said = sum(b["connections_active"] for b in self.show("backends"))
-        seen = 0
-        for number in self.lab.backends:
-            out = self.lab.run(self.lab.backend_name(number), "ss", "-Htn", "state", "established",
-                               f"( sport = :{WEB} or sport = :{HTTP} or sport = :{SCRIPT} )")
-            seen += len(out.stdout.splitlines())
-        return said, seen
+        return said, sum(inside.established(self.lab.backend_name(number), (WEB, HTTP, SCRIPT)) for number in self.lab.backends)
 
     def settled(self):
         """Nothing is left but kept connections, and the backends agree on how many these are."""
         expect(wait_until(lambda: self.clients() == 0), f"{self.clients()} connections of clients are left")
-        expect(wait_until(lambda: len(set(self.upstreams())) == 1), f"connections to backends: {self.upstreams()} (said, seen)")
+        expect(wait_until(lambda: len(set(self.upstreams())) == 1, 3), f"connections to backends: {self.upstreams()} (said, seen)")
 
 
 def listens(bed, number, port):

@@ -45,6 +45,19 @@ def within(namespace, make):
     return result[0]
 
 
+def established(namespace, ports):
+    """How many connections to these ports of the namespace are established."""
+    def read():
+        lines = []
+        for name in ("tcp", "tcp6"):
+            with open(f"/proc/thread-self/net/{name}", encoding="ascii") as table:
+                lines += table.readlines()[1:]
+        return lines
+
+    fields = [line.split() for line in within(namespace, read)]
+    return sum(state == "01" and int(local.rpartition(":")[2], 16) in ports for _, local, _, state, *_ in fields)
+
+
 def connect(namespace, address, port, seconds=5, receive_buffer=None):
     def make():
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
