@@ -32,6 +32,7 @@ IDLE = 500000
 HOSTS = 10000
 ROUTES = 1000
 LAYER4 = 8081       # port of a listener without HTTP
+PATIENCE = 'timeouts = { header = "60s"; keepalive = "600s"; };'  # many connections take a while to be opened
 
 
 def pool_routes(many):
@@ -50,7 +51,8 @@ def config(where, v6=False, memory="1400M", sessions=65536, many=False):
     backends = ", ".join(f'{{ address = "{a}"; port = {PORT}; }}' for a in addresses)
     return (head(where, 65536, addresses, memory, f"sessions = {sessions};") +
             f'pools = ( {{ name = "p"; backends = ( {backends} ); }} );\n'
-            f'listeners = ( {{ name = "l"; address = "{listener(v6)}"; port = {PORT}; protocol = "http"; {pool_routes(many)} }},\n'
+            f'listeners = ( {{ name = "l"; address = "{listener(v6)}"; port = {PORT}; protocol = "http"; {PATIENCE} '
+            f'{pool_routes(many)} }},\n'
             f'  {{ name = "layer4"; address = "{listener(v6)}"; port = {LAYER4}; protocol = "tcp"; pool = "p"; }} );\n')
 
 
