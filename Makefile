@@ -3,14 +3,13 @@
 #
 # Sources are found by wildcard: a new file needs no line here. Objects lie in $(B)/obj, so a
 # build with sanitizers (SAN=1) or another compiler (CC=clang B=build/clang) lives beside the
-# usual one.
+# usual one. The one with sanitizers is clang's: the fuzz targets are linked from the same objects.
 
 SAN  ?=
-FUZZ ?=
 ifeq ($(origin CC),default)
-CC   := gcc
+CC   := $(if $(SAN),clang,gcc)
 endif
-B    ?= build$(if $(FUZZ),/fuzz,$(if $(SAN),/san))
+B    ?= build$(if $(SAN),/san)
 MARCH ?= native
 
 PREFIX     ?= /usr/local
@@ -35,14 +34,16 @@ TOOL_LIBS  := $(call pkg_libs,jansson)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# What libFuzzer wants to see of the code; other programs do not mind.
+COVERAGE := $(if $(findstring clang,$(CC)),-fsanitize=fuzzer-no-link)
 
 # Tests build these anew each time, and run them shortly.
-CFLAGS ?= $(if $(SAN)$(FUZZ),-O1 -g1,-O2 -g)
+CFLAGS ?= $(if $(SAN),-O1 -g1,-O2 -g)
 # What gcc 12 makes of neighbouring scalars in vector registers costs more than it saves.
 OPT := -fno-tree-slp-vectorize
 ALL_CFLAGS = $(DEP_CFLAGS) -march=$(MARCH) -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) \
-             -MMD -MP $(OPT) $(CFLAGS) $(if $(SAN)$(FUZZ),$(SANFLAGS)) $(if $(FUZZ),-fsanitize=fuzzer-no-link)
-ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN)$(FUZZ),$(SANFLAGS))
+             -MMD -MP $(OPT) $(CFLAGS) $(if $(SAN),$(SANFLAGS) $(COVERAGE))
+ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN),$(SANFLAGS))
 
 # ---- sources ----------------------------------------------------------------------------------
 LIB_SRC   := $(sort $(wildcard lib/*.c lib/*/*.c))
@@ -154,7 +155,7 @@ $(B)/tcp-peer: $(call obj,$(PEER_SRC)) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)
 
 SUITE_ENV = PENSTOCKD=$(abspath $(B)/penstockd) PENSTOCK=$(abspath $(B)/penstock) \
-            BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
+            BUILD=$(abspath $(B)) SAN=$(SAN) PYTHONDONTWRITEBYTECODE=1 \
             ASAN_OPTIONS=$${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=1} \
             LSAN_OPTIONS=$${LSAN_OPTIONS:-suppressions=$(CURDIR)/tools/dev/lsan.supp:print_suppressions=0} \
             UBSAN_OPTIONS=$${UBSAN_OPTIONS:-print_stacktrace=1}
@@ -181,16 +182,17 @@ conf admin packets e2e: all
 test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-tests) \
                $(if $(CONTROL_SRC),$(B)/control-tests) $(B)/sim $(B)/tcp-tests $(B)/tcp-peer
 
-# libFuzzer needs clang. What a target found interesting is kept in tests/fuzz/corpus/NAME.
+# libFuzzer needs clang and SAN=1. What a target found interesting is kept in tests/fuzz/corpus/NAME.
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DEP_LIBS)
 $(B)/fuzz_tcp: $(call obj,tests/sim/wire.c tests/sim/nic.c)
 $(B)/fuzz_quick: $(call obj,$(addprefix tests/stage/,worlds.c fixture.c flows.c frames.c))
+$(B)/fuzz_http_session: $(call obj,$(addprefix tests/stage/,http_world.c http_reader.c proxy_wire.c fixture.c) tests/sim/nic.c tests/sim/wire.c)
 fuzzers: $(FUZZERS)
 
 fuzz:
-	$(MAKE) FUZZ=1 CC=clang B=build/fuzz fuzzers
-	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_KEEP=1 tools/dev/fuzz.sh build/fuzz
+	$(MAKE) SAN=1 fuzzers
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_KEEP=1 tools/dev/fuzz.sh build/san
 
 san:
 	tools/dev/check.sh san
@@ -202,10 +204,9 @@ check-vhost: deps
 lint: all
 	tools/dev/lint.py
 
-# What another compiler says of the sources that the fuzz targets are not made of, without objects:
-# CC=clang B=build/clang.
-WARNED := $(patsubst %.c,$(B)/warned/%,$(CP_MAIN) $(TOOL_SRC) $(filter-out %.bpf.c tests/fuzz/%,$(sort \
-            $(wildcard $(foreach in,tests bench,$(addprefix $(in)/,*.c */*.c */*/*.c))))))
+# What another compiler says of the sources that the tests are not made of, without objects: the build with sanitizers
+# is clang's, so it is only the benches.
+WARNED := $(patsubst %.c,$(B)/warned/%,$(sort $(wildcard bench/*.c bench/*/*.c)))
 $(B)/warned/%: %.c $(B)/gen/flags | $(B)/gen/version.h
 	@mkdir -p $(@D)
 	$(call say,WARN)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fsyntax-only $< && touch $@
@@ -244,11 +245,12 @@ bench: all benches
 bench-short: $(B)/bench-stages $(B)/bench-generator
 	@$(SUITE_ENV) /usr/bin/python3 bench/short.py
 
-# Are limits exact? In real time with the table for people, and quickly as a test.
+# Are limits exact? In real time with the table for people, and quickly as a test (whose sanitized run, nine times as long for the
+# processor, is of two workers alone).
 bench-limits: $(B)/bench-limits
 	@$(B)/bench-limits
 limits: $(B)/bench-limits
-	@$(SUITE_ENV) $(B)/bench-limits --virtual --seconds 2
+	@$(SUITE_ENV) $(B)/bench-limits --virtual --seconds 2 $(if $(SAN),--workers 2)
 
 # ---- the machine ------------------------------------------------------------------------------
 deps:

@@ -15,6 +15,13 @@ OPEN_TARGET = 0.2       # million connections a second
 BULK_TARGET = 20.0      # Gb/s
 IDLE_TARGET = 1.2e9     # bytes for a million connections
 FLOOD_TARGET = 2.0      # times the p99 without a flood
+REQUESTS_TARGET = 0.8   # million a second, on kept connections
+CONNECTIONS_TARGET = 0.15  # million a second, one request each
+ANSWERS_TARGET = 20.0   # Gb/s
+KEPT_TARGET = 1024      # bytes for an idle kept connection
+ROUTES_TARGET = 0.1     # more than one route costs
+LATENCY_TARGET = 100.0  # us, p99.9
+TIMES_HAPROXY = {"requests": 10, "connections": 8}
 
 
 def cpu_name():
@@ -162,6 +169,38 @@ class Report:
                  target=f"< {FLOOD_TARGET:g}", met=r["times"] < FLOOD_TARGET and not beside["broken"] and r["syns"] >= 4.9e6,
                  note=f"{r['syns'] / 1e6:.2f} M SYN/s; {without['p99']:.0f} us without, {beside['p99']:.0f} us with; {beside['broken']} broken; "
                  f"the generator busy {beside['busy']:.0%}")
+
+    def http(self, r):
+        self.raw["http"] = r
+        self._http_rate("HTTP: requests on 1,000 kept connections, answers of 100 bytes", r["requests"], "M/s", REQUESTS_TARGET)
+        self._http_rate("... IPv6", r["requests6"], "M/s", None)
+        self._http_rate("HTTP: a new connection for each request", r["connections"], "M/s", CONNECTIONS_TARGET)
+        self._http_rate("HTTP: answers of 1 MB, 16 connections", r["bulk"], "Gb/s", ANSWERS_TARGET)
+        late, plain = r["latency"]["http"], r["latency"]["layer4"]
+        self.add("HTTP: p99.9 at half of the highest rate", late["p999"], "us", short=True, target=f"< {LATENCY_TARGET:g} us",
+                 met=late["p999"] < LATENCY_TARGET and not late["bad"],
+                 note=f"{r['latency']['at']:,} requests/s; p50 {late['p50']:.0f} us; a layer-4 listener {plain['p50']:.0f} and {plain['p999']:.0f} us")
+        routes = r["routes"]
+        self.add("HTTP: 1,000 routes and 10,000 hosts, over one route", 100 * routes["cost"], "% more", short=True,
+                 target=f"<= {ROUTES_TARGET:.0%}", met=routes["cost"] <= ROUTES_TARGET and not routes["one"]["bad"] + routes["many"]["bad"],
+                 note=f"{routes['one']['rate'] / 1e6:.2f} and {routes['many']['rate'] / 1e6:.2f} M/s")
+        idle = r["idle"]
+        each = idle["bytes"] / idle["connections"]
+        self.add("HTTP: an idle kept connection, all memory of penstockd", each, "bytes", short=True, target=f"<= {KEPT_TARGET:,}",
+                 met=each <= KEPT_TARGET and idle["answered"] == idle["connections"] and not idle["bad"],
+                 note=f"{idle['connections']:,} connections, {idle['answered']:,} of them carried a request afterwards")
+        self._http_others(r)
+
+    def _http_rate(self, name, r, unit, target):
+        self._listener_rate(name, {**r, "broken": r["bad"]}, unit, target)
+
+    def _http_others(self, r):
+        for who, other in (r["others"] or {}).items():
+            for what, least in TIMES_HAPROXY.items():
+                times = r[what]["rate"] / other[what]
+                more = {"target": f">= {least} times", "met": times >= least} if who == "HAProxy" else {}
+                self.add(f"... {what} over those of {who} {other['version']}", times, "times", short=True, **more,
+                         note=f"{other[what]:,.0f}/s, busy {other[what + '_busy']:.0%}")
 
     # ---- what remains of it ----
 

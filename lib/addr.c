@@ -191,6 +191,28 @@ longest_zeros(const uint16_t g[8], unsigned int *start, unsigned int *len)
 	}
 }
 
+static char *
+put_byte(char *p, uint8_t value)
+{
+	if (value >= 100)
+		*p++ = (char)('0' + value / 100);
+	if (value >= 10)
+		*p++ = (char)('0' + value / 10 % 10);
+	*p++ = (char)('0' + value % 10);
+	return p;
+}
+
+/* Hexadecimal, without zeros in front. */
+static char *
+put_group(char *p, uint16_t value)
+{
+	int shift = value > 0xfff ? 12 : value > 0xff ? 8 : value > 0xf ? 4 : 0;
+
+	for (; shift >= 0; shift -= 4)
+		*p++ = "0123456789abcdef"[value >> shift & 0xf];
+	return p;
+}
+
 const char *
 addr_format(const struct addr *a, char buf[ADDR_STRLEN])
 {
@@ -199,7 +221,10 @@ addr_format(const struct addr *a, char buf[ADDR_STRLEN])
 	char *p = buf;
 
 	if (addr_is_v4(a)) {
-		snprintf(buf, ADDR_STRLEN, "%u.%u.%u.%u", a->b[12], a->b[13], a->b[14], a->b[15]);
+		for (i = 12; i < 16; i++) {
+			p = put_byte(p, a->b[i]);
+			*p++ = i < 15 ? '.' : '\0';
+		}
 		return buf;
 	}
 	for (i = 0; i < 8; i++)
@@ -213,7 +238,7 @@ addr_format(const struct addr *a, char buf[ADDR_STRLEN])
 		}
 		if (i > 0 && p[-1] != ':')
 			*p++ = ':';
-		p += sprintf(p, "%x", g[i]);
+		p = put_group(p, g[i]);
 	}
 	*p = '\0';
 	return buf;

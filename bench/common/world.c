@@ -256,7 +256,7 @@ world_listen(struct world *w)
 	uint32_t i;
 
 	dataplane.sessions = SESSIONS;
-	if (dataplane_prepare_proxies(&dataplane) < 0)
+	if (dataplane_prepare_proxies(&dataplane, false) < 0)
 		world_fail("no memory for the sessions");
 	for (i = 0; i < w->n_workers; i++)
 		proxy_iterate(w->workers[i]);

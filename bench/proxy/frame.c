@@ -22,7 +22,7 @@ frames_init(struct frames *f, bool v6, const uint8_t to[6])
 {
 	uint32_t i;
 
-	*f = (struct frames){ .v6 = v6 };
+	*f = (struct frames){ .v6 = v6, .dirty = SYN_OPTIONS - TIMESTAMPS };
 	memcpy(f->ethernet, to, 6);
 	memcpy(f->ethernet + 6, gateway, 6);
 	f->ethernet[12] = v6 ? 0x86 : 0x08;
@@ -47,6 +47,29 @@ sum_words(const uint8_t *p, uint32_t n)
 	for (i = 0; i < n; i += 4)
 		sum += get32(p + i);
 	return sum;
+}
+
+void
+text_init(struct text *t, const uint8_t *bytes, uint16_t length)
+{
+	uint8_t last[4] = { 0 };
+	uint16_t whole = length & ~3u;
+
+	memcpy(last, bytes + whole, length - whole);
+	*t = (struct text){ length, sum_words(bytes, whole) + get32(last), bytes };
+}
+
+/* What data adds to the checksum. */
+static uint64_t
+write_data(const struct frames *f, uint8_t *data, const struct segment *s)
+{
+	if (s->text) {
+		memcpy(data, s->text->bytes, s->text->length);
+		return s->text->sum;
+	}
+	if (s->data)
+		memset(data, DATA_BYTE, f->dirty);
+	return f->data_sum[s->data / 4];
 }
 
 static uint8_t *
@@ -105,10 +128,8 @@ frame_write(const struct frames *f, struct rte_mbuf *m, const struct segment *s)
 	put32(p + 12, htonl(header / 4 << 28 | (uint32_t)s->flags << 16 | s->window));
 	put32(p + 16, 0);
 	write_options(f, p + TCP, s);
-	if (s->data) /* where a SYN had options */
-		memset(p + header, DATA_BYTE, SYN_OPTIONS - TIMESTAMPS);
 	sum = csum_pseudo(&s->src, &s->dst, IPPROTO_TCP, length) + sum_words(p, header) +
-	      f->data_sum[s->data / 4];
+	      write_data(f, p + header, s);
 	put16(p + 16, (uint16_t)~csum_fold(sum));
 	m->data_len = (uint16_t)(p + length - frame);
 	m->pkt_len = m->data_len;

@@ -22,6 +22,13 @@
 #define WINDOW_FULL 65535
 #define FLAG_PSH    0x08
 
+/* Data that is not all the same byte, with its sum. */
+struct text {
+	uint16_t length;
+	uint64_t sum;
+	const uint8_t *bytes;
+};
+
 /* A segment, either way. */
 struct segment {
 	struct addr src, dst;
@@ -33,18 +40,22 @@ struct segment {
 	uint8_t flags;
 	uint8_t scale; /* of a SYN that came in; 0: none */
 	const uint8_t *bytes;
+	const struct text *text; /* of data that goes out; NULL: DATA_BYTE */
 };
 
 struct frames {
 	bool v6;
 	uint8_t ethernet[14];
+	uint16_t dirty; /* bytes of a buffer's data that other segments may have written */
 	uint64_t data_sum[SEGMENT / 4 + 1]; /* by data / 4 */
 };
 
 void frames_init(struct frames *f, bool v6, const uint8_t to[6]);
 /* Once for each buffer that frame_write is given: data lies there already. */
 void frame_prepare(struct rte_mbuf *m);
-/* s->data is 0 or a multiple of 4. */
+/* Sums of a text's bytes. */
+void text_init(struct text *t, const uint8_t *bytes, uint16_t length);
+/* Without text, s->data is 0 or a multiple of 4. */
 void frame_write(const struct frames *f, struct rte_mbuf *m, const struct segment *s);
 /* False: no TCP segment. */
 bool frame_read(const struct rte_mbuf *m, struct segment *s);

@@ -2,7 +2,7 @@
 /*
  * bench-proxy: clients and backends of a listener, both on one core, at the far end of one port.
  *
- *     bench-proxy EAL-OPTIONS -- OPTIONS exchange | open | bulk | idle | flood     (options.h)
+ *     bench-proxy EAL-OPTIONS -- OPTIONS exchange | open | bulk | idle | flood | paced (options.h)
  *
  * Waits until somebody answers, opens what connections are kept, goes on for a moment, and then
  * measures for --seconds; idle instead opens its connections, prints a line, waits for SIGUSR1 and
@@ -22,6 +22,7 @@
 
 #include "bench/common/waited.h"
 #include "bench/common/world.h"
+#include "bench/proxy/http.h"
 #include "bench/proxy/peers.h"
 
 #define OPENING_MAX 256 /* connections that are opened at the same time */
@@ -182,6 +183,8 @@ pump_bulk(struct bench *b)
 	uint32_t left = POUR_BURST, i, n;
 	bool any = false;
 
+	if (p->http)
+		return http_pour_some(p, POUR_BURST) > 0;
 	for (i = 0; i < p->n_clients && left; i++) {
 		n = client_pour(p, b->turn, RTE_MIN(left, (uint32_t)POUR_MAX));
 		b->turn = b->turn + 1 < p->n_clients ? b->turn + 1 : 0;
@@ -279,22 +282,34 @@ measure(struct bench *b, bool (*pump)(struct bench *b))
 	       microseconds(b, &latency, 1.0));
 }
 
+/* A request on each connection. */
+static void
+ask_all(struct bench *b)
+{
+	struct peers *p = &b->peers;
+	uint64_t end = rte_rdtsc() + WAIT_S * b->hz;
+
+	b->turn = 0;
+	p->count.answers = 0;
+	while (p->count.answers < p->n_clients && rte_rdtsc() < end)
+		iterate(b, pump_once);
+}
+
 static void
 run_idle(struct bench *b)
 {
 	struct peers *p = &b->peers;
-	uint64_t start = rte_rdtsc(), end;
+	uint64_t start = rte_rdtsc();
 
 	open_all(b);
+	if (p->http) /* kept ones have had a request */
+		ask_all(b);
 	printf("{\"opened\": %" PRIu64 ", \"seconds\": %.3f}\n", p->count.opened,
 	       (double)(rte_rdtsc() - start) / (double)b->hz);
 	fflush(stdout);
 	while (!woken && !stopped)
 		iterate(b, NULL);
-	p->count.answers = 0;
-	end = rte_rdtsc() + WAIT_S * b->hz;
-	while (p->count.answers < p->n_clients && rte_rdtsc() < end)
-		iterate(b, pump_once);
+	ask_all(b);
 	printf("{\"connections\": %u, \"answered\": %" PRIu64, p->n_clients, p->count.answers);
 }
 
@@ -319,6 +334,19 @@ run_flood(struct bench *b)
 }
 
 static void
+run_paced(struct bench *b)
+{
+	struct peers *p = &b->peers;
+
+	p->period = b->hz / b->options.rate * p->n_clients;
+	open_all(b);
+	b->next_request = rte_rdtsc();
+	go_on(b, SETTLE_MS / 1e3, NULL);
+	printf("{");
+	measure(b, NULL);
+}
+
+static void
 run(struct bench *b)
 {
 	switch (b->options.load) {
@@ -327,6 +355,9 @@ run(struct bench *b)
 		return;
 	case LOAD_FLOOD:
 		run_flood(b);
+		return;
+	case LOAD_PACED:
+		run_paced(b);
 		return;
 	case LOAD_EXCHANGE:
 		open_all(b);
@@ -354,8 +385,9 @@ report(const struct bench *b)
 	const struct peers_count *c = &b->peers.count;
 
 	printf(", \"opened\": %" PRIu64 ", \"broken_in_all\": %" PRIu64 ", \"stuck\": %u"
-	       ", \"strange\": %" PRIu64 ", \"full\": %" PRIu64 ", \"unsent\": %" PRIu64 "}\n",
-	       c->opened, c->broken, peers_stuck(&b->peers), c->strange, b->wire.full,
+	       ", \"strange\": %" PRIu64 ", \"wrong\": %" PRIu64 ", \"full\": %" PRIu64
+	       ", \"unsent\": %" PRIu64 "}\n",
+	       c->opened, c->broken, peers_stuck(&b->peers), c->strange, c->wrong, b->wire.full,
 	       b->wire.lost);
 	fflush(stdout);
 }
@@ -379,7 +411,8 @@ main(int argc, char **argv)
 		o.connections = OPEN_SPREAD;
 	peers_init(&b.peers, &o, &b.wire);
 	b.peers.options = &b.options;
-	b.peers.talk = b.peers.again = o.load == LOAD_EXCHANGE;
+	b.peers.again = o.load == LOAD_EXCHANGE || (o.http && o.load == LOAD_BULK);
+	b.peers.talk = b.peers.again || (o.http && o.load == LOAD_OPEN);
 	b.peers.leave = o.load == LOAD_OPEN;
 	wait_for_peer(&b);
 	run(&b);

@@ -13,14 +13,15 @@ usage(void)
 {
 	fprintf(stderr, "usage: bench-proxy EAL-OPTIONS -- --listener ADDRESS --port N --to MAC\n"
 			"  [--connections N] [--seconds N] [--rate EXCHANGES] [--flood SYNS]\n"
-			"  exchange | open | bulk | idle | flood\n");
+			"  [--http] [--body BYTES] [--hosts N]\n"
+			"  exchange | open | bulk | idle | flood | paced\n");
 	exit(2);
 }
 
 static enum load
 load_parse(const char *word)
 {
-	static const char *const names[] = { "exchange", "open", "bulk", "idle", "flood" };
+	static const char *const names[] = { "exchange", "open", "bulk", "idle", "flood", "paced" };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -57,6 +58,15 @@ set_option(struct options *o, int name)
 	case 'f':
 		o->flood = (uint32_t)strtoul(optarg, NULL, 10);
 		break;
+	case 'h':
+		o->http = true;
+		break;
+	case 'b':
+		o->body = (uint32_t)strtoul(optarg, NULL, 10);
+		break;
+	case 'n':
+		o->hosts = (uint32_t)strtoul(optarg, NULL, 10);
+		break;
 	case 't':
 		o->seconds = atof(optarg);
 		break;
@@ -76,16 +86,21 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "rate", required_argument, NULL, 'r' },
 		{ "flood", required_argument, NULL, 'f' },
 		{ "seconds", required_argument, NULL, 't' },
+		{ "http", no_argument, NULL, 'h' },
+		{ "body", required_argument, NULL, 'b' },
+		{ "hosts", required_argument, NULL, 'n' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
-	*o = (struct options){ .connections = 1000, .rate = 100000, .seconds = 2 };
+	*o = (struct options){
+		.connections = 1000, .rate = 100000, .seconds = 2, .body = 100, .hosts = 1
+	};
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1)
 		set_option(o, c);
 	if (!o->port || o->listener.q[1] == 0 || optind + 1 != argc || !o->connections ||
-	    o->connections > CLIENTS_MAX)
+	    o->connections > CLIENTS_MAX || o->body % 4 || !o->hosts || !o->rate)
 		usage();
 	o->load = load_parse(argv[optind]);
 	o->v6 = !addr_is_v4(&o->listener);

@@ -16,6 +16,7 @@ enum load {
 	LOAD_BULK,     /* clients send as much as the windows let through */
 	LOAD_IDLE,     /* connections are opened, and nothing happens until SIGTERM comes */
 	LOAD_FLOOD,    /* exchanges at a steady rate, without and with a flood of SYNs */
+	LOAD_PACED,    /* exchanges at a steady rate */
 };
 
 struct options {
@@ -24,6 +25,9 @@ struct options {
 	uint32_t connections; /* at a time */
 	uint32_t rate;        /* of exchanges in a flood, all connections together, per second */
 	uint32_t flood;       /* SYNs per second */
+	bool http;            /* requests and answers; bulk: answers, and open ends after one */
+	uint32_t body;        /* bytes of an answer's */
+	uint32_t hosts;       /* that requests are for, in turn */
 	uint16_t port;
 	double seconds;
 	struct addr listener;

@@ -8,6 +8,7 @@
 #include <rte_cycles.h>
 
 #include "bench/common/world.h"
+#include "bench/proxy/http.h"
 #include "dp/tcp/sequence.h"
 
 /* The first byte of IPv4 addresses, and the same bits in IPv6: 2001:db8:80XX:XXXX::1. */
@@ -61,9 +62,13 @@ peers_init(struct peers *p, const struct options *o, struct wire *wire)
 		p->shift++;
 	p->addresses = 1u << p->shift;
 	p->clients = calloc(p->n_clients, sizeof(*p->clients));
-	p->streams = o->load == LOAD_BULK ? calloc(STREAM_COUNT, sizeof(*p->streams)) : NULL;
-	if (!p->clients || (o->load == LOAD_BULK && !p->streams))
+	p->streams = NULL;
+	if (o->load == LOAD_BULK && !o->http)
+		p->streams = calloc(STREAM_COUNT, sizeof(*p->streams));
+	if (!p->clients || (o->load == LOAD_BULK && !o->http && !p->streams))
 		world_fail("no memory");
+	if (o->http)
+		http_peers_init(p);
 	p->patience = rte_get_tsc_hz() / 1000 * PATIENCE_MS;
 	p->random = (uint32_t)rte_rdtsc() | 1;
 }
@@ -87,7 +92,8 @@ send_segment(struct peers *p, struct segment *s)
 /* ---- clients -------------------------------------------------------------------------------- */
 
 static void
-client_send(struct peers *p, uint32_t i, uint32_t seq, uint8_t flags, uint16_t data)
+client_say(struct peers *p, uint32_t i, uint32_t seq, uint8_t flags, uint16_t data,
+	   const struct text *text)
 {
 	const struct client *c = &p->clients[i];
 	struct segment s = {
@@ -100,12 +106,30 @@ client_send(struct peers *p, uint32_t i, uint32_t seq, uint8_t flags, uint16_t d
 		.ts_echo = c->ts_recent,
 		.window = WINDOW_FULL,
 		.data = data,
+		.text = text,
 		.flags = flags,
 	};
 
 	if (flags & TCP_SYN)
 		s.ack = 0;
 	send_segment(p, &s);
+}
+
+static void
+client_send(struct peers *p, uint32_t i, uint32_t seq, uint8_t flags, uint16_t data)
+{
+	client_say(p, i, seq, flags, data, NULL);
+}
+
+/* The client's message; its length. */
+static uint32_t
+client_ask(struct peers *p, uint32_t i, uint32_t seq)
+{
+	const struct text *text = p->http ? http_request_of(p, i) : NULL;
+	uint16_t length = text ? text->length : MESSAGE;
+
+	client_say(p, i, seq, TCP_ACK | FLAG_PSH, length, text);
+	return length;
 }
 
 void
@@ -128,8 +152,7 @@ client_request(struct peers *p, uint32_t i, uint64_t due)
 {
 	struct client *c = &p->clients[i];
 
-	client_send(p, i, c->snd_nxt, TCP_ACK | FLAG_PSH, MESSAGE);
-	c->snd_nxt += MESSAGE;
+	c->snd_nxt += client_ask(p, i, c->snd_nxt);
 	c->waiting = true;
 	c->owed = false;
 	c->sent = due;
@@ -169,7 +192,7 @@ client_connected(struct peers *p, uint32_t i, const struct segment *s)
 	client_send(p, i, c->snd_nxt, TCP_ACK, 0);
 	if (p->talk)
 		client_request(p, i, p->now);
-	if (!p->leave)
+	if (!p->leave || p->http)
 		return;
 	client_send(p, i, c->snd_nxt, TCP_ACK | TCP_FIN, 0);
 	c->snd_nxt++;
@@ -191,8 +214,50 @@ client_answered(struct peers *p, uint32_t i)
 		client_request(p, i, p->now);
 	else if (c->owed)
 		client_request(p, i, began + p->period);
-	else if (!p->period) /* nothing follows that would say it */
+	else if (!p->period && !p->leave) /* nothing follows that would say it */
 		client_send(p, i, c->snd_nxt, TCP_ACK, 0);
+}
+
+/* Some of an answer. */
+static void
+client_part(struct peers *p, uint32_t i, const struct segment *s)
+{
+	struct client *c = &p->clients[i];
+
+	switch (http_answer_take(p, c, s)) {
+	case HTTP_ANSWER_WHOLE:
+		c->unacked = 0;
+		client_answered(p, i);
+		break;
+	case HTTP_ANSWER_MORE:
+		if (++c->unacked < 2)
+			break;
+		c->unacked = 0;
+		client_send(p, i, c->snd_nxt, TCP_ACK, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The proxy has ended the connection. */
+static void
+client_ended(struct peers *p, uint32_t i)
+{
+	struct client *c = &p->clients[i];
+
+	c->rcv_nxt++;
+	if (p->http && p->leave && c->state == CLIENT_OPEN && !c->waiting) {
+		client_send(p, i, c->snd_nxt++, TCP_ACK | TCP_FIN, 0);
+		c->state = CLIENT_CLOSING;
+		c->ended = true;
+		c->tried = p->now;
+		return;
+	}
+	client_send(p, i, c->snd_nxt, TCP_ACK, 0);
+	p->count.closed += c->state == CLIENT_CLOSING;
+	p->count.broken += c->state != CLIENT_CLOSING;
+	c->state = CLIENT_CLOSED;
 }
 
 /* Data and FIN. */
@@ -206,17 +271,14 @@ client_data(struct peers *p, uint32_t i, const struct segment *s)
 		return;
 	}
 	c->rcv_nxt += s->data;
-	if (s->data && (s->data != MESSAGE || s->bytes[0] != DATA_BYTE || !c->waiting))
+	if (s->data && p->http)
+		client_part(p, i, s);
+	else if (s->data && (s->data != MESSAGE || s->bytes[0] != DATA_BYTE || !c->waiting))
 		p->count.strange++;
 	else if (s->data)
 		client_answered(p, i);
-	if (!(s->flags & TCP_FIN))
-		return;
-	c->rcv_nxt++;
-	client_send(p, i, c->snd_nxt, TCP_ACK, 0);
-	p->count.closed += c->state == CLIENT_CLOSING;
-	p->count.broken += c->state != CLIENT_CLOSING;
-	c->state = CLIENT_CLOSED;
+	if (s->flags & TCP_FIN)
+		client_ended(p, i);
 }
 
 /* What may still come for a connection that is over. */
@@ -262,13 +324,18 @@ client_input(struct peers *p, uint32_t i, const struct segment *s)
 		c->tried = p->now;
 	}
 	c->window = (uint32_t)s->window << c->scale;
+	if (c->ended && c->snd_una == c->snd_nxt) {
+		p->count.closed++;
+		c->state = CLIENT_CLOSED;
+		return;
+	}
 	if (s->data || s->flags & TCP_FIN)
 		client_data(p, i, s);
 }
 
 /* ---- servers -------------------------------------------------------------------------------- */
 
-static void
+void
 server_send(struct peers *p, const struct segment *to, struct segment *s)
 {
 	s->src = to->dst;
@@ -313,6 +380,10 @@ server_input(struct peers *p, const struct segment *s)
 
 	if (s->flags & TCP_RST)
 		return;
+	if (p->http) {
+		http_server_input(p, s);
+		return;
+	}
 	if (s->flags & TCP_SYN) {
 		answer.seq = SERVER_ISN;
 		answer.ack = s->seq + 1;
@@ -398,7 +469,7 @@ client_try(struct peers *p, uint32_t i)
 	} else if (p->streams) {
 		c->snd_nxt = c->snd_una;
 	} else {
-		client_send(p, i, c->snd_una, TCP_ACK | FLAG_PSH, MESSAGE);
+		client_ask(p, i, c->snd_una);
 	}
 }
 

@@ -8,7 +8,9 @@
  *   - client i is an array element, and its address and port say which: nothing is looked up
  *         address = CLIENTS | i mod addresses        port = CLIENT_PORT + i / addresses
  *   - a server remembers nothing where a segment itself says what the answer is (handshakes,
- *     requests of MESSAGE bytes, FINs); for bulk data it keeps the next sequence number
+ *     requests, FINs); for bulk data it keeps the next sequence number
+ *
+ * With HTTP (http.h) a message is a request of a client, or the answer to it.
  *
  * One thread.
  */
@@ -39,10 +41,13 @@ struct client {
 	uint32_t window; /* that the proxy allows, bytes */
 	uint8_t state;   /* enum client_state */
 	uint8_t scale;
-	bool waiting;   /* for an answer */
-	bool owed;      /* the next request was due while it still waited */
-	uint64_t sent;  /* TSC: when what waits was sent, or should have been */
-	uint64_t tried; /* TSC: when it was sent last */
+	bool waiting;    /* for an answer */
+	bool owed;       /* the next request was due while it still waited */
+	bool ended;      /* by the proxy, with a FIN */
+	uint8_t unacked; /* segments */
+	uint32_t got;    /* bytes of the answer */
+	uint64_t sent;   /* TSC: when what waits was sent, or should have been */
+	uint64_t tried;  /* TSC: when it was sent last */
 };
 
 /* What a server has of a connection with bulk data. */
@@ -58,10 +63,13 @@ struct peers_count {
 	uint64_t resent;         /* by clients */
 	uint64_t broken;         /* clients' connections that were reset */
 	uint64_t strange;        /* segments that should not come */
+	uint64_t wrong;          /* answers and requests that are not what they should be */
 	uint64_t accepted;       /* handshakes that servers answered */
 	uint64_t cookies;        /* answers to SYNs of the flood */
 	uint64_t late;           /* requests that were due before the answer to the last one */
 };
+
+struct http_peers;
 
 struct peers {
 	const struct options *options;
@@ -71,6 +79,7 @@ struct peers {
 	uint32_t n_clients, addresses, shift; /* addresses = 1 << shift */
 	uint32_t next, watched;
 	struct stream *streams;
+	struct http_peers *http; /* NULL: messages are MESSAGE bytes */
 	struct peers_count count;
 	struct histogram *latency; /* NULL: not measured */
 	uint64_t now;              /* TSC, once an iteration */
@@ -95,6 +104,8 @@ uint32_t client_pour(struct peers *p, uint32_t i, uint32_t most);
 void flood_syn(struct peers *p);
 /* A segment that has come. */
 void peers_input(struct peers *p, const struct rte_mbuf *m);
+/* Of a server: `s` to whom `to` has come from. */
+void server_send(struct peers *p, const struct segment *to, struct segment *s);
 /* Look at one client: has it waited too long? */
 void peers_watch(struct peers *p);
 /* Clients that have waited for an answer for longer than a second. */

@@ -4,9 +4,11 @@
  * TCP proxy of somebody else, in one thread, on the loopback device.
  *
  *     bench-sockets exchange|open PROXY-PORT SERVER-PORT CONNECTIONS SECONDS
+ *     bench-sockets http SERVER-PORT BODY
  *
  *     exchange   64 bytes there and back, one at a time on each of the kept connections
  *     open       connections opened, and ended by the client at once; CONNECTIONS at a time
+ *     http       only the server: each request is answered by BODY bytes, until it is ended
  *
  * Prints one JSON object; `busy` is the share of the time that this program has computed.
  */
@@ -26,11 +28,13 @@
 
 #include "bench/common/world.h"
 
-#define MESSAGE  64
-#define EVENTS   256
-#define FD_MAX   65536
-#define SOURCES  8 /* 127.0.0.1, 127.0.0.2, ...: more ports for connections that are over */
-#define SETTLE_S 0.5
+#define MESSAGE     64
+#define EVENTS      256
+#define FD_MAX      65536
+#define SOURCES     8 /* 127.0.0.1, 127.0.0.2, ...: more ports for connections that are over */
+#define SETTLE_S    0.5
+#define REQUEST_MAX 4096
+#define ANSWER_MAX  4096
 
 enum role {
 	ROLE_NONE,
@@ -47,6 +51,8 @@ struct load {
 	uint32_t wanted, connections, sources;
 	uint64_t answers, closed, failed;
 	uint8_t roles[FD_MAX];
+	char answer[ANSWER_MAX]; /* to requests of HTTP; empty: what comes goes back */
+	size_t length;
 };
 
 static double
@@ -154,6 +160,21 @@ on_listener(struct load *l, int listener)
 	}
 }
 
+/* Whole requests, one after the other, and nothing else. */
+static void
+on_http(struct load *l, int fd)
+{
+	char data[REQUEST_MAX];
+	ssize_t n = recv(fd, data, sizeof(data), 0);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n > 4 && memmem(data, (size_t)n, "\r\n\r\n", 4) == data + n - 4 &&
+	    send(fd, l->answer, l->length, MSG_NOSIGNAL) == (ssize_t)l->length)
+		return;
+	end(l, fd);
+}
+
 static void
 on_server(struct load *l, int fd)
 {
@@ -232,7 +253,7 @@ run_until(struct load *l, double until)
 				on_listener(l, fd);
 				break;
 			case ROLE_SERVER:
-				on_server(l, fd);
+				(l->length ? on_http : on_server)(l, fd);
 				break;
 			case ROLE_CONNECTING:
 				on_connected(l, fd);
@@ -247,6 +268,25 @@ run_until(struct load *l, double until)
 	}
 }
 
+static void
+serve(struct load *l, uint16_t port, size_t body)
+{
+	int n = snprintf(l->answer, sizeof(l->answer),
+			 "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\n"
+			 "Content-Length: %zu\r\n\r\n",
+			 body);
+
+	if ((size_t)n + body > sizeof(l->answer))
+		world_fail("an answer is at most %d bytes", ANSWER_MAX);
+	memset(l->answer + n, 'x', body);
+	l->length = (size_t)n + body;
+	l->server = port;
+	l->epoll = epoll_create1(0);
+	listen_to(l);
+	for (;;)
+		run_until(l, now() + 3600);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -254,9 +294,11 @@ main(int argc, char **argv)
 	uint64_t answers, closed, failed;
 	double start, ran, took;
 
+	if (argc == 4 && strcmp(argv[1], "http") == 0)
+		serve(&l, (uint16_t)atoi(argv[2]), (size_t)atoi(argv[3]));
 	if (argc != 6 || (strcmp(argv[1], "exchange") != 0 && strcmp(argv[1], "open") != 0))
 		world_fail("usage: bench-sockets exchange|open PROXY-PORT SERVER-PORT CONNECTIONS "
-			   "SECONDS");
+			   "SECONDS, or bench-sockets http SERVER-PORT BODY");
 	l.open = strcmp(argv[1], "open") == 0;
 	l.proxy = (uint16_t)atoi(argv[2]);
 	l.server = (uint16_t)atoi(argv[3]);

@@ -318,6 +318,13 @@ check_connections(struct worker *w, struct burst *b)
 	}
 }
 
+/* Send for a row; a pool without backends has no table, so the address is a number until then. */
+static void
+prefetch_row(const struct pool *pool, uint32_t row)
+{
+	rte_prefetch0((const void *)((uintptr_t)pool->candidate + row * sizeof(*pool->candidate)));
+}
+
 /* Hashes (DSR modes spread their tunnels by them too), and the rows that they name. True if
  * a connection may begin. */
 static bool
@@ -335,7 +342,7 @@ hash_flows(const struct snapshot *s, struct burst *b)
 		if (row.tracks && p->connection != INDEX_NONE)
 			continue;
 		p->flow_hash = balance_hash(&p->tuple, row.client_only);
-		rte_prefetch0(&row.pool->candidate[maglev_row(p->flow_hash, row.pool->rows)]);
+		prefetch_row(row.pool, maglev_row(p->flow_hash, row.pool->rows));
 		begin |= row.opens && p->connection == INDEX_NONE;
 	}
 	return begin;

@@ -139,7 +139,7 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 	add(&change, edits, "Location", &a->location);
 	add(&change, edits, "Content-Type", &a->type);
 	add(&change, edits, "Retry-After", &after);
-	if (s->route) {
+	if (s->route && s->route->n_response_edits) {
 		memcpy(edits + change.n_edits, s->route->response_edits,
 		       s->route->n_response_edits * sizeof(*edits));
 		change.n_edits += s->route->n_response_edits;
@@ -173,7 +173,7 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 	queue_free(&s->up);
 	http_tell(h, s->client, &s->up);
 	/* What is left of the request is not read to find the next one. */
-	if (!s->listener || !s->request.done || s->client_fin)
+	if (!s->listener || !s->request.done || (s->client_fin && !s->in.head))
 		s->last = true;
 	if (s->mirrors) {
 		http_abort(h, s);

@@ -76,11 +76,14 @@ put_end(struct http *h, const struct pump *p)
 	if (trailer) {
 		bytes = rte_pktmbuf_mtod(trailer, const uint8_t *);
 		http_request_start(&h->head);
-		if (http_trailer_parse(&h->head, &limits, bytes, trailer->data_len) != HTTP_DONE)
+		n = -1;
+		if (http_trailer_parse(&h->head, &limits, bytes, trailer->data_len) == HTTP_DONE)
+			n = http_trailer_write(&h->head, bytes,
+					       (struct http_out){ out, sizeof(out) });
+		if (n < 0) { /* the decoder of chunks found nothing wrong */
+			p->place->chunked.bad = h->head.bad ? h->head.bad : HTTP_BAD_TRAILER;
 			return PUMP_BAD;
-		n = http_trailer_write(&h->head, bytes, (struct http_out){ out, sizeof(out) });
-		if (n < 0)
-			return PUMP_BAD;
+		}
 	}
 	if (p->chunks) {
 		put_chunk_line(h, p, 0);
@@ -300,8 +303,7 @@ http_pump_request(struct http *h, struct http_session *s)
 		short_of_buffers(h, s);
 	if (s->request.done && !s->up.head && !s->sent) {
 		s->sent = h->worker->now;
-		if (s->state == HTTP_WAITING && s->route->timeout_first_byte)
-			http_arm(h, s, s->sent + s->route->timeout_first_byte);
+		http_watch(h, s);
 	}
 	return true;
 }

@@ -98,10 +98,12 @@ http_budget_request(struct http *h, const struct http_session *s)
 }
 
 bool
-http_budget_retry(struct http *h, const struct http_session *s)
+http_budget_retry(struct http *h, const struct http_session *s, uint8_t when)
 {
 	struct http_pool *p = http_pool_state(h, s->pool_slot, s->pool_epoch);
 
+	if (when == HTTP_RETRY_CONNECT)
+		return true;
 	if (p->tokens < TOKEN) {
 		h->counters.retries_refused++;
 		return false;

@@ -50,8 +50,9 @@ void http_circuit_leave_all(struct http *h, struct http_session *s);
 
 /* A request comes to the pool, and may be tried again later. */
 void http_budget_request(struct http *h, const struct http_session *s);
-/* True: it may be tried again now. */
-bool http_budget_retry(struct http *h, const struct http_session *s);
+/* True: it may be tried again now, after this (enum http_retry). Where no connection was made no
+ * backend has had work, and nothing is taken. */
+bool http_budget_retry(struct http *h, const struct http_session *s, uint8_t when);
 
 /* An attempt at the session's backend has ended well, or with an error that is the backend's. */
 void http_judge(struct http *h, const struct http_session *s, uint32_t backend, bool good);

@@ -158,7 +158,7 @@ check_sessions(struct http *h)
 	for (; h->check < end; h->check++) {
 		struct http_session *s = &h->sessions[h->check];
 
-		if (s->state == HTTP_FREE || http_settings(h, s))
+		if (s->state == HTTP_FREE || s->state == HTTP_ENDING || http_settings(h, s))
 			continue;
 		if (s->listener && s->state != HTTP_TUNNEL)
 			s->last = true;

@@ -182,6 +182,7 @@ struct http {
 	uint32_t n; /* of each */
 	uint32_t sessions_fresh, sessions_free, sessions_used;
 	uint32_t upstreams_fresh, upstreams_free;
+	uint32_t give_way;       /* the upstream that was looked at last for one that gives way */
 	uint32_t check;          /* sessions to look at since the snapshot has changed: from here */
 	struct wheel *wheel;     /* sessions, then upstreams */
 	struct http_pool *pools; /* [SNAPSHOT_MAX_POOLS], mapped lazily */
@@ -296,12 +297,18 @@ void http_request_end(struct http *h, struct http_session *s);
 uint64_t http_keepalive(const struct http *h, const struct http_session *s);
 /* See that the timer fires no later than `at`. */
 void http_arm(struct http *h, struct http_session *s, uint64_t at);
+/* ... or than the state that the session has come to may last. */
+void http_watch(struct http *h, struct http_session *s);
+/* When the session is over if nothing happens until then; UINT64_MAX: never. */
+uint64_t http_deadline(const struct http *h, const struct http_session *s);
 void http_session_timer(struct http *h, uint32_t index);
 
 /* ---- request.c: a head has been understood -------------------------------------------------- */
 
 /* Read a head from `in`. True: the state is another one now. */
 bool http_read_request(struct http *h, struct http_session *s);
+/* What the route does with it, at once or after a delay; bytes as below. */
+void http_request_act(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* Find the request another (or its first) backend, and send it there or wait for the connection.
  * bytes, here and below: what h->head is of; NULL: of another message by now. */
 void http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes);
@@ -309,10 +316,10 @@ void http_request_place(struct http *h, struct http_session *s, const uint8_t *b
 bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* Is each client's connection to a backend its own, for the PROXY header that it begins with? */
 bool http_tells_client(const struct http *h, const struct http_session *s);
-/* May the request be sent again after this? */
-bool http_may_repeat(const struct http_session *s, enum http_retry when);
-/* The attempt has failed before any of the answer: another one, or `status`. `when` is one of enum
+/* Send it again if the route's rules, its budget and the request allow it. `when` is one of enum
  * http_retry. */
+bool http_request_retry(struct http *h, struct http_session *s, enum http_retry when);
+/* The attempt has failed before any of the answer: another one, or `status`. */
 void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
 			 uint16_t status);
 
@@ -424,8 +431,6 @@ void http_identify(const struct http *h, const struct http_session *s, const uin
 
 /* Why no backend was sent the request; backend INDEX_NONE: there was none to choose. */
 enum http_cause http_cause_unplaced(uint32_t backend, enum drop_reason why);
-/* What an attempt failed for. */
-enum http_cause http_cause_failed(enum http_retry when);
 /* A request begins: its head has been understood, or (bytes NULL) it is refused for its head. */
 void http_seen_begin(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* ... and is to be sent to this backend, */
@@ -434,6 +439,8 @@ void http_seen_placed(struct http *h, struct http_session *s, uint32_t backend);
 void http_seen_sent(struct http *h, struct http_session *s);
 /* An attempt at a backend is over: the status of its answer, 0: there was none. */
 void http_seen_attempt(struct http *h, uint32_t backend, uint16_t status);
+/* ... for this reason, before any answer has been passed on. */
+void http_seen_failed(struct http *h, struct http_session *s, enum http_retry when);
 /* The answer begins. */
 void http_seen_answered(struct http *h, struct http_session *s, uint16_t status);
 /* An answer of our own is given: why, if nobody has said so yet. */

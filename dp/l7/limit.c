@@ -158,18 +158,38 @@ take(const struct gcra *gcra, uint64_t *tat, uint64_t now)
 	return after - gcra->burst - now;
 }
 
+/* Whom those without a place share a bucket with. The sets' locks are held. */
 static uint64_t
 take_overflow(struct http_limit_table *t, const struct http_limit_key *key, const struct gcra *gcra,
 	      uint64_t now)
 {
-	uint64_t *tat = &t->overflow[key->limit % OVERFLOW], wait;
+	uint64_t *tat = &t->overflow[key->limit % OVERFLOW], shared, wait;
 
 	if (t->shared)
 		rte_spinlock_lock(&t->overflow_lock);
-	wait = take(gcra, tat, now);
+	shared = *tat;
+	wait = take(gcra, &shared, now);
+	__atomic_store_n(tat, shared, __ATOMIC_RELAXED);
 	if (t->shared)
 		rte_spinlock_unlock(&t->overflow_lock);
 	return wait;
+}
+
+/* A place for a key that has none, NULL: there is none. It may have been served without one before,
+ * so its bucket is no emptier than the one that all such share. */
+static struct bucket *
+find_place(struct http_limit_table *t, const struct places *p, const struct http_limit_key *key,
+	   uint64_t now)
+{
+	struct bucket *b = find_free(&t->sets[p->low], now);
+
+	if (!b)
+		b = find_free(&t->sets[p->high], now);
+	if (b) {
+		b->key = *key;
+		b->tat = __atomic_load_n(&t->overflow[key->limit % OVERFLOW], __ATOMIC_RELAXED);
+	}
+	return b;
 }
 
 uint64_t
@@ -177,25 +197,17 @@ http_limit_take(struct http_limit_table *t, const struct http_limit_key *key,
 		const struct gcra *gcra, uint64_t now)
 {
 	struct places p = places_of(t, key);
-	uint64_t ticks = gcra_time(now), wait = 0;
+	uint64_t ticks = gcra_time(now), wait;
 	struct bucket *b;
 
 	lock(t, &p);
 	b = find(&t->sets[p.low], key);
 	if (!b)
 		b = find(&t->sets[p.high], key);
-	if (!b) {
-		b = find_free(&t->sets[p.low], ticks);
-		if (!b)
-			b = find_free(&t->sets[p.high], ticks);
-		if (b)
-			*b = (struct bucket){ *key, 0 };
-	}
-	if (b)
-		wait = take(gcra, &b->tat, ticks);
-	unlock(t, &p);
 	if (!b)
-		wait = take_overflow(t, key, gcra, ticks);
+		b = find_place(t, &p, key, ticks);
+	wait = b ? take(gcra, &b->tat, ticks) : take_overflow(t, key, gcra, ticks);
+	unlock(t, &p);
 	return (wait + GCRA_TICKS_PER_NS - 1) / GCRA_TICKS_PER_NS;
 }
 

@@ -7,7 +7,8 @@
  *
  * A bucket whose tat has passed says what a new one would say, so its place is free. Where both
  * sets are full of buckets in use, the rest counts against one bucket that all such share, so a
- * flood of made-up keys neither gets by the limit nor pushes out those that are limited.
+ * flood of made-up keys neither gets by the limit nor pushes out those that are limited. Who gets a
+ * place later begins with what the shared bucket has left.
  *
  * Clients belong to one worker, whose table is its own. Values of headers come to any worker: their
  * table is shared, each set has a lock. Exact in both cases:

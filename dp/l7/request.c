@@ -166,7 +166,7 @@ is_last(const struct http *h, const struct http_session *s)
 {
 	const struct http_listener *l = s->listener;
 
-	return !s->keep_alive || s->client_fin ||
+	return !s->keep_alive || (s->client_fin && s->in.length <= h->head.length) ||
 	       (l->max_requests && s->requests >= l->max_requests) ||
 	       (l->max_age && h->worker->now >= s->since + l->max_age);
 }
@@ -260,12 +260,11 @@ mirror(struct http *h, struct http_session *s, const uint8_t *bytes)
 	return NULL;
 }
 
-static void
-act(struct http *h, struct http_session *s, const uint8_t *bytes)
+void
+http_request_act(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
-	s->upgrade = h->head.websocket && s->route->websocket && h->head.method == HTTP_GET;
-	if (inject_fault(h, s, bytes))
-		return;
+	if (!bytes)
+		bytes = parse_kept(h, s);
 	if (s->route->action == HTTP_ACTION_POOL) {
 		if (s->route->mirror_slot != UINT32_MAX && by_share(h, s->route->mirror_share))
 			bytes = mirror(h, s, bytes);
@@ -273,6 +272,15 @@ act(struct http *h, struct http_session *s, const uint8_t *bytes)
 	} else {
 		http_answer_route(h, s, bytes);
 	}
+}
+
+static void
+begin_to_act(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	s->upgrade = h->head.websocket && s->route->websocket && h->head.method == HTTP_GET &&
+		     s->request.done;
+	if (!inject_fault(h, s, bytes))
+		http_request_act(h, s, bytes);
 }
 
 static void
@@ -292,7 +300,7 @@ take_request(struct http *h, struct http_session *s, const struct http_listener 
 	if (status)
 		http_answer(h, s, status);
 	else if (find_route(h, s, bytes) && http_charge(h, s, bytes))
-		act(h, s, bytes);
+		begin_to_act(h, s, bytes);
 }
 
 bool
@@ -363,10 +371,12 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return;
 	}
 	http_seen_placed(h, s, backend);
-	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING)
+	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING) {
 		s->state = HTTP_CONNECTING;
-	else
+		http_watch(h, s);
+	} else {
 		http_request_send(h, s, bytes);
+	}
 }
 
 /* ---- 7. the head, written anew --------------------------------------------------------------- */
@@ -416,7 +426,9 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 	http_identify(h, s, bytes, identity);
 	http_trace_edits(h, s, bytes, identity);
 	memcpy(edits, identity->edits, identity->n * sizeof(*edits));
-	memcpy(edits + identity->n, route->request_edits, route->n_request_edits * sizeof(*edits));
+	if (route->n_request_edits)
+		memcpy(edits + identity->n, route->request_edits,
+		       route->n_request_edits * sizeof(*edits));
 	change.n_edits = identity->n + route->n_request_edits;
 	*error = -EINVAL;
 	if (!path_for_backend(h, s, bytes, &change))
@@ -466,7 +478,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 	s->seen = h->worker->now;
 	h->worker->backend_stats[u->backend].packets += 1;
 	h->worker->backend_stats[u->backend].bytes += length;
-	http_arm(h, s, s->seen + s->listener->timeout_body);
+	http_watch(h, s);
 	return true;
 }
 
@@ -491,8 +503,8 @@ is_idempotent(uint8_t method)
 
 /* May it be sent again? Not if the backend may have acted on it and would act otherwise the second
  * time, nor when some of its body is gone. */
-bool
-http_may_repeat(const struct http_session *s, enum http_retry when)
+static bool
+may_repeat(const struct http_session *s, enum http_retry when)
 {
 	if (s->begun || !s->head || s->mirrors)
 		return false;
@@ -501,36 +513,52 @@ http_may_repeat(const struct http_session *s, enum http_retry when)
 	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
 }
 
+/* The attempt and its backend are done with. */
+static void
+leave_backend(struct http *h, struct http_session *s, bool judge)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+
+	if (u) {
+		if (judge) {
+			s->failed = u->backend;
+			http_judge(h, s, u->backend, false);
+		}
+		http_upstream_drop(h, s);
+	}
+	http_circuit_leave_all(h, s);
+}
+
+bool
+http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
+{
+	if (s->attempts >= s->route->retry_attempts || !(s->route->retry_on & when) ||
+	    !may_repeat(s, when) || !http_budget_retry(h, s, when))
+		return false;
+	http_seen_failed(h, s, when);
+	leave_backend(h, s, true);
+	s->attempts++;
+	h->counters.retries++;
+	http_request_place(h, s, NULL);
+	return true;
+}
+
 void
 http_request_failed(struct http *h, struct http_session *s, enum http_retry when, uint16_t status)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
-	bool stale = u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried;
 
-	if (u) {
-		s->failed = u->backend;
-		if (!stale) {
-			http_judge(h, s, u->backend, false);
-			http_seen_attempt(h, u->backend, when >= HTTP_RETRY_502 ? status : 0);
-		}
-		http_upstream_drop(h, s);
+	/* A kept connection that ends may have been about to before the request came. */
+	if (u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried && may_repeat(s, when)) {
+		leave_backend(h, s, false);
+		s->stale_tried = true;
+		h->counters.retries_stale++;
+		http_request_place(h, s, NULL);
+		return;
 	}
-	s->mark.cause = http_cause_failed(when);
-	http_circuit_leave_all(h, s);
-	if (http_may_repeat(s, when)) {
-		if (stale) {
-			s->stale_tried = true;
-			h->counters.retries_stale++;
-			http_request_place(h, s, NULL);
-			return;
-		}
-		if (s->attempts < s->route->retry_attempts && (s->route->retry_on & when) &&
-		    http_budget_retry(h, s)) {
-			s->attempts++;
-			h->counters.retries++;
-			http_request_place(h, s, NULL);
-			return;
-		}
-	}
+	if (http_request_retry(h, s, when))
+		return;
+	http_seen_failed(h, s, when);
+	leave_backend(h, s, true);
 	http_answer(h, s, status);
 }

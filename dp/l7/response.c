@@ -39,7 +39,7 @@ frame(const struct http *h, struct http_session *s, struct http_change *change)
 		change->framing = s->chunks ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_NONE;
 		s->last = s->last || !s->chunks;
 	}
-	if (s->client_fin)
+	if (s->client_fin && !s->in.head)
 		s->last = true;
 	if (s->last)
 		change->connection = HTTP_SAY_CLOSE;
@@ -126,20 +126,7 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 	s->state = HTTP_TUNNEL;
 	s->last = true;
 	s->request.done = s->answer.done = false;
-	http_arm(h, s, h->worker->now + s->route->timeout_idle);
-	return true;
-}
-
-/* A status after which the route has the request sent again. */
-static bool
-try_again(struct http *h, struct http_session *s)
-{
-	enum http_retry retry = retry_of(h->head.status);
-
-	if (likely(!retry) || !(s->route->retry_on & retry) ||
-	    s->attempts >= s->route->retry_attempts || !http_may_repeat(s, retry))
-		return false;
-	http_request_failed(h, s, retry, h->head.status);
+	http_watch(h, s);
 	return true;
 }
 
@@ -170,11 +157,12 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 		.edits = s->route->response_edits,
 		.n_edits = s->route->n_response_edits,
 	};
+	enum http_retry retry = retry_of(h->head.status);
 	struct http_upstream *u = http_upstream_of(h, s);
 	struct http_edit edits[HTTP_EDITS_MAX + 1];
 	char cookie[COOKIE_MAX];
 
-	if (try_again(h, s))
+	if (retry && http_request_retry(h, s, retry))
 		return s->state == HTTP_WAITING;
 	http_judge(h, s, u->backend, h->head.status < 500);
 	http_seen_attempt(h, u->backend, h->head.status);
@@ -191,8 +179,7 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	rte_pktmbuf_free(s->head);
 	s->head = NULL;
 	s->state = HTTP_ANSWERING;
-	if (s->route->timeout_idle)
-		http_arm(h, s, h->worker->now + s->route->timeout_idle);
+	http_watch(h, s);
 	return true;
 }
 

@@ -180,6 +180,8 @@ end_connection(struct http *h, struct http_session *s)
 	queue_free(&s->in);
 	http_tell(h, s->client, &s->in);
 	s->state = HTTP_ENDING;
+	s->sent = 0; /* see still_takes() */
+	http_watch(h, s);
 	if (s->client == TCP_HANDLE_NONE)
 		session_free(h, s);
 	else
@@ -237,18 +239,21 @@ step_waiting(struct http *h, struct http_session *s)
 		return true;
 	if (s->state != HTTP_WAITING || s->upstream == INDEX_NONE)
 		return false;
-	if (u->fin) {
-		h->counters.backend_closed++;
+	if (!u->fin)
+		return false;
+	h->counters.backend_closed++;
+	if (u->in.head) /* it has begun to answer: that it has not acted is not to be thought */
+		http_answer(h, s, 502);
+	else
 		http_request_failed(h, s, HTTP_RETRY_RESET, 502);
-		return s->state == HTTP_WAITING;
-	}
-	return false;
+	return s->state == HTTP_WAITING;
 }
 
 static bool
 step_answering(struct http *h, struct http_session *s)
 {
-	if (s->upstream != INDEX_NONE && !s->request.done && !http_pump_request(h, s))
+	if (s->upstream != INDEX_NONE && (!s->request.done || s->up.head) &&
+	    !http_pump_request(h, s))
 		return false;
 	if (s->upstream == INDEX_NONE)
 		http_flush_down(h, s);
@@ -502,9 +507,8 @@ later(uint64_t from, uint64_t by)
 	return by ? from + by : UINT64_MAX;
 }
 
-/* When the session is over if nothing happens until then. */
-static uint64_t
-deadline(const struct http *h, const struct http_session *s)
+uint64_t
+http_deadline(const struct http *h, const struct http_session *s)
 {
 	const struct proxy_settings *settings = http_settings(h, s);
 	uint64_t header = settings ? settings->http->timeout_header : FALLBACK_NS;
@@ -525,6 +529,14 @@ deadline(const struct http *h, const struct http_session *s)
 		at = s->sent ? later(s->sent, s->route->timeout_first_byte)
 			     : later(s->seen, s->listener->timeout_body);
 		break;
+	case HTTP_ANSWERING:
+		if (!s->route) /* an answer of our own to what is no request, or has no route */
+			return s->seen + http_keepalive(h, s);
+		at = later(s->seen, s->route->timeout_idle);
+		break;
+	case HTTP_CONNECTING: /* TCP knows how long */
+		at = UINT64_MAX;
+		break;
 	default:
 		at = later(s->seen, s->route->timeout_idle);
 		break;
@@ -533,10 +545,32 @@ deadline(const struct http *h, const struct http_session *s)
 	return RTE_MIN(at, whole);
 }
 
+void
+http_watch(struct http *h, struct http_session *s)
+{
+	uint64_t at = http_deadline(h, s);
+
+	if (at != UINT64_MAX)
+		http_arm(h, s, at);
+}
+
+/* Has the client acknowledged some of its last answer since this was asked last, but not all? */
+static bool
+still_takes(struct http *h, struct http_session *s)
+{
+	struct tcp_info info;
+	uint64_t before = s->sent;
+
+	if (tcp_info(h->tcp, s->client, &info) < 0)
+		return false;
+	s->sent = info.queued;
+	return s->sent && s->sent != before;
+}
+
 static void
 expired(struct http *h, struct http_session *s)
 {
-	bool whole = s->route && s->route->timeout_whole &&
+	bool whole = s->route && s->route->timeout_whole && s->state != HTTP_TUNNEL &&
 		     h->worker->now >= s->began + s->route->timeout_whole;
 
 	switch (s->state) {
@@ -550,14 +584,14 @@ expired(struct http *h, struct http_session *s)
 		http_answer(h, s, 408);
 		return;
 	case HTTP_DELAYED:
-		http_request_place(h, s, NULL);
+		http_request_act(h, s, NULL);
 		return;
 	case HTTP_CONNECTING:
 	case HTTP_WAITING:
 		if (whole) {
 			h->counters.whole_timeouts++;
 			http_answer(h, s, 504);
-		} else if (!s->sent) {
+		} else if (!s->sent && !s->up.head) { /* else the backend does not take it */
 			h->counters.body_timeouts++;
 			http_answer(h, s, 408);
 		} else {
@@ -567,6 +601,12 @@ expired(struct http *h, struct http_session *s)
 		return;
 	case HTTP_PROXIED:
 		h->counters.headers_bad++;
+		break;
+	case HTTP_ENDING:
+		if (still_takes(h, s)) {
+			s->seen = h->worker->now;
+			return;
+		}
 		break;
 	default:
 		h->counters.whole_timeouts += whole;
@@ -586,13 +626,10 @@ http_session_timer(struct http *h, uint32_t index)
 	if (index >= h->sessions_fresh || s->state == HTTP_FREE)
 		return;
 	s->armed = 0;
-	at = deadline(h, s);
+	at = http_deadline(h, s);
 	if (h->worker->now >= at)
 		expired(h, s);
 	http_step(h, s);
-	if (s->state == HTTP_FREE)
-		return;
-	at = deadline(h, s);
-	if (at != UINT64_MAX)
-		http_arm(h, s, at);
+	if (s->state != HTTP_FREE)
+		http_watch(h, s);
 }

@@ -39,11 +39,35 @@ idle_remove(struct http *h, struct http_upstream *u)
 
 /* ---- upstreams ------------------------------------------------------------------------------- */
 
+/* So many are looked at for one that is idle, where all are in use. */
+#define LOOKS 64
+
+/* An idle one gives way to one for another backend. */
+static void
+make_room(struct http *h)
+{
+	uint32_t i;
+
+	for (i = 0; i < LOOKS; i++) {
+		struct http_upstream *u;
+
+		h->give_way = h->give_way + 1 < h->n ? h->give_way + 1 : 0;
+		u = &h->upstreams[h->give_way];
+		if (u->state != HTTP_UPSTREAM_IDLE)
+			continue;
+		tcp_abort(h->tcp, u->handle);
+		http_upstream_gone(h, u);
+		return;
+	}
+}
+
 static struct http_upstream *
 upstream_new(struct http *h)
 {
 	struct http_upstream *u;
 
+	if (h->upstreams_free == INDEX_NONE && h->upstreams_fresh == h->n)
+		make_room(h);
 	if (h->upstreams_free != INDEX_NONE) {
 		u = &h->upstreams[h->upstreams_free];
 		h->upstreams_free = u->next;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions as people see them. */
+#include "dp/proxy/view.h"
+#include "dp/l7/http.h"
 #include "dp/proxy/internal.h"
 
 #define ANSWER_SLOTS 256
 
-static void
-leg_view(struct proxy *p, const struct session *s, enum leg leg, struct connection_view *v)
+void
+proxy_leg_view(struct proxy *p, tcp_handle handle, uint32_t queued, struct tcp_view *out,
+	       struct connection_view *local)
 {
-	struct tcp_view *out = &v->tcp[leg];
 	struct tcp_info info;
 
 	*out = (struct tcp_view){ .state = TCP_CLOSED };
-	if (s->legs[leg] == TCP_HANDLE_NONE || tcp_info(p->tcp, s->legs[leg], &info) < 0)
+	if (handle == TCP_HANDLE_NONE || tcp_info(p->tcp, handle, &info) < 0)
 		return;
 	*out = (struct tcp_view){
 		.bytes_in = info.bytes_in,
@@ -20,13 +22,13 @@ leg_view(struct proxy *p, const struct session *s, enum leg leg, struct connecti
 		.cwnd = info.cwnd,
 		.in_flight = info.in_flight,
 		.retransmits = info.retransmits,
-		.queued = info.queued + s->queues[leg].length,
+		.queued = info.queued + queued,
 		.state = info.state,
 	};
-	if (leg == LEG_CLIENT)
+	if (!local)
 		return;
-	v->local = info.tuple.dst;
-	v->local_port = info.tuple.dport;
+	local->local = info.tuple.dst;
+	local->local_port = info.tuple.dport;
 }
 
 static uint8_t
@@ -54,27 +56,47 @@ session_view(struct proxy *p, const struct session *s, struct connection_view *v
 		.backend_epoch = s->backend_epoch,
 		.expires = ends > now ? ends - now : 0,
 	};
-	leg_view(p, s, LEG_CLIENT, v);
-	leg_view(p, s, LEG_BACKEND, v);
+	proxy_leg_view(p, s->legs[LEG_CLIENT], s->queues[LEG_CLIENT].length, &v->tcp[LEG_CLIENT],
+		       NULL);
+	proxy_leg_view(p, s->legs[LEG_BACKEND], s->queues[LEG_BACKEND].length, &v->tcp[LEG_BACKEND],
+		       v);
+}
+
+/* Cursors: sessions of layer 4, then, from n_sessions on, those of HTTP. */
+static void
+view_next(struct proxy *p, struct worker_query *query, uint32_t i)
+{
+	const struct session *s = &p->sessions[i];
+	struct connection_view *v = &query->views[query->count];
+
+	if (i >= p->n_sessions) {
+		query->count += http_view(proxy_http(p), i - p->n_sessions, query->service, v);
+		return;
+	}
+	if (s->state == SESSION_FREE ||
+	    (query->service != INDEX_NONE && query->service != s->service))
+		return;
+	session_view(p, s, v);
+	query->count++;
 }
 
 void
 proxy_answer(struct worker *w, struct worker_query *query)
 {
 	struct proxy *p = worker_proxy(w);
-	uint32_t fresh = p ? p->fresh : 0;
-	uint32_t i = RTE_MIN(query->cursor & ~QUERY_SESSIONS, fresh);
-	uint32_t end = RTE_MIN(fresh - i, (uint32_t)ANSWER_SLOTS) + i;
+	uint32_t i = query->cursor & ~QUERY_SESSIONS, end = 0, looked = 0;
 
-	for (; i < end && query->count < QUERY_MAX; i++) {
-		const struct session *s = &p->sessions[i];
-
-		if (s->state == SESSION_FREE ||
-		    (query->service != INDEX_NONE && query->service != s->service))
-			continue;
-		session_view(p, s, &query->views[query->count++]);
+	if (p && proxy_http(p))
+		end = p->n_sessions + http_sessions_known(proxy_http(p));
+	else if (p)
+		end = p->fresh;
+	for (; i < end && looked < ANSWER_SLOTS && query->count < QUERY_MAX; i++, looked++) {
+		if (i >= p->fresh && i < p->n_sessions)
+			i = p->n_sessions;
+		if (i < end)
+			view_next(p, query, i);
 	}
-	query->cursor = i < fresh ? i | QUERY_SESSIONS : UINT32_MAX;
+	query->cursor = i < end ? i | QUERY_SESSIONS : UINT32_MAX;
 }
 
 void

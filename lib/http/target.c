@@ -2,9 +2,9 @@
 /* First lines: method, target and its forms (RFC 9112 3), status (RFC 9112 4); and authorities. */
 #include <string.h>
 
+#include "lib/addr.h"
 #include "lib/http/head_parts.h"
 #include "lib/http/scan.h"
-#include "lib/addr.h"
 
 #define VERSION_LEN 8 /* HTTP/1.1 */
 #define HOST_MAX    255

@@ -43,7 +43,7 @@ put(struct writing *w, const void *p, size_t length)
 static void
 put_span(struct writing *w, struct http_span s)
 {
-	put(w, w->bytes + s.at, s.length);
+	put(w, s.length > 0 ? w->bytes + s.at : NULL, s.length);
 }
 
 static void

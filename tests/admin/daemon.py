@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A penstockd without privileges on a card: packet files as ports, ordinary memory, no twin."""
+"""A penstockd without privileges on a card: packet files as ports, no twin; in hugepages where there are some to spare."""
 import json
 import os
 import signal
@@ -8,14 +8,18 @@ import subprocess
 import time
 from pathlib import Path
 
+import hugepages
 
 BUILD = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build"))
 PENSTOCKD = os.environ.get("PENSTOCKD", str(BUILD / "penstockd"))
 PENSTOCK = os.environ.get("PENSTOCK", str(BUILD / "penstock"))
 
+# Said once: a change of it wants a restart.
+HUGEPAGES = "true" if hugepages.free_mb() >= 1024 else "false"
+
 BASE = """
 instance = "admin-test";
-dataplane: {{ workers = [ 0 ]; control = 0; share_cores = true; hugepages = false; memory = "256M";
+dataplane: {{ workers = [ 0 ]; control = 0; share_cores = true; hugepages = {hugepages}; memory = "128M";
               idle = "sleep"; connections = 4096; clients = 1024; }};
 interfaces = ( {{ name = "wan"; device = "{device}"; addresses = [ "10.9.0.1/24", "2001:db8:9::1/64" ];
                  twin = false; }} );
@@ -38,7 +42,7 @@ SERVICES = """services = (
 
 
 def config(device="net_null0,no-rx=1", pools=POOLS, services=SERVICES, more=""):
-    return BASE.format(device=device, pools=pools, services=services, more=more)
+    return BASE.format(device=device, pools=pools, services=services, more=more, hugepages=HUGEPAGES)
 
 
 class Daemon:

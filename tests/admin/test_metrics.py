@@ -409,4 +409,5 @@ def load(t, folder):
             assert same >= 4, same
 
 
-TESTS = (content, services_drop, bad_requests, reload, many, unfinished, load)
+# What measures time says nothing under sanitizers.
+TESTS = (content, services_drop, bad_requests, reload, many, unfinished) + (() if os.environ.get("SAN") else (load,))

@@ -225,7 +225,10 @@ def counters(t, d):
 
 
 def shows(t, folder):
-    with Daemon(folder, config(device=device(folder))) as d:
+    # What has come once has to be known until the last test has looked, however slow the machine.
+    services = SERVICES.replace('; }', '; timeouts = { closing = "30m"; udp = "30m"; }; }')
+    assert services.count("timeouts") == 3, services
+    with Daemon(folder, config(device=device(folder), services=services)) as d:
         total = WEB + DNS + SIX + BROKEN
         wait(lambda: d.show("workers")[0]["packets_in"] == total)
         for test in (fields, numbers, drops, connections, clients, tables, counters):

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PENSTOCKD = os.path.abspath(os.environ.get("PENSTOCKD", f"{ROOT}/build/penstockd"))
 PENSTOCK = os.path.abspath(os.environ.get("PENSTOCK", f"{ROOT}/build/penstock"))
-PEER = ["/usr/bin/python3", f"{HERE}/peer.py"]
+PEER = ["/usr/bin/python3", "-I", "-S", f"{HERE}/peer.py"]
 GROUPS = []
 
 # name: (last part of the service address, forward, do backends have the other family)
@@ -124,13 +124,19 @@ class Bed:
         host = f"[{address}]" if ":" in address else address
         return self.client("curl", "-s", "-S", "-f", "-m", "20", "--retry", "3", "--retry-connrefused", *more, f"http://{host}{path}")
 
+    def who(self, address, count):
+        """The names of the servers that have answered this many requests, a new connection each."""
+        names = self.curl(address, f"/?[1-{count}]", "-H", "Connection: close").split()
+        expect(len(names) == count, f"{len(names)} of {count} answers: {names}")
+        return set(names)
+
     def peer(self, *words, seconds=30):
         return self.client(*PEER, *map(str, words), seconds=seconds)
 
     def start_peer(self, *words):
         """A counting client that goes on; returns when it says that it is ready."""
-        process = subprocess.Popen(["ip", "netns", "exec", self.lab.client, *PEER, *map(str, words)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, text=True)
+        with topology.inside(self.lab.client):
+            process = subprocess.Popen([*PEER, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lab.processes.append(process)
         expect(process.stdout.readline() == "ready\n", "the client did not become ready")
         return process

@@ -24,7 +24,6 @@
                                   SECONDS; prints `ready` when all have begun, then one JSON line: for each its hash, or how it failed
 """
 import hashlib
-import http.client
 import json
 import selectors
 import socket
@@ -286,6 +285,8 @@ def silent(address, count, sources):
 
 def load(address, seconds):
     """Eight clients, 40 requests a second each at most: a closed connection keeps its port for a minute, and there are some 28,000."""
+    import http.client  # pylint: disable=import-outside-toplevel; slow, and the others have no use for it
+
     counts = {"ok": 0, "failed": 0}
     errors, failures, lock = [], [], threading.Lock()
     end = time.monotonic() + seconds

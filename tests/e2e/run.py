@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """End to end: real clients reach real servers through penstockd, in network namespaces. Arguments: words of the names of the tests to
 run. Ends with `N passed, N failed`. The tests are in tests_*.py; those of one group share a lab, and two groups run at a time, each in a
-process of its own (GROUPS_AT_ONCE changes that). E2E_WITHOUT names groups to leave out, with commas between."""
+process of its own (GROUPS_AT_ONCE changes that). E2E_WITHOUT names groups to leave out, with commas between. E2E_SHARE=check or
+sanitizers: see share()."""
 import concurrent.futures
 import glob
 import importlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -19,9 +21,33 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 import bed  # noqa: E402
 
 
+def share(kind):
+    """What E2E_SHARE leaves, as a set of (group, test). A test may stand for IPv4 and IPv6, on one worker and on two: of these four
+    "check" keeps IPv4 on the one and IPv6 on the other, a hash of the name says which, and "sanitizers" one of the other two. A test of
+    both families on one bed is kept whole by "check", and "sanitizers" keeps one of them."""
+    kept, same = set(), {}
+    for group in bed.GROUPS:
+        for test in group.tests:
+            key = re.sub("(one|two) workers?|two queues", "", group.name), re.sub("IPv[46]", "", test.__name__)
+            same.setdefault(key, []).append((group, test))
+    for key, variants in same.items():
+        choice = zlib.crc32(repr(key).encode())
+        beds = {group.name for group, _ in variants}
+        here = [(g, t) for g, t in variants if ("IPv6" in t.__name__) ^ ("two" in g.name) == choice & 1]
+        others = [v for v in variants if v not in here] or variants
+        if kind == "check":
+            kept.update(here if len(beds) > 1 and here else variants)
+        else:
+            kept.add(others[(choice >> 1) % len(others)])
+    return kept
+
+
 def run_group(group, words):
     """(passed, failed) of one group's tests."""
     chosen = [test for test in group.tests if not words or any(word in test.__name__ for word in words)]
+    if os.environ.get("E2E_SHARE"):
+        kept = share(os.environ["E2E_SHARE"])
+        chosen = [test for test in chosen if (group, test) in kept]
     passed = failed = 0
     if not chosen:
         return 0, 0

@@ -73,7 +73,7 @@ def backends_under_connections(mode, family):
         expect(not broken, f"{len(broken)} connections to backends that stayed broke: {broken[:3]}")
         expect(any(r[3] is not None for r in results if r[1] == "b3"), "b3 is gone, but its connections go on")
         # and the new one gets its share of what begins now
-        names = {bed.curl(vip(mode, family)).strip() for _ in range(30)}
+        names = bed.who(vip(mode, family), 30)
         expect(names == {"b1", "b2", "b4"}, f"afterwards {names} answer")
         bed.apply(bed.config([1, 2, 3]))
     return test
@@ -85,7 +85,7 @@ def drained_under_connections(mode, family):
         bed.apply(bed.config([1, 2, 3]))
         held = bed.start_peer("hold", vip(mode, family), 60, 4)
         bed.apply(bed.config([1, 2, 3], weights={2: 0}))
-        names = {bed.curl(vip(mode, family)).strip() for _ in range(30)}
+        names = bed.who(vip(mode, family), 30)
         expect(names == {"b1", "b3"}, f"{names} answer while b2 drains")
         results = result_of(held)
         broken = [r for r in results if r[3] is not None]

@@ -20,7 +20,7 @@ def check_seen(mode, family, seen):
 def http(mode, family):
     def test(bed):
         before = bed.service(f"{mode}-{family}-web")
-        names = {bed.curl(vip(mode, family)).strip() for _ in range(12)}
+        names = bed.who(vip(mode, family), 12)
         expect(names <= {"b1", "b2", "b3"} and len(names) > 1, f"answers of {names}")
         after = bed.service(f"{mode}-{family}-web")
         expect(after["packets_in"] >= before["packets_in"] + 12 * 4, "the service's counter did not see the requests")
@@ -98,8 +98,7 @@ add_all(two_queues, ("nat", "full-nat", "ipip"),
 @two_queues
 def both_workers_receive(bed):
     """The kernel spreads flows over the queues by a hash of its own; each worker gets what the other one owns, too."""
-    for _ in range(20):
-        bed.curl(vip("nat", 4))
+    bed.who(vip("nat", 4), 20)
     workers = bed.show("workers")
     expect(all(w["packets_in"] > 0 for w in workers), f"a queue is not polled: {workers}")
     expect(sum(w["steered_in"] for w in workers) > 0, f"nothing was steered: {workers}")

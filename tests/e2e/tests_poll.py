@@ -65,7 +65,7 @@ def changes(bed):
     bed.apply(bed.config([2]))
     expect(bed.running() == before + 1, f"generation {bed.running()}")
     for family in (4, 6):
-        names = {bed.curl(vip("nat", family)).strip() for _ in range(5)}
+        names = bed.who(vip("nat", family), 5)
         expect(names == {"b2"}, f"{names} after b1 was taken out")
     done = bed.apply(bed.config([1, 2], idle="sleep"), check=False)
     expect(done.returncode == 1 and "restart" in done.stderr, f"{done.returncode}: {done.stderr}")

@@ -80,7 +80,7 @@ def both_beds(name, families=(4, 6)):
 @both_beds("http")
 def http(bed, family):
     before = bed.service(f"web-{family}")
-    names = {bed.curl(address(60, family)).strip() for _ in range(16)}
+    names = bed.who(address(60, family), 16)
     expect(names <= {"b1", "b2", "b3"} and len(names) > 1, f"answers of {names}")
     after = bed.service(f"web-{family}")
     expect(after["connections_total"] == before["connections_total"] + 16, f"{after}")
@@ -243,7 +243,7 @@ def changes(bed):
     process = bed.start_peer("hold", address(60, 4), 30, 4, *MANY4[:10])
     for weights in ({1: 0}, None, {2: 50}, {1: 0}):
         bed.apply(bed.config(bed.lab.backends, weights=weights))
-    expect({bed.curl(address(60, 4)).strip() for _ in range(12)} <= {"b2", "b3"}, "a drained backend got a connection")
+    expect(bed.who(address(60, 4), 12) <= {"b2", "b3"}, "a drained backend got a connection")
     bed.apply(bed.config(bed.lab.backends))
     held = result_of(process)
     expect(all(error is None for _, _, _, error in held), f"{held}")

@@ -65,9 +65,24 @@ REDIS = 'health = { check = "tcp"; interval = "500ms"; timeout = "400ms"; rise =
 LIMITS = 'limits = { client = { new_connections = "1/s"; burst = "5s"; }; }; '
 
 
+SHOP = """routes = (
+    {{ name = "api"; match = {{ path = "/api/"; }}; rewrite = {{ path_prefix = "/"; }};
+      pools = ( {{ pool = "stable{f}"; weight = 80; }}, {{ pool = "canary{f}"; weight = 20; }} );
+      limits = {{ client = {{ requests = "1/s"; burst = "50s"; }}; }}; }},
+    {{ name = "rest"; pools = ( {{ pool = "unchecked{f}"; }} ); retries = {{ attempts = 2; on = [ "connect", "reset" ]; }}; }} ); """
+
+
+def shop(backends, family):
+    """Pools and the listener of an HTTP gateway: a canary beside the stable pool, and one whose backends nobody checks."""
+    pools = [pool(f"stable{family}", backends[:-1], 8080, family), pool(f"canary{family}", backends[-1:], 8080, family),
+             pool(f"unchecked{family}", backends, 8080, family)]
+    address = "203.0.113.50" if family == 4 else "2001:db8:f::50"
+    return pools, listener(f"shop{family}", address, 80, None, SHOP.format(f=family), "http")
+
+
 def demo(backends, driver="af_xdp"):
-    """nat and dsr-gue, both families, over the same backends, checked; a service that limits its clients; and a listener for Redis, which
-    goes to the backends that have one."""
+    """nat and dsr-gue, both families, over the same backends, checked; a service that limits its clients; a listener for Redis, which goes
+    to the backends that have one; and an HTTP gateway."""
     pools, services = [pool("db", backends, 6379, 4, extra=REDIS)], []
     listeners = [listener(f"db{family}", address, 6379, "db", 'balance = "least-connections"; ')
                  for family, address in ((4, "203.0.113.40"), (6, "2001:db8:f::40"))]
@@ -78,5 +93,8 @@ def demo(backends, driver="af_xdp"):
         services.append(service(f"nat{family}", f"{net}10", 80, "tcp", "nat", f"web{family}"))
         services.append(service(f"gue{family}", f"{net}20", 80, "tcp", "dsr-gue", f"direct{family}"))
         services.append(service(f"limited{family}", f"{net}30", 80, "tcp", "nat", f"web{family}", LIMITS))
+        more, gateway = shop(backends, family)
+        pools += more
+        listeners.append(gateway)
     route = f'routes = ( {{ to = "2001:db8:1:77::/64"; via = "{CLIENT6}"; }} );\n'
     return head(driver) + route + objects(pools, services, listeners)

@@ -5,6 +5,7 @@ import collections
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -195,6 +196,39 @@ def redis(lab):
     print(penstock(lab, "show", "listeners").stdout, end="")
 
 
+def requests(lab, address, path, count, *words):
+    """By curl over one connection: how often each answer came, a text or a status."""
+    one = ["-s", "-m", "5", "-w", "%{http_code}\\n", *words, url(address, path)]
+    out = lab.run(lab.client, "curl", *one, *[word for _ in range(count - 1) for word in ("--next", *one)]).stdout
+    who = collections.Counter()
+    for body, status in re.findall(r"(.*)\n?(\d{3})\n", out):
+        who[body if status == "200" else status] += 1
+    return who
+
+
+def shown(who):
+    return "  ".join(f"{answer}: {count}" for answer, count in sorted(who.items()))
+
+
+def gateway(lab):
+    """An HTTP listener: two routes, a canary, a backend that dies, a client that asks too much."""
+    for address in ("203.0.113.50", "2001:db8:f::50"):
+        print(f"  {url(address, '/api/')}, a fifth of it for the canary: {shown(requests(lab, address, '/api/', 40))}")
+    number = lab.backends[1]
+    lab.stop_nginx(number)
+    who = requests(lab, "203.0.113.50", "/", 30)
+    http = json.loads(penstock(lab, "show", "http", "--json").stdout)
+    print(f"  b{number}'s web server has ended, and no check says so: {shown(who)}; requests sent again: {sum(w['retries'] for w in http)}")
+    if set(who) & {"502", "503", "504"} or not sum(w["retries"] for w in http):
+        raise RuntimeError("a request failed, or none was sent again:\n" + penstock(lab, "show", "http").stdout)
+    lab.nginx(number)
+    greedy, modest = requests(lab, "203.0.113.50", "/api/", 40), requests(lab, "203.0.113.50", "/api/", 10, "--interface", "198.51.100.77")
+    print(f"  {topology.CLIENT4} goes on beyond its 50 requests: {shown(greedy)}; 198.51.100.77 meanwhile: {shown(modest)}")
+    if not greedy["429"] or modest["429"]:
+        raise RuntimeError("the limit does not hold, or holds the wrong one back:\n" + penstock(lab, "show", "http").stdout)
+    print(penstock(lab, "show", "http").stdout, end="")
+
+
 def demo():
     say("A client, Penstock, three web servers: network namespaces on this machine")
     with topology.Lab(NAME) as lab:
@@ -215,6 +249,8 @@ def demo():
         limited_client(lab)
         say("A listener: Redis, which sees Penstock, on IPv4 only; its clients come by IPv4 and IPv6")
         redis(lab)
+        say("An HTTP listener: routes, a canary, a backend that dies, a client that asks too much")
+        gateway(lab)
         say("penstock show services")
         print(penstock(lab, "show", "services").stdout, end="")
         say("penstock show backends")
@@ -240,6 +276,7 @@ Try, as root:
   ip netns exec {lab.client} curl http://203.0.113.30/          # nat; one new connection a second for each client, five at once
   ip netns exec {lab.client} redis-cli -h 203.0.113.40           # a listener, once `ip netns exec {lab.backend_name(1)} redis-server
                                                               # --bind 0.0.0.0 --protected-mode no` runs
+  ip netns exec {lab.client} curl http://203.0.113.50/api/      # an HTTP listener; a fifth of /api/ goes to a canary
   {PENSTOCK} --socket {lab.socket()} show services
   {PENSTOCK} --socket {lab.socket()} show connections
   {PENSTOCK} --socket {lab.socket()} top

@@ -9,8 +9,14 @@
 Penstock has the devices ethw and ethl in the edge's namespace (AF_XDP, or AF_PACKET where that is refused); its twins there are
 called wan and lan. Nothing leaves these namespaces.
 """
+import contextlib
+import ctypes
+import fcntl
+import hashlib
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import time
 
@@ -30,6 +36,58 @@ def run(*words, check=True, **options):
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
     return done
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    """This thread, and the processes that it starts, in a network namespace: `ip netns exec` would be one more process for each."""
+    with open("/proc/thread-self/ns/net", "rb") as home:
+        try:
+            with open(f"/run/netns/{namespace}", "rb") as there:
+                enter(there.fileno())
+        except FileNotFoundError as error:
+            raise RuntimeError(f"there is no namespace {namespace}") from error
+        try:
+            yield
+        finally:
+            enter(home.fileno())
+
+
+def enter(namespace):
+    if LIBC.setns(namespace, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+# SIOCETHTOOL, and of its commands those that set tx, rx, tso, gso and gro.
+ETHTOOL, OFFLOADS = 0x8946, (0x17, 0x15, 0x1f, 0x24, 0x2c)
+
+
+def plain(device):
+    """As `ethtool -K DEVICE tx off rx off tso off gso off gro off`: checksums are filled in, segments are what a wire has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for command in OFFLOADS:
+            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+            fcntl.ioctl(any_socket, ETHTOOL, struct.pack("16sP16x", device.encode(), ctypes.addressof(value)))
+
+
+def decap_program(number):
+    """The object of decap.bpf.c for a backend, compiled once for all labs."""
+    v4, v6 = backend_address(number)
+    command = ["clang", "-O2", "-g", "-target", "bpf", "-I/usr/include/" + os.uname().machine + "-linux-gnu",
+               f"-DLAST4={v4.rpartition('.')[2]}", f"-DLAST6=0x{v6.rpartition(':')[2]}", "-c", f"{HERE}/decap.bpf.c"]
+    with open(f"{HERE}/decap.bpf.c", "rb") as source:
+        key = hashlib.sha256(source.read() + " ".join(command).encode()).hexdigest()[:16]
+    folder = os.path.join(os.environ.get("BUILD", f"{os.path.dirname(os.path.dirname(HERE))}/build"), "decap")
+    path = f"{folder}/{key}.o"
+    if not os.path.exists(path):
+        os.makedirs(folder, exist_ok=True)
+        run(*command, "-o", f"{path}.{os.getpid()}")
+        os.replace(f"{path}.{os.getpid()}", path)
+    return path
 
 
 def backend_address(number):
@@ -84,24 +142,23 @@ class Lab:
 
     def namespace(self, namespace):
         run("ip", "netns", "add", namespace)
-        self.ip(namespace, "link", "set", "lo", "up")
         for family in ("all", "default"):
             self.write(namespace, f"net/ipv4/conf/{family}/rp_filter", 0)
             self.write(namespace, f"net/ipv6/conf/{family}/accept_dad", 0)
             self.write(namespace, f"net/ipv6/conf/{family}/dad_transmits", 0)
+        self.ip(namespace, "link", "set", "lo", "up")
 
     def wire(self, namespace, device, bridge, port):
         """A cable from a device of the namespace to a port of a bridge."""
-        self.ip(self.switch, "link", "add", port, "type", "veth", "peer", "name", device, "netns", namespace)
-        self.ip(self.switch, "link", "set", port, "master", bridge, "up")
+        self.ip_lines(self.switch, f"link add {port} type veth peer name {device} netns {namespace}",
+                      f"link set {port} master {bridge} up")
         for where, name in ((namespace, device), (self.switch, port)):
-            self.run(where, "ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off")
+            with inside(where):
+                plain(name)
         self.ip(namespace, "link", "set", device, "up")
 
     def address(self, namespace, device, *addresses):
-        for address in addresses:
-            words = ["addr", "add", address, "dev", device] + (["nodad"] if ":" in address else [])
-            self.ip(namespace, *words)
+        self.ip_lines(namespace, *[f"addr add {address} dev {device}" + (" nodad" if ":" in address else "") for address in addresses])
 
     def backend(self, number):
         """A backend with one leg on each bridge; service addresses on lo for the DSR modes, and the way back for them."""
@@ -112,18 +169,11 @@ class Lab:
         self.wire(namespace, "eth0", "brl", f"b{number}")
         self.wire(namespace, "eth1", "brw", f"b{number}w")
         self.address(namespace, "eth0", v4 + "/24", v6 + "/64")
-        self.ip(namespace, "route", "add", "default", "via", EDGE_LAN4)
-        self.ip(namespace, "-6", "route", "add", "default", "via", EDGE_LAN6)
-        self.ip(namespace, "route", "add", "local", VIPS4, "dev", "lo")
-        self.ip(namespace, "-6", "route", "add", "local", VIPS6, "dev", "lo")
         self.address(namespace, "eth1", f"198.51.100.{100 + number}/32", f"2001:db8:1::{100 + number}/128")
-        for family, vips, net in (("-4", VIPS4, "198.51.100.0/24"), ("-6", VIPS6, "2001:db8:1::/64")):
-            self.ip(namespace, family, "rule", "add", "from", vips, "lookup", "100", "pref", "100")
-            self.ip(namespace, family, "route", "add", net, "dev", "eth1", "table", "100")
-        decap = f"{self.where}/decap-{number}.o"
-        run("clang", "-O2", "-g", "-target", "bpf", "-I/usr/include/" + os.uname().machine + "-linux-gnu",
-            f"-DLAST4={v4.rpartition('.')[2]}", f"-DLAST6=0x{v6.rpartition(':')[2]}", "-c", f"{HERE}/decap.bpf.c", "-o", decap)
-        self.ip(namespace, "link", "set", "eth0", "xdpgeneric", "obj", decap, "sec", "xdp")
+        for family, way, vips, net in (("-4", EDGE_LAN4, VIPS4, "198.51.100.0/24"), ("-6", EDGE_LAN6, VIPS6, "2001:db8:1::/64")):
+            self.ip_lines(namespace, f"route add default via {way}", f"route add local {vips} dev lo",
+                          f"rule add from {vips} lookup 100 pref 100", f"route add {net} dev eth1 table 100", family=family)
+        self.ip(namespace, "link", "set", "eth0", "xdpgeneric", "obj", decap_program(number), "sec", "xdp")
         if number not in self.backends:
             self.backends.append(number)
 
@@ -134,11 +184,18 @@ class Lab:
     def ip(self, namespace, *words):
         return run("ip", "-n", namespace, *words)
 
+    def ip_lines(self, namespace, *lines, family=None):
+        """Several such commands by one process; the first that fails ends it."""
+        families = [family] if family else []
+        return run("ip", *families, "-n", namespace, "-batch", "-", input="".join(line + "\n" for line in lines))
+
     def run(self, namespace, *words, check=True, **options):
-        return run("ip", "netns", "exec", namespace, *words, check=check, **options)
+        with inside(namespace):
+            return run(*words, check=check, **options)
 
     def write(self, namespace, path, value):
-        self.run(namespace, "sh", "-c", f"test ! -e /proc/sys/{path} || echo {value} > /proc/sys/{path}")
+        with inside(namespace), contextlib.suppress(FileNotFoundError), open(f"/proc/sys/{path}", "w", encoding="ascii") as file:
+            file.write(str(value))
 
     def start(self, namespace, *words, log=None, **options):
         """A process that runs until stop() or down(); its id is kept in the lab's folder too."""

@@ -22,7 +22,7 @@ from scapy.all import Ether, raw  # pylint: disable=no-name-in-module
 PENSTOCKD = os.environ.get("PENSTOCKD", "build/penstockd")
 DEADLINE = float(os.environ.get("CASE_SECONDS", "20"))
 # Of one penstockd, and of all programs that may want hugepages meanwhile.
-MEMORY_MB, ENOUGH_MB = 256, 1024
+MEMORY_MB, ENOUGH_MB = 256, 1280
 
 # What net_pcap calls its ports, and the neighbours that every configuration knows.
 WAN_MAC, LAN_MAC = "02:70:63:61:70:00", "02:70:63:61:70:01"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stage tests: bursts in, verdicts and bytes out. One suite a stage; ends with one line
- * `N passed, N failed`. */
+ * `N passed, N failed`. With a WORD: only suites that have it in their name. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <CUnit/Basic.h>
 
@@ -39,12 +40,29 @@ static int (*const suites[])(void) = {
 	test_tcp_pair_register,
 	test_tcp_recovery_register,
 	test_proxy_register,
+	test_http_cut_register,
+	test_http_random_register,
+	test_http_pressure_register,
+	test_http_time_register,
+	test_http_lost_register,
 	test_buffers_register,
 };
 /* clang-format on */
 
+/* Only suites whose name has this word in it. */
+static void
+choose(const char *word)
+{
+	CU_pSuite suite;
+	unsigned int i;
+
+	CU_set_fail_on_inactive(CU_FALSE);
+	for (i = 1; (suite = CU_get_suite_at_pos(i)); i++)
+		CU_set_suite_active(suite, strstr(suite->pName, word) ? CU_TRUE : CU_FALSE);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	unsigned int run, failed;
 	size_t i;
@@ -57,6 +75,8 @@ main(void)
 			return EXIT_FAILURE;
 		}
 	}
+	if (argc > 1)
+		choose(argv[1]);
 	CU_basic_set_mode(CU_BRM_NORMAL);
 	CU_basic_run_tests();
 	run = CU_get_number_of_tests_run();

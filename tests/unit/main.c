@@ -16,6 +16,7 @@ static int (*const registers[])(void) = {
 	test_http_differ_register,
 	test_http_framing_register,
 	test_http_head_register,
+	test_http_limit_register,
 	test_http_path_register,
 	test_http_route_register,
 	test_http_route_differ_register,

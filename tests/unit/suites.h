@@ -20,6 +20,7 @@ int test_http_chunked_register(void);
 int test_http_differ_register(void);
 int test_http_framing_register(void);
 int test_http_head_register(void);
+int test_http_limit_register(void);
 int test_http_path_register(void);
 int test_http_route_register(void);
 int test_http_route_differ_register(void);

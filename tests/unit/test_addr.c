@@ -414,6 +414,34 @@ test_mac(void)
 	}
 }
 
+/* Each value of a byte and of a group, in each place, as the C library has them. */
+static void
+test_addr_digits(void)
+{
+	char text[ADDR_STRLEN], want[INET6_ADDRSTRLEN];
+	uint32_t value, place, wrong = 0;
+
+	for (value = 0; value < 256; value++) {
+		for (place = 0; place < 4; place++) {
+			struct addr a = addr_from_v4(htonl(value << 8 * place));
+
+			inet_ntop(AF_INET, a.b + 12, want, sizeof(want));
+			wrong += strcmp(addr_format(&a, text), want) != 0;
+		}
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	for (value = 0; value < 65536; value++) {
+		struct addr a = { .b = { 0x20, 1 } };
+
+		place = 1 + value % 7;
+		a.b[2 * place] = (uint8_t)(value >> 8);
+		a.b[2 * place + 1] = (uint8_t)value;
+		inet_ntop(AF_INET6, a.b, want, sizeof(want));
+		wrong += strcmp(addr_format(&a, text), want) != 0;
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
 int
 test_addr_register(void)
 {
@@ -422,6 +450,7 @@ test_addr_register(void)
 		{ "bad addresses", test_addr_bad },
 		{ "text of RFC 5952", test_addr_format },
 		{ "text and back", test_addr_round_trip },
+		{ "text of every byte and group", test_addr_digits },
 		{ "order", test_addr_order },
 		{ "mask", test_addr_mask },
 		{ "martians", test_addr_martian },

@@ -4,7 +4,7 @@
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
 #   check.sh              all steps
-#   check.sh STEP...      only these: build clang lint unit stage tcp sim sim-mutants limits bench-short control conf
+#   check.sh STEP...      only these: build lint unit stage tcp sim sim-mutants limits bench-short control conf
 #                         admin packets tcp-linux e2e fuzz
 #                         san (all of its), san-build, san-unit and so on
 #
@@ -134,18 +134,17 @@ run_suite() {
 }
 
 do_build() { step build 600 make -s -j"$jobs" all test-programs benches; }
-# The fuzz targets are built by clang, and all that is in them; here are its warnings of the rest.
-do_clang() { step clang 1200 make -s -j"$jobs" CC=clang B=build/clang warnings; }
 do_lint() {
 	suite lint-self-test 600 tools/dev/lint.py --self-test
 	LINT_SHALLOW=1 suite lint 1800 tools/dev/lint.py
 }
-do_san_build() { step san-build 600 make -s -j"$jobs" SAN=1 all test-programs; }
+# One build by clang, whose warnings are errors, for the suites under sanitizers and for the fuzz targets.
+do_san_build() { step san-build 900 make -s -j"$jobs" SAN=1 all test-programs fuzzers warnings; }
 # do_san_suites NAME...
 do_san_suites() {
 	local name
-	# These measure time, which says nothing under sanitizers, or restart programs whose taking over the
-	# stage, limits, admin and packets suites run.
+	# Left out is what measures time, which says nothing under sanitizers, and restarts of programs whose
+	# taking over the stage, limits, admin and packets suites run.
 	export E2E_WITHOUT="many backends,health,limits,restart,restart with limits,polling" E2E_CONFIGURATIONS=12
 	for name in "$@"; do
 		run_suite san- "$name" SAN=1
@@ -154,13 +153,13 @@ do_san_suites() {
 }
 do_san() { do_san_build && do_san_suites "${suites[@]}" tcp-linux e2e; }
 do_fuzz() {
-	step fuzz-build 1200 make -s -j"$jobs" FUZZ=1 CC=clang B=build/fuzz fuzzers || return 1
-	FUZZ_SECONDS=${FUZZ_SECONDS:-60} FUZZ_LONG="parse config" suite fuzz 1800 tools/dev/fuzz.sh build/fuzz
+	make -s -j"$jobs" SAN=1 fuzzers >/dev/null 2>&1
+	FUZZ_SECONDS=${FUZZ_SECONDS:-60} FUZZ_LONG="parse config" suite fuzz 1800 tools/dev/fuzz.sh build/san
 }
 
 do_step() {
 	case $1 in
-	build | clang | lint | san | fuzz) "do_$1" ;;
+	build | lint | san | fuzz) "do_$1" ;;
 	san-build) do_san_build ;;
 	san-*) do_san_suites "${1#san-}" ;;
 	unit | stage | tcp | sim | sim-mutants | limits | bench-short | control | conf | admin | packets | tcp-linux | e2e) run_suite "" "$1" ;;
@@ -227,13 +226,18 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		begin_lane aside 19 san-build sim clang lint fuzz "${san_aside[@]}"
+		begin_lane aside 19 san-build sim lint fuzz "${san_aside[@]}"
 		run_steps "${suites[@]}"
 		await_step aside san-build
-		begin_lane beside 0 "${san_beside[@]}"
-		run_steps tcp-linux e2e bench-short
+		# What is only text, of the program that shows it, is for `make san`.
+		ADMIN_WITHOUT=test_manual,test_top begin_lane beside 0 "${san_beside[@]}"
+		run_steps tcp-linux
+		# Of what runs for both families on one worker and on two, half; `make e2e` has all.
+		E2E_SHARE=check run_steps e2e
+		run_steps bench-short
 		end_lane beside
-		run_steps san-e2e
+		# ... and a quarter that is not of that half; `make san` has all.
+		E2E_SHARE=sanitizers run_steps san-e2e
 		end_lane aside
 	fi
 fi
