@@ -164,7 +164,8 @@ print_backends(FILE *out, const struct control *control, const struct counters_h
 
 /* ---- records and spans ----------------------------------------------------------------------- */
 
-#define RECORDS_HELP "Records of requests that were written to the file or sent to the socket."
+#define WRITTEN_HELP "Records of requests that were written to the file."
+#define SENT_HELP    "Records of requests that were sent to the socket."
 #define LOST_HELP    "Records of requests that were dropped, by where."
 #define SPANS_HELP   "Spans that the collector has taken."
 #define UNSENT_HELP  "Spans that were dropped: the queue was full, or the collector refused them."
@@ -181,11 +182,10 @@ print_records(FILE *out, const struct control *control)
 	struct records_counts n;
 
 	records_count(control->records, &n);
-	print_counter(out, "http_records_total", RECORDS_HELP);
-	fprintf(out,
-		"penstock_http_records_total{to=\"file\"} %" PRIu64
-		"\npenstock_http_records_total{to=\"socket\"} %" PRIu64 "\n",
-		n.written, n.sent);
+	print_counter(out, "http_records_written_total", WRITTEN_HELP);
+	fprintf(out, "penstock_http_records_written_total %" PRIu64 "\n", n.written);
+	print_counter(out, "http_records_sent_total", SENT_HELP);
+	fprintf(out, "penstock_http_records_sent_total %" PRIu64 "\n", n.sent);
 	print_counter(out, "http_records_dropped_total", LOST_HELP);
 	fprintf(out,
 		"penstock_http_records_dropped_total{reason=\"ring\"} %" PRIu64
@@ -237,7 +237,8 @@ metrics_http_manual(FILE *out)
 
 	for (f = 0; f < FAMILIES; f++)
 		describe(out, families[f].name, families[f].labels, families[f].help);
-	describe(out, "http_records_total", "to", RECORDS_HELP);
+	describe(out, "http_records_written_total", NULL, WRITTEN_HELP);
+	describe(out, "http_records_sent_total", NULL, SENT_HELP);
 	describe(out, "http_records_dropped_total", "reason", LOST_HELP);
 	describe(out, "http_spans_total", NULL, SPANS_HELP);
 	describe(out, "http_spans_dropped_total", "reason", UNSENT_HELP);

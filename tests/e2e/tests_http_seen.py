@@ -223,7 +223,7 @@ def metrics(bed, family):
     expect(sum(row["requests"] for row in rows) >= 500 and all(row["errors"] == 0 for row in rows), f"{rows}")
     text = bed.lab.run(bed.lab.edge, "curl", "-s", "http://127.0.0.1:9470/metrics").stdout
     done = subprocess.run([PROMTOOL, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
-    expect(done.returncode == 0, f"promtool: {done.stdout}{done.stderr}")
+    expect(done.returncode == 0 and not done.stdout + done.stderr, f"promtool: {done.stdout}{done.stderr}")
 
 
 # ---- traces ----------------------------------------------------------------------------------------
