@@ -17,6 +17,7 @@
 #include "cp/health/health.h"
 #include "cp/log.h"
 #include "cp/publish.h"
+#include "cp/record/records.h"
 #include "cp/state/generations.h"
 #include "cp/state/settled.h"
 #include "cp/state/tables.h"
@@ -270,8 +271,9 @@ control_start(struct control *c)
 	c->publisher = publisher_create(c->dp);
 	c->compiler = compiler_create((uint16_t)c->dp->n_workers);
 	c->health = health_create(c->loop, c->store, on_health_changed, c);
+	c->records = records_create(c);
 	if (!c->publish_timer || !c->settle_timer || !c->reclaim_timer || !c->resolve_timer ||
-	    !c->publisher || !c->compiler || !c->health)
+	    !c->publisher || !c->compiler || !c->health || !c->records)
 		return -ENOMEM;
 	adopt_slots(c);
 	if (start_settled(c) < 0)
@@ -283,6 +285,7 @@ control_start(struct control *c)
 void
 control_stop(struct control *c)
 {
+	records_destroy(c->records);
 	publisher_destroy(c->publisher);
 	settled_destroy(c->settled);
 	compiler_destroy(c->compiler);
@@ -339,11 +342,17 @@ static int
 prepare_listeners(struct control *c, const struct config *config)
 {
 	bool http = false;
+	int rc = 0;
 	size_t i;
 
 	for (i = 0; i < config->n_listeners; i++)
 		http = http || config->listeners[i].protocol == LISTENER_HTTP;
-	return config->n_listeners ? dataplane_prepare_proxies(c->dp, http) : 0;
+	if (config->n_listeners)
+		rc = dataplane_prepare_proxies(c->dp, http);
+	if (rc == 0 && http &&
+	    (config->records.file || config->records.socket || config->tracing.endpoint))
+		rc = dataplane_prepare_records(c->dp);
+	return rc;
 }
 
 /* Make n the running configuration; takes it over on success only. On failure *error says why. */
@@ -387,6 +396,7 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 	log_configure(&c->config->log, c->config->instance);
 	log_published(c, n->how);
 	health_published(c->health);
+	records_published(c->records);
 	admin_published(c->admin);
 	return 0;
 }

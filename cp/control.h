@@ -22,6 +22,7 @@ struct admin;
 struct generations;
 struct health;
 struct publisher;
+struct records;
 struct settled;
 struct store;
 struct tables;
@@ -37,6 +38,7 @@ struct control {
 	struct health *health;
 	struct admin *admin;
 	struct publisher *publisher;
+	struct records *records;
 	struct store *store;             /* what outlives the process; NULL: it goes on without */
 	struct generations *generations; /* the last ones; going back to them */
 	struct tables *tables;   /* where connections outlive the process; NULL: they do not */

@@ -27,6 +27,7 @@
 #include "cp/log.h"
 #include "cp/net/tap.h"
 #include "cp/options.h"
+#include "cp/record/records.h"
 #include "cp/service_manager.h"
 #include "cp/state/beginning.h"
 #include "cp/state/generations.h"
@@ -87,6 +88,7 @@ on_signal(int fd, uint32_t events, void *arg)
 		if (info.ssi_signo == SIGHUP) {
 			service_manager_notify("RELOADING=1");
 			reload(&d->control);
+			records_reopen(d->control.records);
 			service_manager_notify("READY=1");
 		} else {
 			loop_stop(d->control.loop);

@@ -325,6 +325,13 @@ enum port_side {
 	PORT_SIDE_BACKEND,
 };
 
+/* What becomes of HTTP requests that are over. */
+struct http_seen_settings {
+	bool records, tracing;
+	uint64_t slow;  /* ns: such a request is always traced; 0: by its share */
+	uint64_t share; /* of the traces: lib/http/trace_context.h */
+};
+
 struct snapshot {
 	uint64_t generation; /* of the configuration */
 	uint64_t version;    /* of the snapshot: counts every publication */
@@ -365,6 +372,8 @@ struct snapshot {
 	 * kernel */
 	uint16_t source_port_low, source_port_high; /* inclusive; host byte order */
 	uint16_t kernel_port_low, kernel_port_high; /* a hole in it; host byte order */
+
+	struct http_seen_settings seen;
 
 	uint32_t n_ports;
 	struct snapshot_port ports[SNAPSHOT_MAX_PORTS];

@@ -146,6 +146,21 @@ dataplane_prepare_proxies(struct dataplane *dp, bool http)
 }
 
 int
+dataplane_prepare_records(struct dataplane *dp)
+{
+	uint8_t secret[16];
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; i < dp->n_workers && rc == 0; i++) {
+		if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
+			return -EIO;
+		rc = proxy_prepare_records(worker_proxy(dp->workers[i]), secret);
+	}
+	return rc;
+}
+
+int
 worker_create(struct dataplane *dp, uint16_t index, unsigned int lcore, unsigned int core)
 {
 	int socket = (int)rte_lcore_to_socket_id(lcore);

@@ -159,6 +159,8 @@ int dataplane_prepare_clients(struct dataplane *dp);
 /* Have what all workers need for listeners, before there is one; http: for one of HTTP. The same.
  */
 int dataplane_prepare_proxies(struct dataplane *dp, bool http);
+/* ... and for records of requests, after that for HTTP. The same. */
+int dataplane_prepare_records(struct dataplane *dp);
 /* Create worker `index` for the data plane: tables on the NUMA node of its core. 0 or -ENOMEM.
  * Control thread. */
 int worker_create(struct dataplane *dp, uint16_t index, unsigned int lcore, unsigned int core);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/admin/counters_http.h"
+
 struct service_base {
 	uint32_t epoch; /* owner that the base belongs to; 0: nobody yet */
 	struct service_sums sums;
@@ -23,6 +25,7 @@ struct worker_sample {
 
 struct counters {
 	struct control *control;
+	struct counters_http *http;
 	uint64_t version; /* of the snapshot looked at last */
 	struct service_base *services;
 	struct backend_base *backends;
@@ -35,9 +38,14 @@ counters_create(struct control *control)
 {
 	struct counters *c = calloc(1, sizeof(*c));
 
-	if (c)
-		c->control = control;
-	return c;
+	if (!c)
+		return NULL;
+	c->control = control;
+	c->http = counters_http_create(control);
+	if (c->http)
+		return c;
+	free(c);
+	return NULL;
 }
 
 void
@@ -45,6 +53,7 @@ counters_destroy(struct counters *c)
 {
 	if (!c)
 		return;
+	counters_http_destroy(c->http);
 	free(c->services);
 	free(c->backends);
 	free(c);
@@ -167,6 +176,7 @@ counters_follow(struct counters *c)
 		return;
 	follow_services(c, s);
 	follow_backends(c, s);
+	counters_http_follow(c->http);
 	c->version = s->version;
 }
 
@@ -245,6 +255,12 @@ time_t
 counters_backend_since(const struct counters *c, uint32_t slot)
 {
 	return slot < c->n_backends ? c->backends[slot].since : c->control->applied_at;
+}
+
+const struct counters_http *
+counters_http(const struct counters *c)
+{
+	return c->http;
 }
 
 uint64_t

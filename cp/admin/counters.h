@@ -20,6 +20,7 @@
 #include "dp/stats.h"
 
 struct counters;
+struct counters_http;
 
 struct counters *counters_create(struct control *control);
 void counters_destroy(struct counters *c);
@@ -37,6 +38,8 @@ struct service_sums {
 };
 void counters_service(const struct counters *c, uint32_t slot, struct service_sums *out);
 void counters_backend(const struct counters *c, uint32_t slot, struct backend_stats *out);
+/* The same of HTTP requests: cp/admin/counters_http.h. */
+const struct counters_http *counters_http(const struct counters *c);
 /* Wall clock when the backend last changed between up, down and draining. */
 time_t counters_backend_since(const struct counters *c, uint32_t slot);
 

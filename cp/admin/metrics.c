@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/admin/metrics_http.h"
 #include "cp/admin/show.h"
 #include "cp/config/manual.h"
 #include "dp/l7/http.h"
@@ -388,6 +389,7 @@ metrics_text(struct control *control, struct counters *counters, size_t *len)
 		complete = complete && list && print_object(out, &objects[i], list);
 		json_decref(list);
 	}
+	metrics_http_print(out, control, counters);
 	if (fclose(out) == 0 && complete)
 		return text;
 	free(text);
@@ -422,4 +424,5 @@ metrics_manual(FILE *out)
 		for (m = objects[i].metrics; m->name; m++)
 			describe(out, m, objects[i].labels);
 	}
+	metrics_http_manual(out);
 }

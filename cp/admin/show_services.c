@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cp/admin/counters_http.h"
 #include "cp/admin/show.h"
 #include "cp/health/health.h"
 
@@ -60,6 +61,14 @@ show_services(struct show *show)
 	return list;
 }
 
+/* Requests, and how many of them were answered with 5xx or not at all. */
+static void
+add_requests(json_t **object, const uint64_t classes[HTTP_CLASSES])
+{
+	show_add(object, "requests", json_integer((json_int_t)http_classes_all(classes)));
+	show_add(object, "errors", json_integer((json_int_t)http_classes_errors(classes)));
+}
+
 /* What only listeners have; the rest is with the services. */
 static json_t *
 show_listener(struct show *show, size_t i)
@@ -69,10 +78,12 @@ show_listener(struct show *show, size_t i)
 	const struct service_config *s = &l->service;
 	uint32_t slot = compiler_service_slot(show->control->compiler, i);
 	struct service_sums sums = { 0 };
+	struct http_latency latency;
+	json_t *object;
 
 	if (slot != UINT32_MAX)
 		counters_service(show->counters, slot, &sums);
-	return json_pack(
+	object = json_pack(
 	    "{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:f, s:f, s:I, s:I}", "name", s->name,
 	    "address", show_prefix(&s->address), "port", (int)s->port, "protocol",
 	    listener_protocol_name(l->protocol), "pool", pool_name(config, s), "balance",
@@ -83,6 +94,12 @@ show_listener(struct show *show, size_t i)
 	    (double)s->timeout_established / 1e9, "connections_active",
 	    (json_int_t)counters_active(sums.stats.connections_total, sums.stats.connections_ended),
 	    "connections_total", (json_int_t)sums.stats.connections_total);
+	if (l->protocol == LISTENER_HTTP && slot != UINT32_MAX) {
+		counters_http_listener(counters_http(show->counters), slot, &latency);
+		add_requests(&object, latency.classes);
+		show_add(&object, "cut_off", json_integer((json_int_t)latency.cut));
+	}
+	return object;
 }
 
 json_t *
@@ -188,11 +205,13 @@ show_backend(struct show *show, size_t pool_index, size_t index)
 	struct backend_stats stats = { 0 };
 	struct health_view view = { 0 };
 	char address[ADDR_STRLEN], reason[160];
+	struct http_attempts attempts;
+	json_t *object;
 
 	if (b)
 		counters_backend(show->counters, slot, &stats);
 	health_show(control->health, pool, c, &view);
-	return json_pack(
+	object = json_pack(
 	    "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:o, s:I, s:o, s:f, s:I, s:I, s:I, s:I}", "pool",
 	    pool->name, "address", addr_format(&c->address, address), "port", (int)c->port,
 	    "weight", (json_int_t)view.weight, "state", backend_state_name(view.state), "health",
@@ -203,6 +222,11 @@ show_backend(struct show *show, size_t pool_index, size_t index)
 	    (json_int_t)counters_active(stats.connections_total, stats.connections_ended),
 	    "connections_total", (json_int_t)stats.connections_total, "packets",
 	    (json_int_t)stats.packets, "bytes", (json_int_t)stats.bytes);
+	if (b) {
+		counters_http_backend(counters_http(show->counters), slot, &attempts);
+		add_requests(&object, attempts.classes);
+	}
+	return object;
 }
 
 json_t *

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cp/compile/internal.h"
+#include "lib/http/trace_context.h"
 
 struct compiler *
 compiler_create(uint16_t n_workers)
@@ -374,6 +375,19 @@ network_move(struct snapshot_parts *p, struct network_build *net, struct compile
 	net->targets = NULL;
 }
 
+static void
+seen_compile(struct http_seen_settings *out, const struct config *config)
+{
+	*out = (struct http_seen_settings){
+		.records = config->records.file || config->records.socket,
+		.tracing = config->tracing.endpoint != NULL,
+		.slow = config->tracing.slow,
+		.share = TRACE_SHARE_WHOLE / CONFIG_SHARE_WHOLE * config->tracing.share,
+	};
+	if (config->tracing.share == CONFIG_SHARE_WHOLE)
+		out->share = TRACE_SHARE_WHOLE;
+}
+
 /* Point the snapshot at its parts. */
 static void
 snapshot_connect(struct compiler *c, struct snapshot_parts *p, const struct compile_input *in)
@@ -402,6 +416,7 @@ snapshot_connect(struct compiler *c, struct snapshot_parts *p, const struct comp
 	s->source_port_high = 65535;
 	s->kernel_port_low = in->kernel_port_low;
 	s->kernel_port_high = in->kernel_port_high;
+	seen_compile(&s->seen, in->config);
 }
 
 /* Everything but the commit; on failure what was made so far hangs on p and net and is freed by the

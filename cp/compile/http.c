@@ -334,6 +334,7 @@ settings_compile(struct build *b, const struct listener_config *l)
 	const struct http_config *http = &l->http;
 	struct http_listener *out = &b->block->listener;
 
+	out->name = text_copy(b, l->service.name);
 	out->head = (struct http_limits){ (uint16_t)http->header_size, (uint16_t)http->target_size,
 					  (uint16_t)http->headers };
 	out->max_body = http->body_size;

@@ -230,6 +230,21 @@ struct admin_config {
 	char *listen; /* address of the HTTP metrics; NULL: none */
 };
 
+/* One record of each request. */
+struct records_config {
+	char *file, *socket;  /* NULL: not there */
+	uint64_t rotate_size; /* bytes; 0: never */
+	uint32_t keep;
+};
+
+struct tracing_config {
+	char *endpoint; /* NULL: no tracing */
+	uint32_t share; /* of CONFIG_SHARE_WHOLE */
+	uint64_t slow;  /* ns; 0: none is slow */
+	char *service_name;
+	int line;
+};
+
 struct config {
 	char *instance; /* default: the host's name */
 	struct dataplane_config dataplane;
@@ -246,6 +261,8 @@ struct config {
 	struct listener_config *listeners;
 	size_t n_listeners;
 	struct admin_config admin;
+	struct records_config records;
+	struct tracing_config tracing;
 	struct log_config log;
 };
 

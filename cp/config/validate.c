@@ -186,6 +186,7 @@ validate(struct load *load)
 	}
 	if (ok) {
 		validate_sources(load, &network);
+		validate_seen(load);
 		ok = validate_listeners(load);
 	}
 	if (!ok)

@@ -50,6 +50,8 @@ void validate_health(struct load *load, const struct network *network,
 /* Services and listeners. */
 bool validate_services(struct load *load);
 bool validate_listeners(struct load *load);
+/* Records and tracing. */
+void validate_seen(struct load *load);
 /* The service's way to each backend of its pool. */
 bool validate_forwarding(struct load *load, const struct network *network);
 void validate_sources(struct load *load, const struct network *network);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cp/socket_address.h"
 #include "lib/units.h"
 
 /* A timer that is late by less says nothing of the loop. */
@@ -154,25 +155,6 @@ on_timeout(void *arg)
 
 /* ---- the beginning ---- */
 
-static socklen_t
-to_sockaddr(const struct addr *addr, uint16_t port, struct sockaddr_storage *out)
-{
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
-
-	memset(out, 0, sizeof(*out));
-	if (addr_is_v4(addr)) {
-		in4->sin_family = AF_INET;
-		in4->sin_port = htons(port);
-		in4->sin_addr.s_addr = addr->w[3];
-		return sizeof(*in4);
-	}
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	memcpy(&in6->sin6_addr, addr->b, 16);
-	return sizeof(*in6);
-}
-
 /* 0, or the error number of what went wrong; EINPROGRESS is none. */
 static int
 bind_and_connect(struct probe *probe, int fd, uint16_t port)
@@ -183,11 +165,11 @@ bind_and_connect(struct probe *probe, int fd, uint16_t port)
 	socklen_t len;
 
 	if (!addr_equal(source, &unset) && addr_is_v4(source) == addr_is_v4(&probe->addr)) {
-		len = to_sockaddr(source, 0, &at);
+		len = socket_address(source, 0, &at);
 		if (bind(fd, (struct sockaddr *)&at, len) < 0)
 			return errno;
 	}
-	len = to_sockaddr(&probe->addr, port, &at);
+	len = socket_address(&probe->addr, port, &at);
 	if (connect(fd, (struct sockaddr *)&at, len) < 0 && errno != EINPROGRESS)
 		return errno;
 	return 0;

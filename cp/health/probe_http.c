@@ -1,29 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP and HTTPS by libcurl's multi interface, whose sockets and timer are the loop's.
+ * HTTP and HTTPS by libcurl.
  *
  * Each check is a connection of its own, straight to the backend: no proxy, no redirection, no name
  * service. config.host is what the server's certificate and the Host header must say, not where the
  * connection goes.
  */
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
+#include "cp/curl_loop.h"
 #include "cp/health/probe.h"
 
 #define BODY_MAX 65536 /* so much of a body is looked at */
-#define MS       1000000ull
-
-/* For all HTTP probes: prober->http. */
-struct multi {
-	struct loop *loop;
-	struct loop_timer *timer;
-	CURLM *curl;
-};
 
 /* For one: probe->http. */
 struct request {
@@ -36,7 +27,7 @@ struct request {
 	bool enough; /* of the body has come; the rest is not wanted */
 };
 
-/* ---- the loop ---- */
+/* ---- its end ---- */
 
 /* Causes of libcurl's result. */
 static enum health_cause
@@ -94,141 +85,24 @@ judge(const struct request *r)
 		probe_end(r->probe, HEALTH_CAUSE_NONE, NULL);
 }
 
-/* End the probes whose transfers have ended. */
+/* The probe's transfer has ended. */
 static void
-finish(struct multi *m)
+finish(CURL *easy, CURLcode code, void *arg)
 {
-	struct request *r;
-	CURLMsg *message;
-	CURLcode code;
-	int left;
-
-	while ((message = curl_multi_info_read(m->curl, &left))) {
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		code = message->data.result;
-		r = NULL;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &r);
-		if (!r)
-			continue;
-		if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && r->enough))
-			judge(r);
-		else
-			probe_end(r->probe, cause_of(r->curl, code), "%s",
-				  r->error[0] ? r->error : curl_easy_strerror(code));
-	}
-}
-
-static void
-act(struct multi *m, curl_socket_t fd, int what)
-{
-	int running;
-
-	curl_multi_socket_action(m->curl, fd, what, &running);
-	finish(m);
-}
-
-static void
-on_socket(int fd, uint32_t events, void *arg)
-{
-	int what = 0;
-
-	if (events & EPOLLIN)
-		what |= CURL_CSELECT_IN;
-	if (events & EPOLLOUT)
-		what |= CURL_CSELECT_OUT;
-	if (events & (EPOLLERR | EPOLLHUP))
-		what |= CURL_CSELECT_ERR;
-	act(arg, fd, what);
-}
-
-static void
-on_timer(void *arg)
-{
-	act(arg, CURL_SOCKET_TIMEOUT, 0);
-}
-
-/* libcurl wants to hear of a socket, or not any more. */
-static int
-watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
-{
-	struct multi *m = arg;
-	uint32_t events = 0;
+	const struct request *r = arg;
 
 	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		loop_fd_remove(m->loop, fd);
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		events |= EPOLLIN;
-	if (what & CURL_POLL_OUT)
-		events |= EPOLLOUT;
-	if (known)
-		return loop_fd_modify(m->loop, fd, events) < 0 ? -1 : 0;
-	loop_fd_remove(m->loop, fd); /* one of the same number that was closed unseen */
-	if (loop_fd_add(m->loop, fd, events, on_socket, m) < 0)
-		return -1;
-	curl_multi_assign(m->curl, fd, m);
-	return 0;
-}
-
-/* Never acts at once: libcurl calls this from within its own functions. */
-static int
-set_timer(CURLM *curl, long ms, void *arg)
-{
-	struct multi *m = arg;
-
-	(void)curl;
-	if (ms < 0)
-		loop_timer_disarm(m->timer);
+	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && r->enough))
+		judge(r);
 	else
-		loop_timer_arm(m->timer, loop_now() + (uint64_t)ms * MS);
-	return 0;
-}
-
-static void
-multi_free(struct multi *m)
-{
-	if (!m)
-		return;
-	if (m->curl)
-		curl_multi_cleanup(m->curl);
-	loop_timer_free(m->timer);
-	free(m);
-	curl_global_cleanup();
-}
-
-static struct multi *
-multi_create(struct loop *loop)
-{
-	struct multi *m;
-
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		return NULL;
-	m = calloc(1, sizeof(*m));
-	if (!m) {
-		curl_global_cleanup();
-		return NULL;
-	}
-	m->loop = loop;
-	m->timer = loop_timer_create(loop, on_timer, m);
-	m->curl = curl_multi_init();
-	if (!m->timer || !m->curl) {
-		multi_free(m);
-		return NULL;
-	}
-	curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, watch);
-	curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m);
-	curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, set_timer);
-	curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
-	return m;
+		probe_end(r->probe, cause_of(r->curl, code), "%s",
+			  r->error[0] ? r->error : curl_easy_strerror(code));
 }
 
 void
 probe_http_end(struct prober *prober)
 {
-	multi_free(prober->http);
+	curl_loop_destroy(prober->http);
 	prober->http = NULL;
 }
 
@@ -258,7 +132,7 @@ take_body(char *bytes, size_t size, size_t n, void *arg)
 void
 probe_http_cancel(struct probe *probe)
 {
-	struct multi *m = probe->prober->http;
+	struct curl_loop *m = probe->prober->http;
 	struct request *r = probe->http;
 
 	probe->http = NULL;
@@ -362,11 +236,11 @@ void
 probe_http_start(struct probe *probe)
 {
 	struct prober *prober = probe->prober;
-	struct multi *m;
+	struct curl_loop *m;
 	struct request *r = calloc(1, sizeof(*r));
 
 	if (!prober->http)
-		prober->http = multi_create(prober->loop);
+		prober->http = curl_loop_create(prober->loop, finish);
 	m = prober->http;
 	if (!m || !r) {
 		free(r);

@@ -13,71 +13,55 @@ struct ours {
 
 #define EDITS_MAX 8
 
-/* RFC 9110 15 */
+/* RFC 9110 15, RFC 6585 */
+static const struct {
+	uint16_t status;
+	const char *reason;
+} reasons[] = {
+	{ 200, "OK" },
+	{ 204, "No Content" },
+	{ 301, "Moved Permanently" },
+	{ 302, "Found" },
+	{ 303, "See Other" },
+	{ 307, "Temporary Redirect" },
+	{ 308, "Permanent Redirect" },
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 408, "Request Timeout" },
+	{ 410, "Gone" },
+	{ 413, "Content Too Large" },
+	{ 414, "URI Too Long" },
+	{ 417, "Expectation Failed" },
+	{ 429, "Too Many Requests" },
+	{ 431, "Request Header Fields Too Large" },
+	{ 500, "Internal Server Error" },
+	{ 501, "Not Implemented" },
+	{ 502, "Bad Gateway" },
+	{ 503, "Service Unavailable" },
+	{ 504, "Gateway Timeout" },
+	{ 505, "HTTP Version Not Supported" },
+};
+
 static const char *
 reason_of(uint16_t status)
 {
-	switch (status) {
-	case 200:
-		return "OK";
-	case 204:
-		return "No Content";
-	case 301:
-		return "Moved Permanently";
-	case 302:
-		return "Found";
-	case 303:
-		return "See Other";
-	case 307:
-		return "Temporary Redirect";
-	case 308:
-		return "Permanent Redirect";
-	case 400:
-		return "Bad Request";
-	case 401:
-		return "Unauthorized";
-	case 403:
-		return "Forbidden";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 408:
-		return "Request Timeout";
-	case 410:
-		return "Gone";
-	case 413:
-		return "Content Too Large";
-	case 414:
-		return "URI Too Long";
-	case 417:
-		return "Expectation Failed";
-	case 429:
-		return "Too Many Requests";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 500:
-		return "Internal Server Error";
-	case 501:
-		return "Not Implemented";
-	case 502:
-		return "Bad Gateway";
-	case 503:
-		return "Service Unavailable";
-	case 504:
-		return "Gateway Timeout";
-	case 505:
-		return "HTTP Version Not Supported";
-	default:
-		return status < 300 ? "OK" : status < 400 ? "Redirect" : "Error";
-	}
+	size_t i;
+
+	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return status < 400 ? "OK" : "Error";
 }
 
 void
-http_count_answer(struct http *h, uint16_t status)
+http_count_answer(struct http *h, struct http_session *s, uint16_t status)
 {
 	struct http_counters *c = &h->counters;
 
+	http_seen_answered(h, s, status);
 	c->answers_2xx += status >= 200 && status < 300;
 	c->answers_3xx += status >= 300 && status < 400;
 	c->answers_4xx += status >= 400 && status < 500;
@@ -160,6 +144,7 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 	queue_add(&s->down, head, head->pkt_len);
 	if (body)
 		queue_add(&s->down, body, a->body.length);
+	s->answer.bytes = body ? a->body.length : 0;
 	return true;
 }
 
@@ -177,13 +162,16 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 		http_abort(h, s);
 		return;
 	}
+	if (!s->mark.open)
+		http_seen_begin(h, s, NULL);
+	http_seen_refused(s, a->status);
 	if (s->begun || !compose(h, s, a)) {
 		h->counters.cut_off++;
 		http_abort(h, s);
 		return;
 	}
 	h->counters.answered_here++;
-	http_count_answer(h, a->status);
+	http_count_answer(h, s, a->status);
 	s->begun = true;
 	s->answer.done = true;
 	s->state = HTTP_ANSWERING;
@@ -241,6 +229,7 @@ http_answer_limited(struct http *h, struct http_session *s, uint64_t wait)
 		a.type = (struct http_text){ "text/plain", 10 };
 	}
 	h->counters.limited++;
+	s->mark.cause = HTTP_CAUSE_LIMITED;
 	answer(h, s, &a);
 }
 

@@ -329,6 +329,8 @@ http_pump_answer(struct http *h, struct http_session *s)
 		short_of_buffers(h, s);
 	if (result == PUMP_BAD || (result == PUMP_WAIT && u->fin)) {
 		h->counters.backend_bad += result == PUMP_BAD;
+		s->mark.cause =
+		    result == PUMP_BAD ? HTTP_CAUSE_BACKEND_BAD : HTTP_CAUSE_BACKEND_CLOSED;
 		h->counters.cut_off++;
 		http_abort(h, s);
 		return false;
@@ -352,6 +354,7 @@ tunnel_way(struct http *h, struct http_session *s, struct queue *in, bool up)
 		if (!n)
 			return up ? s->client_fin : u->fin;
 		queue_add(out, http_take(h, in, n), n);
+		(up ? &s->request : &s->answer)->bytes += n;
 		http_tell(h, from, in);
 		tcp_credit(h->tcp, from, n);
 	}

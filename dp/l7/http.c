@@ -2,6 +2,7 @@
 /* A worker's HTTP: its memory, its timers, and how it follows the snapshot. */
 #include "dp/l7/http.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 #include <rte_lcore.h>
@@ -32,6 +33,13 @@ map_lazily(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+static void
+unmap(void *p, size_t size)
+{
+	if (p)
+		munmap(p, size);
+}
+
 struct http *
 http_create(struct proxy *proxy, uint32_t sessions)
 {
@@ -57,9 +65,12 @@ http_create(struct proxy *proxy, uint32_t sessions)
 	h->backends = map_lazily(sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
 	h->pools = map_lazily(sizeof(struct http_pool) * SNAPSHOT_MAX_POOLS);
 	h->scratch = http_scratch_create();
+	h->listener_latency = map_lazily(sizeof(struct http_latency) * SNAPSHOT_MAX_SERVICES);
+	h->pool_latency = map_lazily(sizeof(struct http_latency) * SNAPSHOT_MAX_POOLS);
+	h->attempts = map_lazily(sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
 	h->limits = http_limit_table_create(w->dataplane->clients, false, &proxy->random_key);
 	if (h->sessions && h->upstreams && h->wheel && h->backends && h->pools && h->scratch &&
-	    h->limits)
+	    h->limits && h->listener_latency && h->pool_latency && h->attempts)
 		return h;
 	http_destroy(h);
 	return NULL;
@@ -92,10 +103,13 @@ http_destroy(struct http *h)
 	for (i = 0; i < h->n_spare; i++)
 		rte_pktmbuf_free(h->spare[i]);
 	rte_pktmbuf_free(h->spare_clone);
-	if (h->backends)
-		munmap(h->backends, sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
-	if (h->pools)
-		munmap(h->pools, sizeof(struct http_pool) * SNAPSHOT_MAX_POOLS);
+	unmap(h->backends, sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
+	unmap(h->pools, sizeof(struct http_pool) * SNAPSHOT_MAX_POOLS);
+	unmap(h->listener_latency, sizeof(struct http_latency) * SNAPSHOT_MAX_SERVICES);
+	unmap(h->pool_latency, sizeof(struct http_latency) * SNAPSHOT_MAX_POOLS);
+	unmap(h->attempts, sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
+	unmap(h->opens, sizeof(struct http_open) * h->n);
+	http_records_destroy(h->records);
 	http_scratch_destroy(h->scratch);
 	http_limit_table_destroy(h->limits);
 	rte_free(h->wheel);
@@ -108,6 +122,23 @@ const struct http_counters *
 http_counters(const struct http *h)
 {
 	return &h->counters;
+}
+
+int
+http_prepare_records(struct http *h, const uint8_t secret[16])
+{
+	if (h->records)
+		return 0;
+	memcpy(&h->trace_key, secret, sizeof(h->trace_key));
+	h->opens = map_lazily(sizeof(struct http_open) * h->n);
+	h->records = h->opens ? http_records_create() : NULL;
+	return h->records ? 0 : -ENOMEM;
+}
+
+void
+http_seen(const struct http *h, struct http_view *out)
+{
+	*out = (struct http_view){ h->records, h->listener_latency, h->pool_latency, h->attempts };
 }
 
 /* ---- following the snapshot ------------------------------------------------------------------ */

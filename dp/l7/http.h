@@ -29,6 +29,9 @@
 #include "lib/http/path.h"
 
 struct http;
+struct http_attempts; /* dp/l7/record.h */
+struct http_latency;
+struct http_records;
 struct proxy;
 
 /* What a worker counts of its HTTP listeners: X(name, help). */
@@ -95,6 +98,18 @@ struct http *http_create(struct proxy *proxy, uint32_t sessions);
 void http_destroy(struct http *h);
 
 const struct http_counters *http_counters(const struct http *h);
+
+/* Have what records and traces need; secret: random, of this worker only. 0 or -ENOMEM. Control
+ * thread, before the first snapshot that asks for them. */
+int http_prepare_records(struct http *h, const uint8_t secret[16]);
+/* What the worker tells of requests that are over (dp/l7/record.h); control thread. */
+struct http_view {
+	struct http_records *records;         /* NULL: nobody has asked yet */
+	const struct http_latency *listeners; /* by service slot */
+	const struct http_latency *pools;     /* by pool slot */
+	const struct http_attempts *backends; /* by backend slot */
+};
+void http_seen(const struct http *h, struct http_view *out);
 
 /* ---- events, for dp/proxy/events.c; worker -------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "dp/l7/circuit.h"
 #include "dp/l7/http.h"
 #include "dp/l7/limit.h"
+#include "dp/l7/record.h"
 #include "dp/l7/route.h"
 #include "dp/l7/settings.h"
 #include "dp/proxy/internal.h"
@@ -58,6 +59,15 @@ struct http_body_place {
 	struct rte_mbuf *trailer; /* the trailer section so far, NULL: none */
 };
 
+/* What is to be told of a request when it is over; all zero between requests. */
+struct http_mark {
+	uint32_t record; /* index + 1 in http.opens, 0: none */
+	uint16_t status; /* of the answer, 0: not yet */
+	uint8_t cause;   /* enum http_cause */
+	bool open;       /* there is a request */
+	bool pooled;     /* for the pool of pool_slot and pool_epoch */
+};
+
 struct http_session {
 	/* the client's connection */
 	tcp_handle client; /* TCP_HANDLE_NONE: over */
@@ -101,6 +111,7 @@ struct http_session {
 	struct rte_mbuf *head;          /* as it came, as long as it may be sent again */
 	struct queue up;                /* to the backend, not taken yet */
 	struct http_body_place request, answer;
+	struct http_mark mark;
 
 	/* rare */
 	struct tuple tuple; /* client -> listener, as on the wire */
@@ -136,7 +147,7 @@ struct http_upstream {
 
 /* Edits that a route can have, and those of the client's identity. */
 #define HTTP_EDITS_MAX      80
-#define HTTP_IDENTITY_EDITS 6
+#define HTTP_IDENTITY_EDITS 6 /* two of them for the trace */
 #define HTTP_IDENTITY_BYTES 2048
 
 /* What the backend is told of the client: edits, whose values lie in `room`. */
@@ -153,6 +164,13 @@ struct http_backend {
 	uint32_t errors;    /* in a row */
 	uint64_t out_until; /* ns: it is left alone until then */
 	uint64_t pass;      /* round robin: its next turn, in 2^-32 of a request for weight 1 */
+};
+
+/* A request of which a record will be left. */
+struct http_open {
+	struct http_record record;
+	uint64_t placed, connected, answered; /* ns; 0: not yet */
+	uint32_t next_free;                   /* index + 1, 0: none */
 };
 
 struct http {
@@ -173,11 +191,21 @@ struct http {
 	struct http_scratch *scratch;
 	struct http_limit_table *limits; /* of clients, who are all ours */
 	struct http_counters counters;
+	struct http_latency *listener_latency; /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
+	struct http_latency *pool_latency;     /* [SNAPSHOT_MAX_POOLS], mapped lazily */
+	struct http_attempts *attempts;        /* [SNAPSHOT_MAX_BACKENDS], mapped lazily */
+	/* control makes both before the first snapshot that asks for them; NULL: none did */
+	struct http_records *records;
+	struct http_open *opens; /* [n], mapped lazily */
+	uint32_t opens_fresh, opens_free;
+	struct siphash_key trace_key;
+	uint64_t trace_count;
 	struct rte_mbuf *spare[HTTP_SPARE]; /* see http_reserve */
 	struct rte_mbuf *spare_clone;
 	uint32_t n_spare;
 	struct http_head head; /* of the message that is being read */
 	struct http_identity identity;
+	uint8_t traceparent[TRACE_PARENT_SIZE], tracestate[TRACE_STATE_MAX];
 	uint8_t joined[HTTP_HEAD_MAX + 1];    /* a head that came in pieces */
 	uint8_t written[2 * HTTP_HEAD_MAX];   /* one that does not fit in a buffer */
 	uint8_t path[3 * HTTP_HEAD_MAX + 1];  /* in normal form */
@@ -392,11 +420,42 @@ void http_answer_route(struct http *h, struct http_session *s, const uint8_t *by
 /* Over a limit: 429, and when to come again, wait in ns. */
 void http_answer_limited(struct http *h, struct http_session *s, uint64_t wait);
 /* Count an answer that begins. */
-void http_count_answer(struct http *h, uint16_t status);
+void http_count_answer(struct http *h, struct http_session *s, uint16_t status);
 
 /* ---- identity.c ----------------------------------------------------------------------------- */
 
 void http_identify(const struct http *h, const struct http_session *s, const uint8_t *bytes,
 		   struct http_identity *out);
+
+/* ---- seen.c: what is told of requests (record.h) --------------------------------------------- */
+
+/* Why no backend was sent the request; backend INDEX_NONE: there was none to choose. */
+enum http_cause http_cause_unplaced(uint32_t backend, enum drop_reason why);
+/* What an attempt failed for. */
+enum http_cause http_cause_failed(enum http_retry when);
+/* A request begins: its head has been understood, or (bytes NULL) it is refused for its head. */
+void http_seen_begin(struct http *h, struct http_session *s, const uint8_t *bytes);
+/* ... and is to be sent to this backend, */
+void http_seen_placed(struct http *h, struct http_session *s, uint32_t backend);
+/* ... and is sent there. */
+void http_seen_sent(struct http *h, struct http_session *s);
+/* An attempt at a backend is over: the status of its answer, 0: there was none. */
+void http_seen_attempt(struct http *h, uint32_t backend, uint16_t status);
+/* The answer begins. */
+void http_seen_answered(struct http *h, struct http_session *s, uint16_t status);
+/* An answer of our own is given: why, if nobody has said so yet. */
+void http_seen_refused(struct http_session *s, uint16_t status);
+/* No request, or this one is over. */
+void http_seen_end(struct http *h, struct http_session *s);
+
+/* ---- trace.c --------------------------------------------------------------------------------- */
+
+/* The trace that the request of h->head belongs to. bytes NULL: it has none of its own. */
+void http_trace_begin(struct http *h, struct http_record *r, const uint8_t *bytes);
+/* What the backend is told of the trace: more edits. */
+void http_trace_edits(struct http *h, const struct http_session *s, const uint8_t *bytes,
+		      struct http_identity *out);
+/* Is a span of this request wanted? */
+bool http_trace_wants(const struct http *h, const struct http_record *r);
 
 #endif

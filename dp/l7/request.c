@@ -239,6 +239,7 @@ inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	if (by_share(h, f->abort_share)) {
 		h->counters.faults_aborted++;
+		s->mark.cause = HTTP_CAUSE_FAULT;
 		http_answer(h, s, f->abort_status);
 		return true;
 	}
@@ -289,6 +290,7 @@ take_request(struct http *h, struct http_session *s, const struct http_listener 
 	uint16_t status;
 
 	request_begin(h, s, l);
+	http_seen_begin(h, s, bytes);
 	if (!keep_head(h, s, &bytes)) {
 		h->counters.no_memory++;
 		refuse(h, s, 503);
@@ -363,10 +365,12 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 	else if (enter_pool(h, s))
 		why = http_upstream_get(h, s, backend, s->stale_tried || http_tells_client(h, s));
 	if (why != DROP_REASON_COUNT) {
+		s->mark.cause = http_cause_unplaced(backend, why);
 		worker_count_drop(h->worker, s->service, why);
 		http_answer(h, s, 503);
 		return;
 	}
+	http_seen_placed(h, s, backend);
 	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING) {
 		s->state = HTTP_CONNECTING;
 		http_watch(h, s);
@@ -420,6 +424,7 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 	};
 
 	http_identify(h, s, bytes, identity);
+	http_trace_edits(h, s, bytes, identity);
 	memcpy(edits, identity->edits, identity->n * sizeof(*edits));
 	if (route->n_request_edits)
 		memcpy(edits + identity->n, route->request_edits,
@@ -468,6 +473,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	}
 	queue_add(&s->up, head, length);
+	http_seen_sent(h, s);
 	s->state = HTTP_WAITING;
 	s->seen = h->worker->now;
 	h->worker->backend_stats[u->backend].packets += 1;
@@ -507,9 +513,25 @@ may_repeat(const struct http_session *s, enum http_retry when)
 	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
 }
 
+/* The backend's answer that an attempt failed with, 0: there was none. */
+static uint16_t
+status_of(enum http_retry when)
+{
+	switch (when) {
+	case HTTP_RETRY_502:
+		return 502;
+	case HTTP_RETRY_503:
+		return 503;
+	case HTTP_RETRY_504:
+		return 504;
+	default:
+		return 0;
+	}
+}
+
 /* The attempt and its backend are done with. */
 static void
-leave_backend(struct http *h, struct http_session *s, bool judge)
+leave_backend(struct http *h, struct http_session *s, enum http_retry when, bool judge)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 
@@ -517,9 +539,11 @@ leave_backend(struct http *h, struct http_session *s, bool judge)
 		if (judge) {
 			s->failed = u->backend;
 			http_judge(h, s, u->backend, false);
+			http_seen_attempt(h, u->backend, status_of(when));
 		}
 		http_upstream_drop(h, s);
 	}
+	s->mark.cause = http_cause_failed(when);
 	http_circuit_leave_all(h, s);
 }
 
@@ -529,7 +553,7 @@ http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
 	if (s->attempts >= s->route->retry_attempts || !(s->route->retry_on & when) ||
 	    !may_repeat(s, when) || !http_budget_retry(h, s, when))
 		return false;
-	leave_backend(h, s, true);
+	leave_backend(h, s, when, true);
 	s->attempts++;
 	h->counters.retries++;
 	http_request_place(h, s, NULL);
@@ -543,7 +567,7 @@ http_request_failed(struct http *h, struct http_session *s, enum http_retry when
 
 	/* A kept connection that ends may have been about to before the request came. */
 	if (u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried && may_repeat(s, when)) {
-		leave_backend(h, s, false);
+		leave_backend(h, s, when, false);
 		s->stale_tried = true;
 		h->counters.retries_stale++;
 		http_request_place(h, s, NULL);
@@ -551,6 +575,6 @@ http_request_failed(struct http *h, struct http_session *s, enum http_retry when
 	}
 	if (http_request_retry(h, s, when))
 		return;
-	leave_backend(h, s, true);
+	leave_backend(h, s, when, true);
 	http_answer(h, s, status);
 }

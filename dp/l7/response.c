@@ -122,7 +122,7 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	head_used(h, u);
 	h->counters.upgrades++;
-	http_count_answer(h, 101);
+	http_count_answer(h, s, 101);
 	s->state = HTTP_TUNNEL;
 	s->last = true;
 	s->request.done = s->answer.done = false;
@@ -165,6 +165,7 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	if (retry && http_request_retry(h, s, retry))
 		return s->state == HTTP_WAITING;
 	http_judge(h, s, u->backend, h->head.status < 500);
+	http_seen_attempt(h, u->backend, h->head.status);
 	if (s->set_cookie)
 		add_cookie(h, s, edits, &change, cookie);
 	frame(h, s, &change);
@@ -173,7 +174,7 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	http_body_begin(&s->answer, &h->head);
 	if (!pass_head(h, s, bytes, &change))
 		return false;
-	http_count_answer(h, h->head.status);
+	http_count_answer(h, s, h->head.status);
 	head_used(h, u);
 	rte_pktmbuf_free(s->head);
 	s->head = NULL;

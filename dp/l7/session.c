@@ -60,6 +60,7 @@ http_session_new(struct http *h)
 static void
 request_clear(struct http *h, struct http_session *s)
 {
+	http_seen_end(h, s);
 	http_circuit_leave_all(h, s);
 	queue_free(&s->up);
 	http_tell(h, s->client, &s->up);
@@ -412,6 +413,7 @@ upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause ca
 		http_request_failed(h, s, HTTP_RETRY_CONNECT,
 				    cause == TCP_CLOSED_TIMEOUT ? 504 : 502);
 	} else if (s->state == HTTP_TUNNEL && u->broken) {
+		s->mark.cause = HTTP_CAUSE_BACKEND_CLOSED;
 		http_abort(h, s);
 		return;
 	}
@@ -609,6 +611,7 @@ expired(struct http *h, struct http_session *s)
 	default:
 		h->counters.whole_timeouts += whole;
 		h->counters.idle_timeouts += !whole;
+		s->mark.cause = whole ? HTTP_CAUSE_WHOLE_TIMEOUT : HTTP_CAUSE_IDLE_TIMEOUT;
 		break;
 	}
 	http_abort(h, s);

@@ -123,6 +123,7 @@ struct http_users {
 };
 
 struct http_listener {
+	struct http_text name;
 	const struct http_table *table;
 	const struct http_route *routes;
 	uint32_t n_routes;

@@ -155,6 +155,12 @@ proxy_prepare_http(struct proxy *p)
 	return 0;
 }
 
+int
+proxy_prepare_records(struct proxy *p, const uint8_t secret[16])
+{
+	return http_prepare_records(proxy_http(p), secret);
+}
+
 void
 proxy_destroy(struct proxy *p)
 {
@@ -308,6 +314,17 @@ proxy_http_counters(const struct proxy *p)
 	const struct http *http = proxy_http(p);
 
 	return http ? http_counters(http) : NULL;
+}
+
+void
+proxy_http_seen(const struct worker *w, struct http_view *out)
+{
+	const struct proxy *p = worker_proxy(w);
+	const struct http *http = p ? proxy_http(p) : NULL;
+
+	*out = (struct http_view){ 0 };
+	if (http)
+		http_seen(http, out);
 }
 
 struct tcp *

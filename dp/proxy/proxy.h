@@ -51,6 +51,8 @@ struct proxy_counters {
 struct proxy *proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48]);
 /* Have what HTTP listeners need, before there is one. 0 or -ENOMEM. Control thread. */
 int proxy_prepare_http(struct proxy *proxy);
+/* http_prepare_records; there must be HTTP. */
+int proxy_prepare_records(struct proxy *proxy, const uint8_t secret[16]);
 /* After the worker has ended. NULL is allowed. */
 void proxy_destroy(struct proxy *proxy);
 
@@ -87,6 +89,9 @@ const struct proxy_counters *proxy_counters(const struct proxy *proxy);
 struct http_counters;
 /* NULL: there has been no HTTP listener. */
 const struct http_counters *proxy_http_counters(const struct proxy *proxy);
+struct http_view;
+/* http_seen of the worker; all NULL: there has been no HTTP listener. */
+void proxy_http_seen(const struct worker *w, struct http_view *out);
 struct tcp;
 struct tcp *proxy_tcp(struct proxy *proxy);
 /* Sessions in use now. */

@@ -183,7 +183,7 @@ test_state_bounds(void)
 	for (i = 0; i < 6; i++)
 		sprintf(text + strlen(text), "%s%c=%s", i ? "," : "", (int)('a' + i),
 			repeat(v, 'v', 100));
-	snprintf(wanted, 5 * 102 - 1 - 102 + 4, "%s", text);
+	snprintf(wanted, sizeof(wanted), "%s", text);
 	wanted[4 * 103 - 1] = '\0';
 	check_state(text, wanted);
 }
