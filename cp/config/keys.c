@@ -436,10 +436,10 @@ const struct key config_keys[] = {
 
 	{ .path = "tracing", .type = KEY_GROUP, .line = offsetof(struct config, tracing.line),
 	  .help = "http: W3C trace context to backends, and spans to a collector" },
-	{ .path = "tracing.endpoint", .type = KEY_TEXT,
+	{ .path = "tracing.endpoint", .type = KEY_TEXT, .flags = KEY_REQUIRED,
 	  .example = "\"http://collector:4318/v1/traces\"", AT(config, tracing.endpoint),
 	  .help = "where spans go, by OTLP over HTTP as JSON" },
-	{ .path = "tracing.share", .type = KEY_SHARE, .fallback = "10%",
+	{ .path = "tracing.share", .type = KEY_SHARE, .fallback = "10%", .max = CONFIG_SHARE_WHOLE,
 	  AT(config, tracing.share),
 	  .help = "requests that leave a span; decided by the trace's id, alike on all gateways" },
 	{ .path = "tracing.slow", .type = KEY_DURATION, .fallback = "1s", .max = 24 * HOUR,

@@ -38,10 +38,8 @@ check_tracing(struct load *load, const config_setting_t *group)
 {
 	const char *endpoint = load->config->tracing.endpoint;
 
-	if (!endpoint && usable(group, "endpoint"))
-		report(load, group, NULL, "has no endpoint");
-	else if (endpoint && strncmp(endpoint, "http://", 7) != 0 &&
-		 strncmp(endpoint, "https://", 8) != 0)
+	if (endpoint && strncmp(endpoint, "http://", 7) != 0 &&
+	    strncmp(endpoint, "https://", 8) != 0)
 		report(load, group, "endpoint",
 		       "is not a URL, for example \"http://collector:4318/v1/traces\"");
 }

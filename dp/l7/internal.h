@@ -431,8 +431,6 @@ void http_identify(const struct http *h, const struct http_session *s, const uin
 
 /* Why no backend was sent the request; backend INDEX_NONE: there was none to choose. */
 enum http_cause http_cause_unplaced(uint32_t backend, enum drop_reason why);
-/* What an attempt failed for. */
-enum http_cause http_cause_failed(enum http_retry when);
 /* A request begins: its head has been understood, or (bytes NULL) it is refused for its head. */
 void http_seen_begin(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* ... and is to be sent to this backend, */
@@ -441,6 +439,8 @@ void http_seen_placed(struct http *h, struct http_session *s, uint32_t backend);
 void http_seen_sent(struct http *h, struct http_session *s);
 /* An attempt at a backend is over: the status of its answer, 0: there was none. */
 void http_seen_attempt(struct http *h, uint32_t backend, uint16_t status);
+/* ... for this reason, before any answer has been passed on. */
+void http_seen_failed(struct http *h, struct http_session *s, enum http_retry when);
 /* The answer begins. */
 void http_seen_answered(struct http *h, struct http_session *s, uint16_t status);
 /* An answer of our own is given: why, if nobody has said so yet. */

@@ -513,25 +513,9 @@ may_repeat(const struct http_session *s, enum http_retry when)
 	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
 }
 
-/* The backend's answer that an attempt failed with, 0: there was none. */
-static uint16_t
-status_of(enum http_retry when)
-{
-	switch (when) {
-	case HTTP_RETRY_502:
-		return 502;
-	case HTTP_RETRY_503:
-		return 503;
-	case HTTP_RETRY_504:
-		return 504;
-	default:
-		return 0;
-	}
-}
-
 /* The attempt and its backend are done with. */
 static void
-leave_backend(struct http *h, struct http_session *s, enum http_retry when, bool judge)
+leave_backend(struct http *h, struct http_session *s, bool judge)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 
@@ -539,11 +523,9 @@ leave_backend(struct http *h, struct http_session *s, enum http_retry when, bool
 		if (judge) {
 			s->failed = u->backend;
 			http_judge(h, s, u->backend, false);
-			http_seen_attempt(h, u->backend, status_of(when));
 		}
 		http_upstream_drop(h, s);
 	}
-	s->mark.cause = http_cause_failed(when);
 	http_circuit_leave_all(h, s);
 }
 
@@ -553,7 +535,8 @@ http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
 	if (s->attempts >= s->route->retry_attempts || !(s->route->retry_on & when) ||
 	    !may_repeat(s, when) || !http_budget_retry(h, s, when))
 		return false;
-	leave_backend(h, s, when, true);
+	http_seen_failed(h, s, when);
+	leave_backend(h, s, true);
 	s->attempts++;
 	h->counters.retries++;
 	http_request_place(h, s, NULL);
@@ -567,7 +550,7 @@ http_request_failed(struct http *h, struct http_session *s, enum http_retry when
 
 	/* A kept connection that ends may have been about to before the request came. */
 	if (u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried && may_repeat(s, when)) {
-		leave_backend(h, s, when, false);
+		leave_backend(h, s, false);
 		s->stale_tried = true;
 		h->counters.retries_stale++;
 		http_request_place(h, s, NULL);
@@ -575,6 +558,7 @@ http_request_failed(struct http *h, struct http_session *s, enum http_retry when
 	}
 	if (http_request_retry(h, s, when))
 		return;
-	leave_backend(h, s, when, true);
+	http_seen_failed(h, s, when);
+	leave_backend(h, s, true);
 	http_answer(h, s, status);
 }

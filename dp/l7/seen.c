@@ -15,8 +15,9 @@ http_cause_unplaced(uint32_t backend, enum drop_reason why)
 	return why == DROP_NO_BACKEND ? HTTP_CAUSE_CIRCUIT : HTTP_CAUSE_OVERLOAD;
 }
 
-enum http_cause
-http_cause_failed(enum http_retry when)
+/* What an attempt failed for. */
+static enum http_cause
+cause_failed(enum http_retry when)
 {
 	switch (when) {
 	case HTTP_RETRY_CONNECT:
@@ -216,6 +217,31 @@ void
 http_seen_attempt(struct http *h, uint32_t backend, uint16_t status)
 {
 	h->attempts[backend].classes[status / 100 % HTTP_CLASSES]++;
+}
+
+static uint16_t
+status_of(enum http_retry when)
+{
+	switch (when) {
+	case HTTP_RETRY_502:
+		return 502;
+	case HTTP_RETRY_503:
+		return 503;
+	case HTTP_RETRY_504:
+		return 504;
+	default:
+		return 0;
+	}
+}
+
+void
+http_seen_failed(struct http *h, struct http_session *s, enum http_retry when)
+{
+	const struct http_upstream *u = http_upstream_of(h, s);
+
+	s->mark.cause = (uint8_t)cause_failed(when);
+	if (u)
+		http_seen_attempt(h, u->backend, status_of(when));
 }
 
 void

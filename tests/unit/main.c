@@ -23,7 +23,7 @@ static int (*const registers[])(void) = {
 	test_http_scan_register,
 	test_http_trace_register, test_http_write_register,
 	test_proxy_protocol_register,
-	test_settled_register,
+	test_record_register, test_settled_register,
 	test_shared_file_register,
 	test_tcp_congestion_register,
 	test_tcp_numbers_register,

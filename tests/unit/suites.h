@@ -38,6 +38,7 @@ int test_maglev_register(void);
 int test_ndp_register(void);
 int test_pcapng_register(void);
 int test_proxy_protocol_register(void);
+int test_record_register(void);
 int test_settled_register(void);
 int test_shared_file_register(void);
 int test_siphash_register(void);
