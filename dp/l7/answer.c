@@ -148,6 +148,22 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 	return true;
 }
 
+/* A body that is here as a whole is of no use any more, and no reason to end the connection. */
+static void
+swallow(struct http *h, struct http_session *s)
+{
+	uint32_t left = (uint32_t)s->request.left;
+
+	if (!s->listener || s->request.done || s->request.kind != HTTP_BODY_LENGTH ||
+	    s->request.left > s->in.length)
+		return;
+	queue_cut(&s->in, left);
+	http_tell(h, s->client, &s->in);
+	tcp_credit(h->tcp, s->client, left);
+	s->request.left = 0;
+	s->request.done = true;
+}
+
 static void
 answer(struct http *h, struct http_session *s, const struct ours *a)
 {
@@ -155,6 +171,7 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 		http_upstream_drop(h, s);
 	queue_free(&s->up);
 	http_tell(h, s->client, &s->up);
+	swallow(h, s);
 	/* What is left of the request is not read to find the next one. */
 	if (!s->listener || !s->request.done || (s->client_fin && !s->in.head))
 		s->last = true;
@@ -184,10 +201,10 @@ static struct http_text
 error_page(const struct http *h, const struct http_session *s, uint16_t status)
 {
 	const struct proxy_settings *settings = http_settings(h, s);
-	const struct http_listener *l = s->listener ? s->listener
-					: settings  ? settings->http
-						    : NULL;
+	const struct http_listener *l = s->listener;
 
+	if (!l && settings)
+		l = settings->http;
 	if (!l || !l->error_pages || status < 400 || status > 599)
 		return (struct http_text){ NULL, 0 };
 	return l->error_pages[status - 400];
