@@ -18,6 +18,7 @@
 
 #include "bench/common/samples.h"
 #include "bench/http/routes.h"
+#include "bench/http/seen.h"
 #include "lib/http/path.h"
 #include "lib/http/write.h"
 
@@ -163,6 +164,19 @@ run_routes(struct bench_routes *routes, const char *name, struct samples *result
 }
 
 static void
+run_seen(struct bench_seen *seen, struct samples *result)
+{
+	uint64_t begun;
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		begun = now_ns();
+		bench_seen_run(seen, TIMES);
+		samples_add(result, (double)(now_ns() - begun) / TIMES);
+	}
+}
+
+static void
 show(const char *name, size_t bytes, struct samples *samples, json_t *results)
 {
 	double median = samples_quantile(samples, 0.5), least = samples_quantile(samples, 0);
@@ -197,6 +211,14 @@ main(int argc, char **argv)
 		run_routes(routes, bench_routes_name(i), &samples);
 		show(bench_routes_name(i), bench_routes_size(routes), &samples, results);
 		bench_routes_destroy(routes);
+	}
+	for (i = 0; bench_seen_name(i); i++) {
+		struct bench_seen *seen = bench_seen_create(i);
+
+		must(seen != NULL, bench_seen_name(i));
+		run_seen(seen, &samples);
+		show(bench_seen_name(i), 0, &samples, results);
+		bench_seen_destroy(seen);
 	}
 	if (json && json_dump_file(results, json, JSON_INDENT(2)) < 0) {
 		fprintf(stderr, "bench-http: %s: %s\n", json, strerror(errno));

@@ -340,6 +340,7 @@ http_world_create(const struct http_world_plan *plan)
 	f->pools[0].bounds.unused_time = 30000 * MS;
 	f->snapshot.pool_by_slot = w->pool_by_slot;
 	f->snapshot.n_pool_slots = 1;
+	f->snapshot.seen.records = true;
 	w->wire.settings[0].http = &w->listener;
 	if (plan->mbufs) {
 		w->small = nic_pool("http-world", plan->mbufs);
@@ -351,6 +352,7 @@ http_world_create(const struct http_world_plan *plan)
 void
 http_world_start(struct http_world *w)
 {
+	static const uint8_t secret[16] = { 1, 2, 3 };
 	struct http_route_config *config = calloc(w->n_routes, sizeof(*config));
 	uint32_t i;
 
@@ -361,7 +363,8 @@ http_world_start(struct http_world *w)
 	w->table = NULL;
 	proxy_wire_start(&w->wire);
 	if (http_table_build(&w->table, config, w->n_routes) ||
-	    proxy_prepare_http(worker_proxy(w->wire.f->worker))) {
+	    proxy_prepare_http(worker_proxy(w->wire.f->worker)) ||
+	    proxy_prepare_records(worker_proxy(w->wire.f->worker), secret)) {
 		fprintf(stderr, "http world: no memory\n");
 		exit(2);
 	}
@@ -481,6 +484,20 @@ http_world_backend(struct http_world *w)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* Each request has been counted once, by listener and status, and has left a record. */
+static bool
+all_seen(const struct http *h)
+{
+	uint64_t counted = 0, put = h->records->head + h->records->dropped;
+	uint32_t i, open = h->opens_fresh;
+
+	for (i = 0; i < HTTP_CLASSES; i++)
+		counted += h->listener_latency[0].classes[i] + h->listener_latency[1].classes[i];
+	for (i = h->opens_free; i; i = h->opens[i - 1].next_free)
+		open--;
+	return !open && counted == put && counted >= h->counters.requests;
+}
+
 static const char *
 left_over(const struct http_world *w)
 {
@@ -500,6 +517,8 @@ left_over(const struct http_world *w)
 		return "buffers are counted that nobody has";
 	if (h->sessions_used)
 		return "sessions are left";
+	if (!all_seen(h))
+		return "requests have left no record";
 	if (proxy_wire_connections(&w->wire))
 		return "connections were begun and not ended";
 	if (w->users[0].requests)
