@@ -206,8 +206,10 @@ put_byte(char *p, uint8_t value)
 static char *
 put_group(char *p, uint16_t value)
 {
-	int shift = value > 0xfff ? 12 : value > 0xff ? 8 : value > 0xf ? 4 : 0;
+	int shift = 12;
 
+	while (shift && !(value >> shift))
+		shift -= 4;
 	for (; shift >= 0; shift -= 4)
 		*p++ = "0123456789abcdef"[value >> shift & 0xf];
 	return p;

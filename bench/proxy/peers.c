@@ -91,45 +91,44 @@ send_segment(struct peers *p, struct segment *s)
 
 /* ---- clients -------------------------------------------------------------------------------- */
 
-static void
-client_say(struct peers *p, uint32_t i, uint32_t seq, uint8_t flags, uint16_t data,
-	   const struct text *text)
+/* A segment of client i, without data. */
+static struct segment
+client_segment(const struct peers *p, uint32_t i, uint32_t seq, uint8_t flags)
 {
 	const struct client *c = &p->clients[i];
-	struct segment s = {
+
+	return (struct segment){
 		.src = outside(p, CLIENTS | (i & (p->addresses - 1))),
 		.dst = p->options->listener,
 		.sport = htons((uint16_t)(CLIENT_PORT + (i >> p->shift))),
 		.dport = htons(p->options->port),
 		.seq = seq,
-		.ack = c->rcv_nxt,
+		.ack = flags & TCP_SYN ? 0 : c->rcv_nxt,
 		.ts_echo = c->ts_recent,
 		.window = WINDOW_FULL,
-		.data = data,
-		.text = text,
 		.flags = flags,
 	};
-
-	if (flags & TCP_SYN)
-		s.ack = 0;
-	send_segment(p, &s);
 }
 
 static void
 client_send(struct peers *p, uint32_t i, uint32_t seq, uint8_t flags, uint16_t data)
 {
-	client_say(p, i, seq, flags, data, NULL);
+	struct segment s = client_segment(p, i, seq, flags);
+
+	s.data = data;
+	send_segment(p, &s);
 }
 
 /* The client's message; its length. */
 static uint32_t
 client_ask(struct peers *p, uint32_t i, uint32_t seq)
 {
-	const struct text *text = p->http ? http_request_of(p, i) : NULL;
-	uint16_t length = text ? text->length : MESSAGE;
+	struct segment s = client_segment(p, i, seq, TCP_ACK | FLAG_PSH);
 
-	client_say(p, i, seq, TCP_ACK | FLAG_PSH, length, text);
-	return length;
+	s.text = p->http ? http_request_of(p, i) : NULL;
+	s.data = s.text ? s.text->length : MESSAGE;
+	send_segment(p, &s);
+	return s.data;
 }
 
 void

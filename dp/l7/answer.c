@@ -13,64 +13,47 @@ struct ours {
 
 #define EDITS_MAX 8
 
-/* RFC 9110 15 */
+/* RFC 9110 15, RFC 6585 */
+static const struct {
+	uint16_t status;
+	const char *reason;
+} reasons[] = {
+	{ 200, "OK" },
+	{ 204, "No Content" },
+	{ 301, "Moved Permanently" },
+	{ 302, "Found" },
+	{ 303, "See Other" },
+	{ 307, "Temporary Redirect" },
+	{ 308, "Permanent Redirect" },
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 408, "Request Timeout" },
+	{ 410, "Gone" },
+	{ 413, "Content Too Large" },
+	{ 414, "URI Too Long" },
+	{ 417, "Expectation Failed" },
+	{ 429, "Too Many Requests" },
+	{ 431, "Request Header Fields Too Large" },
+	{ 500, "Internal Server Error" },
+	{ 501, "Not Implemented" },
+	{ 502, "Bad Gateway" },
+	{ 503, "Service Unavailable" },
+	{ 504, "Gateway Timeout" },
+	{ 505, "HTTP Version Not Supported" },
+};
+
 static const char *
 reason_of(uint16_t status)
 {
-	switch (status) {
-	case 200:
-		return "OK";
-	case 204:
-		return "No Content";
-	case 301:
-		return "Moved Permanently";
-	case 302:
-		return "Found";
-	case 303:
-		return "See Other";
-	case 307:
-		return "Temporary Redirect";
-	case 308:
-		return "Permanent Redirect";
-	case 400:
-		return "Bad Request";
-	case 401:
-		return "Unauthorized";
-	case 403:
-		return "Forbidden";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 408:
-		return "Request Timeout";
-	case 410:
-		return "Gone";
-	case 413:
-		return "Content Too Large";
-	case 414:
-		return "URI Too Long";
-	case 417:
-		return "Expectation Failed";
-	case 429:
-		return "Too Many Requests";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 500:
-		return "Internal Server Error";
-	case 501:
-		return "Not Implemented";
-	case 502:
-		return "Bad Gateway";
-	case 503:
-		return "Service Unavailable";
-	case 504:
-		return "Gateway Timeout";
-	case 505:
-		return "HTTP Version Not Supported";
-	default:
-		return status < 300 ? "OK" : status < 400 ? "Redirect" : "Error";
-	}
+	size_t i;
+
+	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return status < 400 ? "OK" : "Error";
 }
 
 void
@@ -165,6 +148,22 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 	return true;
 }
 
+/* A body that is here as a whole is of no use any more, and no reason to end the connection. */
+static void
+swallow(struct http *h, struct http_session *s)
+{
+	uint32_t left = (uint32_t)s->request.left;
+
+	if (!s->listener || s->request.done || s->request.kind != HTTP_BODY_LENGTH ||
+	    s->request.left > s->in.length)
+		return;
+	queue_cut(&s->in, left);
+	http_tell(h, s->client, &s->in);
+	tcp_credit(h->tcp, s->client, left);
+	s->request.left = 0;
+	s->request.done = true;
+}
+
 static void
 answer(struct http *h, struct http_session *s, const struct ours *a)
 {
@@ -172,6 +171,7 @@ answer(struct http *h, struct http_session *s, const struct ours *a)
 		http_upstream_drop(h, s);
 	queue_free(&s->up);
 	http_tell(h, s->client, &s->up);
+	swallow(h, s);
 	/* What is left of the request is not read to find the next one. */
 	if (!s->listener || !s->request.done || (s->client_fin && !s->in.head))
 		s->last = true;
@@ -201,10 +201,10 @@ static struct http_text
 error_page(const struct http *h, const struct http_session *s, uint16_t status)
 {
 	const struct proxy_settings *settings = http_settings(h, s);
-	const struct http_listener *l = s->listener ? s->listener
-					: settings  ? settings->http
-						    : NULL;
+	const struct http_listener *l = s->listener;
 
+	if (!l && settings)
+		l = settings->http;
 	if (!l || !l->error_pages || status < 400 || status > 599)
 		return (struct http_text){ NULL, 0 };
 	return l->error_pages[status - 400];

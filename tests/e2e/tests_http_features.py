@@ -241,3 +241,11 @@ def shown(bed, family):
     busy = [v for v in views if v["backend"] and v["backend_tcp"]["state"] == "established"]
     expect(len(busy) == 1 and busy[0]["client_tcp"]["state"] == "established" and busy[0]["backend"].endswith(f":{HTTP}"), f"{views}")
     expect(wait_until(lambda: not bed.show("connections", "--service", f"features-{family}")), "it is shown for ever")
+
+
+@tests("an answer of Penstock's own does not end a connection whose request is here", families=(4,), stands=(one_worker,))
+def own_answers(bed, family):
+    out = bed.client("curl", "-s", "-o", "/dev/null", "-d", "a body", "-w", "%{http_code} %{num_connects}\\n", url(75, family, "/limited/x"),
+                     *["--next", "-s", "-o", "/dev/null", "-d", "another", "-w", "%{http_code} %{num_connects}\\n", url(75, family, "/limited/y")] * 19)
+    lines = [tuple(map(int, line.split())) for line in out.splitlines()]
+    expect(lines[-1][0] == 429 and sum(connects for _, connects in lines) == 1, f"{lines}")

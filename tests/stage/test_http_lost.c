@@ -113,8 +113,8 @@ static const struct loss losses[] = {
 	{ "a request's trailers that must not be",
 	  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: x\r\n\r\n",
 	  NULL, CLIENT_ENDS, BAD_REQUEST, 0, false, false },
-	{ "more than the answer", GET, HEAD_OF(2) "okHTTP/1.1 200 OK\r\n", CLIENT_ENDS, OK ".", 0,
-	  false, false },
+	{ "more than the answer", GET GET, HEAD_OF(2) "okHTTP/1.1 200 OK\r\n", CLIENT_ENDS,
+	  OK OK ".", 0, false, false },
 };
 
 static uint64_t

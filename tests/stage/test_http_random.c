@@ -222,22 +222,18 @@ static void
 say_requests(struct http_world *w, struct http_end *c, char *methods)
 {
 	uint32_t client = (uint32_t)(c - w->ends[CLIENT]), i, kind;
+	static const char *const names[] = { "HEAD", "GET", "POST", "POST" };
+	static const uint8_t frames[] = { FRAME_NONE, FRAME_NONE, FRAME_LENGTH, FRAME_CHUNKS };
 	char text[64];
 
 	for (i = 0; i < REQUESTS; i++) {
 		kind = below(w, 4);
 		methods[i] = kind == 0 ? 'H' : 'G';
 		snprintf(text, sizeof(text), "%s /%u HTTP/1.1\r\nHost: h\r\nX-Id: %x\r\n",
-			 kind == 0   ? "HEAD"
-			 : kind == 1 ? "GET"
-				     : "POST",
-			 i, client * 16 + i);
+			 names[kind], i, client * 16 + i);
 		http_say(c, text);
 		say_padding(w, c);
-		say_framed(w, c, client * 16 + i,
-			   kind < 2    ? FRAME_NONE
-			   : kind == 2 ? FRAME_LENGTH
-				       : FRAME_CHUNKS);
+		say_framed(w, c, client * 16 + i, frames[kind]);
 	}
 	methods[REQUESTS] = '\0';
 }
