@@ -8,6 +8,7 @@
 
 #include "cp/config/message.h"
 #include "cp/config/validate_http.h"
+#include "dp/l7/settings.h"
 #include "lib/http/known.h"
 #include "lib/http/scan.h"
 
@@ -246,6 +247,9 @@ check_edits(const struct route *r, const char *which, const struct http_edits_co
 	check_fields(r, group, "add", edits->add, request);
 	for (i = 0; usable(group, "remove") && i < edits->n_remove; i++)
 		check_edited(r, inner_element(group, "remove", i), NULL, edits->remove[i], request);
+	if (edits->n_set + edits->n_add + edits->n_remove > HTTP_ROUTE_EDITS)
+		report(r->load, group, NULL, "changes more than %u header fields",
+		       HTTP_ROUTE_EDITS);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -297,13 +301,9 @@ check_balance(const struct route *r)
 static void
 check_rest(const struct route *r)
 {
-	const config_setting_t *retries = group_of(r, "retries"), *limits = group_of(r, "limits");
+	const config_setting_t *limits = group_of(r, "limits");
 	const config_setting_t *key = limits ? config_setting_get_member(limits, "key") : NULL;
 
-	if (retries) {
-		check_needs(r, retries, "attempts", "on");
-		check_needs(r, retries, "budget", "on");
-	}
 	if (key && usable(key, NULL))
 		http_name_usable(r->load, key, "header", r->config->limit_key_header);
 }

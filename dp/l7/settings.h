@@ -25,6 +25,8 @@
 #include "lib/http/head.h"
 #include "lib/http/write.h"
 
+#define HTTP_ROUTE_EDITS 64u /* of requests, and of answers, at the most */
+
 struct http_table; /* dp/l7/route.h */
 
 enum http_action {
