@@ -69,7 +69,7 @@ put_end(struct http *h, const struct pump *p)
 	static const struct http_limits limits = { HTTP_TRAILER_MAX, HTTP_TRAILER_MAX,
 						   HTTP_FIELDS_MAX };
 	struct rte_mbuf *trailer = p->place->trailer;
-	uint8_t out[HTTP_TRAILER_MAX + 2] = "\r\n";
+	uint8_t out[2 * HTTP_TRAILER_MAX] = "\r\n";
 	const uint8_t *bytes;
 	int n = 2;
 
