@@ -65,11 +65,11 @@ counts_of(const struct worker *w, enum kind kind, uint32_t slot)
 		return NULL;
 	switch (kind) {
 	case KIND_LISTENER:
-		return (const uint64_t *)&view.listeners[slot];
+		return (const uint64_t *)(view.listeners + slot);
 	case KIND_POOL:
-		return (const uint64_t *)&view.pools[slot];
+		return (const uint64_t *)(view.pools + slot);
 	default:
-		return (const uint64_t *)&view.backends[slot];
+		return (const uint64_t *)(view.backends + slot);
 	}
 }
 

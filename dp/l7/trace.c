@@ -110,7 +110,7 @@ edit_state(struct http *h, const struct http_record *r, const uint8_t *bytes,
 		length = trace_state_join(fields, n, h->tracestate);
 	if (length <= 0)
 		edit(out, HTTP_TRACESTATE, NULL, 0);
-	else if (n > 1 || fields[0].length > TRACE_STATE_MAX)
+	else if (n > 1 || (n == 1 && fields[0].length > TRACE_STATE_MAX))
 		edit(out, HTTP_TRACESTATE, h->tracestate, (size_t)length);
 }
 

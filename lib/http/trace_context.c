@@ -210,7 +210,7 @@ members_fit(struct members *m)
 int
 trace_state_join(const struct trace_text *fields, size_t n, uint8_t out[TRACE_STATE_MAX])
 {
-	struct members m;
+	struct members m = { .n = 0 };
 	size_t i, at = 0;
 
 	if (!members_read(&m, fields, n))
