@@ -58,15 +58,6 @@ batch_begin(struct exporter *e)
 }
 
 /* The batch is full, or old enough. What it does not need of its room is given back. */
-/* The room that it has not used is given back. */
-static struct batch *
-shrink(struct batch *b)
-{
-	struct batch *shrunk = realloc(b, offsetof(struct batch, text) + b->length);
-
-	return shrunk ? shrunk : b;
-}
-
 static void
 batch_end(struct exporter *e)
 {
@@ -78,7 +69,6 @@ batch_end(struct exporter *e)
 	loop_timer_disarm(e->age);
 	memcpy(b->text + b->length, SPAN_END, sizeof(SPAN_END) - 1);
 	b->length += sizeof(SPAN_END) - 1;
-	b = shrink(b);
 	if (e->queued + b->length > QUEUE_BYTES) {
 		e->counts.queue_full += b->spans;
 		free(b);
