@@ -6,6 +6,7 @@
 #ifndef CP_NET_NEIGHBOURS_H
 #define CP_NET_NEIGHBOURS_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,8 +20,9 @@ struct neighbour_key {
 	struct addr addr;
 	uint16_t vlan;
 	uint8_t port;
-	uint8_t zero;
+	uint8_t zero[5]; /* keys are compared as bytes */
 };
+static_assert(sizeof(struct neighbour_key) == 24, "no bytes that nobody writes");
 
 struct neighbour_entry {
 	struct neighbour_key key;

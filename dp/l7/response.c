@@ -145,7 +145,8 @@ add_cookie(const struct http *h, const struct http_session *s, struct http_edit 
 	if (r->affinity_lifetime)
 		snprintf(text + n, COOKIE_MAX - (size_t)n, "; Max-Age=%llu",
 			 (unsigned long long)(r->affinity_lifetime / 1000000000ull));
-	memcpy(edits, change->edits, change->n_edits * sizeof(*edits));
+	if (change->n_edits)
+		memcpy(edits, change->edits, change->n_edits * sizeof(*edits));
 	edits[change->n_edits++] = http_edit_text(HTTP_EDIT_ADD, "Set-Cookie", text);
 	change->edits = edits;
 }
