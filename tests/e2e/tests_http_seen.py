@@ -323,9 +323,11 @@ def nowhere(bed):
     expect(told["statuses"] == {"200": 5000}, f"{told}")
     lost = 'penstock_http_records_dropped_total{reason="file"}'
     expect(wait_until(lambda: bed.metrics()[lost] == 5000), f"{bed.metrics()[lost]} records lost")
-    with open(f"{bed.lab.where}/penstockd.log", encoding="utf-8") as log:
-        text = log.read()
-    expect("records-failing" in text and "collector-failing" in text, text[-1000:])
+
+    def logged():
+        with open(f"{bed.lab.where}/penstockd.log", encoding="utf-8") as log:
+            return log.read()
+    expect(wait_until(lambda: "records-failing" in logged() and "collector-failing" in logged(), 10), logged()[-1000:])
     bed.collect("late")
     expect(wait_until(lambda: len(lines_of(f"{bed.lab.where}/late")) > 350, 40), "spans were not sent again")
     spans = lines_of(f"{bed.lab.where}/late")
