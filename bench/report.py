@@ -44,13 +44,14 @@ class Report:
         self.rows.append({"name": name, "value": value, "unit": unit, **more})
 
     def compare(self):
-        """R depends on nothing but the size of the packets: the median of all its runs with that size, beside all cases."""
+        """Beside R that ran in turns with it (`paired`), since a machine's speed changes; cases without: the median of all its runs with
+        packets of that size."""
         for row in self.rows:
             if row.get("is_reference"):
                 row["pps"] = statistics.median(self.references[64])
                 row["value"] = row["pps"] / 1e6
             if "pps" in row:
-                row["ratio"] = row["pps"] / statistics.median(self.references[row["size"]])
+                row["ratio"] = row.get("paired") or row["pps"] / statistics.median(self.references[row["size"]])
             if row.get("at_least"):
                 row["target"], row["met"] = f">= {row['at_least']:.2f} R", row["ratio"] >= row["at_least"]
 
@@ -90,7 +91,7 @@ class Report:
         self.references.setdefault(size, []).extend(w["pps"] for w in r["references"])
         more = {"target": f">= {NEW_TARGET:.0f} M/s", "met": r["pps"] / 1e6 >= NEW_TARGET} if case.new else {"at_least": case.target}
         name = case.name if case.new or "bytes" in case.name else f"{case.name}, {size} bytes"
-        self.add(f"{name}: {verb}", r["pps"] / 1e6, "M/s" if case.new else "Mpps", pps=r["pps"], size=size,
+        self.add(f"{name}: {verb}", r["pps"] / 1e6, "M/s" if case.new else "Mpps", pps=r["pps"], size=size, paired=r["ratio"],
                  short=bool(case.new or case.target), **more,
                  note=f"best {r['pps_best'] / 1e6:.1f}; R beside it {r['reference'] / 1e6:.1f}, best {r['reference_best'] / 1e6:.1f}; lost: {lost}"
                  + f"; {r['disturbed']} of {len(r['runs'])} runs disturbed" * bool(r["disturbed"]))
