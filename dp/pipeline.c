@@ -17,7 +17,8 @@
  *               drop     TCP      host     answer     answer
  *                        drop              drop       drop, wait
  *
- * "TCP" is the worker's own: a listener's connection ends there. "host" is the twin's queue. What
+ * "TCP" is the worker's own: a listener's connection ends there, and goes on in proxy/proxy.h as
+ * it is, or in l7/session.c as HTTP. "host" is the twin's queue. What
  * finds no Ethernet address for its next hop waits (l4/waiting.h) and is rewritten again. A packet
  * from an inbox is classified anew, by this worker's snapshot.
  *

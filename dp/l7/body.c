@@ -250,8 +250,17 @@ bool
 http_flush_up(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
+	uint32_t length = s->up.length;
+	struct backend_stats *stats;
 
-	return flush(h, s, &s->up, s->client, u ? u->handle : TCP_HANDLE_NONE);
+	if (!flush(h, s, &s->up, s->client, u ? u->handle : TCP_HANDLE_NONE))
+		return false;
+	if (u && length) {
+		stats = &h->worker->backend_stats[u->backend];
+		stats->packets++;
+		stats->bytes += length;
+	}
+	return true;
 }
 
 bool

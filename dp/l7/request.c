@@ -476,8 +476,6 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 	http_seen_sent(h, s);
 	s->state = HTTP_WAITING;
 	s->seen = h->worker->now;
-	h->worker->backend_stats[u->backend].packets += 1;
-	h->worker->backend_stats[u->backend].bytes += length;
 	http_watch(h, s);
 	return true;
 }

@@ -143,12 +143,11 @@ def half_dead(bed, family):
 
 @tests("a full pool answers at once, with the listener's page", families=(4,), stands=(one_worker,))
 def circuit(bed, family):
-    done = []
+    done, before = [], counters(bed)["requests"]
     threads = [threading.Thread(target=lambda: done.append(ask(bed, url(75, family, "/busy/slow/1500")))) for _ in range(2)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: sum(b["connections_active"] for b in bed.show("backends") if b["pool"] == f"small-{family}") >= 2)
-    time.sleep(0.2)
+    expect(wait_until(lambda: counters(bed)["requests"] == before + 2), "the pool's requests are not there")
     begin = time.monotonic()
     status, _, body = ask(bed, url(75, family, "/busy/echo"))
     took = time.monotonic() - begin
@@ -192,12 +191,12 @@ def canary(bed, family):
 @tests("mirrored requests", families=(4,))
 def mirrored(bed, family):
     before = counters(bed)["mirrors"]
-    _, _, body = ask(bed, "-d", "twice", url(75, family, "/mirrored/m"))
+    at_two = [b for b in bed.show("backends") if b["pool"] == f"two-{family}"][0]["bytes"]
+    _, _, body = ask(bed, "-d", "twice" * 120, url(75, family, "/mirrored/m"))
     expect(json.loads(body)["name"] == "b1", body)
     expect(wait_until(lambda: counters(bed)["mirrors"] == before + 1), "not counted")
-    two = [b for b in bed.show("backends") if b["pool"] == f"two-{family}"]
-    expect(wait_until(lambda: two[0]["packets"] > 0 or [b for b in bed.show("backends") if b["pool"] == f"two-{family}"][0]["packets"] > 0),
-           "nothing came to the other pool")
+    expect(wait_until(lambda: [b for b in bed.show("backends") if b["pool"] == f"two-{family}"][0]["bytes"] >= at_two + 800),
+           "the request and its body did not come to the other pool")
 
 
 @tests("injected faults", families=(4,), stands=(one_worker,))
@@ -235,11 +234,14 @@ def proxy_headers(bed, family):
 def shown(bed, family):
     thread = threading.Thread(target=lambda: ask(bed, url(75, family, "/slow/1200")))
     thread.start()
-    time.sleep(0.6)
-    views = bed.show("connections", "--service", f"features-{family}")
+
+    def busy():
+        views = bed.show("connections", "--service", f"features-{family}")
+        return [v for v in views if v["backend"] and v["backend_tcp"]["state"] == "established"
+                and v["client_tcp"]["state"] == "established" and v["backend"].endswith(f":{HTTP}")]
+    seen = wait_until(lambda: len(busy()) == 1, 1)
     thread.join()
-    busy = [v for v in views if v["backend"] and v["backend_tcp"]["state"] == "established"]
-    expect(len(busy) == 1 and busy[0]["client_tcp"]["state"] == "established" and busy[0]["backend"].endswith(f":{HTTP}"), f"{views}")
+    expect(seen, "a request that is at its backend is not shown")
     expect(wait_until(lambda: not bed.show("connections", "--service", f"features-{family}")), "it is shown for ever")
 
 
