@@ -36,12 +36,13 @@ def expect(condition, text):
         raise Wrong(text)
 
 
-def group(name, make):
-    """A group of tests that share a bed: make() gives the bed; the result is the decorator of its tests."""
+def group(name, make, timed=False, sanitized=True):
+    """A group of tests that share a bed: make() gives the bed; the result is the decorator of its tests. timed: they measure time, so
+    the check runs them when little else runs. Those, and others with sanitized=False, say nothing new under sanitizers."""
     class Group:
         pass
     new = Group()
-    new.name, new.make, new.tests = name, make, []
+    new.name, new.make, new.tests, new.timed, new.sanitized = name, make, [], timed, sanitized and not timed
     GROUPS.append(new)
 
     def register(test):

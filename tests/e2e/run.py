@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """End to end: real clients reach real servers through penstockd, in network namespaces. Arguments: words of the names of the tests to
 run. Ends with `N passed, N failed`. The tests are in tests_*.py; those of one group share a lab, and two groups run at a time, each in a
-process of its own (GROUPS_AT_ONCE changes that). E2E_WITHOUT names groups to leave out, with commas between. E2E_SHARE=check or
+process of its own (GROUPS_AT_ONCE changes that). E2E_PART is "timed" or "others". E2E_SHARE=plain or
 sanitizers: see share()."""
 import concurrent.futures
 import glob
@@ -23,22 +23,21 @@ import bed  # noqa: E402
 
 def share(kind):
     """What E2E_SHARE leaves, as a set of (group, test). A test may stand for IPv4 and IPv6, on one worker and on two: of these four
-    "check" keeps IPv4 on the one and IPv6 on the other, a hash of the name says which, and "sanitizers" one of the other two. A test of
-    both families on one bed is kept whole by "check", and "sanitizers" keeps one of them."""
+    "plain" keeps one, a hash of the name says which, and "sanitizers" one of the other family, on the other bed where there are two.
+    What is not run under sanitizers is kept whole by "plain"."""
     kept, same = set(), {}
     for group in bed.GROUPS:
         for test in group.tests:
             key = re.sub("(one|two) workers?|two queues", "", group.name), re.sub("IPv[46]", "", test.__name__)
             same.setdefault(key, []).append((group, test))
     for key, variants in same.items():
-        choice = zlib.crc32(repr(key).encode())
-        beds = {group.name for group, _ in variants}
-        here = [(g, t) for g, t in variants if ("IPv6" in t.__name__) ^ ("two" in g.name) == choice & 1]
-        others = [v for v in variants if v not in here] or variants
-        if kind == "check":
-            kept.update(here if len(beds) > 1 and here else variants)
-        else:
-            kept.add(others[(choice >> 1) % len(others)])
+        if not variants[0][0].sanitized:
+            kept.update(variants)
+            continue
+        # In such an order that the next one but one differs in what it can.
+        order = sorted(variants, key=lambda v: ("IPv6" in v[1].__name__, ("IPv6" in v[1].__name__) ^ ("two" in v[0].name)))
+        first = zlib.crc32(repr(key).encode()) % len(order)
+        kept.add(order[first] if kind == "plain" else order[(first + (len(order) + 1) // 2) % len(order)])
     return kept
 
 
@@ -96,8 +95,9 @@ def main():
     if words and words[0].startswith("--group="):
         results = [run_group(bed.GROUPS[int(words[0].partition("=")[2])], words[1:])]
     else:
-        without = os.environ.get("E2E_WITHOUT", "").split(",")
-        numbers = [number for number, group in enumerate(bed.GROUPS) if group.name not in without]
+        part = os.environ.get("E2E_PART")
+        numbers = [number for number, group in enumerate(bed.GROUPS)
+                   if part in (None, "timed" if group.timed else "others") and (group.sanitized or not os.environ.get("SAN"))]
         with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("GROUPS_AT_ONCE", "2"))) as pool:
             results = list(pool.map(lambda number: run_apart(number, words), numbers))
     passed, failed = sum(r[0] for r in results), sum(r[1] for r in results)

@@ -32,7 +32,7 @@ def objects(backends, kind="tcp", health="", pool="", family=4, forward="nat", s
     return configs.objects([made], [configs.service("web", vip("nat", family), 80, "tcp", forward, "web")])
 
 
-health = group("health", lambda: Bed(objects=objects))
+health = group("health", lambda: Bed(objects=objects), timed=True)
 
 
 def backend(bed, number):
@@ -312,7 +312,7 @@ def many_objects(_backends, kind="tcp", interval="1s"):
     return FAR + configs.objects([pool], [configs.service("web", vip("nat", 4), 80, "tcp", "nat", "web")])
 
 
-many = group("many backends", lambda: Bed(backends=1, objects=many_objects, prepare=many_prepare))
+many = group("many backends", lambda: Bed(backends=1, objects=many_objects, prepare=many_prepare), timed=True)
 
 
 def pool_of(bed):
@@ -346,11 +346,11 @@ def checks_keep_up(bed, kind, interval):
 
 
 def begin_checks(bed, kind, shortest):
-    """The interval at which they keep up: the shortest, or one that is longer where the machine is full of other work."""
+    """The interval at which they keep up: the shortest, or one that is longer where the machine is full of other work; and was it full?"""
     for interval in (shortest, 4 * shortest, 12 * shortest):
         machine = Machine(bed.daemon, web_workers(bed))
         if checks_keep_up(bed, kind, interval):
-            return interval
+            return interval, machine.is_full()
         # nginx answers on the same two cores: where these have no more to give, that is all.
         expect(machine.is_full(), f"checks each {interval} s do not keep up: {pool_of(bed)}")
         print(f"     the machine is too full for checks each {interval} s")
@@ -360,7 +360,7 @@ def begin_checks(bed, kind, shortest):
 def many_checked(kind, shortest):
     def test(bed):
         """All are checked in their interval; the loop is never kept waiting for long, also when half of them fail and come back."""
-        interval = begin_checks(bed, kind, shortest)
+        interval, full = begin_checks(bed, kind, shortest)
         calm = delay_of(bed)
         machine = Machine(bed.daemon, web_workers(bed))
         begin = time.monotonic()
@@ -376,7 +376,7 @@ def many_checked(kind, shortest):
         back = delay_of(bed)
         print(f"     the loop's longest delay: {calm:.1f} ms, {failing:.1f} ms while 1,000 fail (found after {took:.2f} s), "
               f"{back:.1f} ms while they come back")
-        slack = 4 if machine.is_full() else 1
+        slack = 10 if full or machine.is_full() else 1
         expect(took < 2 * interval + 0.9 + 1.5 * slack, f"it took {took:.2f} s")
         expect(calm < 250 * slack and failing < 1000 * slack and back < 1000 * slack, "the loop was kept waiting")
     test.__name__ = f"{MANY} backends, {kind} each {shortest} s"

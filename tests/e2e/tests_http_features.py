@@ -31,7 +31,7 @@ ROUTES = """routes = (
   {{ name = "mirrored"; match = {{ path = "/mirrored/"; }}; pools = ( {{ pool = "one-{f}"; }} ); rewrite = {{ path_prefix = "/count/"; }};
      mirror = {{ pool = "two-{f}"; share = "100%"; }}; }},
   {{ name = "slow"; match = {{ path = "/late/"; }}; pools = ( {{ pool = "one-{f}"; }} );
-     fault = {{ delay = "300ms"; delay_share = "100%"; header = "X-Fault"; value = "delay"; }}; }},
+     fault = {{ delay = "2s"; delay_share = "100%"; header = "X-Fault"; value = "delay"; }}; }},
   {{ name = "faulty"; match = {{ path = "/faulty/"; }}; pools = ( {{ pool = "one-{f}"; }} );
      fault = {{ abort = 503; abort_share = "30%"; }}; }},
   {{ name = "hashed"; match = {{ path = "/hashed/"; }}; pools = ( {{ pool = "all-{f}"; }} ); rewrite = {{ path_prefix = "/echo/"; }};
@@ -203,10 +203,10 @@ def mirrored(bed, family):
 def faults(bed, family):
     begin = time.monotonic()
     expect(ask(bed, "-H", "X-Fault: delay", url(75, family, "/late/"))[0] == 200, "no answer")
-    expect(time.monotonic() - begin > 0.3, "no delay")
+    expect(time.monotonic() - begin > 2, "no delay")
     begin = time.monotonic()
     ask(bed, url(75, family, "/late/"))
-    expect(time.monotonic() - begin < 0.25, "a delay without the field")
+    expect(time.monotonic() - begin < 1.9, "a delay without the field")
     got = statuses(bed, 75, family, "/faulty/", 100)
     expect(set(got) == {200, 503} and 10 <= got[503] <= 55, f"{got}")
 

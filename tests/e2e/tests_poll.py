@@ -13,7 +13,7 @@ class Polling(Bed):
         return text.replace('idle = "sleep"', f'idle = "{idle}"')
 
 
-polling = group("polling", lambda: Polling(backends=2))
+polling = group("polling", lambda: Polling(backends=2), timed=True)
 
 
 def worker_status(bed):

@@ -32,7 +32,8 @@ class Restarted(Bed):
         return self.log()[before:]
 
 
-restart = group("restart", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=with_routes))
+restart = group("restart", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=with_routes),
+                sanitized=False)
 
 
 def taken_over(log):
@@ -223,7 +224,8 @@ def counted_services(backends):
     return ROUTES + configs.objects(pools, services)
 
 
-restart_counted = group("restart with limits", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=counted_services))
+restart_counted = group("restart with limits", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=counted_services),
+                        sanitized=False)
 
 
 def counted(mode, family, kind):

@@ -3,9 +3,9 @@
 #
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
-#   check.sh              all steps
+#   check.sh              all steps but lint; with WITH="STEP..." these, too, at the end
 #   check.sh STEP...      only these: build lint unit stage tcp sim sim-mutants limits bench-short control conf
-#                         admin packets tcp-linux e2e fuzz
+#                         admin packets tcp-linux e2e e2e-timed e2e-others fuzz
 #                         san (all of its), san-build, san-unit and so on
 #
 # Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
@@ -143,13 +143,11 @@ do_san_build() { step san-build 900 make -s -j"$jobs" SAN=1 all test-programs fu
 # do_san_suites NAME...
 do_san_suites() {
 	local name
-	# Left out is what measures time, which says nothing under sanitizers, and restarts of programs whose
-	# taking over the stage, limits, admin and packets suites run.
-	export E2E_WITHOUT="many backends,health,limits,restart,restart with limits,polling" E2E_CONFIGURATIONS=12
+	export E2E_CONFIGURATIONS=12
 	for name in "$@"; do
 		run_suite san- "$name" SAN=1
 	done
-	unset E2E_WITHOUT E2E_CONFIGURATIONS
+	unset E2E_CONFIGURATIONS
 }
 do_san() { do_san_build && do_san_suites "${suites[@]}" tcp-linux e2e; }
 do_fuzz() {
@@ -161,6 +159,7 @@ do_step() {
 	case $1 in
 	build | lint | san | fuzz) "do_$1" ;;
 	san-build) do_san_build ;;
+	e2e-timed | e2e-others) E2E_PART=${1#e2e-} suite "$1" 900 make -s e2e ;;
 	san-*) do_san_suites "${1#san-}" ;;
 	unit | stage | tcp | sim | sim-mutants | limits | bench-short | control | conf | admin | packets | tcp-linux | e2e) run_suite "" "$1" ;;
 	*)
@@ -226,21 +225,27 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		begin_lane aside 19 san-build sim lint fuzz "${san_aside[@]}"
-		run_steps "${suites[@]}"
+		begin_lane aside 19 san-build fuzz "${san_aside[@]}" sim
+		# All of the packet cases run under sanitizers; `make packets` has all for the usual build.
+		PACKETS_SHARE=4 run_steps "${suites[@]}"
 		await_step aside san-build
 		# What is only text, of the program that shows it, is for `make san`.
 		ADMIN_WITHOUT=test_manual,test_top begin_lane beside 0 "${san_beside[@]}"
 		run_steps tcp-linux
-		# Of what runs for both families on one worker and on two, half; `make e2e` has all.
-		E2E_SHARE=check run_steps e2e
-		run_steps bench-short
+		# What runs for both families on one worker and on two: one of the four, and its opposite under
+		# sanitizers; `make e2e` and `make san` have all.
+		E2E_SHARE=plain run_steps e2e-others
 		end_lane beside
-		# ... and a quarter that is not of that half; `make san` has all.
 		E2E_SHARE=sanitizers run_steps san-e2e
+		E2E_SHARE=plain run_steps e2e-timed
+		run_steps bench-short
 		end_lane aside
+		echo "suites run: ${table[*]} (${SECONDS}s)"
+		table=()
+		read -ra more <<<"${WITH:-}"
+		run_steps "${more[@]}"
 	fi
 fi
-echo "suites run: ${table[*]} (${SECONDS}s)"
+[ ${#table[@]} = 0 ] || echo "suites run: ${table[*]} (${SECONDS}s)"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
