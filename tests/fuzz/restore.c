@@ -83,8 +83,8 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const uint8_t modes[SERVICES] = { MODE_NAT, MODE_FULL_NAT, MODE_DSR_L2, MODE_NAT };
-	char *eal[] = { "fuzz",     "--no-huge",     "--no-shconf", "-m", "64",
-			"--no-pci", "--log-level=4", "-l",          "0",  NULL };
+	char *eal[] = { "fuzz",           "--no-huge",     "--no-shconf", "-m", "64", "--no-pci",
+			"--no-telemetry", "--log-level=4", "-l",          "0",  NULL };
 	uint32_t i;
 
 	(void)argc;

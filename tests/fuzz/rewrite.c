@@ -122,8 +122,8 @@ make_network(void)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	char *eal[] = { "fuzz",     "--no-huge",     "--no-shconf", "-m", "128",
-			"--no-pci", "--log-level=4", "-l",          "0",  NULL };
+	char *eal[] = { "fuzz",           "--no-huge",     "--no-shconf", "-m", "128", "--no-pci",
+			"--no-telemetry", "--log-level=4", "-l",          "0",  NULL };
 
 	(void)argc;
 	(void)argv;
