@@ -225,13 +225,14 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		begin_lane aside 19 san-build fuzz "${san_aside[@]}" sim
-		# All of the packet cases run under sanitizers; `make packets` has all for the usual build.
-		PACKETS_SHARE=4 run_steps "${suites[@]}"
+		# Half of the packet cases run under sanitizers, the others here; `make packets` and `make san` have all.
+		PACKETS_SHARE=sanitizers begin_lane aside 19 san-build fuzz "${san_aside[@]}" sim
+		begin_lane waiting 0 tcp-linux
+		PACKETS_SHARE=plain run_steps "${suites[@]}"
+		end_lane waiting
 		await_step aside san-build
 		# What is only text, of the program that shows it, is for `make san`.
 		ADMIN_WITHOUT=test_manual,test_top begin_lane beside 0 "${san_beside[@]}"
-		run_steps tcp-linux
 		# What runs for both families on one worker and on two: one of the four, and its opposite under
 		# sanitizers; `make e2e` and `make san` have all.
 		E2E_SHARE=plain run_steps e2e-others
