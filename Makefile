@@ -237,7 +237,7 @@ $(B)/bench-limits: private DEP_LIBS += -lrte_net_ring
 $(foreach name,$(BENCHES),$(eval $(call bench_program,$(name))))
 benches: $(addprefix $(B)/bench-,$(BENCHES))
 
-# No card, two cores, about ten minutes: a table, and $(B)/bench/result.json.
+# No card, two cores, about twelve minutes: a table, and $(B)/bench/result.json.
 bench: all benches
 	@$(SUITE_ENV) /usr/bin/python3 bench/run.py $(BENCH)
 

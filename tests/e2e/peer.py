@@ -211,7 +211,7 @@ def exchange(connection, results, index, end):
     """Lines to and fro until the end; results[index] = [server, source port that it saw, error]."""
     server = None
     try:
-        while time.monotonic() < end:
+        while server is None or time.monotonic() < end:
             connection.sendall(b"x\n")
             words = connection.recv(4096).decode().split()
             if not words:

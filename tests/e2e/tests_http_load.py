@@ -112,7 +112,7 @@ MODES = {"slow heads": ["-H", "-i", "1"], "slow bodies": ["-B", "-i", "1", "-s",
 def slow(bed, family):
     """Beside 300 of them, somebody else is answered as ever."""
     for what, words in MODES.items():
-        path = "/nginx/big" if what == "slow readers" else "/nginx/"
+        path = {"slow readers": "/nginx/big", "slow bodies": "/echo/"}.get(what, "/nginx/")
         attack = subprocess.Popen(["ip", "netns", "exec", bed.lab.client, "slowhttptest", *words, "-c", "300", "-r", "300", "-l", "12", "-v", "0",
                                    "-u", url(family, path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                   cwd=bed.lab.where)
@@ -128,6 +128,7 @@ def slow(bed, family):
                         raise Wrong(f"{what}: {answer}")
                 slowest, asked = max(slowest, time.monotonic() - begin), asked + 1
                 time.sleep(0.02)
+            expect(what == "ranges" or attack.poll() is None, f"{what}: the attack has ended before")
         finally:
             attack.terminate()
             attack.wait(10)

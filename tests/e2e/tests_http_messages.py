@@ -259,7 +259,9 @@ def both_ways(bed, family):
         body = os.urandom(size)
         with bed.wire(family) as wire:
             wire.send(b"POST /one/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + body)
-            expect(wire.answer().body == b"begin" + body, f"another body of {size} bytes")
+            answer = wire.answer()
+            same = next((i for i, (a, b) in enumerate(zip(answer.body, b"begin" + body)) if a != b), len(answer.body))
+            expect(answer.body == b"begin" + body, f"{answer.first}: {len(answer.body)} bytes for {size + 5}, the first {same} are the same")
     bed.settled()
 
 
