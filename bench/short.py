@@ -29,7 +29,7 @@ SHAPES = [
     ("IPv6 over IPv4", "dsr-gue IPv6", "dsr-gue IPv4", 2.0),
     ("nat over dsr-gue", "nat IPv4", "dsr-gue IPv4", 2.5),
     ("to deny over to forward", "all denied", "dsr-gue IPv4", 1.0),
-    ("a new connection over a known one", "nat IPv4 new connections", "nat IPv4", 20.0),
+    ("a new connection over a known one", "nat IPv4 new connections", "nat IPv4", 40.0),
     ("all packets at the wrong worker over none", "two workers, all steered", "two workers, none steered", 2.0),
 ]
 

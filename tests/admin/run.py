@@ -4,7 +4,8 @@
 
     run.py [NAME...]    all tests, or those whose function has such a name
 
-Most of the time they wait, so three files' tests run at a time, each in a process of its own. Takes PENSTOCKD, PENSTOCK and BUILD from the environment, and ADMIN_WITHOUT, which names files to leave out, with commas between; ends with `N passed, N failed`.
+Most of the time they wait, so three files' tests run at a time, each in a process of its own.
+Takes PENSTOCKD, PENSTOCK and BUILD from the environment; SHARE=sanitizers is for the files in SANITIZED, SHARE=plain for the others. Ends with `N passed, N failed`.
 """
 import concurrent.futures
 import contextlib
@@ -19,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import kept  # noqa: E402
+import share  # noqa: E402
 import test_cli  # noqa: E402
 import test_generations  # noqa: E402
 import test_log  # noqa: E402
@@ -51,6 +53,9 @@ class Tally:
 
 MODULES = {module.__name__: module for module in (test_generations, test_packets, test_log, test_top, test_cli, test_socket, test_metrics,
                                                   test_orders, test_show, test_manual)}
+
+# What hostile input reaches first.
+SANITIZED = ("test_generations", "test_packets", "test_socket")
 
 
 def run_module(module, names):
@@ -87,8 +92,8 @@ def main():
         results = [run_module(MODULES[names[0].partition("=")[2]], names[1:])]
     else:
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            without = os.environ.get("ADMIN_WITHOUT", "").split(",")
-            results = list(pool.map(lambda name: run_apart(name, names), [name for name in MODULES if name not in without]))
+            mine = [name for name in MODULES if not share.NAME or (name in SANITIZED) == (share.NAME == "sanitizers")]
+            results = list(pool.map(lambda name: run_apart(name, names), mine))
     passed, failed = sum(r[0] for r in results), sum(r[1] for r in results)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

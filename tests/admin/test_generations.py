@@ -49,17 +49,17 @@ def confirm(t, folder):
             expect(d.cli("confirm"), 1, "no generation waits")
         with t("--confirm that nobody confirms goes back by itself, as a new generation"):
             begin = time.monotonic()
-            expect(d.cli("apply", two, "--confirm", "1500ms"), 0)
+            expect(d.cli("apply", two, "--confirm", "3s"), 0)
             assert runs(d) == "two"
             wait(lambda: runs(d) == "one")
-            assert 1.4 < time.monotonic() - begin < 5
+            assert 2.9 < time.monotonic() - begin < 8
             assert history(d)[:2] == [(4, "running", "auto-return"), (3, "unconfirmed", "apply")]
             assert d.show("history")[0]["from"] == 2
             assert "generation-not-confirmed generation=3" in d.output(), d.output()
             expect(d.cli("confirm"), 1)
         with t("a second --confirm waits anew, and goes back to what was confirmed last"):
             expect(d.cli("apply", two, "--confirm", "1h"), 0)
-            expect(d.cli("apply", write(folder, "three"), "--confirm", "1s"), 0)
+            expect(d.cli("apply", write(folder, "three"), "--confirm", "3s"), 0)
             assert [s for _, s, _ in history(d)][:2] == ["waiting", "unconfirmed"]
             wait(lambda: runs(d) == "one")
         with t("a plain apply while one waits is for good"):
@@ -69,10 +69,10 @@ def confirm(t, folder):
             assert runs(d) == "four" and history(d)[0][1] == "running", history(d)
             expect(d.cli("confirm"), 1)
         with t("rollback while one waits goes to what was confirmed last"):
-            expect(d.cli("apply", two, "--confirm", "1s"), 0)
+            expect(d.cli("apply", two, "--confirm", "3s"), 0)
             expect(d.cli("rollback"), 0)
             assert runs(d) == "four"
-            time.sleep(1.5)
+            time.sleep(3.5)
             assert runs(d) == "four" and history(d)[0][1:] == ("running", "rollback")
         with t("--confirm --dry-run changes nothing"):
             before = history(d)
@@ -114,7 +114,7 @@ def rollback(t, folder):
             assert out == "+ service one\n- service zero\n", out
             assert history(d) == before
         with t("rollback --confirm: goes back by itself too"):
-            expect(d.cli("rollback", "2", "--confirm", "1s"), 0)
+            expect(d.cli("rollback", "2", "--confirm", "3s"), 0)
             assert runs(d) == "one"
             wait(lambda: runs(d) == "zero")
         with t("rollback to a generation that is not there"):

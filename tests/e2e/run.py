@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """End to end: real clients reach real servers through penstockd, in network namespaces. Arguments: words of the names of the tests to
 run. Ends with `N passed, N failed`. The tests are in tests_*.py; those of one group share a lab, and two groups run at a time, each in a
-process of its own (GROUPS_AT_ONCE changes that). E2E_PART is "timed" or "others". E2E_SHARE=plain or
-sanitizers: see share()."""
+process of its own (GROUPS_AT_ONCE changes that). E2E_PART is "timed" or "others". SHARE=plain or sanitizers: see kept()."""
 import concurrent.futures
 import glob
 import importlib
@@ -13,40 +12,43 @@ import subprocess
 import sys
 import time
 import traceback
-import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lab"))
 import bed  # noqa: E402
+import share  # noqa: E402
 
 
-def share(kind):
-    """What E2E_SHARE leaves, as a set of (group, test). A test may stand for IPv4 and IPv6, on one worker and on two: of these four
-    "plain" keeps one, a hash of the name says which, and "sanitizers" one of the other family, on the other bed where there are two.
-    What is not run under sanitizers is kept whole by "plain"."""
-    kept, same = set(), {}
+def kept():
+    """What SHARE leaves, as a set of (group, test). A test may stand for IPv4 and IPv6, on one worker and on two: of these four one is
+    kept, a hash of the name says which, and whether in the usual build or under sanitizers. Forwarding modes are so cheap that they are
+    in both: one of the four in the one, and one of the other family in the other, on the other bed where there are two. What is not run
+    under sanitizers is kept whole by "plain"."""
+    mine, same = set(), {}
     for group in bed.GROUPS:
         for test in group.tests:
             key = re.sub("(one|two) workers?|two queues", "", group.name), re.sub("IPv[46]", "", test.__name__)
             same.setdefault(key, []).append((group, test))
     for key, variants in same.items():
         if not variants[0][0].sanitized:
-            kept.update(variants)
+            if share.NAME == "plain":
+                mine.update(variants)
             continue
         # In such an order that the next one but one differs in what it can.
         order = sorted(variants, key=lambda v: ("IPv6" in v[1].__name__, ("IPv6" in v[1].__name__) ^ ("two" in v[0].name)))
-        first = zlib.crc32(repr(key).encode()) % len(order)
-        kept.add(order[first] if kind == "plain" else order[(first + (len(order) + 1) // 2) % len(order)])
-    return kept
+        first, other = share.number(key) % len(order), share.NAME == "sanitizers" and (len(order) + 1) // 2
+        if key[0].startswith("modes") or share.mine(key):
+            mine.add(order[(first + other) % len(order)])
+    return mine
 
 
 def run_group(group, words):
     """(passed, failed) of one group's tests."""
     chosen = [test for test in group.tests if not words or any(word in test.__name__ for word in words)]
-    if os.environ.get("E2E_SHARE"):
-        kept = share(os.environ["E2E_SHARE"])
-        chosen = [test for test in chosen if (group, test) in kept]
+    if share.NAME:
+        mine = kept()
+        chosen = [test for test in chosen if (group, test) in mine]
     passed = failed = 0
     if not chosen:
         return 0, 0

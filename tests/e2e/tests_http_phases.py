@@ -125,6 +125,16 @@ LEAVING = {
 }
 
 
+def said_to(wire):
+    """What has come to a client up to now, for people."""
+    try:
+        while not wire.quiet(0):
+            wire.more()
+        return repr(wire.data[:200])
+    except (Cut, OSError) as error:
+        return f"{wire.data[:200]!r}, then {error}"
+
+
 @test("a client leaves in each phase", BOTH, FAMILIES)
 def leaves(bed, family):
     for where, (play, said) in LEAVING.items():
@@ -133,7 +143,8 @@ def leaves(bed, family):
             wire = bed.wire(family)
             wire.send(said)
             if b"\r\n\r\n" in said:
-                expect(wait_until(lambda: bed.script.opened == 1), f"{where}: nothing came to the backend")
+                came = wait_until(lambda: bed.script.opened, 15)
+                expect(came == 1, f"{where}, {how}: {came} connections came to the backend, and to the client {said_to(wire)}")
             time.sleep(0.03)
             wire.leave(how)
             expect(wait_until(lambda: bed.clients() == 0, 3), f"{where}, {how}: the client's connection is still there")

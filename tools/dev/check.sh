@@ -133,13 +133,18 @@ run_suite() {
 	suite "$prefix$name" 900 make -s "$@" "$name"
 }
 
-do_build() { step build 600 make -s -j"$jobs" all test-programs benches; }
+do_build() {
+	step build 600 make -s -j"$jobs" all test-programs build/bench-stages build/bench-generator build/bench-limits
+}
+# And what only people start is compiled, by both compilers.
 do_lint() {
+	step benches 600 make -s -j"$jobs" benches
+	step warnings 600 make -s -j"$jobs" SAN=1 warnings
 	suite lint-self-test 600 tools/dev/lint.py --self-test
 	LINT_SHALLOW=1 suite lint 1800 tools/dev/lint.py
 }
 # One build by clang, whose warnings are errors, for the suites under sanitizers and for the fuzz targets.
-do_san_build() { step san-build 900 make -s -j"$jobs" SAN=1 all test-programs fuzzers warnings; }
+do_san_build() { step san-build 900 make -s -j"$jobs" SAN=1 all test-programs fuzzers build/san/bench-limits; }
 # do_san_suites NAME...
 do_san_suites() {
 	local name
@@ -225,21 +230,19 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		# Half of the packet cases run under sanitizers, the others here; `make packets` and `make san` have all.
-		PACKETS_SHARE=sanitizers begin_lane aside 19 san-build fuzz "${san_aside[@]}" sim
+		# Most cases that start a program run once, here or under sanitizers (tests/lab/share.py);
+		# `make packets`, `make e2e` and so on, and `make san`, have all.
+		SHARE=sanitizers begin_lane aside 19 san-build fuzz "${san_aside[@]}" sim
+		export SHARE=plain
 		begin_lane waiting 0 tcp-linux
-		PACKETS_SHARE=plain run_steps "${suites[@]}"
+		run_steps "${suites[@]}"
 		end_lane waiting
 		await_step aside san-build
-		# What is only text, of the program that shows it, is for `make san`.
-		ADMIN_WITHOUT=test_manual,test_top begin_lane beside 0 "${san_beside[@]}"
-		# What runs for both families on one worker and on two: one of the four, and its opposite under
-		# sanitizers; `make e2e` and `make san` have all.
-		E2E_SHARE=plain run_steps e2e-others
+		SHARE=sanitizers begin_lane beside 0 "${san_beside[@]}"
+		run_steps e2e-others
 		end_lane beside
-		E2E_SHARE=sanitizers run_steps san-e2e
-		E2E_SHARE=plain run_steps e2e-timed
-		run_steps bench-short
+		SHARE=sanitizers run_steps san-e2e
+		run_steps e2e-timed bench-short
 		end_lane aside
 		echo "suites run: ${table[*]} (${SECONDS}s)"
 		table=()
