@@ -43,7 +43,7 @@ CFLAGS ?= $(if $(SAN),-O1 -g1,-O2 -g)
 OPT := -fno-tree-slp-vectorize
 ALL_CFLAGS = $(DEP_CFLAGS) -march=$(MARCH) -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) \
              -MMD -MP $(OPT) $(CFLAGS) $(if $(SAN),$(SANFLAGS) $(COVERAGE))
-ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN),$(SANFLAGS))
+ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN),$(SANFLAGS) -fuse-ld=lld)
 
 # ---- sources ----------------------------------------------------------------------------------
 LIB_SRC   := $(sort $(wildcard lib/*.c lib/*/*.c))
@@ -143,7 +143,7 @@ $(B)/control-tests: $(call obj,$(CONTROL_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
 
 # The workers' TCP in virtual time: many seeds, and scripts segment by segment.
-SEEDS ?= $(if $(SAN),1500,20000)
+SEEDS ?= $(if $(SAN),500,20000)
 FIRST ?= 1
 $(B)/sim: $(call obj,$(SIM_SRC)) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)

@@ -3,7 +3,7 @@
 again."""
 import time
 
-from bed import expect, wait_until
+from bed import Wrong, expect, wait_until
 from http_bed import FAMILIES, one_worker, test, two_workers
 from inside import OK, Cut
 
@@ -128,7 +128,7 @@ LEAVING = {
 def said_to(wire):
     """What has come to a client up to now, for people."""
     try:
-        while not wire.quiet(0):
+        if not wire.quiet(0):
             wire.more()
         return repr(wire.data[:200])
     except (Cut, OSError) as error:
@@ -144,7 +144,8 @@ def leaves(bed, family):
             wire.send(said)
             if b"\r\n\r\n" in said:
                 came = wait_until(lambda: bed.script.opened, 15)
-                expect(came == 1, f"{where}, {how}: {came} connections came to the backend, and to the client {said_to(wire)}")
+                if came != 1:
+                    raise Wrong(f"{where}, {how}: {came} connections came to the backend, and to the client {said_to(wire)}")
             time.sleep(0.03)
             wire.leave(how)
             expect(wait_until(lambda: bed.clients() == 0, 3), f"{where}, {how}: the client's connection is still there")
