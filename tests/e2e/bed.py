@@ -36,13 +36,14 @@ def expect(condition, text):
         raise Wrong(text)
 
 
-def group(name, make, timed=False, sanitized=True):
-    """A group of tests that share a bed: make() gives the bed; the result is the decorator of its tests. timed: they measure time, so
-    the check runs them when little else runs. Those, and others with sanitized=False, say nothing new under sanitizers."""
+def group(name, make, part="others"):
+    """A group of tests that share a bed: make() gives the bed; the result is the decorator of its tests. The check runs the parts at
+    different times: "timed" measure time, so little else runs then; "restart" wait most of the time, so they run beside what computes.
+    These two say nothing new under sanitizers."""
     class Group:
         pass
     new = Group()
-    new.name, new.make, new.tests, new.timed, new.sanitized = name, make, [], timed, sanitized and not timed
+    new.name, new.make, new.tests, new.part = name, make, [], part
     GROUPS.append(new)
 
     def register(test):

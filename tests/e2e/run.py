@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """End to end: real clients reach real servers through penstockd, in network namespaces. Arguments: words of the names of the tests to
 run. Ends with `N passed, N failed`. The tests are in tests_*.py; those of one group share a lab, and two groups run at a time, each in a
-process of its own (GROUPS_AT_ONCE changes that). E2E_PART is "timed" or "others". SHARE=plain or sanitizers: see kept()."""
+process of its own (GROUPS_AT_ONCE changes that). E2E_PART is "timed", "restart" or "others". SHARE=plain or sanitizers: see kept()."""
 import concurrent.futures
 import glob
 import importlib
@@ -31,7 +31,7 @@ def kept():
             key = re.sub("(one|two) workers?|two queues", "", group.name), re.sub("IPv[46]", "", test.__name__)
             same.setdefault(key, []).append((group, test))
     for key, variants in same.items():
-        if not variants[0][0].sanitized:
+        if variants[0][0].part != "others":
             if share.NAME == "plain":
                 mine.update(variants)
             continue
@@ -99,7 +99,7 @@ def main():
     else:
         part = os.environ.get("E2E_PART")
         numbers = [number for number, group in enumerate(bed.GROUPS)
-                   if part in (None, "timed" if group.timed else "others") and (group.sanitized or not os.environ.get("SAN"))]
+                   if part in (None, group.part) and (group.part == "others" or not os.environ.get("SAN"))]
         with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("GROUPS_AT_ONCE", "2"))) as pool:
             results = list(pool.map(lambda number: run_apart(number, words), numbers))
     passed, failed = sum(r[0] for r in results), sum(r[1] for r in results)

@@ -32,7 +32,7 @@ def objects(backends, kind="tcp", health="", pool="", family=4, forward="nat", s
     return configs.objects([made], [configs.service("web", vip("nat", family), 80, "tcp", forward, "web")])
 
 
-health = group("health", lambda: Bed(objects=objects), timed=True)
+health = group("health", lambda: Bed(objects=objects), part="timed")
 
 
 def backend(bed, number):
@@ -312,7 +312,7 @@ def many_objects(_backends, kind="tcp", interval="1s"):
     return FAR + configs.objects([pool], [configs.service("web", vip("nat", 4), 80, "tcp", "nat", "web")])
 
 
-many = group("many backends", lambda: Bed(backends=1, objects=many_objects, prepare=many_prepare), timed=True)
+many = group("many backends", lambda: Bed(backends=1, objects=many_objects, prepare=many_prepare), part="timed")
 
 
 def pool_of(bed):

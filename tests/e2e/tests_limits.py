@@ -50,7 +50,7 @@ def second(address):
     return address.replace("::1", "::2")
 
 
-bed_of_limits = group("limits", lambda: Bed(workers="0, 1", prepare=more_clients, objects=limits), timed=True)
+bed_of_limits = group("limits", lambda: Bed(workers="0, 1", prepare=more_clients, objects=limits), part="timed")
 
 
 def log(bed):

@@ -13,7 +13,7 @@ class Polling(Bed):
         return text.replace('idle = "sleep"', f'idle = "{idle}"')
 
 
-polling = group("polling", lambda: Polling(backends=2), timed=True)
+polling = group("polling", lambda: Polling(backends=2), part="timed")
 
 
 def worker_status(bed):

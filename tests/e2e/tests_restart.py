@@ -33,7 +33,7 @@ class Restarted(Bed):
 
 
 restart = group("restart", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=with_routes),
-                sanitized=False)
+                part="restart")
 
 
 def taken_over(log):
@@ -225,7 +225,7 @@ def counted_services(backends):
 
 
 restart_counted = group("restart with limits", lambda: Restarted(workers="0, 1", prepare=many_clients, objects=counted_services),
-                        sanitized=False)
+                        part="restart")
 
 
 def counted(mode, family, kind):

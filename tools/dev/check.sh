@@ -3,9 +3,9 @@
 #
 # Everything that has to be true before a change goes in; `make check` calls it.
 #
-#   check.sh              all steps but lint; with WITH="STEP..." these, too, at the end
+#   check.sh              all that has to be; with WITH="STEP..." these, too, at the end
 #   check.sh STEP...      only these: build lint unit stage tcp sim sim-mutants limits bench-short control conf
-#                         admin packets tcp-linux e2e e2e-timed e2e-others fuzz
+#                         admin packets tcp-linux e2e e2e-timed e2e-restart e2e-others fuzz
 #                         san (all of its), san-build, san-unit and so on
 #
 # Each suite writes its log to build/logs/NAME.log and ends it with `N passed, N failed`; the last
@@ -19,6 +19,8 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 logs=build/logs
 jobs=$(nproc)
 suites=(unit stage tcp limits control conf admin packets) # and tcp-linux, e2e
+# In the usual build: what starts programs, and what they are made of only under sanitizers.
+plain=(limits conf admin packets)
 # Under sanitizers: what only computes, and what also waits for the clock.
 san_aside=(san-unit san-stage san-tcp san-sim san-limits san-conf san-packets)
 san_beside=(san-control san-admin)
@@ -134,7 +136,7 @@ run_suite() {
 }
 
 do_build() {
-	step build 600 make -s -j"$jobs" all test-programs build/bench-stages build/bench-generator build/bench-limits
+	step build 600 make -s -j"$jobs" all build/sim build/tcp-peer build/bench-stages build/bench-generator build/bench-limits
 }
 # And what only people start is compiled, by both compilers.
 do_lint() {
@@ -164,7 +166,7 @@ do_step() {
 	case $1 in
 	build | lint | san | fuzz) "do_$1" ;;
 	san-build) do_san_build ;;
-	e2e-timed | e2e-others) E2E_PART=${1#e2e-} suite "$1" 900 make -s e2e ;;
+	e2e-timed | e2e-restart | e2e-others) E2E_PART=${1#e2e-} suite "$1" 900 make -s e2e ;;
 	san-*) do_san_suites "${1#san-}" ;;
 	unit | stage | tcp | sim | sim-mutants | limits | bench-short | control | conf | admin | packets | tcp-linux | e2e) run_suite "" "$1" ;;
 	*)
@@ -234,8 +236,8 @@ else
 		# `make packets`, `make e2e` and so on, and `make san`, have all.
 		SHARE=sanitizers begin_lane aside 19 san-build fuzz "${san_aside[@]}" sim
 		export SHARE=plain
-		begin_lane waiting 0 tcp-linux
-		run_steps "${suites[@]}"
+		begin_lane waiting 0 tcp-linux e2e-restart
+		run_steps "${plain[@]}"
 		end_lane waiting
 		await_step aside san-build
 		SHARE=sanitizers begin_lane beside 0 "${san_beside[@]}"
