@@ -290,6 +290,7 @@ def capture_daemon_ends(t, folder):
     file = folder / "a.pcapng"
     with busy(folder) as d:
         process = start_capture(d, file)
+        wait(lambda: file.stat().st_size > 10000, 10)  # more than what a file begins with
         with t("capture: the daemon stops cleanly under one"):
             assert d.stop() == 0
         with t("capture: its reader is told, and keeps what came"):
