@@ -146,7 +146,7 @@ do_lint() {
 	LINT_SHALLOW=1 suite lint 1800 tools/dev/lint.py
 }
 # One build by clang, whose warnings are errors, for the suites under sanitizers and for the fuzz targets.
-do_san_build() { step san-build 900 make -s -j"$jobs" SAN=1 all test-programs fuzzers build/san/bench-limits; }
+do_san_build() { step san-build 900 make -s -j"$jobs" SAN=1 all fuzzers build/san/{{unit,stage,control,tcp}-tests,sim,bench-limits}; }
 # do_san_suites NAME...
 do_san_suites() {
 	local name
