@@ -105,7 +105,7 @@ const struct key config_keys[] = {
 	  .help = "true: several workers, or a worker and control, may be on one core" },
 	{ .path = "dataplane.idle", .type = KEY_CHOICE, .flags = KEY_RESTART, .fallback = "poll",
 	  .choices = choices_idle, AT(config, dataplane.idle_sleep),
-	  .help = "\"poll\": never sleep; \"sleep\": sleep when there is nothing to do" },
+	  .help = "\"poll\": never sleep; \"sleep\": when there is nothing to do, up to 1 ms at a time" },
 	{ .path = "dataplane.connections", .type = KEY_INT, .flags = KEY_RESTART,
 	  .fallback = "4194304", .min = 64, .max = 1u << 28, AT(config, dataplane.connections),
 	  .help = "connections that a worker can track" },
