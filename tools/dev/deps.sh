@@ -39,7 +39,7 @@ install_packages() {
 
 	# Their packages start services; the labs start their own in their namespaces.
 	local package service
-	for package in nginx-light haproxy; do
+	for package in nginx-light haproxy redis-server; do
 		service=${package%-light}
 		if [[ " ${missing[*]} " == *" $package "* ]] && [ -d /run/systemd/system ]; then
 			echo "deps: stopping the $service service that came with the package (it is not needed)"
