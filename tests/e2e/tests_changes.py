@@ -114,7 +114,7 @@ def all_at_once(bed):
 
 for MODE in ("nat", "gue", "full-nat"):
     for FAMILY in (4, 6):
-        for NAME, MAKE in ((f"{CONFIGURATIONS} configurations under load", apply_under_load),
+        for NAME, MAKE in (("configurations under load", apply_under_load),
                            ("200 connections while backends come and go", backends_under_connections),
                            ("a backend drains", drained_under_connections)):
             TEST = MAKE(MODE, FAMILY)
