@@ -125,6 +125,7 @@ static const struct column interface_columns[] = {
 	{ "RSS", "rss", COLUMN_TEXT },
 	{ "RX-PKTS", "rx_packets", COLUMN_COUNT },
 	{ "RX-BYTES", "rx_bytes", COLUMN_COUNT },
+	{ "RX-MISSED", "rx_missed", COLUMN_COUNT },
 	{ "TX-PKTS", "tx_packets", COLUMN_COUNT },
 	{ "TX-BYTES", "tx_bytes", COLUMN_COUNT },
 	{ "TO-HOST", "to_host", COLUMN_COUNT },

@@ -89,6 +89,9 @@ static const struct metric backend_metrics[] = {
 static const struct metric interface_metrics[] = {
 	COUNTER("interface_rx_packets_total", "Frames received.", "rx_packets"),
 	COUNTER("interface_rx_bytes_total", "Bytes received.", "rx_bytes"),
+	COUNTER("interface_rx_missed_total",
+		"Frames lost by the device: no worker took them in time, or no buffer was left.",
+		"rx_missed"),
 	COUNTER("interface_tx_packets_total", "Frames sent.", "tx_packets"),
 	COUNTER("interface_tx_bytes_total", "Bytes sent.", "tx_bytes"),
 	COUNTER("interface_to_host_packets_total", "Frames passed to the twin in the kernel.",

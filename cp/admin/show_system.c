@@ -107,6 +107,18 @@ link_state(const struct port *port)
 	return link.link_status == RTE_ETH_LINK_UP ? "up" : "down";
 }
 
+/* What a port has lost before a worker saw it: no worker took it in time, or no packet buffer was
+ * left for it. */
+static uint64_t
+missed(const struct port *port)
+{
+	struct rte_eth_stats stats = { 0 };
+
+	if (rte_eth_stats_get(port->port_id, &stats) != 0)
+		return 0;
+	return stats.imissed + stats.rx_nombuf;
+}
+
 static json_t *
 show_interface(const struct control *control, uint32_t index)
 {
@@ -118,16 +130,17 @@ show_interface(const struct control *control, uint32_t index)
 
 	memcpy(mac.b, port->mac, sizeof(mac.b));
 	port_sums(control->dp, index, &sums);
-	return json_pack(
-	    "{s:s, s:o, s:s, s:s, s:i, s:o, s:b, s:s, s:s, s:i, s:I, s:I, s:I, s:I, "
-	    "s:I, s:I}",
-	    "name", c->name, "device", show_text(c->device), "side", interface_side_name(c->side),
-	    "mac", mac_format(&mac, mac_text), "mtu", (int)c->mtu, "addresses",
-	    interface_addresses(c), "twin", (int)c->twin, "link", link_state(port), "rss",
-	    rss_state(port, &sums), "queues", (int)port->rx_queues, "rx_packets",
-	    (json_int_t)sums.rx_packets, "rx_bytes", (json_int_t)sums.rx_bytes, "tx_packets",
-	    (json_int_t)sums.tx_packets, "tx_bytes", (json_int_t)sums.tx_bytes, "to_host",
-	    (json_int_t)sums.to_host, "from_host", (json_int_t)sums.from_host);
+	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:o, s:b, s:s, s:s, s:i, s:I, s:I, s:I, s:I, "
+			 "s:I, s:I, s:I}",
+			 "name", c->name, "device", show_text(c->device), "side",
+			 interface_side_name(c->side), "mac", mac_format(&mac, mac_text), "mtu",
+			 (int)c->mtu, "addresses", interface_addresses(c), "twin", (int)c->twin,
+			 "link", link_state(port), "rss", rss_state(port, &sums), "queues",
+			 (int)port->rx_queues, "rx_packets", (json_int_t)sums.rx_packets,
+			 "rx_bytes", (json_int_t)sums.rx_bytes, "tx_packets",
+			 (json_int_t)sums.tx_packets, "tx_bytes", (json_int_t)sums.tx_bytes,
+			 "to_host", (json_int_t)sums.to_host, "from_host",
+			 (json_int_t)sums.from_host, "rx_missed", (json_int_t)missed(port));
 }
 
 json_t *

@@ -30,7 +30,7 @@ FIELDS = {
                 "idle_seconds": WHOLE, "limited": OBJECT},
     "interfaces": {"name": TEXT, "device": TEXT, "side": TEXT, "mac": TEXT, "mtu": WHOLE,
                    "addresses": LIST, "twin": BOOL, "rx_packets": WHOLE, "rx_bytes": WHOLE,
-                   "tx_packets": WHOLE, "tx_bytes": WHOLE, "to_host": WHOLE, "from_host": WHOLE,
+                   "tx_packets": WHOLE, "tx_bytes": WHOLE, "to_host": WHOLE, "from_host": WHOLE, "rx_missed": WHOLE,
                    "rss": TEXT, "link": TEXT},
     "workers": {"core": WHOLE, "packets_in": WHOLE, "packets_out": WHOLE, "steered_in": WHOLE,
                 "steered_out": WHOLE, "busy_percent": NUMBER, "cycles_per_packet": NUMBER,

@@ -2,11 +2,13 @@
 """Penstock as a machine of its network: ARP, NDP and ping for service addresses, what the kernel keeps, programs that people use
 (iperf3, dig), neighbours and routes that change."""
 import json
+import signal
+import socket
 import time
 
 import configs
 from bed import HERE, Bed, Wrong, expect, group, wait_until
-from topology import EDGE_WAN4, EDGE_WAN6, backend_address
+from topology import EDGE_WAN4, EDGE_WAN6, backend_address, inside
 
 NAT = {4: "203.0.113.10", 6: "2001:db8:f::10"}
 IPIP = {4: "203.0.113.30", 6: "2001:db8:f::30"}
@@ -40,8 +42,8 @@ def prepare(lab):
 class NetworkBed(Bed):
     """A bed whose backends all answer, and a web server of the kernel beside Penstock."""
 
-    def __init__(self):
-        super().__init__(objects=objects, prepare=prepare)
+    def __init__(self, **options):
+        super().__init__(objects=objects, prepare=prepare, **options)
 
     def __enter__(self):
         super().__enter__()
@@ -157,6 +159,29 @@ def echo_requests_over_the_rate(bed):
     expect(dropped() > before, "a flood of echo requests was answered in full, or dropped without a name")
     expect(wait_until(lambda: not bed.lab.run(bed.lab.client, "ping", "-c", "1", "-W", "1", NAT[4], check=False).returncode),
            "no answer after the flood")
+
+
+# Of the drivers that need no card only this one tells what its device has lost.
+missed = group("missed", lambda: NetworkBed(backends=1, driver="pcap"))
+
+
+@missed
+def frames_that_no_worker_takes(bed):
+    """What is lost before a worker sees it is told, too."""
+    def lost():
+        return next(i["rx_missed"] for i in bed.show("interfaces") if i["name"] == "wan")
+    ping(bed, EDGE_WAN4)
+    before, sent = lost(), 6000
+    bed.daemon.send_signal(signal.SIGSTOP)
+    try:
+        with inside(bed.lab.client), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for i in range(sent):
+                sender.sendto(bytes(1400), (EDGE_WAN4, UNSERVED))
+                if i % 100 == 0:
+                    time.sleep(0.002)   # or the kernel loses them on their way here
+    finally:
+        bed.daemon.send_signal(signal.SIGCONT)
+    expect(wait_until(lambda: 0 < lost() - before < sent), f"{lost() - before} of {sent} frames were missed by a daemon that stood still")
 
 
 # ---- programs ------------------------------------------------------------------------------------
