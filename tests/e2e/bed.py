@@ -59,7 +59,8 @@ def vip(mode, family):
 
 
 def every_mode(backends, weights=None):
-    """Pools and services of all modes, both families: HTTP on 80, the line server on 9000 over TCP and UDP, uploads on 9001."""
+    """Pools and services of all modes, both families: HTTP on 80, the line server on 9000 over TCP and UDP, uploads on 9001.
+    Where ports are translated, HTTP and lines are on others at the backends."""
     pools, services = [], []
     for mode, (_, forward, across) in MODES.items():
         for family in (4, 6):
@@ -67,7 +68,7 @@ def every_mode(backends, weights=None):
             translated = forward in ("nat", "full-nat")
             tag = f"{mode}-{family}"
             pools.append(configs.pool(f"{tag}-web", backends, 8080 if translated else 80, inner, weights))
-            pools.append(configs.pool(f"{tag}-line", backends, 9000, inner, weights))
+            pools.append(configs.pool(f"{tag}-line", backends, 9010 if translated else 9000, inner, weights))
             pools.append(configs.pool(f"{tag}-upload", backends, 9001, inner, weights))
             services.append(configs.service(f"{tag}-web", vip(mode, family), 80, "tcp", forward, f"{tag}-web"))
             services.append(configs.service(f"{tag}-tcp", vip(mode, family), 9000, "tcp", forward, f"{tag}-line"))

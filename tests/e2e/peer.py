@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs inside the lab's namespaces: a server that says who it is and whom it sees, and clients that count.
 
-  peer.py serve NAME              TCP and UDP on port 9000: answers `NAME ADDRESS PORT LENGTH SHA256`, for each line or datagram
+  peer.py serve NAME              TCP and UDP on ports 9000 and 9010: answers `NAME ADDRESS PORT LENGTH SHA256`, for each line or datagram
                                   TCP on port 9001: takes everything until the client's half-close, then answers the same
   peer.py upload ADDRESS SIZE     SIZE bytes to port 9001; prints the answer and the hash of what was sent
   peer.py udp ADDRESS SIZE        one datagram of SIZE bytes; prints the answer
@@ -32,6 +32,7 @@ import threading
 import time
 
 PORT, UPLOAD_PORT = 9000, 9001
+INNER_PORT = 9010   # the same service as on PORT, for those that Penstock translates the port for
 
 
 def answer(name, peer, data):
@@ -54,11 +55,12 @@ def udp_socket(family, port):
 def serve(name):
     selector = selectors.DefaultSelector()
     uploads = {}
-    for port, kind in ((PORT, "tcp"), (UPLOAD_PORT, "upload")):
+    for port, kind in ((PORT, "tcp"), (INNER_PORT, "tcp"), (UPLOAD_PORT, "upload")):
         tcp = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
         selector.register(tcp, selectors.EVENT_READ, ("accept " + kind, tcp))
     for family in (socket.AF_INET, socket.AF_INET6):
-        selector.register(udp_socket(family, PORT), selectors.EVENT_READ, ("udp", None))
+        for port in (PORT, INNER_PORT):
+            selector.register(udp_socket(family, port), selectors.EVENT_READ, ("udp", None))
     while True:
         for key, _ in selector.select():
             kind, sock = key.data
