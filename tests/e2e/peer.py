@@ -5,7 +5,7 @@
   peer.py serve NAME              TCP and UDP on ports 9000 and 9010: answers `NAME ADDRESS PORT LENGTH SHA256`, for each line or datagram
                                   TCP on port 9001: takes everything until the client's half-close, then answers the same
   peer.py upload ADDRESS SIZE     SIZE bytes to port 9001; prints the answer and the hash of what was sent
-  peer.py udp ADDRESS SIZE        one datagram of SIZE bytes; prints the answer
+  peer.py udp ADDRESS SIZE        two datagrams of SIZE bytes, one after the other; prints the latter's answer
   peer.py refused KIND ADDRESS PORT   a tcp connection or udp datagram that nobody shall want; prints `refused`, or what came instead
   peer.py open ADDRESS PORT COUNT FROM...   begins COUNT connections at once (from these addresses in turn); prints how many came about
                                   within 1.5 s, in which a SYN is sent again once
@@ -101,19 +101,28 @@ def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+def asked(sock, data, address):
+    """(answer, address and port that it came from), or None; asks again when there is none within a second."""
+    for _ in range(5):
+        sock.sendto(data, (address, PORT))
+        try:
+            return sock.recvfrom(65536)
+        except TimeoutError:
+            continue
+    return None
+
+
 def udp(address, size):
     sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     sock.settimeout(1)
     data = bytes(i % 251 for i in range(size))
-    for _ in range(5):
-        sock.sendto(data, (address, PORT))
-        try:
-            reply, peer = sock.recvfrom(65536)
-        except TimeoutError:
-            continue
-        print(peer[0], reply.decode().strip(), hashlib.sha256(data).hexdigest()[:16])
-        return 0
-    return 1
+    for _ in range(2):  # the second one belongs to a flow that is known
+        got = asked(sock, data, address)
+        if not got or got[1][1] != PORT:
+            print(f"answer from port {got[1][1]}" if got else "no answer")
+            return 1
+    print(got[1][0], got[0].decode().strip(), hashlib.sha256(data).hexdigest()[:16])
+    return 0
 
 
 def refused(kind, address, port):
