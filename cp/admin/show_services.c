@@ -211,17 +211,18 @@ show_backend(struct show *show, size_t pool_index, size_t index)
 	if (b)
 		counters_backend(show->counters, slot, &stats);
 	health_show(control->health, pool, c, &view);
-	object = json_pack(
-	    "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:o, s:I, s:o, s:f, s:I, s:I, s:I, s:I}", "pool",
-	    pool->name, "address", addr_format(&c->address, address), "port", (int)c->port,
-	    "weight", (json_int_t)view.weight, "state", backend_state_name(view.state), "health",
-	    health_text(&view), "reason", backend_reason(control->snapshot, b, &view, reason),
-	    "since", show_time(view.since), "effective_weight", (json_int_t)view.share,
-	    "last_check", view.last_check ? show_time(view.last_check) : json_null(), "check_ms",
-	    (double)view.latency / 1e6, "connections_active",
-	    (json_int_t)counters_active(stats.connections_total, stats.connections_ended),
-	    "connections_total", (json_int_t)stats.connections_total, "packets",
-	    (json_int_t)stats.packets, "bytes", (json_int_t)stats.bytes);
+	object =
+	    json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:o, s:o, s:I, s:o, s:f, s:I, s:I, s:I, s:I}",
+		      "pool", pool->name, "address", addr_format(&c->address, address), "port",
+		      (int)c->port, "weight", (json_int_t)view.weight, "state",
+		      backend_state_name(view.state), "health", health_text(&view), "reason",
+		      show_text(backend_reason(control->snapshot, b, &view, reason)), "since",
+		      show_time(view.since), "effective_weight", (json_int_t)view.share,
+		      "last_check", view.last_check ? show_time(view.last_check) : json_null(),
+		      "check_ms", (double)view.latency / 1e6, "connections_active",
+		      (json_int_t)counters_active(stats.connections_total, stats.connections_ended),
+		      "connections_total", (json_int_t)stats.connections_total, "packets",
+		      (json_int_t)stats.packets, "bytes", (json_int_t)stats.bytes);
 	if (b) {
 		counters_http_backend(counters_http(show->counters), slot, &attempts);
 		add_requests(&object, attempts.classes);

@@ -15,6 +15,7 @@
 
 #include "cp/socket_address.h"
 #include "lib/units.h"
+#include "lib/utf8.h"
 
 /* A timer that is late by less says nothing of the loop. */
 #define LATE 2000000ull /* ns */
@@ -62,18 +63,42 @@ release(struct probe *probe)
 		probe_http_cancel(probe);
 }
 
+/* Parts of a text may come from a server, and what did not fit may have been cut off in the middle
+ * of a character: what is kept is one line of UTF-8, with a '?' for each byte that cannot be. */
+static void
+keep_detail(struct probe *probe, const char *text)
+{
+	size_t left = strlen(text), used = 0, n;
+
+	for (; left > 0; text += n, left -= n) {
+		const unsigned char *p = (const unsigned char *)text;
+		bool odd;
+
+		n = utf8_sequence(p, left);
+		/* Control characters of either set would be commands to somebody's terminal. */
+		odd = n == 0 || *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0);
+		n = n ? n : 1;
+		if (used + n >= sizeof(probe->detail))
+			break;
+		memcpy(probe->detail + used, odd ? "??" : text, n);
+		used += n;
+	}
+	probe->detail[used] = '\0';
+}
+
 void
 probe_end(struct probe *probe, enum health_cause cause, const char *detail, ...)
 {
+	char text[512] = "";
 	va_list args;
 
 	probe->latency = loop_now() - probe->started;
 	probe->cause = cause;
-	probe->detail[0] = '\0';
 	va_start(args, detail);
 	if (detail)
-		vsnprintf(probe->detail, sizeof(probe->detail), detail, args);
+		vsnprintf(text, sizeof(text), detail, args);
 	va_end(args);
+	keep_detail(probe, text);
 	release(probe);
 	probe->done(probe);
 }

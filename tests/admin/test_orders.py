@@ -123,4 +123,16 @@ def hostile(t, folder):
             assert ("orders given to backends are lost" in d.output()) == (state == "up" and name != "only bad entries"), d.output()
 
 
-TESTS = (orders, kept, hostile)
+def said(t, folder):
+    """What the last process knew of a failure, longer than there is room for, and cut off within a character."""
+    entry = {"pool": "web", "address": "10.9.0.11", "port": 8080, "cause": "tls", "detail": "xx" + "\xe4" * 60, "since": 1767225600}
+    (folder / "state").mkdir()
+    (folder / "state" / "health").write_text(json.dumps({"version": 1, "backends": [entry]}, ensure_ascii=False), encoding="utf-8")
+    pools = POOLS2.replace('{ name = "web";', '{ name = "web"; health = { check = "tcp"; interval = "24h"; };')
+    with Daemon(folder, config(pools=pools)) as d, t("a reason cut off within a character is shown"):
+        b = backend(d, FIRST)
+        assert b["health"] == "failing" and b["reason"].startswith("tls: xx" + "\xe4" * 40), b
+        expect(d.cli("show", "backends"), 0)
+
+
+TESTS = (orders, kept, hostile, said)

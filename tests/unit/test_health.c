@@ -321,6 +321,9 @@ test_probe_icmp(void)
 	loop_destroy(loop);
 }
 
+#define UMLAUTS                                                                                    \
+	"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4" \
+	"\xc3\xa4"
 #define OK_HEAD "HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 static void
@@ -343,6 +346,11 @@ test_probe_http(void)
 		{ "220 smtp.example.net\r\n", NULL, NULL, HEALTH_CAUSE_PROTOCOL, "" },
 		{ "", NULL, NULL, HEALTH_CAUSE_CLOSED, "" },
 		{ NULL, NULL, NULL, HEALTH_CAUSE_TIMEOUT, "300ms" },
+		/* what is said of it is UTF-8 and no command to a terminal, wherever it is cut */
+		{ OK_HEAD "\r\nup", "\xff\x1b[2J\n\xc2\x9b", NULL, HEALTH_CAUSE_BODY,
+		  "\"??[2J???\"" },
+		{ OK_HEAD "\r\nup", "x" UMLAUTS UMLAUTS, NULL, HEALTH_CAUSE_BODY,
+		  "\"x" UMLAUTS "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4?\"" },
 	};
 	static char endless[400000];
 	struct health_config config = health_of(HEALTH_HTTP);
