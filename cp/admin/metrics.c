@@ -21,7 +21,7 @@ enum metric_kind {
 enum metric_value {
 	VALUE_NUMBER,  /* the field */
 	VALUE_MS,      /* the field, of milliseconds, as seconds; 0: there is no sample */
-	VALUE_IS,      /* 1 if the field is the text `yes`, else 0 */
+	VALUE_IS,      /* 1 if the field is the text `yes` (NULL: is true), else 0 */
 	VALUE_EITHER,  /* 1 if it is `yes`, 0 if it is `no`, else there is no sample */
 	VALUE_REASONS, /* the field's members, with a label reason each */
 };
@@ -65,6 +65,9 @@ static const struct metric service_metrics[] = {
 static const struct metric pool_metrics[] = {
 	GAUGE("pool_backends", "Backends of the pool.", "backends"),
 	GAUGE("pool_backends_up", "Backends that may be chosen.", "up"),
+	IS("pool_panic",
+	   "1 if all that might be chosen fail their checks and are used nevertheless.", "panic",
+	   NULL),
 	GAUGE("pool_moving_rows", "Rows of the pool's table that a change has not settled yet.",
 	      "moving_rows"),
 	{ 0 },
@@ -273,7 +276,7 @@ print_sample(FILE *out, const struct metric *m, const struct labelled_row *r)
 {
 	json_t *value = json_object_get(r->row, m->field);
 	const char *text = text_of(r->row, m->field);
-	bool yes = m->yes && strcmp(text, m->yes) == 0;
+	bool yes = m->yes ? strcmp(text, m->yes) == 0 : json_is_true(value);
 
 	if (m->value == VALUE_REASONS) {
 		print_reasons(out, m, r);

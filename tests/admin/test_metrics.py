@@ -2,6 +2,7 @@
 """/metrics: what promtool says of it, the numbers of `show`, and whoever speaks no good HTTP."""
 import contextlib
 import http.client
+import json
 import multiprocessing
 import os
 import re
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 import test_show
-from daemon import BUILD, Daemon, config
+from daemon import BUILD, POOLS, Daemon, config
 from test_cli import expect, wait
 
 LABELS = {"service", "pool", "backend", "interface", "worker", "reason"}
@@ -145,6 +146,24 @@ def services_drop(t, folder):
             assert samples["penstock_service_drops_total"] == {
                 frozenset({("service", "w"), ("reason", reason)}): count
                 for reason, count in drops.items()}, drops
+
+
+def panic(t, folder):
+    """All of a pool fail, as the last process knew: what an alarm can be made of."""
+    port = free_port()
+    failing = [{"pool": "web", "address": f"10.9.0.{n}", "port": 8080, "cause": "refused"} for n in (11, 12)]
+    (folder / "state").mkdir()
+    (folder / "state" / "health").write_text(json.dumps({"version": 1, "backends": failing}))
+    pools = POOLS.replace("weight = 0;", "").replace(
+        '{ name = "web";', '{ name = "web"; health = { check = "tcp"; interval = "24h"; };')
+    with Daemon(folder, config(pools=pools, more=listen(port))):
+        with t("a pool whose backends all fail: they are up, but panic and health say so"):
+            samples, _ = parse(get(port)[2])
+            assert {dict(labels)["pool"]: value for labels, value in samples["penstock_pool_panic"].items()} == \
+                {"web": 1, "dns": 0, "six": 0}, samples["penstock_pool_panic"]
+            for name, value in (("up", 1), ("health", 0)):
+                of_web = [v for labels, v in samples[f"penstock_backend_{name}"].items() if ("pool", "web") in labels]
+                assert of_web == [value] * 2, (name, of_web)
 
 
 def raw(port, data, seconds=20):
@@ -410,4 +429,4 @@ def load(t, folder):
 
 
 # What measures time says nothing under sanitizers.
-TESTS = (content, services_drop, bad_requests, reload, many, unfinished) + (() if os.environ.get("SAN") else (load,))
+TESTS = (content, panic, services_drop, bad_requests, reload, many, unfinished) + (() if os.environ.get("SAN") else (load,))
