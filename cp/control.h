@@ -72,9 +72,8 @@ struct control_request {
 	enum generation_how how;
 	uint64_t from;    /* rollback, return: the generation that it is again */
 	uint64_t confirm; /* ns, if not 0: it goes back by itself unless it is confirmed in time */
-	/* At start: */
-	uint64_t resume;             /* not 0: it is this generation, which ran last */
-	const struct config *before; /* what to compare with; NULL: nothing */
+	uint64_t resume;  /* not 0: it is this generation, which runs, or at start: ran last */
+	const struct config *before; /* at start: what to compare with; NULL: nothing */
 };
 
 /* Create what the control thread needs besides loop, dp and network, which are set. 0 or -ENOMEM.

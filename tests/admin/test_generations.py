@@ -126,6 +126,30 @@ def rollback(t, folder):
         assert d.alive()
 
 
+def reloads(t, folder):
+    with Daemon(folder, named("zero")) as d:
+        d.config.write_text(named("one"))
+        expect(d.cli("apply", d.config), 0)
+        with t("SIGHUP with a file that has not changed goes on with the generation that runs"):
+            for _ in range(12):
+                d.process.send_signal(signal.SIGHUP)
+                time.sleep(0.1)
+            wait(lambda: "how=sighup" in d.output())
+            assert history(d) == [(2, "running", "apply"), (1, "confirmed", "start")], history(d)
+            assert "- service one" in expect(d.cli("rollback", "--dry-run"), 0).stdout
+        with t("... but one that waits is confirmed by it"):
+            d.config.write_text(named("two"))
+            expect(d.cli("apply", d.config, "--confirm", "1h"), 0)
+            d.process.send_signal(signal.SIGHUP)
+            wait(lambda: d.generation() == 4)
+            assert history(d)[:2] == [(4, "running", "sighup"), (3, "unconfirmed", "apply")], history(d)
+        with t("... and one that has changed is a generation"):
+            d.config.write_text(named("three"))
+            d.process.send_signal(signal.SIGHUP)
+            wait(lambda: runs(d) == "three")
+            assert history(d)[0] == (5, "running", "sighup"), history(d)
+
+
 def keep_ten(t, folder):
     with Daemon(folder, named("zero")) as d:
         for i in range(1, 13):
@@ -302,4 +326,4 @@ def no_state(t, folder):
                 assert other.generation() == 1 and kept(folder) == before
 
 
-TESTS = (confirm, rollback, keep_ten, restart, restart_unconfirmed, bad_state, no_state)
+TESTS = (confirm, rollback, reloads, keep_ten, restart, restart_unconfirmed, bad_state, no_state)
