@@ -65,12 +65,14 @@ def commands(t, _folder):
         assert not missing(options - {"--help"}, page), missing(options, page)
     with t("every command is in the README"):
         assert not missing(names, readme), missing(names, readme)
-    objects = set(re.search(r'"object: must be one of (.*?)\)',
-                            (ROOT / "cp/admin/command.c").read_text(), re.S)[1]
-                  .replace('"', "").replace("\n", " ").replace(",", " ").split())
-    with t("everything that can be shown is in penstock(1), completed, and in --help"):
+    source = (ROOT / "cp/admin/command.c").read_text()
+    objects = set(re.findall(r'\{ "(\w+)", show_\w+ \}', source)) | {"connections", "clients"}
+    told = re.search(r'"object: must be one of (.*?)\)', source, re.S)[1]
+    with t("everything that can be shown is named where something else is asked for"):
+        assert set(re.findall(r"\w+", told)) == objects, (told, objects)
+    with t("everything that can be shown is in penstock(1), completed, in --help and in the README"):
         assert "services" in objects, objects
-        for text in (page, completion, usage):
+        for text in (page, completion, usage, readme.split("## Commands")[1]):
             assert not missing(objects, text), missing(objects, text)
 
 
