@@ -67,12 +67,10 @@ reload(struct control *c)
 	struct control_request request = {
 		.name = c->config_file, .text = text, .len = len, .how = GENERATION_SIGHUP
 	};
-	uint64_t left;
 	int rc;
 
 	/* Who rotates logs sends SIGHUP every day: a history of ten times the same is none. */
-	if (text && strcmp(text, c->config_text) == 0 &&
-	    !generations_waiting(c->generations, &left))
+	if (text && strcmp(text, c->config_text) == 0)
 		request.resume = c->generation;
 	rc = text ? control_apply(c, &request, &messages) : -ENOENT;
 	print_messages(&messages);

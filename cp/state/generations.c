@@ -182,6 +182,9 @@ generations_published(struct generations *g, const struct control_request *reque
 {
 	if (request->how != GENERATION_START)
 		generations_set_notice(g, NULL);
+	/* The same again is nobody's word that it is good. */
+	if (request->resume && g->waiting == number)
+		return 0;
 	g->waiting = 0;
 	loop_timer_disarm(g->timer);
 	if (!request->confirm)

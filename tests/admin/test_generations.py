@@ -137,12 +137,14 @@ def reloads(t, folder):
             wait(lambda: "how=sighup" in d.output())
             assert history(d) == [(2, "running", "apply"), (1, "confirmed", "start")], history(d)
             assert "- service one" in expect(d.cli("rollback", "--dry-run"), 0).stdout
-        with t("... but one that waits is confirmed by it"):
+        with t("... and what waits to be confirmed still does"):
             d.config.write_text(named("two"))
-            expect(d.cli("apply", d.config, "--confirm", "1h"), 0)
+            expect(d.cli("apply", d.config, "--confirm", "3s"), 0)
             d.process.send_signal(signal.SIGHUP)
-            wait(lambda: d.generation() == 4)
-            assert history(d)[:2] == [(4, "running", "sighup"), (3, "unconfirmed", "apply")], history(d)
+            time.sleep(0.5)
+            assert history(d)[0] == (3, "waiting", "apply"), history(d)
+            wait(lambda: runs(d) == "one")
+            assert history(d)[:2] == [(4, "running", "auto-return"), (3, "unconfirmed", "apply")], history(d)
         with t("... and one that has changed is a generation"):
             d.config.write_text(named("three"))
             d.process.send_signal(signal.SIGHUP)
