@@ -120,6 +120,9 @@ struct http_session {
 	uint32_t next_free;
 };
 
+/* So much of a session is looked at for every request. */
+#define HTTP_SESSION_BUSY offsetof(struct http_session, ends)
+
 enum http_upstream_state {
 	HTTP_UPSTREAM_FREE,
 	HTTP_UPSTREAM_CONNECTING,

@@ -430,6 +430,22 @@ http_on_connected(struct http *h, uint64_t user)
 }
 
 void
+http_on_expected(const struct http *h, uint64_t user)
+{
+	const struct http_session *s = &h->sessions[http_user_index(user)];
+	const struct http_upstream *u = &h->upstreams[http_user_index(user)];
+	uint32_t i;
+
+	if (http_user_is_upstream(user)) {
+		__builtin_prefetch(u);
+		__builtin_prefetch((const char *)u + 64);
+		return;
+	}
+	for (i = 0; i < HTTP_SESSION_BUSY; i += 64)
+		__builtin_prefetch((const char *)s + i);
+}
+
+void
 http_on_received(struct http *h, uint64_t user, struct rte_mbuf *chain, uint32_t length)
 {
 	struct http_session *s;

@@ -51,6 +51,15 @@ on_connected(void *arg, tcp_handle h, uint64_t user)
 }
 
 static void
+on_expected(void *arg, uint64_t user)
+{
+	struct proxy *p = arg;
+
+	if (user & HTTP_USER)
+		http_on_expected(proxy_http(p), user);
+}
+
+static void
 on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint32_t length)
 {
 	struct proxy *p = arg;
@@ -102,6 +111,7 @@ proxy_calls(struct tcp_calls *calls)
 {
 	calls->accepted = on_accepted;
 	calls->connected = on_connected;
+	calls->expected = on_expected;
 	calls->received = on_received;
 	calls->room = on_room;
 	calls->half_closed = on_half_closed;

@@ -125,6 +125,9 @@ stage_proxy(struct worker *w, struct burst *b)
 	if (likely(!proxy))
 		return false;
 	t.n = 0;
+	for (i = 0; i < b->count; i++)
+		if (is_reply(&b->packets[i]))
+			tcp_expect(proxy->tcp, &b->packets[i].tuple);
 	for (i = 0; i < b->count; i++) {
 		struct packet *p = &b->packets[i];
 

@@ -4,9 +4,10 @@
  *
  *     1. hash every tuple, fetch its bucket
  *     2. find its block, fetch that
- *     3. parse, and let the state have it, one after the other
+ *     3. fetch its flight and what the user has of it, then what is under way
+ *     4. parse, and let the state have it, one after the other
  *
- * Between 2 and 3 blocks may come and go, so what was found is looked at again.
+ * Between 2 and 4 blocks may come and go, so what was found is looked at again.
  */
 #include "dp/tcp/internal.h"
 
@@ -83,6 +84,26 @@ again(struct tcp *t, struct tcp_block *c, const struct tcp_packet *p, uint64_t h
 	return block_find(t, p->tuple, hash);
 }
 
+static void
+fetch(const struct tcp *t, struct tcp_block *const found[], uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct tcp_block *c = found[i];
+
+		if (!c)
+			continue;
+		if (c->flags & BLOCK_FLIGHT)
+			flight_prefetch(c->flight);
+		if (t->calls.expected)
+			t->calls.expected(t->calls.arg, c->user);
+	}
+	for (i = 0; i < n; i++)
+		if (found[i] && found[i]->flags & BLOCK_FLIGHT)
+			sent_prefetch(t->sent, &found[i]->flight->recovery.sent);
+}
+
 void
 tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t now)
 {
@@ -105,8 +126,10 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 			found[i] = &t->blocks[index];
 			__builtin_prefetch(found[i]);
 			__builtin_prefetch((char *)found[i] + 64);
+			__builtin_prefetch(&found[i]->user);
 		}
 	}
+	fetch(t, found, n);
 	before = (struct made){ t->fresh, t->free_head };
 	for (i = 0; i < n; i++) {
 		struct tcp_block *c = found[i];
@@ -119,6 +142,12 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 		segment_drop(&s);
 	}
 	blocks_reap(t);
+}
+
+void
+tcp_expect(const struct tcp *t, const struct tuple *tuple)
+{
+	flow_table_prefetch(&t->table, tuple_hash(t, tuple));
 }
 
 bool

@@ -92,6 +92,9 @@ size_t sent_pool_size(uint32_t n);
 uint32_t sent_pool_used(const struct sent_pool *p);
 uint32_t sent_pool_free_chunks(const struct sent_pool *p);
 
+/* An acknowledgement may come soon: fetch what is first in the queue. */
+void sent_prefetch(const struct sent_pool *p, const struct sent *q);
+
 /* ---- sending -------------------------------------------------------------------------------- */
 
 void sent_init(struct sent *q);

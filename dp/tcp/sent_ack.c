@@ -354,6 +354,15 @@ apply_block(struct work *w, const struct sack_block *b)
 }
 
 void
+sent_prefetch(const struct sent_pool *p, const struct sent *q)
+{
+	if (q->head == SENT_NONE)
+		return;
+	rte_prefetch0(&p->chunks[q->head]);
+	rte_prefetch0(chunk_record(p, &p->chunks[q->head], 0));
+}
+
+void
 sent_acknowledge(struct sent_pool *p, struct sent *q, const struct sent_ack *ack,
 		 const struct sent_context *context, struct sent_result *out)
 {

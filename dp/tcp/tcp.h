@@ -193,6 +193,9 @@ struct tcp_calls {
 	/* The handshake of a connection to a listener is complete. Returns its user. */
 	uint64_t (*accepted)(void *arg, tcp_handle h, uint32_t listener, const struct tuple *tuple);
 	void (*connected)(void *arg, tcp_handle h, uint64_t user);
+	/* A packet of the connection is soon to be looked at: fetch what the user has of it. May be
+	 * wrong, and user of a connection that is over. No call into the instance from here. */
+	void (*expected)(void *arg, uint64_t user);
 	/* A chain of `length` bytes of data; the callee owns it. */
 	void (*received)(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 			 uint32_t length);
@@ -293,6 +296,8 @@ bool tcp_advance(struct tcp *t, uint64_t now);
 /* True: some connection could not send for want of buffers; it is tried again by itself. */
 bool tcp_flush(struct tcp *t, uint64_t now);
 
+/* Soon tcp_known is asked, or tcp_input gets a packet of this tuple: fetch. */
+void tcp_expect(const struct tcp *t, const struct tuple *tuple);
 /* Is there a connection for packets of this tuple (src is the peer), TIME-WAIT included? Where
  * addresses are shared with others (the kernel), only what is known is for tcp_input. */
 bool tcp_known(const struct tcp *t, const struct tuple *tuple);
