@@ -212,6 +212,7 @@ struct http {
 	uint8_t joined[HTTP_HEAD_MAX + 1];    /* a head that came in pieces */
 	uint8_t written[2 * HTTP_HEAD_MAX];   /* one that does not fit in a buffer */
 	uint8_t path[3 * HTTP_HEAD_MAX + 1];  /* in normal form */
+	size_t path_length;                   /* of the head's; 0: not made yet */
 	uint8_t rewritten[4 * HTTP_HEAD_MAX]; /* as the route wants it */
 };
 

@@ -52,6 +52,14 @@ refuse(struct http *h, struct http_session *s, uint16_t status)
 	http_answer(h, s, status);
 }
 
+/* Nothing is known of the head any more, nor of what was made of it. */
+static void
+start_head(struct http *h)
+{
+	http_request_start(&h->head);
+	h->path_length = 0;
+}
+
 /* HTTP_DONE: h->head is of *bytes. */
 static enum http_result
 parse_head(struct http *h, const struct http_session *s, const struct http_listener *l,
@@ -60,7 +68,7 @@ parse_head(struct http *h, const struct http_session *s, const struct http_liste
 	enum http_result result;
 	uint32_t length;
 
-	http_request_start(&h->head);
+	start_head(h);
 	*bytes = http_peek(h, &s->in, false, &length);
 	result = http_request_parse(&h->head, &l->head, *bytes, length);
 	return result;
@@ -74,7 +82,7 @@ parse_pieces(struct http *h, struct http_session *s, const struct http_listener 
 
 	if (!head_ended(s, l->head.head))
 		return HTTP_MORE;
-	http_request_start(&h->head);
+	start_head(h);
 	*bytes = http_peek(h, &s->in, true, &length);
 	return http_request_parse(&h->head, &l->head, *bytes, length);
 }
@@ -109,7 +117,7 @@ parse_kept(struct http *h, const struct http_session *s)
 	uint32_t length;
 	const uint8_t *bytes = http_peek(h, &kept, true, &length);
 
-	http_request_start(&h->head);
+	start_head(h);
 	http_request_parse(&h->head, &s->listener->head, bytes, length);
 	return bytes;
 }
@@ -120,10 +128,15 @@ static struct http_path
 path_normal(struct http *h, const struct http_listener *l, const uint8_t *bytes,
 	    enum http_path_reason *reason)
 {
-	struct http_path path = { h->path, sizeof(h->path), 0 };
+	struct http_path path = { h->path, sizeof(h->path), h->path_length };
 
+	*reason = HTTP_PATH_OK;
+	if (path.length)
+		return path;
 	*reason =
 	    http_path_normal(&path, l->path_rules, bytes + h->head.path.at, h->head.path.length);
+	if (*reason == HTTP_PATH_OK)
+		h->path_length = path.length;
 	return path;
 }
 
