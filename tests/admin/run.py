@@ -96,7 +96,7 @@ def main():
             results = list(pool.map(lambda name: run_apart(name, names), mine))
     passed, failed = sum(r[0] for r in results), sum(r[1] for r in results)
     print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":
