@@ -195,8 +195,10 @@ def settled(path, case_, want):
         if now != last:
             last, same_since = now, time.monotonic()
         elif [i["rx_packets"] for i in now["interfaces"] or []] == [len(f) for f in case_.inputs]:
-            done = accounted(now) if want is None else want == reasons(now["drops"])
-            if done or time.monotonic() > same_since + 1.5:
+            # Frames may still lie in a ring between workers, one of which has had no core since then.
+            quiet = time.monotonic() - same_since
+            done = accounted(now) or (want is not None and quiet > 0.3)
+            if done and want in (None, reasons(now["drops"])) or quiet > 1.5:
                 return now
         time.sleep(0.02)
     return None

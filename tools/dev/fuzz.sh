@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Run every fuzz target in BUILD for FUZZ_SECONDS, as many at a time as there are cores.
-# With FUZZ_LONG, the targets that it does not name get an eighth of it.
+# With FUZZ_LONG, the targets that it does not name get a twelfth of it.
 # Inputs come from tests/fuzz/corpus/NAME; what is found goes to BUILD/corpus/NAME and, with
 # FUZZ_KEEP=1, what adds coverage is merged back into tests/fuzz/corpus/NAME.
 # A crash, a leak, a hang or a corpus that is missing is a failure. Ends with N passed, N failed.
@@ -16,7 +16,7 @@ cd "$top" || exit 1
 run_target() {
 	local name=$1 kept=tests/fuzz/corpus/$1 found=$build/corpus/$1 dict=()
 	local log=$build/fuzz_$1.log program=$build/fuzz_$1 seconds=$seconds
-	[[ " ${FUZZ_LONG:-$1} " == *" $1 "* ]] || seconds=$((seconds / 8))
+	[[ " ${FUZZ_LONG:-$1} " == *" $1 "* ]] || seconds=$((seconds / 12))
 	if [ ! -x "$program" ]; then
 		echo "fuzz $name: $program was not built"
 		return 1
