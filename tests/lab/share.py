@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cases a run has to do, by the environment's SHARE.
 
-`make check` runs most cases that start a program once, either in the usual build (SHARE=plain) or in the one with sanitizers
-(SHARE=sanitizers), so that it says what it can in the time that it has. A hash of the case's name decides. Without SHARE a run does all."""
+`make check` has a quarter of an hour. Of cases that start a program, and differ from others in the family or the like alone, it runs some
+(the runners say which), and these once: in the usual build (SHARE=plain) or in the one with sanitizers (SHARE=sanitizers). A hash of the
+case's name decides. Without SHARE a run does all; continuous integration has such runs of the usual build, `make san` of the other."""
 import os
 import zlib
 
@@ -12,7 +13,7 @@ if NAME not in (None, "", "plain", "sanitizers"):
 
 
 def number(key):
-    """Of all the bits of the key, and nothing else."""
+    """The same for the same key in every run."""
     return zlib.crc32(repr(key).encode()) >> 3
 
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Everything that has to be true before a change goes in; `make check` calls it.
+# What `make check` runs, in a quarter of an hour; .ci/run adds what takes longer.
 #
-#   check.sh              all that has to be; with WITH="STEP..." these, too, at the end
+#   check.sh              the build, and of every suite what SHARE leaves; with WITH="STEP..." these, too, at the end
 #   check.sh STEP...      only these: build lint unit stage tcp sim sim-mutants limits bench-short control conf
 #                         admin packets tcp-linux e2e e2e-timed e2e-restart e2e-others fuzz
 #                         san (all of its), san-build, san-unit and so on
@@ -232,8 +232,8 @@ else
 	do_build
 	# Without programs nothing below can say anything new.
 	if [ "$failed" = 0 ]; then
-		# Most cases that start a program run once, here or under sanitizers (tests/lab/share.py);
-		# `make packets`, `make e2e` and so on, and `make san`, have all.
+		# Of cases that start a program some run, here or under sanitizers (tests/lab/share.py); the steps
+		# of these names, and `make san`, have all.
 		SHARE=sanitizers begin_lane aside 19 san-build fuzz "${san_aside[@]}" sim
 		export SHARE=plain
 		begin_lane waiting 0 tcp-linux e2e-restart
@@ -248,6 +248,7 @@ else
 		end_lane aside
 		echo "suites run: ${table[*]} (${SECONDS}s)"
 		table=()
+		unset SHARE
 		read -ra more <<<"${WITH:-}"
 		run_steps "${more[@]}"
 	fi
