@@ -448,6 +448,7 @@ publish_generation(struct control *c, const struct candidate *n,
 	const char *error = "not enough memory";
 	int kept = generations_publishing(c->generations, request, n->number, n->changes);
 	int rc = take_over(c, n, &error), late;
+	uint64_t left;
 
 	if (rc < 0) {
 		generations_failed(c->generations, request, n->number);
@@ -455,6 +456,8 @@ publish_generation(struct control *c, const struct candidate *n,
 		return rc;
 	}
 	late = generations_published(c->generations, request, n->number, n->changes);
+	if (generations_waiting(c->generations, &left) == 0)
+		health_settle(c->health);
 	kept = kept < 0 ? kept : late;
 	if (kept < 0)
 		message_add(messages, request->name, 0, true,

@@ -154,13 +154,14 @@ finish(const struct sink *s, const uint8_t *text, size_t len)
 	json_int_t packets = json_integer_value(json_object_get(end, "packets"));
 	json_int_t lost = json_integer_value(json_object_get(end, "lost"));
 	const char *reason = json_string_value(json_object_get(end, "reason"));
+	int code = EXIT_DONE;
 
 	fprintf(stderr, "%" JSON_INTEGER_FORMAT " packets in %s, %" JSON_INTEGER_FORMAT " lost\n",
 		packets, strcmp(s->name, "-") == 0 ? "the output" : s->name, lost);
 	if (reason && strcmp(reason, "stopped") != 0 && strncmp(reason, "all ", 4) != 0)
-		complain(EXIT_REFUSED, "the capture has ended: %s", reason);
+		code = complain(EXIT_REFUSED, "the capture has ended: %s", reason);
 	json_decref(end);
-	return EXIT_DONE;
+	return code;
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "lib/request.h"
 #include "tools/penstock.h"
 #include "tools/values.h"
+#include "version.h"
 
 enum option_id {
 	OPTION_SOCKET,
@@ -29,6 +30,7 @@ enum option_id {
 	OPTION_COUNT,
 	OPTION_SNAPLEN,
 	OPTION_DROPS,
+	OPTION_VERSION,
 };
 #define BIT(option) (1u << OPTION_##option)
 
@@ -52,6 +54,7 @@ static const struct option_name {
 	[OPTION_COUNT] = { "count", required_argument },
 	[OPTION_SNAPLEN] = { "snaplen", required_argument },
 	[OPTION_DROPS] = { "drops", no_argument },
+	[OPTION_VERSION] = { "version", no_argument },
 };
 #define N_OPTIONS (sizeof(option_names) / sizeof(option_names[0]))
 
@@ -113,7 +116,7 @@ static const char usage[] =
     "  capture [--service NAME] [--client ADDRESS[/LENGTH]] [--count N] [--drops]\n"
     "       [--snaplen BYTES] FILE\n"
     "       packets as they came in and went out, with verdicts, as pcapng; - is the output\n"
-    "  version [--json]\n"
+    "  version [--json]        of the daemon and what it is built with; --version: of this tool\n"
     "\n"
     "--socket PATH  the daemon's admin socket (" SOCKET_DEFAULT ")\n"
     "exit codes: 0 done, 1 refused, 2 wrong usage, 3 no daemon\n";
@@ -175,6 +178,7 @@ take_option(enum option_id option, const char *value, struct options *o)
 		o->all = true;
 		break;
 	case OPTION_HELP:
+	case OPTION_VERSION:
 		break;
 	case OPTION_CONFIRM:
 		o->confirm = value;
@@ -296,6 +300,10 @@ run(int argc, char **argv)
 		return code;
 	if (seen & BIT(HELP)) {
 		fputs(usage, stdout);
+		return EXIT_DONE;
+	}
+	if (seen & BIT(VERSION)) {
+		printf("penstock %s\n", PENSTOCK_VERSION);
 		return EXIT_DONE;
 	}
 	if (optind == argc) {

@@ -67,11 +67,15 @@ top_take(struct top_data *data, const char *socket)
 		data->failure = f;
 		return false;
 	}
+	data->refused[0] = '\0';
 	for (object = 0; object < TOP_OBJECTS; object++) {
 		if (!replace(&data->lists[object], socket, request_for(object), &f)) {
 			/* A daemon of another version may not know it. */
-			if (f.code == EXIT_REFUSED)
+			if (f.code == EXIT_REFUSED) {
+				snprintf(data->refused, sizeof(data->refused), "show %s: %.120s",
+					 asked[object].object, f.text);
 				continue;
+			}
 			data->failure = f;
 			return false;
 		}

@@ -247,9 +247,10 @@ put_head(const struct top_data *data, const struct top_view *view, const struct 
 		strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&t, &tm));
 		snprintf(line, sizeof(line),
 			 "penstock top  %s  %s  generation %" JSON_INTEGER_FORMAT
-			 "  up %" JSON_INTEGER_FORMAT "d %02d:%02d:%02d%s",
+			 "  up %" JSON_INTEGER_FORMAT "d %02d:%02d:%02d%s%s%s",
 			 instance, clock, generation, up / 86400, (int)(up / 3600 % 24),
-			 (int)(up / 60 % 60), (int)(up % 60), view->paused ? "  PAUSED" : "");
+			 (int)(up / 60 % 60), (int)(up % 60), view->paused ? "  PAUSED" : "",
+			 data->refused[0] ? "  " : "", data->refused);
 		put_line(out, line, size->columns, false);
 	}
 	put_sums(data, size, out);

@@ -212,11 +212,13 @@ show_backend(struct show *show, size_t pool_index, size_t index)
 		counters_backend(show->counters, slot, &stats);
 	health_show(control->health, pool, c, &view);
 	object =
-	    json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:o, s:o, s:I, s:o, s:f, s:I, s:I, s:I, s:I}",
+	    json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:o, s:s, s:o, s:I, s:o, s:f, s:I, s:I, s:I, "
+		      "s:I}",
 		      "pool", pool->name, "address", addr_format(&c->address, address), "port",
 		      (int)c->port, "weight", (json_int_t)view.weight, "state",
 		      backend_state_name(view.state), "health", health_text(&view), "reason",
-		      show_text(backend_reason(control->snapshot, b, &view, reason)), "since",
+		      show_text(backend_reason(control->snapshot, b, &view, reason)), "cause",
+		      view.checked ? health_cause_name(view.cause) : "", "since",
 		      show_time(view.since), "effective_weight", (json_int_t)view.share,
 		      "last_check", view.last_check ? show_time(view.last_check) : json_null(),
 		      "check_ms", (double)view.latency / 1e6, "connections_active",

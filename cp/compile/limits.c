@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cp/compile/internal.h"
+#include "cp/config/config.h"
 #include "lib/gcra.h"
 
 /* A batch is worth it if it is for so many packets, of this size. */
@@ -227,20 +228,6 @@ limits_compile(struct service_limits *out, const struct service_config *s, uint1
 
 /* ---- all services ---- */
 
-/* Are the requests of this listener's clients limited? */
-static bool
-limits_requests(const struct listener_config *l)
-{
-	size_t i;
-
-	if (!l || l->protocol != LISTENER_HTTP)
-		return false;
-	for (i = 0; i < l->http.n_routes; i++)
-		if (l->http.routes[i].limit_client.requests.count)
-			return true;
-	return l->http.limit_client.requests.count != 0;
-}
-
 void
 compile_owner_prefixes(const struct config *config, uint8_t *prefix4, uint8_t *prefix6)
 {
@@ -251,7 +238,7 @@ compile_owner_prefixes(const struct config *config, uint8_t *prefix4, uint8_t *p
 	for (i = 0; i < config_n_services(config); i++) {
 		const struct limits_config *l = &config_service(config, i)->limit_client;
 
-		if (!l->set && !limits_requests(config_listener(config, i)))
+		if (!l->set && !config_limits_requests(config_listener(config, i)))
 			continue;
 		*prefix4 = l->prefix4 < *prefix4 ? l->prefix4 : *prefix4;
 		*prefix6 = l->prefix6 < *prefix6 ? l->prefix6 : *prefix6;

@@ -156,6 +156,19 @@ complete_limits(struct service_config *service)
 				 limits[i]->new_connections.count || limits[i]->connections;
 }
 
+bool
+config_limits_requests(const struct listener_config *l)
+{
+	size_t i;
+
+	if (!l || l->protocol != LISTENER_HTTP)
+		return false;
+	for (i = 0; i < l->http.n_routes; i++)
+		if (l->http.routes[i].limit_client.requests.count)
+			return true;
+	return l->http.limit_client.requests.count != 0;
+}
+
 /* Note that the listener uses a pool; seen: by pool, those that are noted. */
 static void
 note_pool(struct listener_config *listener, bool *seen, size_t n_pools, size_t pool)

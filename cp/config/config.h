@@ -67,6 +67,9 @@ size_t config_diff(const struct config *running, const struct config *wanted, FI
 void config_listener_write(const struct config *config, const struct listener_config *listener,
 			   FILE *out);
 
+/* Are requests of this listener's clients limited, anywhere in it? l may be NULL. */
+bool config_limits_requests(const struct listener_config *l);
+
 /* True if going from a to b needs a restart (interfaces' devices, data plane): then why says which
  * setting. */
 bool config_needs_restart(const struct config *a, const struct config *b, const char **why);

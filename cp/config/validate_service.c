@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/config/config.h"
 #include "cp/config/validate.h"
 #include "cp/config/validate_http.h"
 
@@ -242,6 +243,34 @@ check_same_services(struct load *load)
 	return true;
 }
 
+static void
+check_limits(struct load *load, const config_setting_t *setting, const char *whose,
+	     const struct limits_config *l)
+{
+	const config_setting_t *group = config_setting_get_member(setting, "limits");
+
+	group = group ? config_setting_get_member(group, whose) : NULL;
+	if (group && usable(group, NULL) && !l->set)
+		report_warning(load, group, NULL,
+			       "limits nothing: give packets, bytes, new_connections or "
+			       "connections");
+}
+
+/* What can be read in two ways. */
+static void
+check_clients(struct load *load, const struct service_config *service,
+	      const struct listener_config *listener, const config_setting_t *setting)
+{
+	if (!config_limits_requests(listener))
+		check_limits(load, setting, "client", &service->limit_client);
+	check_limits(load, setting, "service", &service->limit_service);
+	if (config_setting_get_member(setting, "allow") && usable(setting, "allow") &&
+	    service->n_allow == 0)
+		report_warning(load, setting, "allow",
+			       "empty, so that all clients may come; name those that may, or leave "
+			       "it out");
+}
+
 bool
 validate_services(struct load *load)
 {
@@ -260,6 +289,7 @@ validate_services(struct load *load)
 			       service->address.len == 128
 				   ? addr_format(&service->address.addr, text)
 				   : prefix_format(&service->address, text));
+		check_clients(load, service, config_listener(config, i), setting);
 	}
 	return check_same_services(load);
 }

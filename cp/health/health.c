@@ -257,8 +257,7 @@ drop_order(struct member *m)
 }
 
 static void
-member_configure(struct member *m, const struct pool_config *pool,
-		 const struct backend_config *backend)
+member_configure(struct member *m, const struct pool_config *pool)
 {
 	const struct health_config *now = &pool->health;
 	bool runs = m->config && m->config->health.check != HEALTH_NONE;
@@ -270,18 +269,20 @@ member_configure(struct member *m, const struct pool_config *pool,
 	m->round = m->health->round;
 	m->probe.config = now;
 	m->probe.port = now->port ? now->port : m->port;
-	if (order_given(&m->order) && !order_holds(&m->order, backend))
-		drop_order(m);
 	if (now->check == HEALTH_NONE)
 		m->state = (struct health_state){ 0 };
 	else if (!same)
 		member_begin(m, now);
 }
 
-static bool
-is_gone(const struct member *m)
+/* The configuration does not have it: nothing is asked of it until one does again. */
+static void
+member_park(struct member *m)
 {
-	return m->round != m->health->round;
+	if (m->round == m->health->round || !m->config)
+		return;
+	member_stop(m);
+	m->config = NULL;
 }
 
 void
@@ -299,12 +300,38 @@ health_configure(struct health *h, const struct config *config)
 				if (!found[k])
 					continue;
 				kept += found[k]->round != h->round;
-				member_configure(found[k], pool, &pool->backends[j + k]);
+				member_configure(found[k], pool);
 			}
 	}
 	if (kept < h->n_members)
-		members_sweep(h, is_gone);
+		members_each(h, member_park);
 	h->config = config;
+}
+
+static bool
+is_gone(const struct member *m)
+{
+	return !m->config;
+}
+
+void
+health_settle(struct health *h)
+{
+	struct member *found[MEMBERS_BURST];
+	size_t before = h->n_members, i, j, k, n;
+
+	for (i = 0; i < h->config->n_pools; i++) {
+		const struct pool_config *pool = &h->config->pools[i];
+
+		for (j = 0; (n = members_burst(h, pool, j, found)); j += n)
+			for (k = 0; k < n; k++)
+				if (found[k] && order_given(&found[k]->order) &&
+				    !order_holds(&found[k]->order, &pool->backends[j + k]))
+					drop_order(found[k]);
+	}
+	members_sweep(h, is_gone);
+	if (h->n_members < before)
+		health_save_soon(h);
 }
 
 /* ---- the operator ---- */
@@ -317,6 +344,9 @@ health_order(struct health *h, const struct pool_config *pool, const struct back
 
 	if (!m)
 		return -ENOENT;
+	/* One that waits for its configuration to come back does not mix with this one. */
+	if (!order_holds(&m->order, backend))
+		m->order = (struct order){ 0 };
 	switch (request->order) {
 	case HEALTH_ORDER_ENABLE:
 		if (m->order.disabled)

@@ -43,8 +43,11 @@ void health_destroy(struct health *h);
 /* Make room for what config needs. Changes nothing that can be seen. 0 or -ENOMEM. */
 int health_prepare(struct health *h, const struct config *config);
 /* config, prepared last, is the running one from now on, and stays so until the next one is: start,
- * change and stop checks. Call it while the configuration before still exists. */
+ * change and stop checks. Call it while the configuration before still exists. Orders and what is
+ * known of backends that config does not have are kept, in case it goes back. */
 void health_configure(struct health *h, const struct config *config);
+/* The running configuration does not go back by itself: what it contradicts is forgotten. */
+void health_settle(struct health *h);
 
 /* A backend_conditions_fn; arg is the struct health. pool may be of a configuration that is only
  * prepared. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cp/config/message.h"
+#include "cp/health/health.h"
 #include "cp/log.h"
 #include "cp/service_manager.h"
 
@@ -217,6 +218,7 @@ generations_confirm(struct generations *g, struct config_messages *messages)
 		return 0;
 	g->waiting = 0;
 	loop_timer_disarm(g->timer);
+	health_settle(g->control->health);
 	rc = history_confirm(g->history, number);
 	if (rc < 0)
 		message_add(messages, generations_file(g), 0, true,

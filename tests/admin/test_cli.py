@@ -36,6 +36,8 @@ def no_daemon(t, folder):
         both = json.loads(expect(cli("--socket", nowhere, "version", "--json"), 0).stdout)
         assert both["daemon"] is None and both["version"] and both["build"], both
         assert both["dpdk"].startswith("DPDK "), both
+    with t("--version: this tool's, without a daemon"):
+        assert expect(cli("--version"), 0).stdout.split()[0] == "penstock"
     with t("a socket path that is too long is wrong usage"):
         expect(cli("--socket", "/" + "x" * 200, "show", "services"), 2)
 

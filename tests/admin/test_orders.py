@@ -3,7 +3,7 @@
 import json
 
 from daemon import POOLS, Daemon, config
-from test_cli import expect
+from test_cli import expect, wait
 
 FIRST, SECOND, SIX = "web/10.9.0.11:8080", "web/10.9.0.12:8080", "six/[2001:db8:9::11]:8080"
 POOLS2 = POOLS.replace("weight = 0;", "weight = 50;")
@@ -104,6 +104,40 @@ def kept(t, folder):
         assert saved == {"version": 1, "backends": []}, saved
 
 
+def unconfirmed(t, folder):
+    """What a configuration contradicts that nobody confirms is only held back."""
+    text = config(pools=POOLS2)
+    new = folder / "new.conf"
+    with Daemon(folder, text) as d:
+        expect(d.cli("drain", FIRST), 0)
+        expect(d.cli("disable", SECOND), 0)
+        new.write_text(text.replace("10.9.0.11\"; port = 8080", "10.9.0.13\"; port = 8080").replace("weight = 50;", "weight = 60;"))
+        expect(d.cli("apply", new, "--confirm", "3s"), 0)
+        with t("an order does not hold in an unconfirmed configuration with another weight"):
+            assert (backend(d, SECOND)["state"], backend(d, SECOND)["weight"]) == ("up", 60)
+        expect(d.cli("weight", SECOND, "9"), 0)
+        with t("one given in it does not mix with the one before"):
+            assert (backend(d, SECOND)["state"], backend(d, SECOND)["weight"]) == ("up", 9)
+        wait(lambda: d.generation() == 3)
+        with t("when it goes back, the order for a backend that was gone holds again; the one given since ends"):
+            assert (backend(d, FIRST)["state"], backend(d, FIRST)["reason"]) == ("drain", "drained by command")
+            assert (backend(d, SECOND)["state"], backend(d, SECOND)["weight"]) == ("up", 50)
+        expect(d.cli("disable", SECOND), 0)
+        expect(d.cli("apply", new, "--confirm", "1h"), 0)
+        expect(d.cli("rollback"), 0)
+        with t("an order for another weight holds again after a rollback of what was not confirmed"):
+            assert (backend(d, FIRST)["state"], backend(d, SECOND)["state"]) == ("drain", "disabled")
+        expect(d.cli("apply", new, "--confirm", "1h"), 0)
+        expect(d.cli("confirm"), 0)
+        new.write_text(text)
+        expect(d.cli("apply", new), 0)
+        with t("confirming ends both"):
+            assert (backend(d, FIRST)["state"], backend(d, SECOND)["state"]) == ("up", "up")
+    with t("and nothing is remembered"):
+        saved = json.loads((folder / "state" / "health").read_text())
+        assert saved == {"version": 1, "backends": []}, saved
+
+
 def hostile(t, folder):
     """A file that is not ours, and entries that cannot be."""
     entry = {"pool": "web", "address": "10.9.0.11", "port": 8080, "made_for": 100, "drain": True}
@@ -131,8 +165,8 @@ def said(t, folder):
     pools = POOLS2.replace('{ name = "web";', '{ name = "web"; health = { check = "tcp"; interval = "24h"; };')
     with Daemon(folder, config(pools=pools)) as d, t("a reason cut off within a character is shown"):
         b = backend(d, FIRST)
-        assert b["health"] == "failing" and b["reason"].startswith("tls: xx" + "\xe4" * 40), b
+        assert (b["health"], b["cause"]) == ("failing", "tls") and b["reason"].startswith("tls: xx" + "\xe4" * 40), b
         expect(d.cli("show", "backends"), 0)
 
 
-TESTS = (orders, kept, hostile, said)
+TESTS = (orders, kept, unconfirmed, hostile, said)

@@ -52,7 +52,7 @@ _penstock()
 	done
 
 	case $command in
-	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain capture drain enable disable weight top version --socket --help" -- "$cur")) ;;
+	"") COMPREPLY=($(compgen -W "check apply confirm rollback diff show explain capture drain enable disable weight top version --socket --help --version" -- "$cur")) ;;
 	check | diff) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _filedir ;;
 	apply) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--dry-run --confirm --socket" -- "$cur")) || _filedir ;;
 	confirm) COMPREPLY=($(compgen -W "--socket" -- "$cur")) ;;
