@@ -34,6 +34,8 @@
 #include "cp/state/store.h"
 #include "cp/state/tables.h"
 #include "cp/state/take_over.h"
+#include "dp/l4/connection_memory.h"
+#include "lib/units.h"
 
 #define RESOLVE_RING_SIZE 1024
 
@@ -177,6 +179,26 @@ fail(const char *what, const char *why)
 	return -1;
 }
 
+/* Bytes that the workers take at the least: packets, clients and sessions come on top. */
+static uint64_t
+workers_memory(const struct dataplane_config *dp)
+{
+	return dp->n_workers * connections_table_size(dp->connections);
+}
+
+static int
+fail_workers(const struct dataplane_config *dp)
+{
+	char text[200], size[UNITS_STRLEN];
+
+	snprintf(text, sizeof(text),
+		 "not enough memory: %zu worker%s with %u connections need more than %s; raise "
+		 "dataplane.memory (and vm.nr_hugepages), or lower dataplane.connections",
+		 dp->n_workers, dp->n_workers == 1 ? "" : "s", dp->connections,
+		 size_format(workers_memory(dp) >> 20 << 20, size));
+	return fail("cannot create the workers", text);
+}
+
 /* DPDK, devices, workers' memory: what the configuration fixes for the life of the process. */
 static int
 start_dataplane(struct penstockd *d, const struct config *config)
@@ -186,6 +208,10 @@ start_dataplane(struct penstockd *d, const struct config *config)
 	size_t i;
 
 	d->control.fresh = d->options.fresh;
+	/* Hugepages can be had later, too; ordinary memory is all there at the start. */
+	if (!config->dataplane.hugepages &&
+	    workers_memory(&config->dataplane) >= config->dataplane.memory)
+		return fail_workers(&config->dataplane);
 	open_tables(d, config);
 	elsewhere = d->control.tables ? tables_size(d->control.tables) : 0;
 	if (ports_eal_init(config, elsewhere, error, sizeof(error)) < 0)
@@ -197,9 +223,7 @@ start_dataplane(struct penstockd *d, const struct config *config)
 	for (i = 0; i < config->n_interfaces; i++)
 		memcpy(d->control.port_macs[i].b, d->dataplane.ports[i].mac, 6);
 	if (start_workers(d, config) < 0)
-		return fail(
-		    "cannot create the workers",
-		    "not enough memory: raise dataplane.memory, or lower dataplane.connections");
+		return fail_workers(&config->dataplane);
 	return 0;
 }
 

@@ -57,6 +57,12 @@ connections_memory_size(uint32_t n)
 	return sizeof(struct connections_head) + (size_t)n * sizeof(struct connection);
 }
 
+size_t
+connections_table_size(uint32_t n)
+{
+	return connections_memory_size(n) + connections_index_size(n) + wheel_size(n);
+}
+
 /* A position within struct connection as a digit of a number. */
 #define FIELD(hash, name) ((hash)*31 + offsetof(struct connection, name))
 

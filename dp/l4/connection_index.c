@@ -30,16 +30,28 @@ tuple_hash(const struct connections *c, const struct tuple *t)
 			     rest ^ k[5]);
 }
 
+/* Both tuples of every connection. */
+static uint32_t
+entries_for(uint32_t connections)
+{
+	return 2 * connections;
+}
+
+size_t
+connections_index_size(uint32_t n)
+{
+	return flow_table_size(entries_for(n));
+}
+
 bool
 connections_index_create(struct connections *c)
 {
-	uint32_t entries = 2 * c->capacity; /* both tuples of every connection */
-	void *memory = rte_zmalloc_socket("connection index", flow_table_size(entries),
+	void *memory = rte_zmalloc_socket("connection index", connections_index_size(c->capacity),
 					  RTE_CACHE_LINE_SIZE, c->socket);
 
 	if (!memory)
 		return false;
-	flow_table_init(&c->index, entries, memory);
+	flow_table_init(&c->index, entries_for(c->capacity), memory);
 	return getrandom(c->key, sizeof(c->key), 0) == sizeof(c->key);
 }
 

@@ -16,6 +16,8 @@ struct worker;
 
 /* Bytes for n connections. */
 size_t connections_memory_size(uint32_t n);
+/* All that a table for n connections takes: these, its index, and its timers. */
+size_t connections_table_size(uint32_t n);
 /* A number that changes when what lies in that memory means something else. */
 uint64_t connections_layout(void);
 

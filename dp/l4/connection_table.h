@@ -39,6 +39,8 @@ struct connections {
 };
 
 /* connection_index.c */
+/* Bytes of the index for n connections. */
+size_t connections_index_size(uint32_t n);
 bool connections_index_create(struct connections *c);
 void connections_index_destroy(struct connections *c);
 uint64_t connections_hash(const struct connections *c, const struct tuple *t);

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -115,6 +116,35 @@ class Daemon:
 
     def generation(self):
         return self.ask(b'{"command":"version"}')["result"]["generation"]
+
+
+class Other:
+    """Answers on a socket at `path` as a penstockd of another version might: answer(request) gives the bytes."""
+
+    def __init__(self, path, answer):
+        self.answer = answer
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.bind(str(path))
+        self.socket.listen(16)
+        self.thread = threading.Thread(target=self.serve)
+
+    def serve(self):
+        while True:
+            try:
+                s, _ = self.socket.accept()
+            except OSError:
+                return
+            with s:
+                s.sendall(self.answer(json.loads(read_line(s))))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
 
 
 def cli(*args, **options):

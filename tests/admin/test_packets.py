@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections import Counter
 
-from daemon import PENSTOCK, SERVICES, Daemon, config, read_line
+from daemon import PENSTOCK, SERVICES, Daemon, Other, cli, config, read_line
 from test_cli import expect, wait
 
 MAC = "02:70:63:61:70:00"  # of the first net_pcap port
@@ -299,4 +299,14 @@ def capture_daemon_ends(t, folder):
             assert packets(file)
 
 
-TESTS = [explain_says, explain_refuses, capture_file, capture_daemon_ends]
+def capture_end_reasons(t, folder):
+    for i, (reason, code) in enumerate((("stopped", 0), ("all that was asked for", 0), ("the reader takes nothing", 1))):
+        end = json.dumps({"packets": 3, "lost": 1, "reason": reason}).encode()
+        stream = b'{"ok":true,"result":{}}\n' + struct.pack(">II", 2, len(end)) + end
+        path = folder / f"{i}.sock"
+        with Other(path, lambda _: stream), t(f"capture: the daemon ends it, {reason}: exit code {code}"):
+            out = expect(cli("--socket", path, "capture", folder / "x.pcapng"), code, "3 packets", "1 lost")
+            assert (reason in out.stderr) == (code == 1), out.stderr
+
+
+TESTS = [explain_says, explain_refuses, capture_file, capture_daemon_ends, capture_end_reasons]

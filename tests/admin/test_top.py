@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`top` on a terminal: what it draws, its keys, and the terminal afterwards as it was before."""
 import fcntl
+import json
 import os
 import pty
 import re
@@ -12,7 +13,7 @@ import termios
 import time
 
 import test_show
-from daemon import PENSTOCK, Daemon, cli, config
+from daemon import PENSTOCK, Daemon, Other, cli, config
 from test_cli import expect, wait
 
 ENTER, LEAVE = b"\033[?1049h", b"\033[?1049l"
@@ -214,4 +215,19 @@ def without(t, folder):
                 top.ended()
 
 
-TESTS = (live, ways_out, without)
+def of_another_version(t, folder):
+    path = folder / "other.sock"
+    with Daemon(folder, config(device=test_show.device(folder))) as d:
+        def answer(request):
+            if request.get("object") == "clients":
+                return b'{"ok":false,"error":"there is nothing called clients"}\n'
+            return json.dumps(d.ask(json.dumps(request).encode())).encode() + b"\n"
+        with Other(path, answer), t("what the daemon refuses to show is said, the rest is shown"):
+            out = expect(cli("--socket", path, "top"), 0).stdout
+            assert "show clients: there is nothing called clients" in out.splitlines()[0] and "WORKER" in out, out
+        with Other(folder / "same.sock", lambda request: json.dumps(d.ask(json.dumps(request).encode())).encode() + b"\n"), \
+                t("and nothing is where it refuses nothing"):
+            assert "show" not in expect(cli("--socket", folder / "same.sock", "top"), 0).stdout.splitlines()[0]
+
+
+TESTS = (live, ways_out, without, of_another_version)

@@ -103,6 +103,12 @@ def too_little_memory(bed):
 
 
 @start
+def more_connections_than_memory(bed):
+    config = bed.config([1]).replace("hugepages = true", "hugepages = false").replace("connections = ", "connections = 4194304; # ")
+    bed.refused(["1 worker with 4194304 connections", "704M", "dataplane.memory"], config)
+
+
+@start
 def no_configuration(bed):
     path = bed.lab.where + "/missing.conf"
     bed.refused([path, "No such file"], None, path=path)
