@@ -37,7 +37,7 @@ struct top_data {
 	json_t *lists[TOP_OBJECTS];
 	struct rates rates[TOP_OBJECTS];
 	struct client_failure failure; /* why the last sample failed; code 0: it did not */
-	char refused[160]; /* why the last sample lacks a list; "": it does not */
+	char refused[160];             /* why the last sample lacks a list; "": it does not */
 };
 
 /* top_data.c: ask the daemon at socket; on failure the sample before stays. */
