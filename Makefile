@@ -154,7 +154,7 @@ $(B)/control-tests: $(call obj,$(CONTROL_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
 
 # The workers' TCP in virtual time: many seeds, and scripts segment by segment.
-SEEDS ?= $(if $(SAN),500,10000)
+SEEDS ?= $(if $(SAN),500,20000)
 FIRST ?= 1
 $(B)/sim: $(call obj,$(SIM_SRC)) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)

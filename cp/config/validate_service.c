@@ -243,14 +243,30 @@ check_same_services(struct load *load)
 	return true;
 }
 
+/* True if the group has only what says how limits are meant. (What cannot be read is no limit, but
+ * has been reported.) */
+static bool
+limits_nothing(const config_setting_t *group)
+{
+	const char *name;
+	int i;
+
+	for (i = 0; i < config_setting_length(group); i++) {
+		name = config_setting_name(config_setting_get_elem(group, (unsigned int)i));
+		if (strcmp(name, "burst") != 0 && strcmp(name, "prefix4") != 0 &&
+		    strcmp(name, "prefix6") != 0)
+			return false;
+	}
+	return true;
+}
+
 static void
-check_limits(struct load *load, const config_setting_t *setting, const char *whose,
-	     const struct limits_config *l)
+check_limits(struct load *load, const config_setting_t *setting, const char *whose)
 {
 	const config_setting_t *group = config_setting_get_member(setting, "limits");
 
 	group = group ? config_setting_get_member(group, whose) : NULL;
-	if (group && usable(group, NULL) && !l->set)
+	if (group && config_setting_is_group(group) && limits_nothing(group))
 		report_warning(load, group, NULL,
 			       "limits nothing: give packets, bytes, new_connections or "
 			       "connections");
@@ -262,8 +278,8 @@ check_clients(struct load *load, const struct service_config *service,
 	      const struct listener_config *listener, const config_setting_t *setting)
 {
 	if (!config_limits_requests(listener))
-		check_limits(load, setting, "client", &service->limit_client);
-	check_limits(load, setting, "service", &service->limit_service);
+		check_limits(load, setting, "client");
+	check_limits(load, setting, "service");
 	if (config_setting_get_member(setting, "allow") && usable(setting, "allow") &&
 	    service->n_allow == 0)
 		report_warning(load, setting, "allow",
