@@ -520,6 +520,13 @@ test_pool_orders(void)
 	backends[2].weight = 50;
 	expect_pool(h, "100 100 50 ");
 	health_configure(h, &config);
+	/* but not before that configuration is there to stay */
+	backends[2].weight = 100;
+	health_configure(h, &config);
+	expect_pool(h, "100 100 d ");
+	backends[2].weight = 50;
+	health_configure(h, &config);
+	health_settle(h);
 	backends[2].weight = 100;
 	health_configure(h, &config);
 	expect_pool(h, "100 100 100 ");
