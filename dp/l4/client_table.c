@@ -19,7 +19,7 @@
 
 #include "lib/gcra.h"
 
-#define USED_SHIFT CLIENT_TOUCH_SHIFT
+#define USED_SHIFT 20 /* ns >> this: about ms */
 #define BASE_SHIFT 35 /* the base's unit: 2^15 of these */
 #define SPILLED    CLIENT_WAYS
 /* So many clients in the mean for the ways of a bucket: with more, buckets are full too often, and
@@ -206,7 +206,7 @@ follow_time(struct client_bucket *b, uint64_t now)
 	b->used[BASE] = (uint16_t)(b->used[BASE] + behind - 1);
 }
 
-/* Once a millisecond is enough, and leaves the bucket's line clean. */
+/* Now and then is enough, and leaves the bucket's line clean. */
 static inline void
 touch(struct client_table *t, uint32_t index, uint64_t now)
 {
@@ -214,9 +214,9 @@ touch(struct client_table *t, uint32_t index, uint64_t now)
 	struct client_bucket *b;
 	uint16_t *used, at;
 
-	if (c->touched == (uint32_t)(now >> USED_SHIFT))
+	if (c->touched == (uint32_t)(now >> CLIENT_TOUCH_SHIFT))
 		return;
-	c->touched = (uint32_t)(now >> USED_SHIFT);
+	c->touched = (uint32_t)(now >> CLIENT_TOUCH_SHIFT);
 	b = &t->buckets[index / CLIENT_WAYS];
 	follow_time(b, now);
 	at = used_offset(b, now);
@@ -320,7 +320,7 @@ take_in(struct client_table *t, uint32_t bucket, const struct client_lookup *l, 
 	b->tags[way] = l->tag;
 	b->used[way] = used_offset(b, now);
 	t->entries[index] =
-	    (struct client){ .key = l->key, .touched = (uint32_t)(now >> USED_SHIFT) };
+	    (struct client){ .key = l->key, .touched = (uint32_t)(now >> CLIENT_TOUCH_SHIFT) };
 	return index;
 }
 

@@ -41,7 +41,7 @@ struct client {
 	struct client_key key;
 	uint64_t tat[LIMIT_RATES]; /* ticks, see lib/gcra.h */
 	uint32_t connections;      /* counted now; > 0 keeps the entry where it is */
-	uint32_t touched;          /* when its bucket was told of a use, in about ms */
+	uint32_t touched;          /* when its bucket was told of a use, CLIENT_TOUCH_SHIFT */
 	uint32_t pad[2];
 };
 static_assert(sizeof(struct client) == 64, "one cache line a client");
@@ -52,7 +52,7 @@ static_assert(sizeof(struct client) == 64, "one cache line a client");
  * used[CLIENT_WAYS] is what the times are counted from. */
 struct client_bucket {
 	uint16_t tags[CLIENT_WAYS + 1]; /* 0: never used */
-	uint16_t used[CLIENT_WAYS + 1]; /* in about ms: last use, or known not to be idle before */
+	uint16_t used[CLIENT_WAYS + 1]; /* in about ms: a use, or known not to be idle before */
 };
 static_assert(sizeof(struct client_bucket) == 64, "one cache line a bucket");
 
@@ -132,7 +132,9 @@ uint32_t client_find(const struct client_table *t, const struct client_lookup *l
  * entry if there is none. now: ns. */
 uint32_t client_take_any(struct client_table *t, const struct client_lookup *l, uint64_t now);
 
-#define CLIENT_TOUCH_SHIFT 20 /* ns >> this: about ms */
+/* A bucket is told of a use once in 67 ms (ns >> this): each time writes to another line of memory,
+ * and who is idle for so long or only just may change places without a loss. */
+#define CLIENT_TOUCH_SHIFT 26
 
 static inline bool
 client_same_key(const struct client_key *a, const struct client_key *b)
@@ -141,7 +143,7 @@ client_same_key(const struct client_key *a, const struct client_key *b)
 	       a->epoch == b->epoch;
 }
 
-/* The same, at once for those that were fetched and have been used within this millisecond. */
+/* The same, at once for those that were fetched and whose bucket knows of a use. */
 static inline uint32_t
 client_take(struct client_table *t, const struct client_lookup *l, uint64_t now)
 {
