@@ -2,9 +2,13 @@
 /*
  * The limited clients of one worker: fixed memory, one cache line a client, no timers.
  *
- *     hash(client prefix, service) ─┬─> bucket: 15 tags, 15 times "last used"   one cache line
+ *     hash(client prefix, service) ─┬─> bucket: 10 tags, 10 indices             one cache line
  *                                   └─> another bucket, if the first has none idle
- *     (bucket, way) ──> struct client                                           one cache line
+ *     index ──> struct client                                                   one cache line
+ *     bucket ──> 10 times of use, for those who replace                         half a cache line
+ *
+ * Entries are given out one after the other, so that as many clients as there are lie close
+ * together, however large the table may become: what counts is how much memory is in use.
  *
  * An entry is IDLE when it carries no information: all its tats have passed and no connection is
  * counted. Only idle entries are replaced, the longest unused first; so clients that are being
@@ -41,20 +45,28 @@ struct client {
 	struct client_key key;
 	uint64_t tat[LIMIT_RATES]; /* ticks, see lib/gcra.h */
 	uint32_t connections;      /* counted now; > 0 keeps the entry where it is */
-	uint32_t touched;          /* when its bucket was told of a use, CLIENT_TOUCH_SHIFT */
-	uint32_t pad[2];
+	uint32_t touched;          /* last use, CLIENT_MS_SHIFT */
+	uint32_t bucket, way;      /* that lead here */
 };
 static_assert(sizeof(struct client) == 64, "one cache line a client");
 
-#define CLIENT_WAYS 15
+#define CLIENT_WAYS 10
 
-/* tags[CLIENT_WAYS] says whether a client of this bucket has had to go to its other one;
- * used[CLIENT_WAYS] is what the times are counted from. */
 struct client_bucket {
-	uint16_t tags[CLIENT_WAYS + 1]; /* 0: never used */
-	uint16_t used[CLIENT_WAYS + 1]; /* in about ms: a use, or known not to be idle before */
+	uint16_t tags[CLIENT_WAYS]; /* 0: never used, has no entry */
+	uint16_t spilled;           /* a client of this bucket has had to go to its other one */
+	uint16_t pad;
+	uint32_t entries[CLIENT_WAYS];
 };
 static_assert(sizeof(struct client_bucket) == 64, "one cache line a bucket");
+
+/* Of a bucket's ways, in about ms from its base: a late use, or known not to be idle before. */
+struct client_times {
+	uint16_t used[CLIENT_WAYS];
+	uint16_t base;
+	uint16_t pad[5];
+};
+static_assert(sizeof(struct client_times) == 32, "two to a cache line");
 
 /* Indices from here on are services' shared entries: CLIENT_SHARED | service slot. */
 #define CLIENT_SHARED 0x80000000u
@@ -70,10 +82,12 @@ struct client_lookup {
 /* Its fields are for client_table.c and the functions below. */
 struct client_table {
 	struct client_bucket *buckets;
+	struct client_times *times;
 	struct client *entries; /* [n_buckets * CLIENT_WAYS] */
 	struct client *shared;  /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
 	uint64_t key[4];
 	uint32_t n_buckets;
+	uint32_t n_entries; /* that have been given out */
 
 	/* the walk that counts */
 	uint32_t cursor, counted, used;
@@ -132,9 +146,10 @@ uint32_t client_find(const struct client_table *t, const struct client_lookup *l
  * entry if there is none. now: ns. */
 uint32_t client_take_any(struct client_table *t, const struct client_lookup *l, uint64_t now);
 
-/* A bucket is told of a use once in 67 ms (ns >> this): each time writes to another line of memory,
- * and who is idle for so long or only just may change places without a loss. */
-#define CLIENT_TOUCH_SHIFT 26
+/* Uses are noted in the entry, which is written in any case; its bucket's times, another line of
+ * memory, are told every 8 seconds, for the walk that counts. Who replaces entries asks both. */
+#define CLIENT_MS_SHIFT   20 /* ns >> this: about ms */
+#define CLIENT_TELL_SHIFT 13 /* ms >> this */
 
 static inline bool
 client_same_key(const struct client_key *a, const struct client_key *b)
@@ -143,19 +158,20 @@ client_same_key(const struct client_key *a, const struct client_key *b)
 	       a->epoch == b->epoch;
 }
 
-/* The same, at once for those that were fetched and whose bucket knows of a use. */
+/* The same, at once for those that were fetched and whose bucket knows of a late use. */
 static inline uint32_t
 client_take(struct client_table *t, const struct client_lookup *l, uint64_t now)
 {
-	const struct client *c;
+	uint32_t ms = (uint32_t)(now >> CLIENT_MS_SHIFT);
+	struct client *c;
 
 	if (unlikely(l->candidate == INDEX_NONE))
 		return client_take_any(t, l, now);
 	c = &t->entries[l->candidate];
-	if (likely(c->touched == (uint32_t)(now >> CLIENT_TOUCH_SHIFT) &&
-		   client_same_key(&c->key, &l->key)))
-		return l->candidate;
-	return client_take_any(t, l, now);
+	if (unlikely((c->touched ^ ms) >> CLIENT_TELL_SHIFT || !client_same_key(&c->key, &l->key)))
+		return client_take_any(t, l, now);
+	c->touched = ms;
+	return l->candidate;
 }
 
 /* True if client_take would find a place for a client that has none. Changes nothing. */
@@ -181,15 +197,15 @@ uint32_t client_table_used(const struct client_table *t);
 /* ---- for tests: ways whose tag is the given one, as bits ---- */
 
 static inline uint32_t
-client_tags_plain(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag)
+client_tags_plain(const struct client_bucket *b, uint16_t tag)
 {
 	uint32_t bits = 0, i;
 
 	for (i = 0; i < CLIENT_WAYS; i++)
-		bits |= (uint32_t)(tags[i] == tag) << i;
+		bits |= (uint32_t)(b->tags[i] == tag) << i;
 	return bits;
 }
 
-uint32_t client_tags(const uint16_t tags[CLIENT_WAYS + 1], uint16_t tag);
+uint32_t client_tags(const struct client_bucket *b, uint16_t tag);
 
 #endif
