@@ -144,16 +144,16 @@ test_flood(void)
 /* The longest unused goes first: fourteen clients, the even ones of them used every second, then six
  * more. How many of the even and of the odd ones stay. */
 static void
-keep_order(uint32_t kept[2])
+keep_order(uint32_t kept[2], uint32_t seconds)
 {
 	struct client_table *t = table(1);
-	uint64_t now = START;
+	uint64_t begin = 12ull << 33, now = begin;
 	uint32_t i;
 
 	/* Two buckets: 20 clients at most. */
 	for (i = 0; i < 14; i++)
 		CU_ASSERT_TRUE(hold(t, i, now, now));
-	for (now += SECOND; now < START + 10 * SECOND; now += SECOND)
+	for (now += SECOND; now < begin + seconds * SECOND; now += SECOND)
 		for (i = 0; i < 14; i += 2)
 			take(t, i, now);
 	for (i = 100; i < 106; i++)
@@ -164,16 +164,23 @@ keep_order(uint32_t kept[2])
 }
 
 /* Each table has a key of its own, and one bucket may by chance be the first choice of most: what
- * is true of many tables counts. */
+ * is true of many tables counts. In five seconds only entries know of a use, in twelve the buckets'
+ * times do, in a hundred these have had to follow. */
 static void
 test_order(void)
 {
-	uint32_t kept[2] = { 0, 0 }, i;
+	static const uint32_t seconds[] = { 5, 12, 100 };
+	size_t k;
+	uint32_t i;
 
-	for (i = 0; i < 200; i++)
-		keep_order(kept);
-	CU_ASSERT(kept[0] >= 1386);
-	CU_ASSERT(kept[1] < 1260);
+	for (k = 0; k < sizeof(seconds) / sizeof(seconds[0]); k++) {
+		uint32_t kept[2] = { 0, 0 };
+
+		for (i = 0; i < 200; i++)
+			keep_order(kept, seconds[k]);
+		CU_ASSERT(kept[0] >= 1386);
+		CU_ASSERT(kept[1] < 1260);
+	}
 }
 
 /* Times are 16 bits wide: an old entry never looks young, whatever the pause. */
@@ -214,6 +221,13 @@ test_count(void)
 		client_table_count(t, now);
 	/* Idle ones may have been replaced by each other. */
 	CU_ASSERT(client_table_used(t) >= 490 && client_table_used(t) <= 500);
+	/* Who stays in use is counted all the time. */
+	for (i = 0; i < 100000; i++, now += 1000000) {
+		if (i % 1000 < 500)
+			take(t, i % 1000, now);
+		client_table_count(t, now);
+	}
+	CU_ASSERT(client_table_used(t) >= 480 && client_table_used(t) <= 500);
 	for (i = 0; i < 120000; i++, now += 1000000)
 		client_table_count(t, now);
 	CU_ASSERT_EQUAL(client_table_used(t), 0);
