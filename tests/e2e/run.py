@@ -24,13 +24,15 @@ def kept():
     """What SHARE leaves, as a set of (group, test). A test may stand for IPv4 and IPv6, on one worker and on two: of these four one is
     kept, a hash of the name says which, and whether in the usual build or (a quarter) under sanitizers. Forwarding modes are so cheap that one
     of the four is kept in the usual build, and of a quarter of them one of the other family under sanitizers, on the other bed where there
-    are two. What is timed is kept by "plain", but for what is `long`; of restarts it keeps one mode each."""
+    are two. What is timed is kept by "plain", but for what is `long`. Of restarts and of changes under load one mode each is run."""
     mine, same = set(), {}
     for group in bed.GROUPS:
         for test in group.tests:
             key = re.sub("(one|two) workers?|two queues", "", group.name), re.sub("IPv[46]", "", test.__name__)
             if group.part == "restart":
                 key = group.name, test.__name__.split(",")[0]
+            elif group.name.startswith("changes"):
+                key = group.name.split(":")[0], test.__name__.split(",")[-1]
             same.setdefault(key, []).append((group, test))
     for key, variants in same.items():
         if variants[0][0].part != "others":

@@ -15,7 +15,7 @@
 #include "http_world.h"
 #include "suites.h"
 
-#define SEEDS    300
+#define SEEDS    FIXTURE_ROUNDS(300)
 #define CLIENTS  5
 #define REQUESTS 6
 #define LONGEST  9000

@@ -11,7 +11,7 @@
 #include "suites.h"
 #include "worlds.h"
 
-#define ROUNDS 30000
+#define ROUNDS FIXTURE_ROUNDS(30000)
 
 static uint32_t seed;
 
