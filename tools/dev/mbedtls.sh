@@ -71,7 +71,7 @@ fetch() {
 	apt=(-q -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
 		-o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User=
 		-o APT::Get::List-Cleanup=0 -o Acquire::Languages=none -o Acquire::Retries=2
-		-o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false)
+		-o APT::Update::Error-Mode=any -o APT::Get::AllowUnauthenticated=false -o Acquire::AllowInsecureRepositories=false)
 	while read -r archive; do
 		echo "deb-src [signed-by=$keys] $archive $release main" >"$work/sources.list"
 		apt-get "${apt[@]}" update </dev/null >>"$work/log" 2>&1 &&
@@ -79,7 +79,7 @@ fetch() {
 			dpkg-source -x ./mbedtls_3.6*.dsc source >>"$work/log" 2>&1 && return 0
 	done <"$work/archives"
 	fail "could not be fetched from $(tr '\n' ' ' <"$work/archives")($release):" \
-		"$(grep -aE '^(E|W):|error:' "$work/log" | tail -n 1)"
+		"$(grep -aE '^(E|W):|error:' "$work/log" | head -n 1)"
 }
 
 build() {
