@@ -51,6 +51,7 @@ int test_tcp_rack_register(void);
 int test_tcp_rtt_register(void);
 int test_tcp_sent_register(void);
 int test_tls_aead_register(void);
+int test_tls_handshake_register(void);
 int test_tls_keys_register(void);
 int test_tls_record_register(void);
 int test_toeplitz_register(void);
