@@ -25,7 +25,7 @@ struct tls_server_settings {
 	const struct tls_pair *pairs; /* the first that the client can verify is used */
 	size_t n_pairs;
 	enum tls_version minimum, maximum;
-	enum tls_cipher ciphers[TLS_CIPHERS]; /* best first */
+	enum tls_cipher ciphers[TLS_CIPHERS]; /* best first; in 1.3 the client's order counts */
 	size_t n_ciphers;                     /* 0: all three, AES-128-GCM first */
 	const char *const *alpn;  /* best first, then NULL; NULL: the client is not asked */
 	uint32_t ticket_lifetime; /* seconds; 0: no tickets */

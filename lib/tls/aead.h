@@ -12,15 +12,8 @@
 
 #include <intel-ipsec-mb.h>
 
+#include "lib/tls/piece.h"
 #include "lib/tls/schedule.h"
-
-#define TLS_TAG 16
-
-struct tls_piece {
-	const uint8_t *from;
-	uint8_t *to; /* from, or elsewhere; not overlapping in another way */
-	uint32_t length;
-};
 
 struct tls_aead_input {
 	const struct tls_keys *keys;

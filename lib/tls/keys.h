@@ -41,6 +41,7 @@ enum tls_cipher {
 #define TLS_KEY_MAX    32
 #define TLS_SECRET_MAX 48
 #define TLS_IV         12
+#define TLS_TAG        16 /* of the AEADs */
 #define TLS_RANDOM     32
 
 struct tls_keys {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/tls/aead.h"
+
 #define NONCE_SHOWN 8
 
 const char *
@@ -260,24 +262,45 @@ decipher(struct tls_aead *aead, const struct tls_aead_input *in, struct walk *w,
 	tls_aead_end(aead, tag);
 }
 
-/* 1.3: the type is the last byte that is not zero (RFC 8446 5.4). Takes it and the padding off. */
+/* How many bytes there are up to the last that is not zero. */
+static uint32_t
+without_zeros(const uint8_t *bytes, uint32_t n)
+{
+	uint64_t word = 0;
+
+	for (; n >= sizeof(word); n -= (uint32_t)sizeof(word)) {
+		memcpy(&word, bytes + n - sizeof(word), sizeof(word));
+		if (word != 0)
+			break;
+	}
+	while (n > 0 && bytes[n - 1] == 0)
+		n--;
+	return n;
+}
+
+/* 1.3: the type is the last byte that is not zero (RFC 8446 5.4). Takes it and the padding off. 0:
+ * there is no such byte. */
 static uint8_t
 take_type(struct tls_open *record)
 {
-	uint32_t end = record->at + record->length, begin = 0;
+	uint32_t end = record->at + record->length, begin = 0, from, n;
 	const struct tls_piece *p = record->pieces;
 
 	/* The piece with the last byte. */
 	while (begin + p->length < end)
 		begin += p++->length;
-	while (record->length > 0) {
-		while (record->at + record->length == begin)
-			begin -= (--p)->length;
-		record->length--;
-		if (p->to[record->at + record->length - begin] != 0)
-			return p->to[record->at + record->length - begin];
+	for (;;) {
+		from = begin > record->at ? begin : record->at;
+		n = without_zeros(p->to + (from - begin), end - from);
+		if (n > 0 || from == record->at)
+			break;
+		end = begin;
+		begin -= (--p)->length;
 	}
-	return 0;
+	if (n == 0)
+		return 0;
+	record->length = from + n - 1 - record->at;
+	return p->to[from - begin + n - 1];
 }
 
 /* What the tag vouches for may still not be what may come here. */

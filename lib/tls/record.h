@@ -25,7 +25,7 @@
 
 #include <stdint.h>
 
-#include "lib/tls/aead.h"
+#include "lib/tls/piece.h"
 #include "lib/tls/schedule.h"
 
 #define TLS_HEADER      5       /* type, version, length */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/tls/aead.h"
 #include "lib/tls/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -34,6 +34,7 @@ static int (*const registers[])(void) = {
 	test_tls_aead_register,
 	test_tls_handshake_register,
 	test_tls_keys_register,
+	test_tls_mbed_register,
 	test_tls_record_register,
 };
 /* clang-format on */

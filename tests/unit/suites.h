@@ -53,6 +53,7 @@ int test_tcp_sent_register(void);
 int test_tls_aead_register(void);
 int test_tls_handshake_register(void);
 int test_tls_keys_register(void);
+int test_tls_mbed_register(void);
 int test_tls_record_register(void);
 int test_toeplitz_register(void);
 int test_units_register(void);
