@@ -28,8 +28,13 @@ PKGS := libdpdk libconfig jansson libmnl libmicrohttpd libcurl libpcre2-8
 # ours, so ours counts.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
-DEP_CFLAGS := $(call pkg_cflags,$(PKGS))
-DEP_LIBS   := $(call pkg_libs,$(PKGS)) -lpthread -lm
+# mbedTLS is our own build of it if the system's is none that suits (tools/dev/mbedtls.sh); builds share it.
+MBEDTLS := $(wildcard build/deps/mbedtls)
+MBEDTLS_CFLAGS := $(if $(MBEDTLS),-isystem $(MBEDTLS)/include,$(call pkg_cflags,mbedtls))
+MBEDTLS_LIBS   := $(if $(MBEDTLS),$(patsubst %,$(MBEDTLS)/lib/libmbed%.a,tls x509 crypto),-lmbedtls -lmbedx509 -lmbedcrypto)
+# ipsec-mb has no file for pkg-config.
+DEP_CFLAGS := $(MBEDTLS_CFLAGS) $(call pkg_cflags,$(PKGS))
+DEP_LIBS   := $(MBEDTLS_LIBS) $(call pkg_libs,$(PKGS)) -lIPSec_MB -lpthread -lm
 TOOL_LIBS  := $(call pkg_libs,jansson)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
@@ -82,6 +87,8 @@ have-packages:
 	@pkg-config --exists $(PKGS) || { \
 	  echo "Penstock needs the development packages of: $(PKGS); 'sudo make deps' installs them" >&2; \
 	  exit 1; }
+	@test -n "$(MBEDTLS)" || pkg-config --exists 'mbedtls >= 3.6' 'mbedtls < 4' || { \
+	  echo "Penstock needs mbedTLS 3.6; 'sudo make deps' builds it where the system has none" >&2; exit 1; }
 
 $(B)/penstockd: $(call obj,$(CP_MAIN)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS)
@@ -143,9 +150,9 @@ $(B)/gen/flags: FORCE
 
 # ---- tests ------------------------------------------------------------------------------------
 # Each suite ends with one line `N passed, N failed`. A suite is there when its files are there.
-# The HTTP codec is compared with another one, which only these tests know.
+# The HTTP codec and the record layer of TLS are compared with others, which only these tests know.
 $(B)/unit-tests: $(call obj,$(UNIT_SRC)) $(CP_A) $(DP_A) $(LIB_A)
-	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit -lhttp_parser
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit -lhttp_parser -lssl -lcrypto
 
 $(B)/stage-tests: $(call obj,$(STAGE_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
@@ -196,6 +203,7 @@ test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-te
 # libFuzzer needs clang and SAN=1. What a target found interesting is kept in tests/fuzz/corpus/NAME.
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DEP_LIBS)
+$(B)/fuzz_tls_handshake: $(call obj,tests/unit/tls_client.c)
 $(B)/fuzz_tcp: $(call obj,tests/sim/wire.c tests/sim/nic.c)
 $(B)/fuzz_quick: $(call obj,$(addprefix tests/stage/,worlds.c fixture.c flows.c frames.c))
 $(B)/fuzz_http_session: $(call obj,$(addprefix tests/stage/,http_world.c http_reader.c proxy_wire.c fixture.c) tests/sim/nic.c tests/sim/wire.c)
@@ -281,13 +289,15 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/doc/penstock/examples
 	for f in $(wildcard conf/*.conf); do \
 	  install -m 644 $$f $(DESTDIR)$(PREFIX)/share/doc/penstock/examples/ || exit 1; done
+	if test -n "$(MBEDTLS)"; then \
+	  install -m 644 $(MBEDTLS)/LICENSE $(DESTDIR)$(PREFIX)/share/doc/penstock/LICENSE.mbedtls; fi
 
 help:
 	@echo 'make            build build/penstockd and build/penstock'
 	@echo 'sudo make demo  set up the machine, build, and watch a lab of network namespaces work'
 	@echo 'sudo make check set up the machine, build, run every test; ends with N passed, N failed'
 	@echo 'sudo make lab   the lab of the demo, left standing; sudo make lab-down removes it'
-	@echo 'sudo make deps  install missing Debian packages, set hugepages'
+	@echo 'sudo make deps  install missing Debian packages, build mbedTLS where it is missing, set hugepages'
 	@echo 'make unit stage tcp sim control conf admin packets tcp-linux e2e limits bench-short    one suite'
 	@echo 'make sim SEEDS=100000   more runs of the TCP simulation; make sim-mutants: does it notice missing rules?'
 	@echo 'make bench      how fast, beside what the wire itself can do; BENCH="stages" for one part'
@@ -300,8 +310,9 @@ help:
 	@echo 'make clean      remove build/'
 	@echo 'Variables: V=1 (show commands), CC (gcc, clang), MARCH (native; x86-64-v3 for packages), SAN=1, B (build folder)'
 
+# What deps has made stays: it would have to be fetched again.
 clean:
-	rm -rf $(B)
+	@test ! -d $(B) || find $(B) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -31,6 +31,11 @@ static int (*const registers[])(void) = {
 	test_tcp_rack_register,
 	test_tcp_rtt_register,
 	test_tcp_sent_register,
+	test_tls_aead_register,
+	test_tls_handshake_register,
+	test_tls_keys_register,
+	test_tls_mbed_register,
+	test_tls_record_register,
 };
 /* clang-format on */
 

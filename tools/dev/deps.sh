@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Make this machine able to build, test and show Penstock: install the Debian packages that are
-# missing, and ask the kernel for hugepages. Changes nothing that is already there. Missing
-# packages are an error; missing hugepages are not (the labs then use ordinary memory).
+# missing, build mbedTLS where the system has none that suits, and ask the kernel for hugepages. Changes
+# nothing that is already there. Missing packages are an error; missing hugepages are not (the labs then use
+# ordinary memory).
 set -u
 here=$(dirname "$(readlink -f "$0")")
 
@@ -92,5 +93,6 @@ fetch_promtool() {
 }
 
 install_packages || exit 1
+"$here/mbedtls.sh" || exit 1
 fetch_promtool
 ask_for_hugepages
