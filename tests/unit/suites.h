@@ -50,6 +50,7 @@ int test_tcp_options_register(void);
 int test_tcp_rack_register(void);
 int test_tcp_rtt_register(void);
 int test_tcp_sent_register(void);
+int test_tls_hello_register(void);
 int test_toeplitz_register(void);
 int test_units_register(void);
 int test_wheel_register(void);
