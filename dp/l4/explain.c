@@ -91,12 +91,13 @@ explain_proxy(struct worker *w, struct packet *p, struct explain_query *q)
 {
 	struct proxy_peek peek;
 
-	proxy_peek(w, p, &peek);
+	proxy_peek(w, p, q->server_name, &peek);
+	q->by_name = peek.by_name;
 	p->backend = peek.backend;
 	if (!peek.by_row)
 		q->row = EXPLAIN_ROW_NONE;
 	if (p->backend == INDEX_NONE)
-		packet_drop(p, DROP_NO_BACKEND);
+		packet_drop(p, peek.no_pool ? DROP_SERVER_NAME : DROP_NO_BACKEND);
 }
 
 static bool
