@@ -57,7 +57,7 @@ def objects(_, rest=True):
         for backend, name in ((1, "shop"), (2, "wiki"), (3, "rest")):
             if rest or name != "rest":
                 pools.append(configs.pool(f"{name}-{family}", [backend], 8443, family))
-        pools.append(configs.pool(f"told-{family}", [1], 8444, family))
+        pools.append(configs.pool(f"told-{family}", [3], 8444, family))
         tls = "tls-passthrough"
         listeners += [
             configs.listener(f"tls-{family}", address(70, family), 443, f"rest-{family}" if rest else None, names, tls),
@@ -181,7 +181,7 @@ def no_hello(bed, family):
 def told(bed, family):
     client = CLIENT4 if family == 4 else CLIENT6
     said = curl(bed, "shop.example", 72, family, "/", "--haproxy-protocol").split()
-    expect(said == ["b1", "shop.example", client], f"{said}")
+    expect(said == ["b3", "shop.example", client], f"{said}")
 
 
 @one_worker
@@ -214,12 +214,14 @@ def changes(bed):
                "print('ready', flush=True); sys.stdin.readline()", "s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')", "text = b''",
                "while True:", " got = s.recv(1000)", " text += got", " if not got: break", "print(text.split()[-3].decode())"]
     with topology.inside(bed.lab.client):
-        process = subprocess.Popen(["/usr/bin/python3", "-c", "\n".join(context)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(["/usr/bin/python3", "-c", "\n".join(context)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
     bed.lab.processes.append(process)
     expect(process.stdout.readline() == "ready\n", "the client did not become ready")
     bed.apply(bed.config(bed.lab.backends, rest=False))
     expect(answer_to(bed, address(70, 4), hello("other.example")) == alert(112), "a name of no pool")
     expect(curl(bed, "wiki.example", 70, 4).split()[0] == "b2", "another pool broke")
-    expect(process.communicate("\n", timeout=20)[0].strip() == "b3", "a connection broke")
+    said = process.communicate("\n", timeout=20)[0].strip()
+    expect(said == "b3", f"a connection broke: {said}")
     bed.apply(bed.config(bed.lab.backends))
     expect(curl(bed, "other.example", 70, 4).split()[0] == "b3", "the pool is not back")
