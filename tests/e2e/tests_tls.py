@@ -63,7 +63,7 @@ def objects(_, rest=True):
             configs.listener(f"tls-{family}", address(70, family), 443, f"rest-{family}" if rest else None, names, tls),
             configs.listener(f"strict-{family}", address(71, family), 443, None, names + 'timeouts = { header = "2s"; }; ', tls),
             configs.listener(f"told-{family}", address(72, family), 443, f"told-{family}", HEADER, tls)]
-    return configs.objects(pools, [], listeners)
+    return configs.objects(pools, [], listeners) + 'admin = { listen = "127.0.0.1:9470"; };\n'
 
 
 one_worker = group("tls-passthrough, one worker", lambda: Bed(objects=objects, prepare=servers))
@@ -201,6 +201,14 @@ def shown(bed):
     expect(said["backend"].endswith(":8443"), f"{said}")
     said = explain()
     expect((said["verdict"], said["reason"], said["server_name"]) == ("drop", "server-name", ""), f"{said}")
+    curl(bed, "shop.example", 70, 4)
+    answer_to(bed, address(70, 4), b"GET / HTTP/1.0\r\n\r\n")
+    metrics = bed.lab.run(bed.lab.edge, "curl", "-s", "-f", "http://127.0.0.1:9470/metrics").stdout
+    for reason, count in reasons(bed).items():
+        expect(f'penstock_tls_bad_hellos_total{{reason="{reason}"}} {count}\n' in metrics, f"{reason} is not {count} in the metrics")
+    tcp = bed.show("tcp")[0]
+    expect(f'penstock_proxy_hellos_refused_total{{worker="0"}} {sum(reasons(bed).values())}\n' in metrics, f"{tcp}")
+    expect(f'penstock_proxy_hellos_total{{worker="0"}} {tcp["hellos"]}\n' in metrics and tcp["hellos"] > 0, f"{tcp}")
     listed = {row["name"]: row for row in bed.show("listeners")}
     expect((listed["tls-4"]["protocol"], listed["tls-4"]["pool"]) == ("tls-passthrough", "rest-4"), f"{listed['tls-4']}")
     expect(listed["strict-4"]["pool"] == "-", f"{listed['strict-4']}")

@@ -31,6 +31,7 @@ static int (*const registers[])(void) = {
 	test_tcp_rack_register,
 	test_tcp_rtt_register,
 	test_tcp_sent_register,
+	test_compile_tls_register,
 	test_tls_hello_register,
 };
 /* clang-format on */
