@@ -56,7 +56,7 @@
 	X(NAME_INVALID, "name-invalid", 47, "a server name that DNS cannot have")                \
 	/* never by tls_hello_parse */                                                           \
 	X(INCOMPLETE, "incomplete", 50, "the client ended before its hello was complete")        \
-	X(TIMEOUT, "timeout", 80, "the hello did not come in time")                              \
+	X(TIMEOUT, "timeout", 40, "the hello did not come in time")                              \
 	X(NAME_MISSING, "name-missing", 109, "no server name, and no pool for such clients")     \
 	X(NAME_UNKNOWN, "name-unknown", 112, "a server name of no pool, and no pool for such")
 

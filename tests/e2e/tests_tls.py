@@ -187,7 +187,7 @@ def told(bed, family):
 @one_worker
 def slow_hello(bed):
     """Half a hello, and nothing more: there is an end to it."""
-    expect(answer_to(bed, address(71, 4), hello("shop.example")[:50]) == alert(80), "another answer")
+    expect(answer_to(bed, address(71, 4), hello("shop.example")[:50]) == alert(40), "another answer")
     expect(reasons(bed).get("timeout", 0) == 1, f"{reasons(bed)}")
 
 
@@ -212,6 +212,7 @@ def shown(bed):
     listed = {row["name"]: row for row in bed.show("listeners")}
     expect((listed["tls-4"]["protocol"], listed["tls-4"]["pool"]) == ("tls-passthrough", "rest-4"), f"{listed['tls-4']}")
     expect(listed["strict-4"]["pool"] == "-", f"{listed['strict-4']}")
+    expect(listed["strict-4"]["server_names"][1] == {"names": ["wiki.example"], "pool": "wiki-4"}, f"{listed['strict-4']}")
 
 
 @one_worker
