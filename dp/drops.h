@@ -65,6 +65,10 @@
 	X(SOURCE_PORT_EXHAUSTED, "source-port-exhausted",                                          \
 	  "no free source port towards the backend")                                               \
 	X(PROXY_FRAGMENT, "proxy-fragment", "fragment to a listener, which takes whole packets")   \
+	X(TLS_HELLO, "tls-hello",                                                                  \
+	  "a client of a tls-passthrough listener sent no ClientHello that could be read")         \
+	X(SERVER_NAME, "server-name",                                                              \
+	  "the listener has no pool for the client's server name, or for clients without one")     \
 	X(CONNECT_FAILED, "connect-failed",                                                        \
 	  "no backend took the connection of a listener's client")                                 \
 	/* rewrite */                                                                              \

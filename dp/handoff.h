@@ -90,6 +90,8 @@ enum explain_row {
 /* Control asks the worker that owns a client what it would do with a packet now. One struct a
  * worker; whoever's turn it is owns all other fields. The worker answers within an iteration, from
  * its own memory and its own snapshot, and changes nothing. */
+#define EXPLAIN_NAME 256
+
 struct explain_query {
 	atomic_int state; /* enum query_state */
 	/* in */
@@ -97,6 +99,7 @@ struct explain_query {
 	uint16_t ip_len;   /* bytes of the IP packet */
 	uint8_t tcp_flags; /* TCP; 0: the SYN of a new connection, unless there is a connection */
 	uint8_t in_port;   /* index in dataplane.ports */
+	char server_name[EXPLAIN_NAME]; /* of the ClientHello, in lower case; "": it has none */
 	/* out */
 	uint16_t owner;    /* if that is another worker, it is to be asked; nothing below is set */
 	uint8_t verdict;   /* enum verdict: TRANSMIT, DROP, HOST */
@@ -109,6 +112,7 @@ struct explain_query {
 	uint32_t service, backend; /* slots, INDEX_NONE */
 	uint32_t service_epoch, backend_epoch;
 	struct limits_view limits; /* of a packet to a service */
+	bool by_name;              /* to a listener that chooses the pool by the server name */
 	bool connected;            /* the packet belongs to this connection: */
 	struct connection_view connection;
 	struct addr source; /* full-nat, no connection yet: what the backend would see; else zero */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/tls/hello.h"
 #include "tools/client.h"
 #include "tools/penstock.h"
 #include "tools/values.h"
@@ -102,6 +103,17 @@ print_way(json_t *r)
 	putchar('\n');
 }
 
+/* Of a listener whose pool it chooses. */
+static void
+print_server_name(json_t *r)
+{
+	if (!json_object_get(r, "server_name"))
+		return;
+	printf("server name %s\n", *field(r, "server_name")
+				       ? field(r, "server_name")
+				       : "none; --server-name NAME says what would become of one");
+}
+
 static void
 print_people(json_t *r)
 {
@@ -110,6 +122,7 @@ print_people(json_t *r)
 		printf("service     %s\n", field(r, "service"));
 	printf("worker      %lld, core %lld\n", number(r, "worker"), number(r, "core"));
 	print_limits(r);
+	print_server_name(r);
 	if (*field(r, "service"))
 		print_connection(json_object_get(r, "connection"));
 	print_row(json_object_get(r, "row"));
@@ -146,6 +159,9 @@ check_packet(const struct options *o)
 		i++;
 	if (o->flags && (i == 4 || !tcp))
 		return complain(EXIT_USAGE, "--flags: must be syn, ack, fin or rst, with TCP");
+	if (o->server_name && (!tcp || !tls_name_usable(o->server_name, strlen(o->server_name))))
+		return complain(EXIT_USAGE,
+				"--server-name: must be a name as DNS has them, with TCP");
 	least = (addr_is_v4(&client) ? 20 : 40) + (tcp ? 20 : 8);
 	if (o->length && o->length < least)
 		return complain(EXIT_USAGE, "--length: the headers alone have %ld bytes", least);
@@ -165,9 +181,9 @@ command_explain(const struct options *o)
 	code = check_packet(o);
 	if (code)
 		return code;
-	request =
-	    json_pack("{s:s, s:s, s:s, s:s, s:s*}", "command", "explain", "protocol", o->protocol,
-		      "client", o->client, "service", o->service, "flags", o->flags);
+	request = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "command", "explain", "protocol",
+			    o->protocol, "client", o->client, "service", o->service, "flags",
+			    o->flags, "server_name", o->server_name);
 	if (!request)
 		return complain(EXIT_USAGE, "explain: its options must be UTF-8");
 	if (o->length)

@@ -31,6 +31,7 @@ enum option_id {
 	OPTION_SNAPLEN,
 	OPTION_DROPS,
 	OPTION_VERSION,
+	OPTION_SERVER_NAME,
 };
 #define BIT(option) (1u << OPTION_##option)
 
@@ -55,6 +56,7 @@ static const struct option_name {
 	[OPTION_SNAPLEN] = { "snaplen", required_argument },
 	[OPTION_DROPS] = { "drops", no_argument },
 	[OPTION_VERSION] = { "version", no_argument },
+	[OPTION_SERVER_NAME] = { "server-name", required_argument },
 };
 #define N_OPTIONS (sizeof(option_names) / sizeof(option_names[0]))
 
@@ -73,7 +75,8 @@ static const struct command {
 	{ "show", command_show, "WHAT",
 	  BIT(JSON) | BIT(WATCH) | BIT(SERVICE) | BIT(LIMIT) | BIT(ALL) },
 	{ "explain", command_explain, NULL,
-	  BIT(JSON) | BIT(PROTOCOL) | BIT(CLIENT) | BIT(SERVICE) | BIT(FLAGS) | BIT(LENGTH) },
+	  BIT(JSON) | BIT(PROTOCOL) | BIT(CLIENT) | BIT(SERVICE) | BIT(FLAGS) | BIT(LENGTH) |
+	      BIT(SERVER_NAME) },
 	{ "drain", command_order, "POOL/ADDRESS:PORT", 0 },
 	{ "enable", command_order, "POOL/ADDRESS:PORT", 0 },
 	{ "disable", command_order, "POOL/ADDRESS:PORT", 0 },
@@ -104,7 +107,7 @@ static const char usage[] =
     "  show drops [--service NAME] [--all]\n"
     "       all of show: [--json] [--watch]\n"
     "  explain --protocol tcp|udp --client ADDRESS:PORT --service ADDRESS:PORT\n"
-    "       [--flags syn|ack|fin|rst] [--length BYTES] [--json]\n"
+    "       [--flags syn|ack|fin|rst] [--length BYTES] [--server-name NAME] [--json]\n"
     "       what would happen to such a packet now, stage by stage; changes nothing\n"
     "  drain POOL/ADDRESS:PORT    no new connections for a backend; it keeps what it has\n"
     "  disable POOL/ADDRESS:PORT  nothing for it any more\n"
@@ -173,6 +176,9 @@ take_option(enum option_id option, const char *value, struct options *o)
 		break;
 	case OPTION_FLAGS:
 		o->flags = value;
+		break;
+	case OPTION_SERVER_NAME:
+		o->server_name = value;
 		break;
 	case OPTION_ALL:
 		o->all = true;

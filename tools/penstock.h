@@ -26,7 +26,7 @@ struct options {
 	const char *argument2; /* NULL unless the command takes two */
 	const char *argument;  /* FILE, or what to show; NULL if the command takes none */
 	const char *service;   /* NULL: any; explain: its address and port */
-	const char *protocol, *client, *flags;
+	const char *protocol, *client, *flags, *server_name;
 	const char *confirm; /* a time; NULL: at once and for good */
 	long limit;          /* 0: the daemon's default */
 	long length;         /* 0: the smallest packet */

@@ -14,12 +14,14 @@
 #include "cp/admin/explain.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cp/admin/explain_text.h"
 #include "lib/request.h"
+#include "lib/tls/hello.h"
 
 #define PAUSE_NS   100000ull     /* between looks */
 #define PATIENCE   5000000000ull /* a worker that says nothing for so long does not run */
@@ -150,12 +152,30 @@ smallest(const struct tuple *t)
 	return (uint16_t)((addr_is_v4(&t->src) ? 20 : 40) + (t->proto == IPPROTO_TCP ? 20 : 8));
 }
 
+/* In lower case, as workers compare it. */
+static int
+read_server_name(json_t *option, char out[EXPLAIN_NAME])
+{
+	const char *text = json_string_value(option);
+	size_t i;
+
+	if (!option)
+		return 0;
+	if (!text || strlen(text) >= EXPLAIN_NAME || !tls_name_usable(text, strlen(text)))
+		return -EINVAL;
+	for (i = 0; text[i]; i++)
+		out[i] = (char)tolower((unsigned char)text[i]);
+	out[i] = '\0';
+	return 0;
+}
+
 static int
 read_request(json_t *request, struct explain_query *q, char error[256])
 {
 	const char *protocol = json_string_value(json_object_get(request, "protocol"));
 	json_t *length = json_object_get(request, "length");
 	json_t *flags = json_object_get(request, "flags");
+	json_t *server_name = json_object_get(request, "server_name");
 	struct tuple *t = &q->tuple;
 	json_int_t len;
 
@@ -173,6 +193,9 @@ read_request(json_t *request, struct explain_query *q, char error[256])
 		return refuse(error, "client and service must be of one family");
 	if ((flags && t->proto != IPPROTO_TCP) || read_flags(flags, &q->tcp_flags) < 0)
 		return refuse(error, "flags: must be syn, ack, fin or rst, with TCP");
+	if ((server_name && t->proto != IPPROTO_TCP) ||
+	    read_server_name(server_name, q->server_name) < 0)
+		return refuse(error, "server_name: must be a name as DNS has them, with TCP");
 	len = length ? json_integer_value(length) : smallest(t);
 	if (len < smallest(t) || len > REQUEST_LENGTH_MAX)
 		return refuse(error, "length: must be the bytes of an IP packet, 65535 at most");
@@ -231,6 +254,7 @@ ask(struct question *q, struct explain_query *at)
 	at->ip_len = q->query.ip_len;
 	at->tcp_flags = q->query.tcp_flags;
 	at->in_port = q->query.in_port;
+	memcpy(at->server_name, q->query.server_name, sizeof(at->server_name));
 	q->asked = true;
 	atomic_store_explicit(&at->state, QUERY_ASKED, memory_order_release);
 }

@@ -235,6 +235,8 @@ explain_json(const struct control *control, const struct explain_query *q, uint1
 	add_client(&object, q);
 	if (answer(control, q))
 		show_add(&object, "answer", json_string(answer(control, q)));
+	if (q->by_name)
+		show_add(&object, "server_name", json_string(q->server_name));
 	if (q->source.q[0] || q->source.q[1])
 		show_add(&object, "source", end_json(&q->source, q->source_port));
 	return object;

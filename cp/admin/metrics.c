@@ -140,6 +140,12 @@ static const struct metric http_bad_metrics[] = {
 	{ 0 },
 };
 
+static const struct metric tls_bad_metrics[] = {
+	COUNTER("tls_bad_hellos_total",
+		"Listeners with tls-passthrough: clients refused for their ClientHello.", "count"),
+	{ 0 },
+};
+
 static const struct metric drop_metrics[] = {
 	COUNTER("drops_total", "Packets dropped, of any service or of none.", "count"),
 	{ 0 },
@@ -229,6 +235,7 @@ static const struct metric_object {
 	{ show_tcp, tcp_metrics, label_worker, "worker" },
 	{ show_http, http_metrics, label_worker, "worker" },
 	{ show_http_bad, http_bad_metrics, label_reason, "reason" },
+	{ show_tls_bad, tls_bad_metrics, label_reason, "reason" },
 	{ show_drops, drop_metrics, label_reason, "reason" },
 };
 

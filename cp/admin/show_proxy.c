@@ -4,6 +4,7 @@
 #include "dp/l7/http.h"
 #include "dp/proxy/proxy.h"
 #include "dp/tcp/tcp.h"
+#include "lib/tls/hello.h"
 
 static json_t *
 counters_json(const struct tcp_counters *tcp, const struct proxy_counters *proxy)
@@ -17,6 +18,43 @@ counters_json(const struct tcp_counters *tcp, const struct proxy_counters *proxy
 	TCP_COUNTERS(X)
 #undef X
 	return object;
+}
+
+/* By reason; those that have occurred. */
+static json_t *
+bad_hellos_json(const uint64_t *bad)
+{
+	json_t *object = json_object();
+	unsigned int i;
+
+	for (i = TLS_HELLO_BAD_NONE + 1; i < TLS_HELLO_BAD_COUNT; i++)
+		if (bad[i])
+			show_add(&object, tls_bad_name(i), json_integer((json_int_t)bad[i]));
+	return object;
+}
+
+/* Clients that were refused for their ClientHello, by reason, all workers together. */
+json_t *
+show_tls_bad(struct show *show)
+{
+	const struct dataplane *dp = show->control->dp;
+	json_t *list = json_array();
+	unsigned int i, j;
+
+	for (j = TLS_HELLO_BAD_NONE + 1; j < TLS_HELLO_BAD_COUNT; j++) {
+		json_t *row = json_object();
+		uint64_t sum = 0;
+
+		for (i = 0; i < dp->n_workers; i++) {
+			const struct proxy *proxy = worker_proxy(dp->workers[i]);
+
+			sum += proxy ? proxy_hellos_bad(proxy)[j] : 0;
+		}
+		show_add(&row, "reason", json_string(tls_bad_name(j)));
+		show_add(&row, "count", json_integer((json_int_t)sum));
+		show_append(&list, row);
+	}
+	return list;
 }
 
 /* A row for each worker that has had a listener; counters that are written meanwhile may be a
@@ -37,6 +75,7 @@ show_tcp(struct show *show)
 		row = counters_json(tcp_counters(proxy_tcp(proxy)), proxy_counters(proxy));
 		show_add(&row, "worker", json_integer((json_int_t)i));
 		show_add(&row, "sessions", json_integer((json_int_t)proxy_sessions(proxy)));
+		show_add(&row, "bad_hellos", bad_hellos_json(proxy_hellos_bad(proxy)));
 		show_append(&list, row);
 	}
 	return list;

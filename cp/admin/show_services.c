@@ -69,6 +69,26 @@ add_requests(json_t **object, const uint64_t classes[HTTP_CLASSES])
 	show_add(object, "errors", json_integer((json_int_t)http_classes_errors(classes)));
 }
 
+/* Which pools names lead to, in the order of the file. */
+static json_t *
+server_names_json(const struct config *config, const struct listener_config *l)
+{
+	json_t *list = json_array();
+	size_t i, j;
+
+	for (i = 0; i < l->n_server_names; i++) {
+		const struct server_name_config *rule = &l->server_names[i];
+		json_t *names = json_array(), *row;
+
+		for (j = 0; j < rule->n_names; j++)
+			show_append(&names, json_string(rule->names[j]));
+		row =
+		    json_pack("{s:o, s:s}", "names", names, "pool", config->pools[rule->pool].name);
+		show_append(&list, row);
+	}
+	return list;
+}
+
 /* What only listeners have; the rest is with the services. */
 static json_t *
 show_listener(struct show *show, size_t i)
@@ -99,6 +119,8 @@ show_listener(struct show *show, size_t i)
 		add_requests(&object, latency.classes);
 		show_add(&object, "cut_off", json_integer((json_int_t)latency.cut));
 	}
+	if (l->protocol == LISTENER_TLS_PASSTHROUGH)
+		show_add(&object, "server_names", server_names_json(config, l));
 	return object;
 }
 

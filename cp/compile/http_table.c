@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cp/compile/http_table_parts.h"
-#include "dp/l7/route_host.h"
 
 #define CACHE_LINE ((size_t)64)
 
@@ -46,7 +45,7 @@ http_build_text(struct http_build *b, const void *bytes, size_t length)
 static bool
 read_host(struct http_build *b, struct http_entry *e, const char *text)
 {
-	struct http_host host;
+	struct host host;
 
 	e->kind = HTTP_HOST_ANY;
 	if (!text)
@@ -54,7 +53,7 @@ read_host(struct http_build *b, struct http_entry *e, const char *text)
 	e->kind = strncmp(text, "*.", 2) == 0 ? HTTP_HOST_SUFFIX : HTTP_HOST_EXACT;
 	if (e->kind == HTTP_HOST_SUFFIX)
 		text += 2;
-	if (!http_host_read(&host, (const uint8_t *)text, strlen(text)))
+	if (!host_read(&host, (const uint8_t *)text, strlen(text)))
 		return false;
 	e->host = b->table->text + http_build_text(b, host.bytes, host.length);
 	e->host_length = host.length;
@@ -136,16 +135,13 @@ end_of_group(const struct http_build *b, size_t from)
 	return to;
 }
 
-/* At most two thirds of the slots are in use. */
 static int
-make_slots(struct http_build *b, struct http_hosts *hosts, size_t n)
+make_slots(struct http_build *b, struct host_table *hosts, size_t n)
 {
-	size_t slots = 4;
+	size_t slots = host_slots(n);
 
 	if (n == 0)
 		return 0;
-	while (slots * 2 < n * 3)
-		slots *= 2;
 	hosts->mask = slots - 1;
 	return http_build_memory(b, (void **)&hosts->slots, slots, sizeof(*hosts->slots));
 }
@@ -165,23 +161,17 @@ make_hosts(struct http_build *b)
 }
 
 static void
-add_host(struct http_build *b, struct http_hosts *hosts, const struct http_entry *e,
+add_host(struct http_build *b, struct host_table *hosts, const struct http_entry *e,
 	 struct http_group group)
 {
-	struct http_host_slot *slot;
-	struct http_host host;
+	const uint8_t *text = b->table->text;
+	struct host_slot *slot;
+	struct host host;
 
-	http_host_read(&host, e->host, e->host_length);
-	slot = http_host_slot(hosts, b->table->text, &host, 0);
-	*slot = (struct http_host_slot){
-		.group = group,
-		.text = (uint32_t)(e->host - b->table->text),
-		.length = (uint16_t)e->host_length,
-	};
-	if (e->host_length <= HTTP_HOST_INLINE)
-		memcpy(slot->name, e->host, e->host_length);
-	hosts->lengths[e->host_length / 64] |= 1ULL << e->host_length % 64;
-	hosts->n++;
+	host_read(&host, e->host, e->host_length);
+	slot = host_add(hosts, text, (uint32_t)(e->host - text), &host);
+	slot->value[0] = group.root;
+	slot->value[1] = group.least;
 }
 
 static int

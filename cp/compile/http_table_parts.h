@@ -16,7 +16,7 @@
 
 /* A route as groups and trees see it. */
 struct http_entry {
-	const uint8_t *host; /* in the form of route_host.h, in the table's text */
+	const uint8_t *host; /* in the form of lib/host.h, in the table's text */
 	const uint8_t *path; /* with the NUL at its end if it has to be the whole path */
 	size_t host_length, path_length;
 	uint32_t candidate;

@@ -8,6 +8,7 @@
  *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
  *   limits.c        limits, allow and deny lists           (the same)
  *   proxies.c       listeners                              (the same)
+ *   server_names.c  listeners that pass TLS on             (rebuilt with the listeners)
  *   http.c          HTTP listeners                         (kept while they stay the same)
  *   network.c       next hops, routes, sources             (rebuilt for every snapshot)
  */
@@ -74,6 +75,7 @@ struct proxy_set {
 	struct proxy_settings *settings; /* NULL: there are no listeners */
 	struct lpm **trusted;            /* by slot */
 	struct http_block **https;       /* by slot */
+	struct server_names **names;     /* by slot */
 	uint32_t n;
 };
 
@@ -179,6 +181,13 @@ uint32_t limits_service_flags(const struct service_config *s);
 
 /* proxies.c: a shared block with one reference, or NULL without memory. */
 struct proxy_set *proxy_set_build(struct compiler *c, const struct compile_services *services);
+
+/* server_names.c: the pools of a tls-passthrough listener by name; NULL without memory. Pools have
+ * their slots. */
+struct server_names *server_names_build(struct compiler *c, const struct config *config,
+					const struct listener_config *l);
+/* NULL is allowed. */
+void server_names_free(struct server_names *names);
 
 /* http.c: what the HTTP listener at index i of config_service compiles to: the block that says the
  * same, if there is one, else a new one. One reference; NULL without memory. Pools have their

@@ -21,6 +21,9 @@ release(void *data)
 		lpm_free(set->trusted[i]);
 	for (i = 0; set->https && i < set->n; i++)
 		http_block_put(set->https[i]);
+	for (i = 0; set->names && i < set->n; i++)
+		server_names_free(set->names[i]);
+	free(set->names);
 	free(set->https);
 	free(set->trusted);
 	free(set->settings);
@@ -47,6 +50,26 @@ trusted_build(const struct listener_config *l, struct lpm **out)
 	return rc == 0;
 }
 
+/* What the listener at index i of config_service has for its protocol. False: no memory. */
+static bool
+protocol_build(struct compiler *c, struct proxy_set *set, const struct config *config, size_t i,
+	       uint32_t slot)
+{
+	const struct listener_config *l = config_listener(config, i);
+
+	switch (l->protocol) {
+	case LISTENER_TCP:
+		break;
+	case LISTENER_HTTP:
+		set->https[slot] = http_block_get(c, config, i);
+		return set->https[slot] != NULL;
+	case LISTENER_TLS_PASSTHROUGH:
+		set->names[slot] = server_names_build(c, config, l);
+		return set->names[slot] != NULL;
+	}
+	return true;
+}
+
 static bool
 proxies_fill(struct compiler *c, struct proxy_set *set, const struct compile_services *services)
 {
@@ -56,7 +79,8 @@ proxies_fill(struct compiler *c, struct proxy_set *set, const struct compile_ser
 	set->settings = calloc((size_t)set->n + 1, sizeof(*set->settings));
 	set->trusted = calloc((size_t)set->n + 1, sizeof(*set->trusted));
 	set->https = calloc((size_t)set->n + 1, sizeof(*set->https));
-	if (!set->settings || !set->trusted || !set->https)
+	set->names = calloc((size_t)set->n + 1, sizeof(*set->names));
+	if (!set->settings || !set->trusted || !set->https || !set->names)
 		return false;
 	for (i = config->n_services; i < config_n_services(config); i++) {
 		const struct listener_config *l = config_listener(config, i);
@@ -64,15 +88,14 @@ proxies_fill(struct compiler *c, struct proxy_set *set, const struct compile_ser
 
 		if (!trusted_build(l, &set->trusted[slot]))
 			return false;
-		if (l->protocol == LISTENER_HTTP) {
-			set->https[slot] = http_block_get(c, config, i);
-			if (!set->https[slot])
-				return false;
-		}
+		if (!protocol_build(c, set, config, i, slot))
+			return false;
 		set->settings[slot] = (struct proxy_settings){
 			.http = http_block_listener(set->https[slot]),
+			.names = set->names[slot],
 			.timeout_connect = l->timeout_connect,
 			.timeout_idle = l->service.timeout_established,
+			.timeout_hello = l->http.timeout_header,
 			.trusted = set->trusted[slot],
 			.balance = (uint8_t)l->balance,
 			.header = (uint8_t)l->proxy_protocol,

@@ -179,8 +179,8 @@ note_pool(struct listener_config *listener, bool *seen, size_t n_pools, size_t p
 	listener->pools[listener->n_pools++] = pool;
 }
 
-/* The pools that a listener uses; those of routes come before those of mirrors. False: no
- * memory. */
+/* The pools that a listener uses; those of routes come before those of mirrors and of server names.
+ * False: no memory. */
 static bool
 complete_pools(struct listener_config *listener, size_t n_pools)
 {
@@ -200,6 +200,8 @@ complete_pools(struct listener_config *listener, size_t n_pools)
 	listener->service.pool = listener->n_pools ? listener->pools[0] : SIZE_MAX;
 	for (i = 0; i < http->n_routes; i++)
 		note_pool(listener, seen, n_pools, http->routes[i].mirror.pool);
+	for (i = 0; i < listener->n_server_names; i++)
+		note_pool(listener, seen, n_pools, listener->server_names[i].pool);
 	free(seen);
 	return true;
 }

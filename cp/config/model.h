@@ -42,6 +42,7 @@ enum forward_mode {
 enum listener_protocol {
 	LISTENER_TCP,
 	LISTENER_HTTP,
+	LISTENER_TLS_PASSTHROUGH, /* TCP whose pool the ClientHello chooses */
 };
 
 enum listener_balance {
@@ -203,16 +204,26 @@ struct service_config {
 	int line;
 };
 
+/* Clients that ask for these names get this pool. */
+struct server_name_config {
+	char **names; /* "shop.example" or "*.shop.example" */
+	size_t n_names;
+	size_t pool; /* index in pools */
+	int line;
+};
+
 /* A listener ends the client's TCP and makes a connection of its own to the backend. To clients it
  * is a service like others; what only listeners have stands beside that. */
 struct listener_config {
 	struct service_config service; /* forward is FORWARD_PROXY, protocol IPPROTO_TCP,
 					  timeout_established the idle time; pool: as written, or
-					  that of the first route that has one, or SIZE_MAX */
+					  that of the first HTTP route that has one, or SIZE_MAX */
 	enum listener_protocol protocol;
-	size_t pool;             /* as written; SIZE_MAX: none, HTTP has routes */
+	size_t pool;             /* as written; SIZE_MAX: none, there are routes or server names */
 	struct http_config http; /* HTTP */
-	size_t *pools;           /* all that it uses, each once */
+	struct server_name_config *server_names; /* TLS that is passed on */
+	size_t n_server_names;
+	size_t *pools; /* all that it uses, each once */
 	size_t n_pools;
 	enum listener_balance balance;
 	enum proxy_protocol proxy_protocol; /* what backends are told */
@@ -220,8 +231,8 @@ struct listener_config {
 	struct prefix *trusted_proxies; /* whose connections begin with a PROXY header, if it is
 					   accepted; none: all do */
 	size_t n_trusted_proxies;
-	uint64_t timeout_connect;
-	bool syn_cookies; /* always, not only when many connections are half open */
+	uint64_t timeout_connect; /* that of a ClientHello is http.timeout_header */
+	bool syn_cookies;         /* always, not only when many connections are half open */
 	int line;
 };
 

@@ -50,6 +50,9 @@ void validate_health(struct load *load, const struct network *network,
 /* Services and listeners. */
 bool validate_services(struct load *load);
 bool validate_listeners(struct load *load);
+/* Of the listener of that setting. */
+bool validate_server_names(struct load *load, const struct listener_config *l,
+			   const config_setting_t *listener);
 /* Records and tracing. */
 void validate_seen(struct load *load);
 /* The service's way to each backend of its pool. */

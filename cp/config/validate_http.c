@@ -26,16 +26,21 @@ struct place {
 };
 
 static const struct place http_only[] = {
-	{ NULL, NULL, "routes" },           { NULL, NULL, "http" },
-	{ NULL, NULL, "errors" },           { "timeouts", NULL, "header" },
-	{ "timeouts", NULL, "body" },       { "timeouts", NULL, "keepalive" },
-	{ "limits", "client", "requests" }, { "limits", "client", "requests_burst" },
+	{ NULL, NULL, "routes" },
+	{ NULL, NULL, "http" },
+	{ NULL, NULL, "errors" },
+	{ "timeouts", NULL, "body" },
+	{ "timeouts", NULL, "keepalive" },
+	{ "limits", "client", "requests" },
+	{ "limits", "client", "requests_burst" },
 };
-static const struct place tcp_only[] = { { "timeouts", NULL, "idle" } };
+static const struct place http_and_tls[] = { { "timeouts", NULL, "header" } };
+static const struct place tls_only[] = { { NULL, NULL, "server_names" } };
+static const struct place not_http[] = { { "timeouts", NULL, "idle" } };
 
 static void
 check_places(struct load *load, const config_setting_t *listener, const struct place *places,
-	     size_t n, const char *protocol)
+	     size_t n, const char *protocols)
 {
 	size_t i;
 
@@ -48,7 +53,7 @@ check_places(struct load *load, const config_setting_t *listener, const struct p
 		if (at && p->inner)
 			at = usable(at, NULL) ? config_setting_get_member(at, p->inner) : NULL;
 		if (at && usable(at, NULL) && config_setting_get_member(at, p->key))
-			report(load, at, p->key, "is only for protocol = \"%s\"", protocol);
+			report(load, at, p->key, "is only for protocol = %s", protocols);
 	}
 }
 
@@ -186,6 +191,20 @@ check_sizes(struct load *load, const struct http_config *http, const config_sett
 		    size_format(http->target_size, target), size_format(http->header_size, head));
 }
 
+static void
+check_protocol(struct load *load, const config_setting_t *setting, enum listener_protocol protocol)
+{
+	if (protocol != LISTENER_HTTP)
+		check_places(load, setting, http_only, sizeof(http_only) / sizeof(http_only[0]),
+			     "\"http\"");
+	if (protocol == LISTENER_TCP)
+		check_places(load, setting, http_and_tls, 1, "\"http\" and \"tls-passthrough\"");
+	if (protocol != LISTENER_TLS_PASSTHROUGH)
+		check_places(load, setting, tls_only, 1, "\"tls-passthrough\"");
+	if (protocol == LISTENER_HTTP)
+		check_places(load, setting, not_http, 1, "\"tcp\" and \"tls-passthrough\"");
+}
+
 bool
 validate_http(struct load *load, size_t i)
 {
@@ -194,12 +213,9 @@ validate_http(struct load *load, size_t i)
 
 	if (!usable(setting, "protocol"))
 		return true;
-	if (l->protocol != LISTENER_HTTP) {
-		check_places(load, setting, http_only, sizeof(http_only) / sizeof(http_only[0]),
-			     "http");
+	check_protocol(load, setting, l->protocol);
+	if (l->protocol != LISTENER_HTTP)
 		return true;
-	}
-	check_places(load, setting, tcp_only, sizeof(tcp_only) / sizeof(tcp_only[0]), "tcp");
 	check_sizes(load, &l->http, setting);
 	check_pages(load, &l->http, setting);
 	return !usable(setting, "routes") || validate_http_routes(load, l, setting);

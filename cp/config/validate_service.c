@@ -125,7 +125,8 @@ lacks_pool(const struct config *config, size_t i)
 {
 	const struct listener_config *listener = config_listener(config, i);
 
-	return listener && listener->pool == SIZE_MAX && !listener->http.n_routes;
+	return listener && listener->pool == SIZE_MAX && !listener->http.n_routes &&
+	       !listener->n_server_names;
 }
 
 /* Pools that nobody uses; a reference that cannot be read could be to any. */
@@ -317,8 +318,10 @@ check_listener_pool(struct load *load, const struct listener_config *l,
 {
 	bool pool = config_setting_get_member(setting, "pool");
 	bool routes = config_setting_get_member(setting, "routes");
+	bool names = config_setting_get_member(setting, "server_names");
 
-	if (!usable(setting, "protocol") || !usable(setting, "routes"))
+	if (!usable(setting, "protocol") || !usable(setting, "routes") ||
+	    !usable(setting, "server_names"))
 		return;
 	if (l->protocol == LISTENER_TCP && !pool)
 		report(load, setting, "pool", "missing; for example pool = \"db\";");
@@ -327,6 +330,9 @@ check_listener_pool(struct load *load, const struct listener_config *l,
 		       "missing; give pool = \"web\"; or routes = ( { ... } );");
 	else if (l->protocol == LISTENER_HTTP && pool && routes)
 		report(load, setting, "pool", "says nothing beside routes; give one of them");
+	else if (l->protocol == LISTENER_TLS_PASSTHROUGH && !pool && !names)
+		report(load, setting, "pool",
+		       "missing; give pool = \"web\"; or server_names = ( { ... } ); or both");
 }
 
 /* Settings of a listener that say nothing together. */
@@ -340,10 +346,10 @@ check_listener(struct load *load, size_t i)
 		return;
 	check_listener_pool(load, l, setting);
 	if (usable(setting, "trusted_proxies") && usable(setting, "accept_proxy_protocol") &&
-	    l->n_trusted_proxies && !l->accept_proxy_protocol && l->protocol == LISTENER_TCP)
+	    l->n_trusted_proxies && !l->accept_proxy_protocol && l->protocol != LISTENER_HTTP)
 		report(load, setting, "trusted_proxies",
 		       "nobody's header is read without accept_proxy_protocol = true;");
-	if (l->protocol == LISTENER_TCP && usable(setting, "hash") && usable(setting, "balance") &&
+	if (l->protocol != LISTENER_HTTP && usable(setting, "hash") && usable(setting, "balance") &&
 	    l->balance == BALANCE_LEAST_CONNECTIONS && l->service.hash == HASH_CLIENT)
 		report(
 		    load, setting, "hash",
@@ -359,7 +365,9 @@ validate_listeners(struct load *load)
 
 	for (i = 0; ok && i < load->config->n_listeners; i++) {
 		check_listener(load, i);
-		ok = validate_http(load, i);
+		ok = validate_http(load, i) &&
+		     validate_server_names(load, &load->config->listeners[i],
+					   element(load, "listeners", i));
 	}
 	return ok;
 }

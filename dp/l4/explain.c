@@ -85,18 +85,38 @@ explain_limit(const struct worker *w, struct packet *p, struct explain_query *q,
 	return false;
 }
 
-/* A listener ends the connection; what is said of the way is that of a new one to the backend. */
+/* The row of the service's pool. */
 static void
-explain_proxy(struct worker *w, struct packet *p, struct explain_query *q)
+explain_row(struct explain_query *q, const struct packet *p, const struct balance_choice *choice)
+{
+	q->row = EXPLAIN_ROW_STABLE;
+	if (choice->moving)
+		q->row = choice->settled ? EXPLAIN_ROW_SETTLED : EXPLAIN_ROW_CANDIDATE;
+	if (p->backend == INDEX_NONE)
+		q->row = EXPLAIN_ROW_NONE;
+	q->row_index = choice->row;
+}
+
+/* A listener ends the connection; what is said of the way is that of a new one to the backend.
+ * False: there is none. */
+static bool
+explain_proxy(struct worker *w, struct packet *p, struct explain_query *q,
+	      struct balance_choice *choice)
 {
 	struct proxy_peek peek;
 
-	proxy_peek(w, p, &peek);
+	proxy_peek(w, p, q->server_name, &peek);
+	q->by_name = peek.by_name;
+	if (peek.by_name) { /* whatever the listener's own pool says */
+		choice->begins = p->tcp_flags & TCP_SYN;
+		p->verdict = VERDICT_CONTINUE;
+	}
 	p->backend = peek.backend;
 	if (!peek.by_row)
 		q->row = EXPLAIN_ROW_NONE;
 	if (p->backend == INDEX_NONE)
-		packet_drop(p, DROP_NO_BACKEND);
+		packet_drop(p, peek.no_pool ? DROP_SERVER_NAME : DROP_NO_BACKEND);
+	return p->backend != INDEX_NONE;
 }
 
 static bool
@@ -113,18 +133,11 @@ explain_balance(struct worker *w, struct packet *p, struct explain_query *q)
 	if (q->connected)
 		return true;
 	placed = balance_peek(w, p, &choice);
+	explain_row(q, p, &choice);
+	if (w->snapshot->services[p->service].mode == MODE_PROXY)
+		placed = explain_proxy(w, p, q, &choice) && (placed || q->by_name);
 	if (choice.begins && !explain_limit(w, p, q, true))
 		placed = false;
-	q->row = EXPLAIN_ROW_STABLE;
-	if (choice.moving)
-		q->row = choice.settled ? EXPLAIN_ROW_SETTLED : EXPLAIN_ROW_CANDIDATE;
-	if (p->backend == INDEX_NONE)
-		q->row = EXPLAIN_ROW_NONE;
-	q->row_index = choice.row;
-	if (w->snapshot->services[p->service].mode == MODE_PROXY) {
-		explain_proxy(w, p, q);
-		placed = placed && p->backend != INDEX_NONE;
-	}
 	q->source = choice.source;
 	q->source_port = choice.source_port;
 	return placed;
@@ -189,7 +202,7 @@ explain(struct worker *w, struct explain_query *q)
 
 	q->owner = w->index;
 	q->row = EXPLAIN_ROW_NONE;
-	q->connected = false;
+	q->connected = q->by_name = false;
 	q->limits = (struct limits_view){ .reason = DROP_REASON_COUNT };
 	q->source = (struct addr){ 0 };
 	explain_stages(w, &p, q);

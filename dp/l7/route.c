@@ -3,11 +3,10 @@
 
 #include <endian.h>
 
-#include "dp/l7/route_host.h"
 #include "dp/l7/route_parts.h"
 
 /* A host has at most as many suffixes as characters. */
-#define SOURCES_MOST (HTTP_HOST_MOST + 2)
+#define SOURCES_MOST (HOST_MOST + 2)
 
 /* Candidates out of one group. Its tree is walked only if one of its routes may be the first that
  * is left: until then `next` is its least. */
@@ -32,27 +31,23 @@ add_source(struct sources *s, struct http_group group)
 }
 
 static void
-add_host(struct sources *s, const struct http_table *t, const struct http_hosts *hosts,
-	 const struct http_host *host, size_t at)
+add_host(struct sources *s, const struct http_table *t, const struct host_table *hosts,
+	 const struct host *host, size_t at)
 {
-	const struct http_host_slot *slot;
+	const struct host_slot *slot = host_find(hosts, t->text, host, at);
 
-	if (!http_host_has_length(hosts, host->length - at))
-		return;
-	slot = http_host_slot(hosts, t->text, host, at);
-	if (slot->length > 0)
-		add_source(s, slot->group);
+	if (slot)
+		add_source(s, (struct http_group){ slot->value[0], slot->value[1] });
 }
 
 /* Labels are cut off from the left, one or more. */
 static void
-add_suffixes(struct sources *s, const struct http_table *t, const struct http_host *host)
+add_suffixes(struct sources *s, const struct http_table *t, const struct host *host)
 {
-	const uint8_t *dot = host->bytes, *end = host->bytes + host->length;
+	size_t at = 0;
 
-	while (++dot < end && (dot = memchr(dot, '.', (size_t)(end - dot))) != NULL)
-		if (dot + 1 < end)
-			add_host(s, t, &t->suffixes, host, (size_t)(dot + 1 - host->bytes));
+	while ((at = host_suffix(host, at)) != 0)
+		add_host(s, t, &t->suffixes, host, at);
 }
 
 /* The groups that the request's host concerns. */
@@ -60,11 +55,10 @@ static void
 find_sources(struct sources *s, const struct http_table *t, const struct http_question *q)
 {
 	struct http_span span = q->head->authority.host;
-	struct http_host host;
+	struct host host;
 
 	s->n = 0;
-	if (t->exact.n + t->suffixes.n > 0 &&
-	    http_host_read(&host, q->bytes + span.at, span.length)) {
+	if (t->exact.n + t->suffixes.n > 0 && host_read(&host, q->bytes + span.at, span.length)) {
 		if (t->exact.n > 0)
 			add_host(s, t, &t->exact, &host, 0);
 		if (t->suffixes.n > 0)

@@ -33,14 +33,13 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "lib/host.h"
+
 #define HTTP_CANDIDATE_NONE UINT32_MAX /* ends a list, if no candidate without conditions does */
 #define HTTP_NODE_NONE      UINT32_MAX
 #define HTTP_REGEX_NONE     UINT32_MAX
 
-#define HTTP_ROUTES_MOST    ((size_t)INT32_MAX)
-#define HTTP_HOST_MOST      255 /* lib/http refuses what is longer */
-#define HTTP_HOST_INLINE    50
-#define HTTP_LENGTHS(words) uint64_t words[(HTTP_HOST_MOST + 1) / 64]
+#define HTTP_ROUTES_MOST ((size_t)INT32_MAX)
 
 /* Part of a path. The label begins in the node itself: most are no longer. */
 #define HTTP_LABEL_INLINE 7
@@ -61,21 +60,6 @@ struct http_node {
 struct http_group {
 	uint32_t root; /* HTTP_NODE_NONE: there is no group */
 	uint32_t least;
-};
-
-/* Open addressing; empty if length is 0. */
-struct http_host_slot {
-	struct http_group group;
-	uint32_t text; /* the name if it is longer than HTTP_HOST_INLINE */
-	uint16_t length;
-	uint8_t name[HTTP_HOST_INLINE];
-};
-
-struct http_hosts {
-	struct http_host_slot *slots;
-	size_t mask;           /* slots - 1 */
-	size_t n;              /* of them in use */
-	HTTP_LENGTHS(lengths); /* bit n: some name has n characters */
 };
 
 enum http_condition_kind {
@@ -112,7 +96,8 @@ struct http_rule {
 };
 
 struct http_table {
-	struct http_hosts exact, suffixes; /* of "*.example.org": "example.org" */
+	/* The values of hosts are groups: root, least. */
+	struct host_table exact, suffixes;
 	struct http_group any;
 	struct http_node *nodes;
 	uint32_t *candidates;
@@ -126,6 +111,5 @@ struct http_table {
 };
 
 _Static_assert(sizeof(struct http_node) == 64, "one cache line");
-_Static_assert(sizeof(struct http_host_slot) == 64, "one cache line");
 
 #endif

@@ -93,11 +93,10 @@ choose_least(struct proxy *p, const struct session *s, const struct pool *pool)
 uint32_t
 backend_choose(struct proxy *p, const struct session *s, const struct proxy_settings *settings)
 {
-	const struct snapshot *snapshot = p->worker->snapshot;
-	const struct pool *pool = &snapshot->pools[snapshot->services[s->service].pool];
+	const struct pool *pool = session_pool(p, s);
 	uint32_t backend = INDEX_NONE;
 
-	if (!pool->n_members)
+	if (!pool || !pool->n_members)
 		return INDEX_NONE;
 	if (settings->balance == PROXY_LEAST_CONNECTIONS)
 		backend = choose_least(p, s, pool);

@@ -14,6 +14,7 @@
 #include "dp/tcp/tcp.h"
 #include "lib/proxy_protocol.h"
 #include "lib/siphash.h"
+#include "lib/tls/hello.h"
 #include "lib/wheel.h"
 
 enum leg {
@@ -25,8 +26,10 @@ enum leg {
 enum session_state {
 	SESSION_FREE,
 	SESSION_HEADER,
+	SESSION_HELLO,
 	SESSION_CONNECTING,
 	SESSION_OPEN,
+	SESSION_REFUSED, /* the client has been told, and has not closed its side yet */
 };
 
 /* Backends that a client's connection is tried with. */
@@ -49,6 +52,7 @@ struct session {
 	uint8_t tries;
 	uint32_t service, service_epoch;
 	uint32_t backend, backend_epoch; /* INDEX_NONE: none yet */
+	uint32_t pool, pool_epoch;       /* its identity; INDEX_NONE: the listener's */
 	struct queue queues[LEGS];       /* towards each leg */
 	/* rare */
 	struct tuple client; /* client -> listener, as on the wire */
@@ -56,10 +60,11 @@ struct session {
 	struct limit_count count;
 	union {
 		uint32_t tried[SESSION_TRIES];
+		uint32_t need;      /* SESSION_HELLO: bytes to wait for */
 		uint32_t next_free; /* SESSION_FREE */
 	};
 };
-static_assert(sizeof(struct session) == 200, "what an idle session costs besides its two blocks");
+static_assert(sizeof(struct session) == 208, "what an idle session costs besides its two blocks");
 
 /* Where an address is reached: a cache of the snapshot's routes. */
 #define WAYS 1024
@@ -86,6 +91,7 @@ struct proxy {
 	uint64_t listening[SNAPSHOT_MAX_SERVICES / 64];
 	struct way_out ways[WAYS];
 	struct proxy_counters counters;
+	uint64_t hellos_bad[TLS_HELLO_BAD_COUNT];
 	/* control sets it once, before the first snapshot with an HTTP listener; worker reads */
 	_Atomic(struct http *) http;
 };
@@ -140,6 +146,17 @@ session_settings(const struct proxy *p, const struct session *s)
 	return &snapshot->proxies[s->service];
 }
 
+/* The pool whose backends it gets, NULL: it is no more. */
+static inline const struct pool *
+session_pool(const struct proxy *p, const struct session *s)
+{
+	const struct snapshot *snapshot = p->worker->snapshot;
+
+	if (s->pool != INDEX_NONE)
+		return snapshot_pool(snapshot, s->pool, s->pool_epoch);
+	return &snapshot->pools[snapshot->services[s->service].pool];
+}
+
 /* events.c: the events of TCP, which it hands to sessions or to HTTP. */
 void proxy_calls(struct tcp_calls *calls);
 /* May the connection come, and where is it counted? False: it is counted why not. */
@@ -187,6 +204,8 @@ void session_abort(struct proxy *p, struct session *s);
 /* ... because no backend can be reached: counted as a drop of the service for this reason. */
 void session_refuse(struct proxy *p, struct session *s, enum drop_reason reason);
 bool session_used(const struct proxy *p, uint32_t index);
+/* What had to come first has come: choose a backend and connect to it. */
+void session_connect(struct proxy *p, struct session *s);
 
 /* queue.c */
 void queue_add(struct queue *q, struct rte_mbuf *chain, uint32_t length);
@@ -210,6 +229,13 @@ int header_read(struct session *s);
  * header said. */
 struct rte_mbuf *header_make(struct proxy *p, const struct proxy_ends *told,
 			     const struct tuple *client, uint8_t version);
+
+/* hello.c: wait for the ClientHello, for so many ns; more of it may have come; refuse it. */
+void hello_begin(struct proxy *p, struct session *s, uint64_t timeout);
+void hello_received(struct proxy *p, struct session *s);
+void hello_refuse(struct proxy *p, struct session *s, enum tls_bad bad);
+/* The client has ended its side before its hello was complete. */
+void hello_ended(struct proxy *p, struct session *s);
 
 /* output.c */
 void proxy_output(void *arg, struct rte_mbuf *m, uint64_t route);

@@ -308,6 +308,12 @@ proxy_counters(const struct proxy *p)
 	return &p->counters;
 }
 
+const uint64_t *
+proxy_hellos_bad(const struct proxy *p)
+{
+	return p->hellos_bad;
+}
+
 const struct http_counters *
 proxy_http_counters(const struct proxy *p)
 {

@@ -11,8 +11,10 @@
  * its writer. An end of one direction (FIN) is passed on when what came before it has been.
  *
  *     HEADER      waits for the client's PROXY header           (accept_proxy_protocol)
- *     CONNECTING  a backend is chosen and has not answered yet  (another one is tried if it
- * refuses) OPEN        both legs are there, or one has ended in good order
+ *     HELLO       waits for its ClientHello, which chooses the pool          (tls-passthrough)
+ *     CONNECTING  a backend is chosen and has not answered yet; another one is tried if it refuses
+ *     OPEN        both legs are there, or one has ended in good order
+ *     REFUSED     its ClientHello was, and it has been told
  *
  * Owner: the worker; made by the control thread before the first snapshot with a listener, and
  * nothing is allocated afterwards. A worker without it (worker_proxy is NULL) does nothing for
@@ -31,13 +33,15 @@
 struct proxy;
 
 /* What a worker counts of its listeners besides what services count: X(name, help). */
-#define PROXY_COUNTERS(X)                                                            \
-	X(backends_tried, "connections opened to backends")                          \
-	X(backends_failed, "connections to backends that were refused or timed out") \
-	X(connect_failed, "clients whose connection no backend took")                \
-	X(headers_bad, "clients that sent no valid PROXY header")                    \
-	X(idle_timeouts, "sessions ended because nothing came for the idle time")    \
-	X(aborted, "sessions ended by a reset, a timeout or want of memory")         \
+#define PROXY_COUNTERS(X)                                                              \
+	X(backends_tried, "connections opened to backends")                            \
+	X(backends_failed, "connections to backends that were refused or timed out")   \
+	X(connect_failed, "clients whose connection no backend took")                  \
+	X(headers_bad, "clients that sent no valid PROXY header")                      \
+	X(hellos, "ClientHellos that have chosen a pool (tls-passthrough)")            \
+	X(hellos_refused, "clients refused for their ClientHello, or for want of one") \
+	X(idle_timeouts, "sessions ended because nothing came for the idle time")      \
+	X(aborted, "sessions ended by a reset, a timeout or want of memory")           \
 	X(sessions_full, "clients refused: no room for another session")
 
 struct proxy_counters {
@@ -77,15 +81,21 @@ bool proxy_knows(const struct worker *w, const struct tuple *tuple);
  * it. Worker. */
 void proxy_answer(struct worker *w, struct worker_query *query);
 
-/* What a listener would do with a packet of this tuple; changes nothing. Worker. */
+/* What a listener would do with a packet of this tuple, whose ClientHello has this server name
+ * (empty: none); changes nothing. Worker. */
 struct proxy_peek {
 	uint32_t backend; /* INDEX_NONE: none can be chosen */
 	bool by_row;      /* the row of the pool's table has decided */
 	bool connected;   /* there is a session */
+	bool by_name;     /* the server name chooses the pool */
+	bool no_pool;     /* ... and there is none for this one */
 };
-void proxy_peek(struct worker *w, const struct packet *p, struct proxy_peek *out);
+void proxy_peek(struct worker *w, const struct packet *p, const char *server_name,
+		struct proxy_peek *out);
 
 const struct proxy_counters *proxy_counters(const struct proxy *proxy);
+/* TLS_HELLO_BAD_COUNT numbers: hellos_refused by reason. */
+const uint64_t *proxy_hellos_bad(const struct proxy *proxy);
 struct http_counters;
 /* NULL: there has been no HTTP listener. */
 const struct http_counters *proxy_http_counters(const struct proxy *proxy);

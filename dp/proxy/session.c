@@ -8,6 +8,10 @@
  *        ┌───────────┴───────────┐
  *        │                    HEADER ── none, or too late ──> abort
  *        │                       │ complete
+ *        ├───────────────────────┤
+ *        │ TCP                   │ TLS that is passed on
+ *        │                     HELLO ── bad, too late, or of no pool ──> REFUSED ──> free
+ *        │                       │ complete
  *        └────> CONNECTING <─────┘
  *                │  │  ^
  *      connected │  └──┘ refused or timed out: another backend; none left ──> abort
@@ -44,7 +48,9 @@ session_new(struct proxy *p)
 	} else {
 		return NULL;
 	}
-	*s = (struct session){ .backend = INDEX_NONE, .count.client = INDEX_NONE };
+	*s = (struct session){ .backend = INDEX_NONE,
+			       .pool = INDEX_NONE,
+			       .count.client = INDEX_NONE };
 	p->used++;
 	return s;
 }
@@ -200,6 +206,24 @@ session_begin(struct proxy *p, uint32_t service, const struct tuple *tuple)
 	return s;
 }
 
+void
+session_connect(struct proxy *p, struct session *s)
+{
+	s->state = SESSION_CONNECTING;
+	arm(p, s, session_expires(s));
+	backend_open(p, s);
+}
+
+/* Behind the PROXY header, if there was one. settings may be NULL. */
+static void
+begin_inside(struct proxy *p, struct session *s, const struct proxy_settings *settings)
+{
+	if (settings && settings->names)
+		hello_begin(p, s, settings->timeout_hello);
+	else
+		session_connect(p, s);
+}
+
 bool
 session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener, const struct tuple *tuple,
 		    uint64_t *user)
@@ -217,9 +241,7 @@ session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener, const stru
 		arm(p, s, s->seen + settings->timeout_connect);
 		return true;
 	}
-	s->state = SESSION_CONNECTING;
-	arm(p, s, session_expires(s));
-	backend_open(p, s);
+	begin_inside(p, s, settings);
 	return true;
 }
 
@@ -239,9 +261,7 @@ header_received(struct proxy *p, struct session *s)
 	queue_cut(&s->queues[LEG_BACKEND], (uint32_t)n);
 	queue_tell(p, s, LEG_BACKEND);
 	tcp_credit(p->tcp, s->legs[LEG_CLIENT], (uint32_t)n);
-	s->state = SESSION_CONNECTING;
-	arm(p, s, session_expires(s));
-	backend_open(p, s);
+	begin_inside(p, s, session_settings(p, s));
 }
 
 void
@@ -285,6 +305,8 @@ session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbu
 	queue_tell(p, s, to);
 	if (s->state == SESSION_HEADER)
 		header_received(p, s);
+	else if (s->state == SESSION_HELLO)
+		hello_received(p, s);
 	else
 		flush(p, s, to);
 }
@@ -310,6 +332,10 @@ session_on_half_closed(struct proxy *p, uint64_t user)
 		session_abort(p, s);
 		return;
 	}
+	if (s->state == SESSION_HELLO) {
+		hello_ended(p, s);
+		return;
+	}
 	s->fin[to] = true;
 	flush(p, s, to);
 }
@@ -333,7 +359,7 @@ session_on_closed(struct proxy *p, uint64_t user, enum tcp_close_cause cause)
 	s->legs[leg] = TCP_HANDLE_NONE;
 	if (leg == LEG_BACKEND && s->state == SESSION_CONNECTING) {
 		backend_failed(p, s);
-	} else if (cause != TCP_CLOSED_DONE) {
+	} else if (cause != TCP_CLOSED_DONE && s->state != SESSION_REFUSED) {
 		p->counters.aborted++;
 		session_abort(p, s);
 	} else if (s->legs[other_leg(leg)] == TCP_HANDLE_NONE) {
@@ -349,6 +375,14 @@ session_timer(struct proxy *p, uint32_t index)
 
 	if (s->state == SESSION_HEADER) {
 		p->counters.headers_bad++;
+		session_abort(p, s);
+		return;
+	}
+	if (s->state == SESSION_HELLO) {
+		hello_refuse(p, s, TLS_HELLO_BAD_TIMEOUT);
+		return;
+	}
+	if (s->state == SESSION_REFUSED) {
 		session_abort(p, s);
 		return;
 	}

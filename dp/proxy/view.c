@@ -3,6 +3,7 @@
 #include "dp/proxy/view.h"
 #include "dp/l7/http.h"
 #include "dp/proxy/internal.h"
+#include "dp/proxy/server_names.h"
 
 #define ANSWER_SLOTS 256
 
@@ -34,6 +35,8 @@ proxy_leg_view(struct proxy *p, tcp_handle handle, uint32_t queued, struct tcp_v
 static uint8_t
 session_shown(const struct session *s)
 {
+	if (s->state == SESSION_REFUSED)
+		return CONNECTION_CLOSING;
 	if (s->state != SESSION_OPEN)
 		return CONNECTION_OPENING;
 	if (s->legs[LEG_CLIENT] == TCP_HANDLE_NONE || s->legs[LEG_BACKEND] == TCP_HANDLE_NONE)
@@ -99,14 +102,28 @@ proxy_answer(struct worker *w, struct worker_query *query)
 	query->cursor = i < end ? i | QUERY_SESSIONS : UINT32_MAX;
 }
 
-void
-proxy_peek(struct worker *w, const struct packet *p, struct proxy_peek *out)
+/* False: there is none for this name. */
+static bool
+peek_pool(const struct server_names *names, const char *name, struct session *would)
 {
+	struct server_pool pool = server_names_find(names, name, strlen(name));
+
+	would->pool = pool.slot;
+	would->pool_epoch = pool.epoch;
+	return pool.slot != UINT32_MAX;
+}
+
+void
+proxy_peek(struct worker *w, const struct packet *p, const char *server_name,
+	   struct proxy_peek *out)
+{
+	const struct snapshot *snapshot = w->snapshot;
 	struct proxy *proxy = worker_proxy(w);
 	struct session would = {
 		.client = p->tuple,
 		.service = p->service,
-		.service_epoch = w->snapshot->services[p->service].epoch,
+		.pool = INDEX_NONE,
+		.service_epoch = snapshot->services[p->service].epoch,
 	};
 	uint32_t random = w->random;
 	const struct proxy_settings *settings;
@@ -117,8 +134,15 @@ proxy_peek(struct worker *w, const struct packet *p, struct proxy_peek *out)
 	settings = session_settings(proxy, &would);
 	if (!settings)
 		return;
-	out->backend = backend_choose(proxy, &would, settings);
-	out->by_row = settings->balance == PROXY_MAGLEV;
 	out->connected = tcp_known(proxy->tcp, &p->tuple);
+	out->by_name = settings->names != NULL;
+	out->no_pool = out->by_name && !peek_pool(settings->names, server_name, &would);
+	if (out->no_pool)
+		return;
+	out->backend = backend_choose(proxy, &would, settings);
+	/* The row that is shown is one of the listener's own pool. */
+	out->by_row =
+	    settings->balance == PROXY_MAGLEV &&
+	    session_pool(proxy, &would) == &snapshot->pools[snapshot->services[p->service].pool];
 	w->random = random;
 }

@@ -33,20 +33,20 @@ def pages(t, _folder):
 
 def settings(t, _folder):
     good = ROOT / "tests/conf/good"
-    conf = (good / "every-key.conf").read_text() + (good / "http-every-key.conf").read_text()
+    conf = "".join((good / name).read_text() for name in ("every-key.conf", "http-every-key.conf", "tls-passthrough.conf"))
     conf = re.sub(r'"[^"]*"', '""', conf)
     used = set(re.findall(r"(\w+)\s*[=:]", conf))
     page = plain("penstock.conf.5").split("FORWARDING MODES")[0]
     named = set(re.findall(r"^\.TP\n(\w+)", page, re.M)) | {
-        part for path in re.findall(r"^\.S[HS] ([a-z.0-9]+)(?: = \(|:)", page, re.M)
+        part for path in re.findall(r"^\.S[HS] ([a-z_.0-9]+)(?: = \(|:)", page, re.M)
         for part in path.split(".")}
     with t("every setting of a configuration that has them all is in penstock.conf(5)"):
         assert used and not used - named, used - named
     with t("every setting of penstock.conf(5) is in the configuration that has them all"):
         assert not named - used, named - used
-    with t("conf/penstock.conf and conf/http.conf have every setting"):
+    with t("conf/penstock.conf, conf/http.conf and conf/tls-passthrough.conf have every setting"):
         example = "".join((ROOT / "conf" / name).read_text()
-                          for name in ("penstock.conf", "http.conf"))
+                          for name in ("penstock.conf", "http.conf", "tls-passthrough.conf"))
         assert not missing(used, example), missing(used, example)
 
 

@@ -93,6 +93,34 @@ def many_at_once(t, d):
                 s.close()
 
 
+TLS = """
+listeners = (
+  { name = "tls"; address = "203.0.113.20"; port = 443; protocol = "tls-passthrough"; pool = "web";
+    server_names = ( { names = [ "*.six.example" ]; pool = "six"; } ); },
+  { name = "strict"; address = "203.0.113.21"; port = 443; protocol = "tls-passthrough";
+    server_names = ( { names = [ "dns.example" ]; pool = "dns"; } ); } );
+"""
+
+
+def explain_names(t, folder):
+    """Listeners with tls-passthrough: the pool by the server name, or without one."""
+    with Daemon(folder, config(more=TLS)) as d:
+        for address, name, backend, reason in (
+                ("203.0.113.20", None, "10.9.0.11:8080", ""), ("203.0.113.20", "other.example", "10.9.0.11:8080", ""),
+                ("203.0.113.20", "WWW.six.example", "[2001:db8:9::11]:8080", ""), ("203.0.113.20", "six.example", "10.9.0.11:8080", ""),
+                ("203.0.113.21", "dns.example", "10.9.0.11:5353", ""), ("203.0.113.21", "a.dns.example", None, "server-name"),
+                ("203.0.113.21", None, None, "server-name")):
+            with t(f"explain: {address} with the server name {name}"):
+                e = explain(d, "198.51.100.7:1", f"{address}:443", *(("--server-name", name) if name else ()))
+                assert (e["backend"], e["reason"], e["server_name"]) == (backend, reason, (name or "").lower()), e
+        with t("explain: a service has no server name"):
+            assert "server_name" not in explain(d, "198.51.100.7:1", "203.0.113.10:80", "--server-name", "a")
+        with t("explain: what people read of a server name"):
+            said = [expect(d.cli("explain", "--protocol", "tcp", "--client", "198.51.100.7:1", "--service", "203.0.113.20:443", *more),
+                           0).stdout for more in ((), ("--server-name", "a.six.example"))]
+            assert "\nserver name none" in said[0] and "\nserver name a.six.example\n" in said[1], said
+
+
 def explain_refuses(t, folder):
     with Daemon(folder, config()) as d:
         good = {"command": "explain", "protocol": "tcp", "client": "198.51.100.7:1",
@@ -103,7 +131,8 @@ def explain_refuses(t, folder):
                        {"client": "198.51.100.7:65536"}, {"service": "web"}, {"service": None},
                        {"service": "[2001:db8:53::10]:80"}, {"flags": "urg"}, {"flags": 2},
                        {"protocol": "udp", "flags": "syn"}, {"length": 39}, {"length": 65536},
-                       {"length": "x"}, {"length": -1}, {"length": 1.5}):
+                       {"length": "x"}, {"length": -1}, {"length": 1.5}, {"server_name": ""}, {"server_name": 5},
+                       {"server_name": "192.0.2.1"}, {"server_name": "a" * 256}, {"protocol": "udp", "server_name": "a"}):
             with t(f"explain refuses {change}"):
                 answer = d.ask(json.dumps({**good, **change}).encode())
                 assert answer["ok"] is False and answer["error"], answer
@@ -309,4 +338,4 @@ def capture_end_reasons(t, folder):
             assert (reason in out.stderr) == (code == 1), out.stderr
 
 
-TESTS = [explain_says, explain_refuses, capture_file, capture_daemon_ends, capture_end_reasons]
+TESTS = [explain_says, explain_names, explain_refuses, capture_file, capture_daemon_ends, capture_end_reasons]

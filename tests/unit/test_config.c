@@ -219,6 +219,35 @@ test_config_diff(void)
 	"{ name = \"" name "\"; match = { path = \"/" name "\"; " rest " }; pools = ( { pool " \
 	"= \"web\"; }, { pool = \"api\"; } ); }"
 
+#define TLS(rest)                                                                                \
+	DATAPLANE INTERFACES "pools = ( { name = \"web\"; backends = ( { address = "             \
+			     "\"10.2.0.11\"; port = 443; } ); },\n"                              \
+			     "{ name = \"api\"; backends = ( { address = \"10.2.0.12\"; "        \
+			     "port = 443; } ); } );\n"                                           \
+			     "listeners = ( { name = \"tls\"; address = \"203.0.113.20\"; "      \
+			     "port = 443; protocol = \"tls-passthrough\"; pool = \"web\"; " rest \
+			     " } );\n"
+
+/* Rules of server names are told by their pools; which one stands first says nothing. */
+static void
+test_config_diff_names(void)
+{
+	static const char plain[] =
+	    TLS("server_names = ( { names = [ \"a\", \"*.b\" ]; pool = \"api\"; }, "
+		"{ names = [ \"c\" ]; pool = \"web\"; } );");
+
+	check_diff(plain, plain, "", NULL);
+	check_diff(plain,
+		   TLS("server_names = ( { names = [ \"c\" ]; pool = \"web\"; }, "
+		       "{ names = [ \"a\", \"*.b\" ]; pool = \"api\"; } );"),
+		   "", NULL);
+	check_diff(plain, TLS("server_names = ( { names = [ \"a\", \"x\" ]; pool = \"api\"; } );"),
+		   "~ listener tls: server_name api: names - *.b\n"
+		   "~ listener tls: server_name api: names + x\n"
+		   "~ listener tls: - server_name web\n",
+		   NULL);
+}
+
 /* Routes are told by their names, and their order says something. */
 static void
 test_config_diff_routes(void)
@@ -404,6 +433,7 @@ test_config_register(void)
 		{ "values", test_config_values },
 		{ "differences", test_config_diff },
 		{ "differences of routes", test_config_diff_routes },
+		{ "differences of server names", test_config_diff_names },
 		{ "restart", test_config_restart },
 		{ "cores", test_config_cpus },
 		{ "large texts", test_config_large },

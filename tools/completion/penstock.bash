@@ -69,7 +69,7 @@ _penstock()
 				workers drops neighbours config history listeners tcp http" -- "$cur"))
 		fi
 		;;
-	explain) COMPREPLY=($(compgen -W "--protocol --client --service --flags --length --json --socket" -- "$cur")) ;;
+	explain) COMPREPLY=($(compgen -W "--protocol --client --service --flags --length --server-name --json --socket" -- "$cur")) ;;
 	drain | enable | disable | weight)
 		[[ $cur == -* ]] && COMPREPLY=($(compgen -W "--socket" -- "$cur")) || _penstock_backends
 		;;

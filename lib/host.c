@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp/l7/route_host.h"
+#include "lib/host.h"
 
 #include "lib/addr.h"
 
@@ -17,7 +17,7 @@ lower(uint64_t word)
 
 /* "[2001:DB8:0::1]": addresses have several spellings. */
 static void
-read_literal(struct http_host *host)
+read_literal(struct host *host)
 {
 	char text[ADDR_STRLEN], spelled[ADDR_STRLEN];
 	struct addr address;
@@ -37,7 +37,7 @@ read_literal(struct http_host *host)
 }
 
 bool
-http_host_read(struct http_host *out, const uint8_t *bytes, size_t length)
+host_read(struct host *out, const uint8_t *bytes, size_t length)
 {
 	uint64_t word;
 	size_t i;
@@ -45,7 +45,7 @@ http_host_read(struct http_host *out, const uint8_t *bytes, size_t length)
 	if (length > 0 && bytes[length - 1] == '.')
 		length--;
 	out->length = length;
-	if (length == 0 || length > HTTP_HOST_MOST)
+	if (length == 0 || length > HOST_MOST)
 		return false;
 	memset(out->bytes + length, 0, 8);
 	memcpy(out->bytes, bytes, length);
@@ -57,4 +57,30 @@ http_host_read(struct http_host *out, const uint8_t *bytes, size_t length)
 	if (out->bytes[0] == '[')
 		read_literal(out);
 	return true;
+}
+
+size_t
+host_slots(size_t n)
+{
+	size_t slots = 4;
+
+	if (n == 0)
+		return 0;
+	while (slots * 2 < n * 3)
+		slots *= 2;
+	return slots;
+}
+
+struct host_slot *
+host_add(struct host_table *table, const uint8_t *text, uint32_t where, const struct host *host)
+{
+	struct host_slot *slot = host_slot(table, text, host, 0);
+
+	slot->text = where;
+	slot->length = (uint16_t)host->length;
+	if (host->length <= HOST_INLINE)
+		memcpy(slot->name, host->bytes, host->length);
+	table->lengths[host->length / 64] |= 1ULL << host->length % 64;
+	table->n++;
+	return slot;
 }
