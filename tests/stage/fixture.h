@@ -27,7 +27,8 @@
 #define FIXTURE_PEER "02:00:00:00:00:99" /* of whoever sends to it */
 #define FIXTURE_VLAN 100                 /* in use besides untagged */
 
-/* Rounds of a test by chance: under sanitizers each is slow, and the usual build has all of them. */
+/* Rounds of a test by chance: under sanitizers each is slow, and the usual build has all of them.
+ */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define FIXTURE_ROUNDS(n) ((n) / 4)

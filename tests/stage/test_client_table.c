@@ -141,8 +141,8 @@ test_flood(void)
 	client_table_destroy(t);
 }
 
-/* The longest unused goes first: fourteen clients, the even ones of them used every second, then six
- * more. How many of the even and of the odd ones stay. */
+/* The longest unused goes first: fourteen clients, the even ones of them used every second, then
+ * six more. How many of the even and of the odd ones stay. */
 static void
 keep_order(uint32_t kept[2], uint32_t seconds)
 {
