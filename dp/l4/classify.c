@@ -83,6 +83,20 @@ may_answer(const struct snapshot *s, const struct packet *p, uint32_t flags)
 	return lpm_lookup(s->nat_backends, &p->tuple.src) != LPM_NONE;
 }
 
+/* True if the packet may be for a connection of a listener to a backend that is in no pool any
+ * more, which goes on all the same: it is to an address and a port that only listeners and full-nat
+ * connect from. */
+static bool
+may_be_leg(const struct snapshot *s, const struct packet *p, uint32_t flags)
+{
+	uint16_t port = ntohs(p->tuple.dport);
+
+	return (flags & DESTINATION_LOCAL) && p->tuple.proto == IPPROTO_TCP &&
+	       s->ports[p->in_port].side != PORT_SIDE_CLIENT && port >= s->source_port_low &&
+	       port <= s->source_port_high &&
+	       (port < s->kernel_port_low || port > s->kernel_port_high);
+}
+
 static enum direction
 direction_of_echo(uint32_t flags)
 {
@@ -105,10 +119,13 @@ direction_of_fragment(const struct snapshot *s, const struct packet *p, uint32_t
 static enum direction
 direction_of_flow(const struct snapshot *s, struct packet *p, uint32_t destination)
 {
+	uint32_t flags;
+
 	p->service = service_around(s, destination, p->tuple.proto, p->tuple.dport);
 	if (p->service != INDEX_NONE)
 		return DIR_FORWARD;
-	return may_answer(s, p, flags_around(s, destination)) ? DIR_REPLY : DIR_NONE;
+	flags = flags_around(s, destination);
+	return may_answer(s, p, flags) || may_be_leg(s, p, flags) ? DIR_REPLY : DIR_NONE;
 }
 
 void

@@ -239,8 +239,10 @@ def at_a_time(bed):
 
 
 def changes(bed):
-    """Applies while connections are open: none of them breaks; a backend without weight gets no new ones."""
+    """Applies while connections are open: none of them breaks; a backend without weight gets no new ones, nor one that is removed."""
     process = bed.start_peer("hold", address(60, 4), 30, 4, *MANY4[:10])
+    bed.apply(bed.config([number for number in bed.lab.backends if number != 1]))
+    expect(bed.who(address(60, 4), 12) <= {"b2", "b3"}, "a removed backend got a connection")
     for weights in ({1: 0}, None, {2: 50}, {1: 0}):
         bed.apply(bed.config(bed.lab.backends, weights=weights))
     expect(bed.who(address(60, 4), 12) <= {"b2", "b3"}, "a drained backend got a connection")
@@ -251,6 +253,20 @@ def changes(bed):
 
 one_worker(changes)
 two_workers(changes)
+
+
+def removed(bed):
+    """Connections to a backend that no pool has any more go on."""
+    processes = [bed.start_peer("hold", address(60, family), 6, 4) for family in (4, 6)]
+    bed.apply(bed.config([number for number in bed.lab.backends if number != 2]))
+    held = [row for process in processes for row in result_of(process)]
+    expect(any(row[1] == "b2" for row in held), f"none was to the removed backend: {held}")
+    expect(all(row[3] is None for row in held), f"{held}")
+    bed.apply(bed.config(bed.lab.backends))
+
+
+one_worker(removed)
+two_workers(removed)
 
 
 @one_worker

@@ -158,7 +158,7 @@ test_replies(void)
 		{ "fd00::1", CLIENT6, IPPROTO_TCP, 4711, REPLY, 0 },
 		/* full-nat: to the address that we connect from */
 		{ "10.0.0.2", "10.0.0.254", IPPROTO_TCP, 4711, REPLY, 0 },
-		{ CLIENT4, "10.0.0.254", IPPROTO_TCP, 4711, HOST, 0 },
+		{ CLIENT4, "10.0.0.254", IPPROTO_TCP, 22, HOST, 0 },
 		/* unless a service lives on that port */
 		{ "10.0.0.2", "10.0.0.254", IPPROTO_TCP, 443, TO_SERVICE, LOCAL },
 		/* to our own address, which is no source address */
@@ -187,6 +187,40 @@ test_replies(void)
 		     &(struct frame_spec){
 			 .src = CLIENT4, .dst = "192.0.2.10", .proto = IPPROTO_TCP, .dport = 80 });
 	CU_ASSERT_EQUAL(p.service, WEB);
+	fixture_destroy(f);
+}
+
+/* What comes from an address that is in no pool any more to where a listener connects from. */
+static void
+test_legs(void)
+{
+	static const struct row rows[] = {
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 1024, REPLY, 0 },
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 32767, REPLY, 0 },
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 61000, REPLY, 0 },
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 65535, REPLY, 0 },
+		/* the kernel's own, and those that nobody connects from */
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 32768, HOST, 0 },
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 60999, HOST, 0 },
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 179, HOST, 0 },
+		/* full-nat has no connections to such backends */
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_UDP, 1024, HOST, 0 },
+		{ "10.0.0.9", "203.0.113.2", IPPROTO_TCP, 1024, HOST, 0 },
+		{ "10.0.0.9", "10.0.0.254", IPPROTO_TCP, 443, TO_SERVICE, LOCAL },
+	};
+	struct fixture *f = make_fixture();
+	struct packet p;
+
+	f->snapshot.source_port_low = 1024;
+	f->snapshot.source_port_high = 65535;
+	f->snapshot.kernel_port_low = 32768;
+	f->snapshot.kernel_port_high = 60999;
+	check_rows(f, rows, sizeof(rows) / sizeof(rows[0]));
+	f->snapshot.ports[0].side = PORT_SIDE_CLIENT;
+	p = classify(
+	    f, &(struct frame_spec){
+		   .src = "10.0.0.9", .dst = "10.0.0.254", .proto = IPPROTO_TCP, .dport = 1024 });
+	CU_ASSERT_EQUAL(p.verdict, VERDICT_HOST);
 	fixture_destroy(f);
 }
 
@@ -356,6 +390,7 @@ test_classify_register(void)
 	static const CU_TestInfo tests[] = {
 		{ "ports, all ports, prefixes", test_services },
 		{ "replies", test_replies },
+		{ "a backend that was removed", test_legs },
 		{ "spoofed sources", test_spoofed },
 		{ "ICMP", test_icmp },
 		{ "ICMP errors", test_icmp_errors },
