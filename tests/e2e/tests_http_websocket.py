@@ -154,16 +154,19 @@ def halves(bed, family):
         wire.leave(how)
         expect(wait_until(lambda: not bed.script.wires), f"the backend's end goes on after {how}")
 
+    welcomed = threading.Event()
+
     def resets(wire, _script, _name):
         _, fields = wire.head()
         wire.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
                   + accept_of(fields["sec-websocket-key"].encode()).encode() + b"\r\n\r\n" + frame(TEXT, b"welcome", False))
-        time.sleep(0.1)
+        welcomed.wait(10)  # what a client has not read when a reset comes is lost
         wire.leave("reset")
 
     bed.script.begin(resets)
     with bed.wire(family) as wire:
         upgrade(wire)
+        welcomed.set()
         expect(wire.rest() == (b"", "reset"), "a reset of the backend is not passed on")
     bed.settled()
 
