@@ -181,6 +181,7 @@ SUITE_ENV = PENSTOCKD=$(abspath $(B)/penstockd) PENSTOCK=$(abspath $(B)/penstock
 unit: $(B)/unit-tests
 	@$(SUITE_ENV) $(B)/unit-tests
 stage: $(B)/stage-tests
+	@/usr/bin/python3 tests/stage/make_vectors.py --check
 	@$(SUITE_ENV) $(B)/stage-tests
 control: $(B)/control-tests
 	@$(SUITE_ENV) $(B)/control-tests

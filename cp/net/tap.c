@@ -28,6 +28,9 @@ tap_failed(int err, const char *name, char *error, size_t error_size)
 		mend = ": run penstockd as root";
 	else if (err == ENOENT || err == ENODEV)
 		mend = ": there is no /dev/net/tun (modprobe tun), or set twin = false";
+	else if (err == ENOTTY || err == EINVAL || err == ENXIO || err == EISDIR)
+		mend = ": /dev/net/tun is not the kernel's device for it (remove it, then "
+		       "mknod /dev/net/tun c 10 200), or set twin = false";
 	snprintf(error, error_size, "interface \"%s\": cannot create its twin in the kernel (%s)%s",
 		 name, strerror(err), mend);
 	return -err;

@@ -47,7 +47,7 @@ struct tables {
 	bool restores;
 	struct identity *services, *backends; /* of the last process, until they are taken */
 	uint64_t saved;                       /* changes of identities that the store knows */
-	const char *notice; /* where the file lies, if not where it should: for the log */
+	char notice[64]; /* why the file lies in ordinary memory, for the log */
 };
 
 static size_t
@@ -223,9 +223,11 @@ settle_somewhere(struct tables *t, const struct tables_request *request, const c
 		return 0;
 	}
 	shared_file_remove(&huge, name);
-	if (request->hugepages)
-		t->notice =
-		    huge.page ? "there are not enough free hugepages" : "no hugetlbfs is mounted";
+	if (request->hugepages && huge.page)
+		snprintf(t->notice, sizeof(t->notice),
+			 "there are not enough free hugepages of %zu MB", huge.page >> 20);
+	else if (request->hugepages)
+		snprintf(t->notice, sizeof(t->notice), "no hugetlbfs is mounted");
 	return tmpfs.page ? settle(t, &tmpfs, name, request) : rc;
 }
 
@@ -290,7 +292,7 @@ tables_start_clock(struct tables *t, struct dp_clock *clock)
 {
 	struct header *h = t->header;
 
-	if (t->notice)
+	if (t->notice[0])
 		log_info("connections lie in ordinary memory: %s", t->notice);
 	if (t->restores) {
 		*clock = (struct dp_clock){ h->base, h->multiplier, h->hz };

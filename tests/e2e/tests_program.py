@@ -86,6 +86,13 @@ def name_of_the_twin_is_taken(bed):
 
 
 @start
+def tun_is_no_tun(bed):
+    config = bed.config([1]).replace("hugepages = true", "hugepages = false")
+    bed.refused(["its twin", "/dev/net/tun", "mknod", "twin = false"], config, "unshare", "-m", "sh", "-c",
+                'mount --bind /dev/null /dev/net/tun && exec "$@"', "sh")
+
+
+@start
 def not_root(bed):
     bed.refused(["root"], bed.config([1]), "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 
@@ -193,13 +200,15 @@ class Running(Bed):
 running = group("signals", Running)
 
 
-def told(bed):
-    return bed.told.recv(1000).decode()
+def told(bed, what):
+    """Wait until the service manager is told this; what it is told before is passed over."""
+    while what not in (message := bed.told.recv(1000).decode()):
+        expect(message, f"the service manager was not told {what}")
 
 
 @running
 def service_manager_is_told(bed):
-    expect("READY=1" in told(bed), "not told that it is ready")
+    told(bed, "READY=1")
 
 
 @running
@@ -208,8 +217,8 @@ def sighup_applies_the_file(bed):
     log = bed.rewrite(bed.config([1, 2]))
     expect(bed.running() == before + 1, f"generation {bed.running()} after {before}: {log}")
     expect(len(bed.show("backends")) == 2, "the backend is still there")
-    expect("RELOADING=1" in told(bed), "the service manager was not told of the beginning")
-    expect("READY=1" in told(bed), "the service manager was not told of the end")
+    told(bed, "RELOADING=1")
+    told(bed, "READY=1")
 
 
 @running

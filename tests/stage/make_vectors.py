@@ -3,8 +3,10 @@
 """Make vectors_rewrite.h: frames before and after stage rewrite, both built by Scapy.
 
 Each case builds what a client or backend sends, and, apart from it, what must leave: nothing is
-derived from the program under test. Run it after a change; the header is committed.
+derived from the program under test. Run it after a change; the header is committed. With --check
+it only says whether the header is what it would make.
 """
+import io
 import sys
 from pathlib import Path
 
@@ -590,8 +592,13 @@ def main():
     for make in (plain, nat, tunnels_more, errors, sizes, echo, tunnel_errors):
         make()
     path = Path(__file__).with_name("vectors_rewrite.h")
-    with path.open("w", encoding="ascii") as out:
-        emit(out)
+    out = io.StringIO()
+    emit(out)
+    if sys.argv[1:] == ["--check"]:
+        if path.read_text(encoding="ascii") != out.getvalue():
+            sys.exit(f"{path.name} is not what make_vectors.py makes")
+        return
+    path.write_text(out.getvalue(), encoding="ascii")
     print(f"{path.name}: {len(vectors)} vectors", file=sys.stderr)
 
 
