@@ -82,10 +82,10 @@ def http(bed, family):
     before = bed.service(f"web-{family}")
     names = bed.who(address(60, family), 16)
     expect(names <= {"b1", "b2", "b3"} and len(names) > 1, f"answers of {names}")
+    expect(wait_until(lambda: bed.service(f"web-{family}")["connections_active"] == 0), "connections that have ended are still there")
     after = bed.service(f"web-{family}")
     expect(after["connections_total"] == before["connections_total"] + 16, f"{after}")
     expect(after["packets_in"] >= before["packets_in"] + 16 * 4 and after["bytes_out"] > before["bytes_out"], f"{after}")
-    expect(wait_until(lambda: bed.service(f"web-{family}")["connections_active"] == 0), "connections that have ended are still there")
 
 
 @both_beds("to backends of the other family")
