@@ -38,18 +38,6 @@ struct tls_handshake {
 	struct tls_handover result;
 };
 
-const char *
-tls_cause_text(enum tls_cause cause)
-{
-	static const char *const texts[] = {
-#define TLS_CAUSE_TEXT(name, alert, text) text,
-		TLS_CAUSES(TLS_CAUSE_TEXT)
-#undef TLS_CAUSE_TEXT
-	};
-
-	return cause < TLS_CAUSE_COUNT ? texts[cause] : "unknown";
-}
-
 /* ---- what mbedTLS calls ---------------------------------------------------------------------- */
 
 /* Follow the client's records, to know of which kind the last one was. */

@@ -23,32 +23,7 @@
 #include <stdint.h>
 
 #include "cp/tls/server.h"
-#include "lib/tls/keys.h"
-
-/* X(name, the alert to send where mbedTLS sends none (RFC 8446 6.2), what it says) */
-#define TLS_CAUSES(X)                                                                         \
-	X(NONE, 0, "none")                                                                    \
-	X(VERSION, 70, "no version of TLS that both allow")                                   \
-	X(NOTHING_SHARED, 40, "no cipher, group or signature that both allow")                \
-	X(NO_PROTOCOL, 120, "no application protocol that both speak")                        \
-	X(NO_EXTENDED_SECRET, 40, "a client of TLS 1.2 without extended master secret")       \
-	X(NOT_TLS, 0, "bytes that are not TLS")                                               \
-	X(MALFORMED, 50, "a message that is not understood")                                  \
-	X(UNEXPECTED, 10, "a message that may not come here")                                 \
-	X(NOT_AUTHENTIC, 20, "a record or Finished that was not made with the shared secret") \
-	X(CLIENT_GAVE_UP, 0, "an alert of the client")                                        \
-	X(CLIENT_CERTIFICATE, 42, "no client certificate, or not a good one")                 \
-	X(TOO_LONG, 80, "more bytes than a handshake has")                                    \
-	X(NO_MEMORY, 80, "no memory")                                                         \
-	X(INTERNAL, 80, "another error of mbedTLS")
-
-enum tls_cause {
-#define TLS_CAUSE_ENUM(name, alert, text) TLS_CAUSE_##name,
-	TLS_CAUSES(TLS_CAUSE_ENUM)
-#undef TLS_CAUSE_ENUM
-	    TLS_CAUSE_COUNT
-};
-const char *tls_cause_text(enum tls_cause cause);
+#include "lib/tls/handover.h"
 
 enum tls_step {
 	TLS_STEP_MORE, /* the client's turn */
@@ -56,17 +31,8 @@ enum tls_step {
 	TLS_STEP_FAILED,
 };
 
-#define TLS_PROTOCOL_MAX 255 /* RFC 7301 3.1 */
 /* What a client may send: a ClientHello, a chain of certificates, and room to spare. */
 #define TLS_HANDSHAKE_MAX (128 * 1024)
-
-struct tls_handover {
-	struct tls_keys receive, send; /* version, cipher and sequence numbers are in them */
-	bool resumed;
-	uint8_t n_protocol;
-	char protocol[TLS_PROTOCOL_MAX + 1]; /* by ALPN; "" for none */
-	struct tls_name name;
-};
 
 struct tls_handshake;
 

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/tls/keys.h"
+#include "lib/tls/handover.h"
 
 struct tls_pair {
 	const char *certificate; /* PEM: the server's own, then those that lead to the authority */
@@ -34,14 +34,6 @@ struct tls_server_settings {
 
 #define TLS_ALPN_MAX  16 /* protocols */
 #define TLS_PAIRS_MAX 8
-#define TLS_NAME_MAX  255 /* RFC 6066 3 */
-
-/* Whom the client wants to speak to. Each connection's user data (mbedtls_ssl_set_user_data_p)
- * points to one, which is empty until the ClientHello names somebody. */
-struct tls_name {
-	uint8_t length;
-	char text[TLS_NAME_MAX + 1];
-};
 
 struct tls_server {
 	mbedtls_ssl_config config;

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a handshake leaves: what the record layer goes on with and what is known of the peer, or why
+ * there is nothing to go on with. Made by a handshake thread (cp/tls/), used by a worker (dp/tls/),
+ * whose it is from then on. No allocation, any thread.
+ */
+#ifndef LIB_TLS_HANDOVER_H
+#define LIB_TLS_HANDOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/tls/keys.h"
+
+/* X(name, the alert to send where mbedTLS sends none (RFC 8446 6.2), what it says) */
+#define TLS_CAUSES(X)                                                                         \
+	X(NONE, 0, "none")                                                                    \
+	X(VERSION, 70, "no version of TLS that both allow")                                   \
+	X(NOTHING_SHARED, 40, "no cipher, group or signature that both allow")                \
+	X(NO_PROTOCOL, 120, "no application protocol that both speak")                        \
+	X(NO_EXTENDED_SECRET, 40, "a client of TLS 1.2 without extended master secret")       \
+	X(NOT_TLS, 0, "bytes that are not TLS")                                               \
+	X(MALFORMED, 50, "a message that is not understood")                                  \
+	X(UNEXPECTED, 10, "a message that may not come here")                                 \
+	X(NOT_AUTHENTIC, 20, "a record or Finished that was not made with the shared secret") \
+	X(CLIENT_GAVE_UP, 0, "an alert of the client")                                        \
+	X(CLIENT_CERTIFICATE, 42, "no client certificate, or not a good one")                 \
+	X(TOO_LONG, 80, "more bytes than a handshake has")                                    \
+	X(NO_MEMORY, 80, "no memory")                                                         \
+	X(INTERNAL, 80, "another error of mbedTLS")
+
+enum tls_cause {
+#define TLS_CAUSE_ENUM(name, alert, text) TLS_CAUSE_##name,
+	TLS_CAUSES(TLS_CAUSE_ENUM)
+#undef TLS_CAUSE_ENUM
+	    TLS_CAUSE_COUNT
+};
+const char *tls_cause_text(enum tls_cause cause);
+
+#define TLS_PROTOCOL_MAX 255 /* RFC 7301 3.1 */
+#define TLS_NAME_MAX     255 /* RFC 6066 3 */
+
+/* Whom the client wants to speak to. Each connection's user data (mbedtls_ssl_set_user_data_p)
+ * points to one, which is empty until the ClientHello names somebody. */
+struct tls_name {
+	uint8_t length;
+	char text[TLS_NAME_MAX + 1];
+};
+
+struct tls_handover {
+	struct tls_keys receive, send; /* version, cipher and sequence numbers are in them */
+	bool resumed;
+	uint8_t n_protocol;
+	char protocol[TLS_PROTOCOL_MAX + 1]; /* by ALPN; "" for none */
+	struct tls_name name;
+};
+
+#endif
