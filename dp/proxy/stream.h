@@ -25,7 +25,7 @@ stream_connection(const struct proxy *p, tcp_handle h)
 static inline int
 stream_send(struct proxy *p, tcp_handle h, struct rte_mbuf *chain)
 {
-	return unlikely(stream_is_tls(h)) ? tls_send(proxy_tls(p), h, chain)
+	return unlikely(stream_is_tls(h)) ? tls_stream_send(proxy_tls(p), h, chain)
 					  : tcp_send(p->tcp, h, chain);
 }
 

@@ -134,7 +134,7 @@ done(struct tls *t, struct tls_stream *s, struct tls_job *job)
 	t->calls.secured(t->calls.arg, tls_handle(t, s), s->user, &job->handover);
 	tls_job_give_back(t->jobs, job);
 	if (tls_is_same(s, generation, TLS_STREAM_OPEN) && s->in.length)
-		tls_receive(t, s);
+		tls_stream_receive(t, s);
 }
 
 void

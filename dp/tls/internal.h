@@ -126,7 +126,7 @@ void tls_handshake_cut(struct tls *t, struct tls_stream *s);
 /* ---- receive.c ------------------------------------------------------------------------------- */
 
 /* Open what is there and give it to the user. The stream may be another one afterwards. */
-void tls_receive(struct tls *t, struct tls_stream *s);
+void tls_stream_receive(struct tls *t, struct tls_stream *s);
 
 /* ---- send.c ---------------------------------------------------------------------------------- */
 

@@ -288,7 +288,7 @@ take_record(struct tls *t, struct tls_stream *s, uint32_t whole, struct ready *u
 }
 
 void
-tls_receive(struct tls *t, struct tls_stream *s)
+tls_stream_receive(struct tls *t, struct tls_stream *s)
 {
 	struct ready up = { 0 };
 	enum tls_error error;

@@ -317,7 +317,7 @@ worn_out(struct tls *t, struct tls_stream *s)
 }
 
 int
-tls_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain)
+tls_stream_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain)
 {
 	struct tls_stream *s = tls_stream_of(t, h);
 	uint32_t length = chain->pkt_len;
@@ -346,7 +346,7 @@ tls_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain)
 }
 
 uint32_t
-tls_send_room(struct tls *t, tcp_handle h)
+tls_stream_room(struct tls *t, tcp_handle h)
 {
 	const struct tls_stream *s = tls_stream_of(t, h);
 

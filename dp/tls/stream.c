@@ -332,7 +332,7 @@ tls_on_received(struct tls *t, uint64_t user, struct rte_mbuf *chain, uint32_t l
 	}
 	queue_add(&s->in, chain, length);
 	if (s->state == TLS_STREAM_OPEN) {
-		tls_receive(t, s);
+		tls_stream_receive(t, s);
 		return;
 	}
 	tls_tell(t, s);
@@ -374,7 +374,7 @@ tls_on_half_closed(struct tls *t, uint64_t user)
 	if (s->state == TLS_STREAM_HELLO || s->state == TLS_STREAM_HANDSHAKE)
 		tls_handshake_cut(t, s);
 	else if (s->state == TLS_STREAM_OPEN)
-		tls_receive(t, s);
+		tls_stream_receive(t, s);
 }
 
 void
@@ -415,7 +415,7 @@ stream_again(struct tls *t, struct tls_stream *s)
 		tls_end(t, s, TCP_CLOSED_RESET);
 		return;
 	}
-	tls_receive(t, s);
+	tls_stream_receive(t, s);
 	if (!flushed || !s->told_full || !tls_is_same(s, generation, TLS_STREAM_OPEN))
 		return;
 	s->told_full = false;

@@ -5,7 +5,7 @@
  * what the records contain. READ FIRST: dp/tls/stream.c, the life of a stream.
  *
  *     user (dp/proxy, dp/l7)      stream                       TCP
- *     tls_send ──────────> sealed in its buffers ──────────> tcp_send
+ *     tls_stream_send ──────────> sealed in its buffers ──────────> tcp_send
  *     received <────────── opened where it lies <─────────── received
  *     secured  <── keys <── handshake threads <──bytes──> both ways
  *
@@ -130,8 +130,8 @@ struct tls_begin {
 /* The stream's handle, 0: no room (the queue stays the caller's). */
 tcp_handle tls_begin(struct tls *t, const struct tls_begin *what);
 
-int tls_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain);
-uint32_t tls_send_room(struct tls *t, tcp_handle h);
+int tls_stream_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain);
+uint32_t tls_stream_room(struct tls *t, tcp_handle h);
 void tls_shutdown(struct tls *t, tcp_handle h);
 void tls_drain(struct tls *t, tcp_handle h);
 void tls_abort(struct tls *t, tcp_handle h);
