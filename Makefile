@@ -57,7 +57,7 @@ CP_SRC    := $(sort $(filter-out cp/main.c,$(wildcard cp/*.c cp/*/*.c)))
 CP_MAIN   := $(wildcard cp/main.c)
 TOOL_SRC  := $(sort $(wildcard tools/*.c))
 UNIT_SRC  := $(sort $(wildcard tests/unit/*.c))
-STAGE_SRC := $(sort $(wildcard tests/stage/*.c)) tests/sim/nic.c tests/sim/wire.c
+STAGE_SRC := $(sort $(wildcard tests/stage/*.c)) tests/sim/nic.c tests/sim/wire.c tests/unit/tls_peer.c tests/unit/tls_bytes.c
 CONTROL_SRC := $(sort $(wildcard tests/control/*.c))
 SIM_SRC   := $(sort $(wildcard tests/sim/*.c))
 SCRIPT_SRC := $(sort $(wildcard tests/tcp/script/*.c)) tests/sim/wire.c tests/sim/nic.c tests/sim/content.c
@@ -155,7 +155,7 @@ $(B)/unit-tests: $(call obj,$(UNIT_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit -lhttp_parser -lssl -lcrypto
 
 $(B)/stage-tests: $(call obj,$(STAGE_SRC)) $(CP_A) $(DP_A) $(LIB_A)
-	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit -lssl -lcrypto
 
 $(B)/control-tests: $(call obj,$(CONTROL_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
