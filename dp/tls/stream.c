@@ -46,6 +46,14 @@ static bool
 allocate_all(struct tls *t, const struct tls_settings *settings)
 {
 	int socket = settings->socket;
+	const struct tls_jobs_settings jobs = {
+		.worker = (uint16_t)t->worker->index,
+		.n = settings->handshakes,
+		.most = settings->handshakes,
+		.ports = settings->ports,
+		.n_ports = settings->n_ports,
+		.socket = socket,
+	};
 
 	t->streams = rte_zmalloc_socket("tls-streams", (size_t)t->n * sizeof(*t->streams),
 					RTE_CACHE_LINE_SIZE, socket);
@@ -53,8 +61,7 @@ allocate_all(struct tls *t, const struct tls_settings *settings)
 				      RTE_CACHE_LINE_SIZE, socket);
 	t->wheel = wheel_create(t->n, TICK_NS, dp_clock_now(&t->worker->dataplane->clock), allocate,
 				&socket);
-	t->jobs = tls_jobs_create((uint16_t)t->worker->index, settings->handshakes,
-				  settings->handshakes, settings->ports, settings->n_ports, socket);
+	t->jobs = tls_jobs_create(&jobs);
 	if (!t->streams || !t->slots || !t->wheel || !t->jobs)
 		return false;
 	t->schedules = tls_schedules_of(settings->engine, t->slots, SCHEDULES);
