@@ -166,6 +166,7 @@ static const struct show_object {
 	{ "listeners", show_listeners },
 	{ "tcp", show_tcp },
 	{ "http", show_http },
+	{ "tls", show_tls },
 };
 
 /* How many to show, if the request says; false: cmd->error says what is wrong. */

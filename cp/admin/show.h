@@ -27,7 +27,8 @@ typedef json_t *show_fn(struct show *show);
 
 show_fn show_services, show_listeners, show_pools, show_backends;    /* show_services.c */
 show_fn show_http, show_http_bad;                                    /* the same */
-show_fn show_tcp, show_tls_bad;                                      /* show_proxy.c */
+show_fn show_tcp;                                                    /* show_proxy.c */
+show_fn show_tls, show_tls_bad, show_tls_causes;                     /* show_tls.c */
 show_fn show_workers, show_interfaces, show_neighbours, show_config; /* show_system.c */
 show_fn show_drops, show_version;
 show_fn show_history; /* show_history.c */
