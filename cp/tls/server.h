@@ -44,6 +44,7 @@ struct tls_server {
 	bool has_tickets;
 	int suites[3 * TLS_CIPHERS + 1];
 	char *alpn[TLS_ALPN_MAX + 1];
+	uint32_t users; /* of one in a store (cp/tls/store), behind its lock */
 };
 
 /* NULL, and a sentence about what is wrong with the settings. */

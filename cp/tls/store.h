@@ -19,11 +19,12 @@ struct tls_store *tls_store_create(void);
 void tls_store_destroy(struct tls_store *store);
 
 /* From now on this server, which becomes the store's, is the one of the listener in this service
- * slot. NULL: none is. 0, or -ENOMEM and nothing has changed (the server stays the caller's). */
+ * slot. NULL: none is. 0, or -EINVAL: there is no such slot (the server stays the caller's). */
 int tls_store_put(struct tls_store *store, uint32_t slot, uint32_t epoch,
 		  struct tls_server *server);
 /* The listener's server, until it is released; NULL: none. Any thread. */
 struct tls_server *tls_store_get(struct tls_store *store, uint32_t slot, uint32_t epoch);
+/* NULL is allowed. */
 void tls_store_release(struct tls_store *store, struct tls_server *server);
 
 #endif

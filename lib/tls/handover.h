@@ -27,7 +27,8 @@
 	X(CLIENT_CERTIFICATE, 42, "no client certificate, or not a good one")                 \
 	X(TOO_LONG, 80, "more bytes than a handshake has")                                    \
 	X(NO_MEMORY, 80, "no memory")                                                         \
-	X(INTERNAL, 80, "another error of mbedTLS")
+	X(INTERNAL, 80, "another error of mbedTLS")                                           \
+	X(NO_LISTENER, 80, "a listener that is not there any more")
 
 enum tls_cause {
 #define TLS_CAUSE_ENUM(name, alert, text) TLS_CAUSE_##name,

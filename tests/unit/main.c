@@ -38,6 +38,8 @@ static int (*const registers[])(void) = {
 	test_tls_record_register,
 	test_compile_tls_register,
 	test_tls_hello_register,
+	test_tls_jobs_register,
+	test_tls_threads_register,
 };
 /* clang-format on */
 

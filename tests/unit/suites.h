@@ -57,6 +57,8 @@ int test_tls_keys_register(void);
 int test_tls_mbed_register(void);
 int test_tls_record_register(void);
 int test_tls_hello_register(void);
+int test_tls_jobs_register(void);
+int test_tls_threads_register(void);
 int test_toeplitz_register(void);
 int test_units_register(void);
 int test_wheel_register(void);
