@@ -232,10 +232,11 @@ context_create(struct tls_world *w, const struct tls_world_plan *plan)
 	CU_ASSERT_FATAL(w->context != NULL);
 	SSL_CTX_set_min_proto_version(w->context, plan->version);
 	SSL_CTX_set_max_proto_version(w->context, plan->version);
-	if (plan->suite && plan->version == TLS1_3_VERSION)
+	if (plan->suite && plan->version == TLS1_3_VERSION) {
 		CU_ASSERT_EQUAL(SSL_CTX_set_ciphersuites(w->context, plan->suite), 1);
-	else if (plan->suite)
+	} else if (plan->suite) {
 		CU_ASSERT_EQUAL(SSL_CTX_set_cipher_list(w->context, plan->suite), 1);
+	}
 }
 
 static void
