@@ -10,6 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <rte_errno.h>
+
 #include "dp/snapshot.h"
 
 struct thread {

@@ -145,16 +145,15 @@ disturb(struct world *w, uint32_t who, uint8_t where)
 	w->disturbed[who] = true;
 }
 
-static bool
+static void
 serve(struct world *w, uint32_t thread)
 {
 	void *job;
 
 	if (rte_ring_dequeue(w->ports[thread].asked, &job) != 0)
-		return false;
+		return;
 	tls_serve(&w->serving[thread], job);
 	must(rte_ring_enqueue(w->jobs->answers, job) == 0);
-	return true;
 }
 
 static void
@@ -245,17 +244,16 @@ static void
 end(struct world *w)
 {
 	uint32_t i;
-	bool any;
 
 	for (i = 0; i < CALLERS; i++)
 		give_back(w, i);
 	hold_buffers(w, false);
 	do {
-		any = serve(w, 0);
-		any |= serve(w, 1);
+		serve(w, 0);
+		serve(w, 1);
 		look(w, JOBS);
 		check(w);
-	} while (any);
+	} while (w->jobs->waiting[0] + w->jobs->waiting[1] > 0);
 	must(w->jobs->taken == 0 && rte_mempool_full(w->in) && rte_mempool_full(w->out));
 	if (w->removed)
 		put_server(w);

@@ -109,19 +109,18 @@ serve(uint32_t thread)
 	return true;
 }
 
-/* All of them answer all they have been asked, and what comes of that for nobody. */
+/* Threads answer and the worker looks, until there is an answer that somebody wants or nothing is
+ * asked any more. */
 static uint32_t
 serve_all(struct tls_job **answered)
 {
 	uint32_t thread, n;
-	bool any;
 
 	do {
-		any = false;
 		for (thread = 0; thread < THREADS; thread++)
-			any |= serve(thread);
+			serve(thread);
 		n = tls_jobs_answered(w.jobs, answered, JOBS);
-	} while (any && n == 0);
+	} while (n == 0 && w.jobs->waiting[0] + w.jobs->waiting[1] + w.jobs->waiting[2] > 0);
 	return n;
 }
 
@@ -173,9 +172,9 @@ turn(struct tls_caller *c)
 static enum tls_answer
 shake(struct tls_caller *c)
 {
-	do
+	do {
 		CU_ASSERT_FATAL(turn(c));
-	while (c->answer == TLS_ANSWER_MORE);
+	} while (c->answer == TLS_ANSWER_MORE);
 	return c->answer;
 }
 
