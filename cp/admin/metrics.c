@@ -159,6 +159,13 @@ static const struct metric tls_metrics[] = {
 	    { 0 },
 };
 
+static const struct metric certificate_metrics[] = {
+	GAUGE("tls_certificate_expiry_seconds",
+	      "When the certificate is not good any more, in seconds since 1970.",
+	      "expiry_seconds"),
+	{ 0 },
+};
+
 static const struct metric drop_metrics[] = {
 	COUNTER("drops_total", "Packets dropped, of any service or of none.", "count"),
 	{ 0 },
@@ -234,6 +241,14 @@ label_reason(FILE *out, json_t *row)
 	print_label(out, "reason", text_of(row, "reason"));
 }
 
+static void
+label_certificate(FILE *out, json_t *row)
+{
+	print_label(out, "service", text_of(row, "service"));
+	fputc(',', out);
+	print_label(out, "certificate", text_of(row, "certificate"));
+}
+
 static const struct metric_object {
 	show_fn *show;
 	const struct metric *metrics;
@@ -251,6 +266,7 @@ static const struct metric_object {
 	{ show_tls, tls_metrics, label_worker, "worker" },
 	{ show_tls_bad, tls_bad_metrics, label_reason, "reason" },
 	{ show_tls_causes, tls_cause_metrics, label_reason, "reason" },
+	{ show_certificates, certificate_metrics, label_certificate, "service, certificate" },
 	{ show_drops, drop_metrics, label_reason, "reason" },
 };
 

@@ -51,8 +51,6 @@ tls_store_put(struct tls_store *store, uint32_t slot, uint32_t epoch, struct tls
 	pthread_mutex_lock(&store->lock);
 	old = store->slots[slot].server;
 	store->slots[slot] = (struct entry){ server, epoch };
-	if (server)
-		server->users++;
 	pthread_mutex_unlock(&store->lock);
 	tls_store_release(store, old);
 	return 0;
@@ -69,7 +67,7 @@ tls_store_get(struct tls_store *store, uint32_t slot, uint32_t epoch)
 	if (store->slots[slot].epoch == epoch)
 		server = store->slots[slot].server;
 	if (server)
-		server->users++;
+		tls_server_get(server);
 	pthread_mutex_unlock(&store->lock);
 	return server;
 }
@@ -77,13 +75,6 @@ tls_store_get(struct tls_store *store, uint32_t slot, uint32_t epoch)
 void
 tls_store_release(struct tls_store *store, struct tls_server *server)
 {
-	bool last;
-
-	if (!server)
-		return;
-	pthread_mutex_lock(&store->lock);
-	last = --server->users == 0;
-	pthread_mutex_unlock(&store->lock);
-	if (last)
-		tls_server_free(server);
+	(void)store; /* servers count by themselves who uses them */
+	tls_server_free(server);
 }

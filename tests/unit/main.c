@@ -36,6 +36,8 @@ static int (*const registers[])(void) = {
 	test_tls_keys_register,
 	test_tls_mbed_register,
 	test_tls_record_register,
+	test_tls_listeners_register,
+	test_tls_server_register,
 	test_compile_tls_register,
 	test_tls_hello_register,
 	test_tls_jobs_register,

@@ -56,6 +56,8 @@ int test_tls_handshake_register(void);
 int test_tls_keys_register(void);
 int test_tls_mbed_register(void);
 int test_tls_record_register(void);
+int test_tls_listeners_register(void);
+int test_tls_server_register(void);
 int test_tls_hello_register(void);
 int test_tls_jobs_register(void);
 int test_tls_threads_register(void);

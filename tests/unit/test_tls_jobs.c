@@ -542,13 +542,13 @@ test_store(void)
 	first = tls_store_get(w.store, 3, 1);
 	old = call(TLS_1_3, 0);
 	turn(old);
-	CU_ASSERT_EQUAL(first->users, 3);
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 3);
 	CU_ASSERT_EQUAL(tls_store_put(w.store, 3, 2, make_server()), 0);
-	CU_ASSERT_EQUAL(first->users, 2);
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 2);
 	other = call(TLS_1_3, 0);
 	other->epoch = 2;
 	turn(other);
-	CU_ASSERT_EQUAL(first->users, 2);
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 2);
 	CU_ASSERT_PTR_NULL(tls_store_get(w.store, 3, 1));
 	CU_ASSERT_EQUAL(tls_store_put(w.store, 3, 2, NULL), 0);
 	CU_ASSERT_PTR_NULL(tls_store_get(w.store, 3, 2));
@@ -556,7 +556,7 @@ test_store(void)
 	CU_ASSERT_EQUAL(tls_store_put(w.store, UINT32_MAX, 1, first), -EINVAL);
 	CU_ASSERT_EQUAL(shake(old), TLS_ANSWER_DONE);
 	CU_ASSERT(tls_caller_talks(old));
-	CU_ASSERT_EQUAL(first->users, 1);
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 1);
 	tls_store_release(w.store, first);
 	CU_ASSERT_EQUAL(shake(other), TLS_ANSWER_DONE);
 	CU_ASSERT(tls_caller_talks(other));
