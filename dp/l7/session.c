@@ -189,7 +189,7 @@ http_on_accepted(struct http *h, tcp_handle handle, uint32_t service, const stru
 		s->state = HTTP_PROXIED;
 	else if (!begin_inside(h, s, settings))
 		return 0;
-	return http_session_user(h, s);
+	return stream_user(s->client, http_session_user(h, s));
 }
 
 /* ---- PROXIED --------------------------------------------------------------------------------- */

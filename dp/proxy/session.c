@@ -288,6 +288,7 @@ session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener, const stru
 		return true;
 	}
 	begin_inside(p, s, settings);
+	*user = stream_user(s->legs[LEG_CLIENT], *user);
 	return true;
 }
 

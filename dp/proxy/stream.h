@@ -15,6 +15,13 @@ stream_is_tls(tcp_handle h)
 	return h & TLS_HANDLE;
 }
 
+/* What TCP has to be told as the connection's user, when `above` is the user of it or its stream. */
+static inline uint64_t
+stream_user(tcp_handle h, uint64_t above)
+{
+	return stream_is_tls(h) ? tls_user(h) : above;
+}
+
 /* The connection of TCP. */
 static inline tcp_handle
 stream_connection(const struct proxy *p, tcp_handle h)

@@ -133,7 +133,7 @@ done(struct tls *t, struct tls_stream *s, struct tls_job *job)
 	s->state = TLS_STREAM_OPEN;
 	t->calls.secured(t->calls.arg, tls_handle(t, s), s->user, &job->handover);
 	tls_job_give_back(t->jobs, job);
-	if (tls_is_same(s, generation, TLS_STREAM_OPEN) && s->in.length)
+	if (tls_is_same(s, generation, TLS_STREAM_OPEN) && (s->in.length || s->tcp_done))
 		tls_stream_receive(t, s);
 }
 

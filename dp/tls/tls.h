@@ -119,6 +119,13 @@ uint32_t tls_streams(const struct tls *t);
 
 /* ---- the user's calls; worker ---------------------------------------------------------------- */
 
+/* The user of the connection that TCP knows from then on: to be returned from `accepted`. */
+static inline uint64_t
+tls_user(tcp_handle h)
+{
+	return TLS_USER | (uint32_t)(h & ~TLS_HANDLE);
+}
+
 struct tls_begin {
 	tcp_handle tcp;
 	uint64_t user;
