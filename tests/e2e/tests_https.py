@@ -2,7 +2,6 @@
 """Listeners that end TLS, "https" and "tls": what curl, openssl and Python's TLS say of them, certificates by name and their renewal,
 resumed sessions, new keys, and what is refused. Backends are nginx without TLS."""
 import hashlib
-import json
 import os
 import subprocess
 import time
@@ -218,7 +217,7 @@ def resumed(bed, family):
 def new_keys(bed, family):
     """s_client's K asks for new keys of ours as well, k does not."""
     with topology.inside(bed.lab.client):
-        process = subprocess.Popen(["openssl", "s_client", "-connect", f"{host(80, family)}:443", "-servername", "shop.example", "-tls1_3",
+        process = subprocess.Popen(["openssl", "s_client", "-connect", f"{host(80, family)}:443", "-servername", "shop.example", "-tls1_3", "-crlf",
                                     "-CAfile", f"{bed.lab.where}/all.pem"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True)
     bed.lab.processes.append(process)
@@ -230,8 +229,9 @@ def new_keys(bed, family):
         process.stdin.flush()
         time.sleep(0.2)
     said = process.communicate(timeout=20)[0]
-    expect(said.count("KEYUPDATE") == 6, said)
-    expect(said.count("HTTP/1.1 200") + said.count("HTTP/1.1 400") >= 1, said)
+    expect(said.count("KEYUPDATE") == 6 and said.count("HTTP/1.1 200") == 6, said)
+    updates = {key: sum(row[key] for row in bed.show("tls")) for key in ("key_updates_in", "key_updates_out")}
+    expect(updates["key_updates_in"] >= 6 and updates["key_updates_out"] >= 3, f"{updates}")
 
 
 @both_beds("a connection that is cut")
@@ -261,9 +261,9 @@ def shown(bed):
 
 @one_worker
 def renewed(bed):
-    """A new certificate in the place of the old one: new connections see it, old ones go on. One that is no good is not taken."""
-    def serial():
-        return s_client(bed, 80, 4, said="Q\n").split("-----BEGIN CERTIFICATE-----")[1].split("-----END")[0]
+    """A new certificate in the place of the old one: new connections see it. One that is no good is not taken, and it is said why."""
+    def serial():  # the authority is not ours to verify: it is another one in between
+        return s_client(bed, 80, 4, said="Q\n", check=False).split("-----BEGIN CERTIFICATE-----")[1].split("-----END")[0]
 
     before = serial()
     certificate(bed.lab, "shop", where=f"{bed.lab.where}/next")
@@ -275,6 +275,9 @@ def renewed(bed):
         out.write("no certificate\n")
     time.sleep(5)
     expect(serial() == after, "the good certificate is gone")
+    with open(f"{bed.lab.where}/penstockd.log", encoding="utf-8") as log:
+        said = [line for line in log if "shop-ec.pem" in line and ("error" in line or "warning" in line)]
+    expect(said, "the log does not say what is wrong")
 
 
 @one_worker
@@ -282,10 +285,9 @@ def many_handshakes(bed):
     """200 at once, of clients that resume nothing."""
     said = in_client(bed, "import socket, ssl, threading", f"c = ssl.create_default_context(cafile='{bed.lab.where}/all.pem')",
                      "done = []", "def one():", f" s = socket.create_connection(('{address(80, 4)}', 443), 10)",
-                     " t = c.wrap_socket(s, server_hostname='shop.example')",
+                     " t = c.wrap_socket(s, server_hostname='a.wild.example')",
                      " t.sendall(b'GET / HTTP/1.1\\r\\nHost: shop.example\\r\\nConnection: close\\r\\n\\r\\n')",
                      " text = b''", " while True:", "  got = t.recv(4096)", "  text += got", "  if not got: break",
                      " done.append(b' 200 ' in text)", "all = [threading.Thread(target=one) for _ in range(200)]",
                      "[t.start() for t in all]", "[t.join() for t in all]", "print(sum(done))")
-    expect(said == "200", f"{said} of 200")
-    expect(json.dumps(bed.show("tls")), "nothing is shown")
+    expect(said == "200", f"{said} of 200: {bed.show('tls')}")
