@@ -51,6 +51,7 @@ test_talk(void)
 		CU_ASSERT(tls_world_talk(w, 300000, 100));
 		CU_ASSERT(tls_world_talk(w, 100, 400000));
 		CU_ASSERT(tls_world_talk(w, 100000, 100000));
+		CU_ASSERT_EQUAL(tls_world_unread(w), 0);
 		CU_ASSERT(tls_world_close(w));
 		CU_ASSERT_EQUAL(tls_world_counters(w)->full, 1);
 		CU_ASSERT_EQUAL(tls_world_counters(w)->truncated, 0);
@@ -70,7 +71,9 @@ test_trickle(void)
 		w->trickle = 1;
 		tls_world_open(w);
 		CU_ASSERT(tls_world_shake(w));
+		CU_ASSERT_EQUAL(tls_world_unread(w), 0);
 		CU_ASSERT(tls_world_talk(w, 300, 3000));
+		CU_ASSERT_EQUAL(tls_world_unread(w), 0);
 		CU_ASSERT(tls_world_close(w));
 		tls_world_destroy(w);
 	}
@@ -184,7 +187,7 @@ static void
 test_bad_record(void)
 {
 	static const uint8_t record[] = { 23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8,
-					  9,  9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9 };
+					  9,  9, 9, 9, 9,  9, 9, 9, 9, 9, 9, 9 };
 	uint64_t seed;
 
 	for (seed = 1; seed <= 2; seed++) {

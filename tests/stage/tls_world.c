@@ -371,6 +371,20 @@ tls_world_talk(struct tls_world *w, size_t up, size_t down)
 	       client->heard == server->says.n;
 }
 
+uint64_t
+tls_world_unread(struct tls_world *w)
+{
+	struct tcp *tcp = proxy_tcp(worker_proxy(w->f->worker));
+	struct tcp_info info;
+	uint32_t cursor = 0;
+	uint64_t unread = 0;
+
+	while (cursor != UINT32_MAX)
+		if (tcp_walk(tcp, &cursor, 1024, &info))
+			unread += info.unread;
+	return unread;
+}
+
 bool
 tls_world_close(struct tls_world *w)
 {

@@ -67,6 +67,8 @@ void tls_world_say(struct tls_world *w, const void *bytes, size_t n);
 bool tls_world_shake(struct tls_world *w);
 /* Until each end has heard so many bytes of the other, from now on. True: nothing was wrong. */
 bool tls_world_talk(struct tls_world *w, size_t up, size_t down);
+/* Bytes that the worker has taken and not given back to its peers' windows. */
+uint64_t tls_world_unread(struct tls_world *w);
 /* The client ends its side, in TLS and TCP, and the server then its own: both in good order? */
 bool tls_world_close(struct tls_world *w);
 const struct tls_counters *tls_world_counters(const struct tls_world *w);
