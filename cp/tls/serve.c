@@ -61,6 +61,15 @@ begin(struct tls_serving *s, struct tls_job *job, enum tls_cause *cause)
 }
 
 static void
+free_live(struct tls_serving *s, struct tls_live *live)
+{
+	s->n_live--;
+	tls_handshake_free(live->handshake);
+	tls_store_release(s->store, live->server);
+	free(live);
+}
+
+static void
 end(struct tls_serving *s, struct tls_live *live)
 {
 	if (!live)
@@ -68,17 +77,19 @@ end(struct tls_serving *s, struct tls_live *live)
 	*live->link = live->next;
 	if (live->next)
 		live->next->link = live->link;
-	s->n_live--;
-	tls_handshake_free(live->handshake);
-	tls_store_release(s->store, live->server);
-	free(live);
+	free_live(s, live);
 }
 
 void
 tls_serving_end(struct tls_serving *s)
 {
-	while (s->live)
-		end(s, s->live);
+	struct tls_live *live = s->live, *next;
+
+	for (; live; live = next) {
+		next = live->next;
+		free_live(s, live);
+	}
+	s->live = NULL;
 }
 
 /* ---- what goes to the peer ------------------------------------------------------------------- */

@@ -75,7 +75,7 @@ tls_jobs_destroy(struct tls_jobs *jobs)
 
 	if (!jobs)
 		return;
-	for (i = 0; i < jobs->n; i++) {
+	for (i = 0; jobs->jobs && i < jobs->n; i++) {
 		free_bytes(&jobs->jobs[i]);
 		wipe(&jobs->jobs[i]);
 	}
