@@ -75,21 +75,12 @@ add_certificates(struct making *m)
 	return true;
 }
 
-static bool
-is_ecdsa(const struct tls_certificate *certificate)
-{
-	return mbedtls_pk_get_type(&certificate->key) != MBEDTLS_PK_RSA;
-}
-
 static int
-by_name(const void *x, const void *y, void *server)
+by_name(const void *x, const void *y)
 {
 	const struct tls_server_name *a = x, *b = y;
-	struct tls_certificate *const *all = ((const struct tls_server *)server)->certificates;
 	int order = strcmp(a->name, b->name);
 
-	if (order == 0)
-		order = (int)is_ecdsa(all[b->certificate]) - (int)is_ecdsa(all[a->certificate]);
 	return order ? order
 		     : (a->certificate > b->certificate) - (a->certificate < b->certificate);
 }
@@ -109,7 +100,7 @@ sort_names(struct making *m)
 		for (j = 0; j < s->certificates[i]->n_names; j++)
 			s->names[s->n_names++] =
 			    (struct tls_server_name){ s->certificates[i]->names[j], i };
-	qsort_r(s->names, s->n_names, sizeof(*s->names), by_name, s);
+	qsort(s->names, s->n_names, sizeof(*s->names), by_name);
 	return true;
 }
 

@@ -18,8 +18,9 @@ struct tls_store *tls_store_create(void);
 /* When no handshake runs any more. NULL is allowed. */
 void tls_store_destroy(struct tls_store *store);
 
-/* From now on this server, whose reference becomes the store's, is the one of the listener in this service
- * slot. NULL: none is. 0, or -EINVAL: there is no such slot (the server stays the caller's). */
+/* From now on this server, whose reference becomes the store's, is the one of the listener in this
+ * service slot. NULL: none is. 0, or -EINVAL: there is no such slot (the server stays the
+ * caller's). */
 int tls_store_put(struct tls_store *store, uint32_t slot, uint32_t epoch,
 		  struct tls_server *server);
 /* The listener's server, until it is released; NULL: none. Any thread. */
