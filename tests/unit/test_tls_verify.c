@@ -284,6 +284,8 @@ test_no_extended_secret(void)
 		CU_ASSERT_EQUAL(tls_handshake_cause(d.client.handshake),
 				TLS_CAUSE_NO_EXTENDED_SECRET);
 		CU_ASSERT(d.client.n_said == 7 && d.client.said[6] == 40);
+		/* At once, not when everything has been said. */
+		CU_ASSERT_FALSE(mbedtls_ssl_is_handshake_over(&mbed.ssl));
 		tls_duo_end(&d);
 		tls_mbed_end(&mbed);
 	}
