@@ -126,7 +126,7 @@ step(void)
 	memmove(s.us.in, s.us.in + used, s.us.n_in);
 	out = tls_handshake_output(s.us.handshake);
 	if (out.length > 0)
-		CU_ASSERT_EQUAL(BIO_write(s.in, out.at, (int)out.length), out.length);
+		CU_ASSERT_EQUAL(BIO_write(s.in, out.at, (int)out.length), (int)out.length);
 }
 
 static enum tls_step
