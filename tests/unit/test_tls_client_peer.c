@@ -28,7 +28,7 @@ struct want {
 	enum tls_test_key key;
 	size_t cut; /* 0: whole */
 	bool no_extended_secret;
-	bool for_clients; /* its certificate */
+	const struct tls_leaf *leaf; /* of an authority; NULL: by itself */
 };
 
 static void
@@ -40,6 +40,7 @@ start_server(const struct want *want, const struct tls_pair *pair)
 	EVP_PKEY *k = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
 
 	s.context = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_set_security_level(s.context, 0);
 	SSL_CTX_set_min_proto_version(s.context, want->version);
 	SSL_CTX_set_max_proto_version(s.context, want->version);
 	CU_ASSERT_FATAL(SSL_CTX_use_certificate(s.context, x) == 1 &&
@@ -81,16 +82,15 @@ start_with(const struct want *want, const struct tls_pair *pair, const char *ca)
 static void
 start(const struct want *want)
 {
-	static const struct tls_leaf leaf = { .name = "shop.example", .usage = "clientAuth" };
 	struct tls_pair pair = tls_test_pair(want->key);
 	struct tls_authority root;
 
-	if (!want->for_clients) {
+	if (!want->leaf) {
 		start_with(want, &pair, pair.certificate);
 		return;
 	}
 	tls_authority_make(&root, NULL, "Root");
-	pair = tls_authority_issue(&root, &leaf);
+	pair = tls_authority_issue(&root, want->leaf);
 	start_with(want, &pair, root.pem);
 	tls_test_free(&pair);
 	tls_authority_free(&root);
@@ -219,6 +219,9 @@ test_all(void)
 static void
 test_refused(void)
 {
+	static const struct tls_leaf for_clients = { .name = "shop.example",
+						     .usage = "clientAuth" },
+				     weak = { .name = "shop.example", .weak = true };
 	static const struct {
 		struct want want;
 		enum tls_cause cause;
@@ -229,9 +232,11 @@ test_refused(void)
 		  TLS_CAUSE_NOTHING_SHARED },
 		{ { .version = TLS1_3_VERSION, .groups = "P-521" }, TLS_CAUSE_NOTHING_SHARED },
 		{ { .version = TLS1_1_VERSION }, TLS_CAUSE_VERSION },
-		/* Which mbedTLS would not use as a server. */
-		{ { .version = TLS1_2_VERSION, .for_clients = true }, TLS_CAUSE_WRONG_USE },
-		{ { .version = TLS1_3_VERSION, .for_clients = true }, TLS_CAUSE_WRONG_USE },
+		/* Which no server of ours would use. */
+		{ { .version = TLS1_2_VERSION, .leaf = &for_clients }, TLS_CAUSE_WRONG_USE },
+		{ { .version = TLS1_3_VERSION, .leaf = &for_clients }, TLS_CAUSE_WRONG_USE },
+		{ { .version = TLS1_2_VERSION, .leaf = &weak }, TLS_CAUSE_WEAK_CERTIFICATE },
+		{ { .version = TLS1_3_VERSION, .leaf = &weak }, TLS_CAUSE_WEAK_CERTIFICATE },
 	};
 	size_t i;
 
