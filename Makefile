@@ -204,8 +204,8 @@ test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-te
 # libFuzzer needs clang and SAN=1. What a target found interesting is kept in tests/fuzz/corpus/NAME.
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DEP_LIBS)
-$(B)/fuzz_tls_handshake: $(call obj,tests/unit/tls_client.c)
-$(B)/fuzz_tls_jobs: $(call obj,$(addprefix tests/unit/,tls_caller.c tls_client.c tls_bytes.c))
+$(B)/fuzz_tls_handshake $(B)/fuzz_tls_backend: $(call obj,tests/unit/tls_mbed.c)
+$(B)/fuzz_tls_jobs: $(call obj,$(addprefix tests/unit/,tls_caller.c tls_mbed.c tls_bytes.c))
 $(B)/fuzz_tcp: $(call obj,tests/sim/wire.c tests/sim/nic.c)
 $(B)/fuzz_quick: $(call obj,$(addprefix tests/stage/,worlds.c fixture.c flows.c frames.c))
 $(B)/fuzz_http_session: $(call obj,$(addprefix tests/stage/,http_world.c http_reader.c proxy_wire.c fixture.c) tests/sim/nic.c tests/sim/wire.c)

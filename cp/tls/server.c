@@ -2,11 +2,7 @@
 #include "cp/tls/server.h"
 
 #include <ctype.h>
-#include <mbedtls/error.h>
 #include <mbedtls/psa_util.h>
-#include <mbedtls/ssl_ciphersuites.h>
-#include <psa/crypto.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,27 +11,8 @@
 struct making {
 	struct tls_server *server;
 	const struct tls_server_settings *settings;
-	char *error;
-	size_t size;
+	struct tls_complaint complaint;
 };
-
-/* False; `code` is mbedTLS's, 0 for none. */
-static bool __attribute__((format(printf, 3, 4)))
-refuse(struct making *m, int code, const char *format, ...)
-{
-	char why[120];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(m->error, m->size, format, args);
-	va_end(args);
-	if (code == 0 || n < 0 || (size_t)n >= m->size)
-		return false;
-	mbedtls_strerror(code, why, sizeof(why));
-	snprintf(m->error + n, m->size - (size_t)n, ": %s", why);
-	return false;
-}
 
 /* ---- certificates ---------------------------------------------------------------------------- */
 
@@ -49,8 +26,10 @@ parse_pair(struct making *m, size_t i)
 	if (m->server->certificates[i])
 		return true;
 	if (faults.certificate.text[0])
-		return refuse(m, 0, "certificate %zu %s", i + 1, faults.certificate.text);
-	return refuse(m, 0, "the key of certificate %zu %s", i + 1, faults.key.text);
+		return tls_complain(&m->complaint, 0, "certificate %zu %s", i + 1,
+				    faults.certificate.text);
+	return tls_complain(&m->complaint, 0, "the key of certificate %zu %s", i + 1,
+			    faults.key.text);
 }
 
 static bool
@@ -61,10 +40,10 @@ add_certificates(struct making *m)
 	size_t n = settings->certificates ? settings->n_certificates : settings->n_pairs, i;
 
 	if (n == 0)
-		return refuse(m, 0, "there is no certificate");
+		return tls_complain(&m->complaint, 0, "there is no certificate");
 	s->certificates = calloc(n, sizeof(struct tls_certificate *));
 	if (!s->certificates)
-		return refuse(m, 0, "no memory");
+		return tls_complain(&m->complaint, 0, "no memory");
 	s->n_certificates = n;
 	for (i = 0; i < n; i++) {
 		if (settings->certificates)
@@ -95,7 +74,7 @@ sort_names(struct making *m)
 		n += s->certificates[i]->n_names;
 	s->names = calloc(n + 1, sizeof(*s->names));
 	if (!s->names)
-		return refuse(m, 0, "no memory");
+		return tls_complain(&m->complaint, 0, "no memory");
 	for (i = 0; i < s->n_certificates; i++)
 		for (j = 0; j < s->certificates[i]->n_names; j++)
 			s->names[s->n_names++] =
@@ -151,7 +130,7 @@ add_default(struct making *m)
 		c = found ? s->certificates[found[i].certificate] : first;
 		code = mbedtls_ssl_conf_own_cert(&s->config, &c->chain, &c->key);
 	}
-	return code == 0 || refuse(m, code, "the certificate cannot be used");
+	return code == 0 || tls_complain(&m->complaint, code, "the certificate cannot be used");
 }
 
 static bool
@@ -162,7 +141,8 @@ ask_clients(struct making *m)
 	if (m->settings->client_auth == TLS_CLIENT_NONE)
 		return true;
 	if (!m->settings->trust)
-		return refuse(m, 0, "there is no authority of clients' certificates");
+		return tls_complain(&m->complaint, 0,
+				    "there is no authority of clients' certificates");
 	s->trust = tls_trust_get(m->settings->trust);
 	mbedtls_ssl_conf_authmode(&s->config, m->settings->client_auth == TLS_CLIENT_REQUIRE
 						  ? MBEDTLS_SSL_VERIFY_REQUIRED
@@ -173,57 +153,6 @@ ask_clients(struct making *m)
 }
 
 /* ---- what is offered ------------------------------------------------------------------------- */
-
-/* Only what has forward secrecy and an AEAD. */
-static const int suites_of[TLS_CIPHERS][3] = {
-	[TLS_AES_128_GCM] = { MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
-			      MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-			      MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 },
-	[TLS_AES_256_GCM] = { MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
-			      MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-			      MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 },
-	[TLS_CHACHA20_POLY1305] = { MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
-				    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-				    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 },
-};
-
-static void
-offer_ciphers(struct making *m)
-{
-	static const enum tls_cipher all[] = { TLS_AES_128_GCM, TLS_AES_256_GCM,
-					       TLS_CHACHA20_POLY1305 };
-	const struct tls_server_settings *s = m->settings;
-	size_t n = s->n_ciphers ? s->n_ciphers : TLS_CIPHERS, i, j, to = 0;
-
-	for (i = 0; i < n; i++) {
-		enum tls_cipher cipher = s->n_ciphers ? s->ciphers[i] : all[i];
-
-		for (j = 0; j < 3; j++)
-			m->server->suites[to++] = suites_of[cipher][j];
-	}
-	m->server->suites[to] = 0;
-	mbedtls_ssl_conf_ciphersuites(&m->server->config, m->server->suites);
-}
-
-static bool
-offer_protocols(struct making *m)
-{
-	struct tls_server *s = m->server;
-	size_t i;
-	int code;
-
-	if (!m->settings->alpn)
-		return true;
-	for (i = 0; m->settings->alpn[i]; i++) {
-		if (i == TLS_ALPN_MAX)
-			return refuse(m, 0, "at most %d application protocols", TLS_ALPN_MAX);
-		s->alpn[i] = strdup(m->settings->alpn[i]);
-		if (!s->alpn[i])
-			return refuse(m, 0, "no memory");
-	}
-	code = mbedtls_ssl_conf_alpn_protocols(&s->config, (const char **)s->alpn);
-	return code == 0 || refuse(m, code, "the application protocols cannot be offered");
-}
 
 static void
 tickets_put(struct tls_tickets *tickets)
@@ -258,7 +187,7 @@ tickets_new(struct making *m)
 	int code;
 
 	if (!t) {
-		refuse(m, 0, "no memory");
+		tls_complain(&m->complaint, 0, "no memory");
 		return NULL;
 	}
 	atomic_init(&t->references, 1);
@@ -270,7 +199,7 @@ tickets_new(struct making *m)
 		code = use_shared(&t->context, m->settings);
 	if (code == 0)
 		return t;
-	refuse(m, code, "tickets cannot be made");
+	tls_complain(&m->complaint, code, "tickets cannot be made");
 	tickets_put(t);
 	return NULL;
 }
@@ -334,40 +263,29 @@ on_name(void *context, mbedtls_ssl_context *ssl, const unsigned char *name, size
 static bool
 configure(struct making *m)
 {
-	static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
-					   MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
-					   MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
-					   MBEDTLS_SSL_IANA_TLS_GROUP_NONE };
+	const struct tls_server_settings *s = m->settings;
+	struct tls_offer offer = { MBEDTLS_SSL_IS_SERVER, s->minimum, s->maximum, s->ciphers,
+				   s->n_ciphers,          s->alpn };
 	mbedtls_ssl_config *c = &m->server->config;
-	int code;
 
-	if (psa_crypto_init() != PSA_SUCCESS)
-		return refuse(m, 0, "mbedTLS cannot be used: it has no source of randomness");
-	code = mbedtls_ssl_config_defaults(c, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
-					   MBEDTLS_SSL_PRESET_DEFAULT);
-	if (code != 0)
-		return refuse(m, code, "mbedTLS cannot be used");
-	mbedtls_ssl_conf_rng(c, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
-	mbedtls_ssl_conf_min_tls_version(c, (mbedtls_ssl_protocol_version)m->settings->minimum);
-	mbedtls_ssl_conf_max_tls_version(c, (mbedtls_ssl_protocol_version)m->settings->maximum);
-	mbedtls_ssl_conf_groups(c, groups);
+	if (!tls_offer(c, &m->server->lists, &offer, &m->complaint))
+		return false;
 	mbedtls_ssl_conf_sni(c, on_name, m->server);
 	/* A resumed connection has a secret of its own, too. */
 	mbedtls_ssl_conf_tls13_key_exchange_modes(
 	    c, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL |
 		   MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL);
-	offer_ciphers(m);
 	return add_certificates(m) && sort_names(m) && add_default(m) && ask_clients(m) &&
-	       offer_protocols(m) && offer_tickets(m);
+	       offer_tickets(m);
 }
 
 struct tls_server *
 tls_server_create(const struct tls_server_settings *settings, char *error, size_t size)
 {
-	struct making m = { calloc(1, sizeof(struct tls_server)), settings, error, size };
+	struct making m = { calloc(1, sizeof(struct tls_server)), settings, { error, size } };
 
 	if (!m.server) {
-		refuse(&m, 0, "no memory");
+		tls_complain(&m.complaint, 0, "no memory");
 		return NULL;
 	}
 	atomic_init(&m.server->references, 1);
@@ -399,7 +317,6 @@ tls_server_free(struct tls_server *server)
 	free(server->names);
 	tls_trust_put(server->trust);
 	tickets_put(server->tickets);
-	for (i = 0; server->alpn[i]; i++)
-		free(server->alpn[i]);
+	tls_lists_free(&server->lists);
 	free(server);
 }

@@ -22,14 +22,10 @@
 #include <stdint.h>
 
 #include "cp/tls/certificate.h"
+#include "cp/tls/offer.h"
 #include "cp/tls/ticket_keys.h"
 #include "cp/tls/trust.h"
 #include "lib/tls/handover.h"
-
-struct tls_pair {
-	const char *certificate; /* PEM: the server's own, then those that lead to the authority */
-	const char *key;         /* PEM, not encrypted */
-};
 
 /* The keys that tickets are made with. They change by themselves when they are as old as tickets
  * get; those before them stay for as long again. */
@@ -64,8 +60,6 @@ struct tls_server_settings {
 	struct tls_trust *trust; /* whose certificates of clients are good */
 };
 
-#define TLS_ALPN_MAX 16 /* protocols */
-
 /* A name of a certificate. */
 struct tls_server_name {
 	const char *name; /* the certificate's */
@@ -80,8 +74,7 @@ struct tls_server {
 	size_t n_names;
 	struct tls_trust *trust;     /* NULL: clients are not asked */
 	struct tls_tickets *tickets; /* NULL: there are none */
-	int suites[3 * TLS_CIPHERS + 1];
-	char *alpn[TLS_ALPN_MAX + 1];
+	struct tls_lists lists;
 
 	atomic_uint references;
 };

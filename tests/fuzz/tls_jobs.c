@@ -46,7 +46,7 @@ must(bool condition)
 static void
 put_server(struct world *w)
 {
-	struct tls_pair pair = tls_client_pair();
+	struct tls_pair pair = tls_mbed_pair();
 	struct tls_server_settings s = { .pairs = &pair,
 					 .n_pairs = 1,
 					 .minimum = TLS_1_2,
@@ -138,7 +138,7 @@ disturb(struct world *w, uint32_t who, uint8_t where)
 	if (!c)
 		return;
 	if (c->client->n_out == 0)
-		tls_client_shake(c->client);
+		tls_mbed_shake(c->client);
 	if (c->client->n_out == 0)
 		return;
 	c->client->out[where * 7u % c->client->n_out] ^= 0x40;

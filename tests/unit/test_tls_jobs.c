@@ -32,7 +32,7 @@ static struct {
 static struct tls_server *
 make_server(void)
 {
-	struct tls_pair pair = tls_client_pair();
+	struct tls_pair pair = tls_mbed_pair();
 	struct tls_server_settings s = { .pairs = &pair,
 					 .n_pairs = 1,
 					 .minimum = TLS_1_2,
@@ -269,7 +269,7 @@ test_failures(void)
 	c = call(TLS_1_2, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256);
 	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_FAILED);
 	CU_ASSERT_EQUAL(c->cause, TLS_CAUSE_NOTHING_SHARED);
-	CU_ASSERT_EQUAL(tls_client_shake(c->client), MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE);
+	CU_ASSERT_EQUAL(tls_mbed_shake(c->client), MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE);
 	CU_ASSERT_EQUAL(failed(TLS_CAUSE_NOTHING_SHARED), 1);
 	tls_caller_end(c);
 
@@ -335,7 +335,7 @@ test_large_flight(void)
 {
 	struct tls_caller *c;
 	static char chain[16 * 2048];
-	struct tls_pair pair = tls_client_pair();
+	struct tls_pair pair = tls_mbed_pair();
 	struct tls_server_settings s = {
 		.pairs = &pair, .n_pairs = 1, .minimum = TLS_1_2, .maximum = TLS_1_3
 	};
@@ -370,7 +370,7 @@ test_order(void)
 	begin();
 	c = call(TLS_1_3, 0);
 	c->segment = 1;
-	tls_client_shake(c->client);
+	tls_mbed_shake(c->client);
 	memcpy(c->client->out + c->client->n_out, record, sizeof(record));
 	c->client->n_out += sizeof(record);
 	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_DONE);

@@ -32,7 +32,7 @@ static struct {
 static struct tls_server *
 make_server(void)
 {
-	struct tls_pair pair = tls_client_pair();
+	struct tls_pair pair = tls_mbed_pair();
 	struct tls_server_settings s = {
 		.pairs = &pair, .n_pairs = 1, .minimum = TLS_1_2, .maximum = TLS_1_3
 	};

@@ -50,14 +50,14 @@ tls_caller_begin(enum tls_version version, int suite)
 	must(c != NULL, "no memory");
 	c->client = malloc(sizeof(*c->client));
 	must(c->client != NULL, "no memory");
-	tls_client_begin(c->client, version, suite);
+	tls_mbed_begin(c->client, version, suite);
 	return c;
 }
 
 void
 tls_caller_end(struct tls_caller *c)
 {
-	tls_client_end(c->client);
+	tls_mbed_end(c->client);
 	free(c->client);
 	free(c);
 }
@@ -85,7 +85,7 @@ in_buffers(struct rte_mempool *pool, const uint8_t *bytes, size_t length, size_t
 static void
 speak(struct tls_caller *c)
 {
-	if (c->client->n_out > 0 || tls_client_shake(c->client) != 0 || c->early)
+	if (c->client->n_out > 0 || tls_mbed_shake(c->client) != 0 || c->early)
 		return;
 	must(mbedtls_ssl_write(&c->client->ssl, (const uint8_t *)"GET /", 5) == 5, "writing");
 	c->early = true;
@@ -95,7 +95,7 @@ bool
 tls_caller_ask(struct tls_caller *c, struct tls_jobs *jobs, struct rte_mempool *pool)
 {
 	enum tls_question question = c->job ? TLS_ASK_MORE : TLS_ASK_SERVER;
-	struct tls_client *client = c->client;
+	struct tls_mbed *client = c->client;
 	size_t n;
 
 	if (!c->job)
@@ -118,7 +118,7 @@ static void
 take_over(struct tls_caller *c)
 {
 	struct tls_job *job = c->job;
-	struct tls_client *client = c->client;
+	struct tls_mbed *client = c->client;
 	struct rte_mbuf *m;
 	uint32_t skip = job->used, part;
 
@@ -144,7 +144,7 @@ tls_caller_answered(struct tls_caller *c, struct tls_jobs *jobs)
 	uint32_t length = 0, segments = 0;
 
 	for (m = job->out; m; m = m->next) {
-		tls_client_hear(c->client, rte_pktmbuf_mtod(m, uint8_t *), m->data_len);
+		tls_mbed_hear(c->client, rte_pktmbuf_mtod(m, uint8_t *), m->data_len);
 		length += m->data_len;
 		segments++;
 	}
@@ -186,7 +186,7 @@ tls_caller_talks(struct tls_caller *c)
 	uint8_t record[64];
 	size_t n;
 
-	if (c->answer != TLS_ANSWER_DONE || tls_client_shake(c->client) != 0)
+	if (c->answer != TLS_ANSWER_DONE || tls_mbed_shake(c->client) != 0)
 		return false;
 	tls_end_link(&receive);
 	tls_end_link(&send);
@@ -199,6 +199,6 @@ tls_caller_talks(struct tls_caller *c)
 	    memcmp(o.content, "GET /", 5) != 0)
 		return false;
 	n = tls_end_seal(&send, TLS_APPLICATION_DATA, "200", 3, record);
-	tls_client_hear(c->client, record, n);
+	tls_mbed_hear(c->client, record, n);
 	return n > 0 && hears(c, "200");
 }

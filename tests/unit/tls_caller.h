@@ -13,10 +13,10 @@
 #include <rte_mempool.h>
 
 #include "dp/tls/jobs.h"
-#include "tests/unit/tls_client.h"
+#include "tests/unit/tls_mbed.h"
 
 struct tls_caller {
-	struct tls_client *client;
+	struct tls_mbed *client;
 	uint32_t slot, epoch; /* of the server it wants */
 	size_t cut, segment;  /* so many bytes a question, and of these a buffer; 0: all */
 
@@ -25,7 +25,7 @@ struct tls_caller {
 	enum tls_answer answer;
 	enum tls_cause cause;
 	struct tls_handover handover; /* DONE */
-	uint8_t stream[TLS_CLIENT_ROOM];
+	uint8_t stream[TLS_MBED_ROOM];
 	size_t n_stream; /* DONE: bytes of `in` that are left */
 };
 

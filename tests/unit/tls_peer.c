@@ -71,7 +71,8 @@ sign(X509 *x, EVP_PKEY *key, const struct tls_pair *issuer)
 struct tls_pair
 tls_test_make(const struct tls_wish *wish)
 {
-	EVP_PKEY *key = wish->kind == TLS_TEST_RSA ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+	EVP_PKEY *key = wish->kind == TLS_TEST_RSA ? EVP_RSA_gen(wish->weak ? 1024 : 2048)
+						   : EVP_EC_gen("P-256");
 	bool dated = wish->begin || wish->end;
 	X509 *x = X509_new();
 	BIO *certificate = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
@@ -88,6 +89,10 @@ tls_test_make(const struct tls_wish *wish)
 		add_extension(x, NID_subject_alt_name, wish->alternative);
 	if (wish->authority)
 		add_extension(x, NID_basic_constraints, "critical,CA:TRUE");
+	if (wish->usage)
+		add_extension(x, NID_ext_key_usage, wish->usage);
+	if (wish->change)
+		wish->change(x);
 	sign(x, key, wish->issuer);
 	must(PEM_write_bio_X509(certificate, x) == 1, "writing a certificate");
 	must(PEM_write_bio_PKCS8PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) == 1,

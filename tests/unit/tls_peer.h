@@ -27,6 +27,9 @@ struct tls_wish {
 	bool authority;
 	const struct tls_pair *issuer; /* NULL: it signs itself */
 	long serial;                   /* 0: 1 */
+	const char *usage;             /* extendedKeyUsage: "clientAuth"; NULL: any */
+	bool weak;                     /* RSA, 1024 bits */
+	void (*change)(X509 *x);       /* before it is signed */
 };
 /* To be freed. */
 struct tls_pair tls_test_make(const struct tls_wish *wish);
