@@ -253,7 +253,7 @@ command_show(struct command *cmd)
 	snprintf(cmd->error, sizeof(cmd->error),
 		 "object: must be one of services, listeners, pools, backends, "
 		 "clients, connections, interfaces, workers, drops, "
-		 "neighbours, config, history, tcp, http");
+		 "neighbours, config, history, tcp, http, tls");
 }
 
 static void
