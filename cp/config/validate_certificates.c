@@ -79,7 +79,7 @@ check_pair(struct load *load, const config_setting_t *group, struct tls_pair_con
 	paths &= is_path(load, group, "key", pair->key);
 	if (!paths)
 		return;
-	pair->loaded = tls_certificate_load(pair->certificate, pair->key, &faults);
+	pair->loaded = tls_certificate_load(pair->certificate, pair->key, TLS_ROLE_SERVER, &faults);
 	if (pair->loaded) {
 		check_age(load, group, pair);
 		return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/tls/certificate.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/psa_util.h>
@@ -109,15 +110,26 @@ parse_chain(struct tls_certificate *c, const char *text, struct tls_fault *fault
 	code = mbedtls_x509_crt_parse(&c->chain, (const uint8_t *)text, strlen(text) + 1);
 	if (code > 0)
 		return tls_fault_set(fault, "has %d certificates that are not understood", code);
-	if (code < 0)
-		return tls_fault_mbedtls(fault, code, "has a certificate that is not understood");
-	/* Else mbedTLS would not find a certificate, and fail each handshake. */
-	if (mbedtls_x509_crt_check_key_usage(&c->chain, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) != 0 ||
-	    mbedtls_x509_crt_check_extended_key_usage(&c->chain, MBEDTLS_OID_SERVER_AUTH,
-						      MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)))
-		return tls_fault_set(fault, "has a certificate that is not for servers (its key "
-					    "usage has no digitalSignature or serverAuth)");
-	return true;
+	return code == 0 ||
+	       tls_fault_mbedtls(fault, code, "has a certificate that is not understood");
+}
+
+bool
+tls_certificate_fits(const struct tls_certificate *c, enum tls_role role, struct tls_fault *fault)
+{
+	bool server = role == TLS_ROLE_SERVER;
+	const char *use = server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
+
+	static_assert(sizeof(MBEDTLS_OID_SERVER_AUTH) == sizeof(MBEDTLS_OID_CLIENT_AUTH),
+		      "they have one length");
+	if (mbedtls_x509_crt_check_key_usage(&c->chain, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) == 0 &&
+	    mbedtls_x509_crt_check_extended_key_usage(
+		&c->chain, use, MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) == 0)
+		return true;
+	return tls_fault_set(fault,
+			     "has a certificate that is not for %s (its key usage has no "
+			     "digitalSignature or %s)",
+			     server ? "servers" : "clients", server ? "serverAuth" : "clientAuth");
 }
 
 static bool
@@ -215,7 +227,8 @@ tls_certificate_parse(const char *certificate, const char *key, struct tls_pair_
 }
 
 struct tls_certificate *
-tls_certificate_load(const char *certificate, const char *key, struct tls_pair_faults *faults)
+tls_certificate_load(const char *certificate, const char *key, enum tls_role role,
+		     struct tls_pair_faults *faults)
 {
 	struct tls_certificate *c = NULL;
 	struct tls_stamp stamps[2] = { 0 };
@@ -226,9 +239,12 @@ tls_certificate_load(const char *certificate, const char *key, struct tls_pair_f
 		c = tls_certificate_parse(open, secret, faults);
 	tls_file_free(open);
 	tls_file_free(secret);
-	if (c)
+	if (c && tls_certificate_fits(c, role, &faults->certificate)) {
 		memcpy(c->stamps, stamps, sizeof(stamps));
-	return c;
+		return c;
+	}
+	tls_certificate_put(c);
+	return NULL;
 }
 
 struct tls_certificate *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A certificate with its private key, as a TLS server shows it, and what is known of it: the names
- * that it is for, how long it is good, which files it came from. Nothing changes it; it is freed
- * with its last reference, by whatever thread has that.
+ * A certificate with its private key, as we show it to the other side, and what is known of it: the
+ * names that it is for, how long it is good, which files it came from. Nothing changes it; it is
+ * freed with its last reference, by whatever thread has that.
  *
  * Invariant: the key is that of the certificate.
  */
@@ -12,6 +12,7 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,9 +43,14 @@ struct tls_pair_faults {
 /* From texts (PEM), with one reference; NULL: faults say why. */
 struct tls_certificate *tls_certificate_parse(const char *certificate, const char *key,
 					      struct tls_pair_faults *faults);
-/* From files. */
+/* May it be shown in this role? Else fault says why not. mbedTLS would not do it, and fail each
+ * handshake. */
+enum tls_role { TLS_ROLE_SERVER, TLS_ROLE_CLIENT };
+bool tls_certificate_fits(const struct tls_certificate *certificate, enum tls_role role,
+			  struct tls_fault *fault);
+/* From files; one that fits. */
 struct tls_certificate *tls_certificate_load(const char *certificate, const char *key,
-					     struct tls_pair_faults *faults);
+					     enum tls_role role, struct tls_pair_faults *faults);
 /* One reference more; returns it. */
 struct tls_certificate *tls_certificate_get(struct tls_certificate *certificate);
 /* One reference less. NULL is allowed. */

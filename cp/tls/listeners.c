@@ -350,7 +350,8 @@ read_pair(struct listener *l, size_t i)
 	struct tls_pair_faults faults = { 0 };
 	struct watched *w = &l->pairs[i];
 	struct tls_certificate *old = l->certificates[i];
-	struct tls_certificate *c = tls_certificate_load(w->paths[0], w->paths[1], &faults);
+	struct tls_certificate *c =
+	    tls_certificate_load(w->paths[0], w->paths[1], TLS_ROLE_SERVER, &faults);
 	time_t now = time(NULL);
 
 	memcpy(w->known, c ? c->stamps : w->seen, sizeof(w->known));

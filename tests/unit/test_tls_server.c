@@ -244,6 +244,40 @@ test_clients(void)
 	authority_end(&a);
 }
 
+static void
+test_roles(void)
+{
+	static const struct {
+		const char *use;
+		bool fits[2];
+	} cases[] = {
+		{ NULL, { true, true } },
+		{ "serverAuth", { true, false } },
+		{ "clientAuth", { false, true } },
+		{ "clientAuth,serverAuth", { true, true } },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_pair pair = tls_test_make(
+		    &(struct tls_wish){ .name = "shop.example", .use = cases[i].use });
+		struct tls_pair_faults faults = { 0 };
+		struct tls_certificate *c =
+		    tls_certificate_parse(pair.certificate, pair.key, &faults);
+		enum tls_role role;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+		for (role = TLS_ROLE_SERVER; role <= TLS_ROLE_CLIENT; role++) {
+			struct tls_fault fault = { "" };
+
+			CU_ASSERT_EQUAL(tls_certificate_fits(c, role, &fault), cases[i].fits[role]);
+			CU_ASSERT_EQUAL(fault.text[0] == '\0', cases[i].fits[role]);
+		}
+		tls_certificate_put(c);
+		tls_test_free(&pair);
+	}
+}
+
 /* ---- tickets --------------------------------------------------------------------------------- */
 
 static SSL_SESSION *
@@ -392,6 +426,7 @@ test_tls_server_register(void)
 		{ "ECDSA and RSA for one name", test_kinds },
 		{ "names that nobody has", test_default },
 		{ "clients' certificates", test_clients },
+		{ "certificates of servers and of clients", test_roles },
 		{ "tickets of the server before", test_ticket_keys },
 		{ "tickets of another machine", test_shared_keys },
 		{ "files of their keys", test_key_files },

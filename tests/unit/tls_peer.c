@@ -93,6 +93,8 @@ tls_test_make(const struct tls_wish *wish)
 		add_extension(x, NID_ext_key_usage, wish->usage);
 	if (wish->change)
 		wish->change(x);
+	if (wish->use)
+		add_extension(x, NID_ext_key_usage, wish->use);
 	sign(x, key, wish->issuer);
 	must(PEM_write_bio_X509(certificate, x) == 1, "writing a certificate");
 	must(PEM_write_bio_PKCS8PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) == 1,

@@ -27,6 +27,7 @@ struct tls_wish {
 	bool authority;
 	const struct tls_pair *issuer; /* NULL: it signs itself */
 	long serial;                   /* 0: 1 */
+	const char *use;               /* extendedKeyUsage: "clientAuth"; NULL: none */
 	const char *usage;             /* extendedKeyUsage: "clientAuth"; NULL: any */
 	bool weak;                     /* RSA, 1024 bits */
 	void (*change)(X509 *x);       /* before it is signed */
