@@ -209,7 +209,9 @@ offer_tickets(struct making *m)
 {
 	struct tls_server *s = m->server;
 
-	if (m->settings->ticket_lifetime == 0)
+	/* Who resumes a session shows no certificate; with shared keys the session may even be one
+	 * of a listener that asks for none, or trusts others. */
+	if (m->settings->ticket_lifetime == 0 || m->settings->client_auth != TLS_CLIENT_NONE)
 		return true;
 	s->tickets = m->settings->ticket_keys;
 	if (s->tickets)

@@ -331,6 +331,34 @@ test_ticket_keys(void)
 	tls_server_free(third);
 }
 
+/* A listener that asks for certificates takes nobody's ticket, and gives none. */
+static void
+test_no_tickets(void)
+{
+	struct tls_server_settings s = tls_test_settings(TLS_TEST_ECDSA);
+	struct tls_server *open, *strict;
+	SSL_SESSION *session;
+	struct authority a;
+
+	authority_begin(&a);
+	s.ticket_lifetime = 3600;
+	open = tls_test_server(&s);
+	s.ticket_keys = open->tickets;
+	s.trust = a.trust;
+	s.client_auth = TLS_CLIENT_REQUEST;
+	strict = tls_test_server(&s);
+	session = get_ticket(open);
+	CU_ASSERT(resumes(open, session));
+	CU_ASSERT_FALSE(resumes(strict, session));
+	SSL_SESSION_free(session);
+	session = get_ticket(strict);
+	CU_ASSERT_FALSE(resumes(open, session));
+	SSL_SESSION_free(session);
+	tls_server_free(open);
+	tls_server_free(strict);
+	authority_end(&a);
+}
+
 static struct tls_ticket_keys *
 keys_of(const char *text)
 {
@@ -428,6 +456,7 @@ test_tls_server_register(void)
 		{ "clients' certificates", test_clients },
 		{ "certificates of servers and of clients", test_roles },
 		{ "tickets of the server before", test_ticket_keys },
+		{ "no tickets where certificates are asked for", test_no_tickets },
 		{ "tickets of another machine", test_shared_keys },
 		{ "files of their keys", test_key_files },
 		CU_TEST_INFO_NULL,
