@@ -15,7 +15,8 @@ stream_is_tls(tcp_handle h)
 	return h & TLS_HANDLE;
 }
 
-/* What TCP has to be told as the connection's user, when `above` is the user of it or its stream. */
+/* What TCP has to be told as the connection's user, when `above` is the user of it or its stream.
+ */
 static inline uint64_t
 stream_user(tcp_handle h, uint64_t above)
 {

@@ -348,8 +348,8 @@ tls_world_shake(struct tls_world *w)
 {
 	uint32_t i;
 
-	for (i = 0; i < PATIENCE && !SSL_is_init_finished(w->ssl) && !w->failed &&
-		    !w->ends[CLIENT].closed;
+	for (i = 0;
+	     i < PATIENCE && !SSL_is_init_finished(w->ssl) && !w->failed && !w->ends[CLIENT].closed;
 	     i++)
 		tls_world_step(w);
 	return SSL_is_init_finished(w->ssl) && !w->failed;

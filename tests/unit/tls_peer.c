@@ -71,8 +71,8 @@ sign(X509 *x, EVP_PKEY *key, const struct tls_pair *issuer)
 struct tls_pair
 tls_test_make(const struct tls_wish *wish)
 {
-	EVP_PKEY *key = wish->kind == TLS_TEST_RSA ? EVP_RSA_gen(wish->weak ? 1024 : 2048)
-						   : EVP_EC_gen("P-256");
+	unsigned int bits = wish->weak ? 1024 : 2048;
+	EVP_PKEY *key = wish->kind == TLS_TEST_RSA ? EVP_RSA_gen(bits) : EVP_EC_gen("P-256");
 	bool dated = wish->begin || wish->end;
 	X509 *x = X509_new();
 	BIO *certificate = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
