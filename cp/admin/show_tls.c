@@ -14,7 +14,7 @@ name_of(const char *constant, char name[32])
 {
 	size_t i;
 
-	for (i = 0; constant[i] && i < 31; i++)
+	for (i = 0; i < 31 && constant[i]; i++)
 		name[i] = constant[i] == '_' ? '-' : (char)tolower((unsigned char)constant[i]);
 	name[i] = '\0';
 	return name;
