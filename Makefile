@@ -57,7 +57,7 @@ CP_SRC    := $(sort $(filter-out cp/main.c,$(wildcard cp/*.c cp/*/*.c)))
 CP_MAIN   := $(wildcard cp/main.c)
 TOOL_SRC  := $(sort $(wildcard tools/*.c))
 UNIT_SRC  := $(sort $(wildcard tests/unit/*.c))
-STAGE_SRC := $(sort $(wildcard tests/stage/*.c)) tests/sim/nic.c tests/sim/wire.c
+STAGE_SRC := $(sort $(wildcard tests/stage/*.c)) tests/sim/nic.c tests/sim/wire.c tests/unit/tls_peer.c tests/unit/tls_bytes.c
 CONTROL_SRC := $(sort $(wildcard tests/control/*.c))
 SIM_SRC   := $(sort $(wildcard tests/sim/*.c))
 SCRIPT_SRC := $(sort $(wildcard tests/tcp/script/*.c)) tests/sim/wire.c tests/sim/nic.c tests/sim/content.c
@@ -155,7 +155,7 @@ $(B)/unit-tests: $(call obj,$(UNIT_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit -lhttp_parser -lssl -lcrypto
 
 $(B)/stage-tests: $(call obj,$(STAGE_SRC)) $(CP_A) $(DP_A) $(LIB_A)
-	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
+	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit -lssl -lcrypto
 
 $(B)/control-tests: $(call obj,$(CONTROL_SRC)) $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DEP_LIBS) -lcunit
@@ -204,7 +204,8 @@ test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-te
 # libFuzzer needs clang and SAN=1. What a target found interesting is kept in tests/fuzz/corpus/NAME.
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/%.o $(CP_A) $(DP_A) $(LIB_A)
 	$(call say,LINK)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DEP_LIBS)
-$(B)/fuzz_tls_handshake: $(call obj,tests/unit/tls_client.c)
+$(B)/fuzz_tls_handshake $(B)/fuzz_tls_backend: $(call obj,tests/unit/tls_mbed.c)
+$(B)/fuzz_tls_jobs: $(call obj,$(addprefix tests/unit/,tls_caller.c tls_mbed.c tls_bytes.c))
 $(B)/fuzz_tcp: $(call obj,tests/sim/wire.c tests/sim/nic.c)
 $(B)/fuzz_quick: $(call obj,$(addprefix tests/stage/,worlds.c fixture.c flows.c frames.c))
 $(B)/fuzz_http_session: $(call obj,$(addprefix tests/stage/,http_world.c http_reader.c proxy_wire.c fixture.c) tests/sim/nic.c tests/sim/wire.c)

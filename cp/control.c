@@ -21,6 +21,8 @@
 #include "cp/state/generations.h"
 #include "cp/state/settled.h"
 #include "cp/state/tables.h"
+#include "cp/tls/handshakes.h"
+#include "cp/tls/listeners.h"
 
 /* Changes of the network wait this long for more of them. */
 #define REFRESH_DELAY 10000000ULL
@@ -272,8 +274,12 @@ control_start(struct control *c)
 	c->compiler = compiler_create((uint16_t)c->dp->n_workers);
 	c->health = health_create(c->loop, c->store, on_health_changed, c);
 	c->records = records_create(c);
+	c->handshakes = tls_handshakes_create();
+	if (c->handshakes)
+		c->tls_listeners =
+		    tls_listeners_create(c->loop, tls_handshakes_store(c->handshakes));
 	if (!c->publish_timer || !c->settle_timer || !c->reclaim_timer || !c->resolve_timer ||
-	    !c->publisher || !c->compiler || !c->health || !c->records)
+	    !c->publisher || !c->compiler || !c->health || !c->records || !c->tls_listeners)
 		return -ENOMEM;
 	adopt_slots(c);
 	if (start_settled(c) < 0)
@@ -285,6 +291,9 @@ control_start(struct control *c)
 void
 control_stop(struct control *c)
 {
+	if (c->handshakes)
+		tls_handshakes_stop(c->handshakes);
+	tls_listeners_destroy(c->tls_listeners);
 	records_destroy(c->records);
 	publisher_destroy(c->publisher);
 	settled_destroy(c->settled);
@@ -295,6 +304,12 @@ control_stop(struct control *c)
 	free(c->config_name);
 	c->config = NULL;
 	c->snapshot = NULL;
+}
+
+void
+control_stopped(struct control *c)
+{
+	tls_handshakes_destroy(c->handshakes);
 }
 
 /* A configuration on its way in. */
@@ -346,12 +361,58 @@ prepare_listeners(struct control *c, const struct config *config)
 	size_t i;
 
 	for (i = 0; i < config->n_listeners; i++)
-		http = http || config->listeners[i].protocol == LISTENER_HTTP;
+		http = http || listener_has_http(&config->listeners[i]);
 	if (config->n_listeners)
 		rc = dataplane_prepare_proxies(c->dp, http);
 	if (rc == 0 && http &&
 	    (config->records.file || config->records.socket || config->tracing.endpoint))
 		rc = dataplane_prepare_records(c->dp);
+	return rc;
+}
+
+/* Those that end TLS need threads for handshakes, and what workers have for these. 0 or -errno. */
+static int
+prepare_tls(struct control *c, const struct config *config, const char **error)
+{
+	size_t i;
+
+	for (i = 0; i < config->n_listeners; i++)
+		if (listener_ends_tls(&config->listeners[i]))
+			return tls_handshakes_prepare(c->handshakes, c->dp, &config->tls, error);
+	return 0;
+}
+
+/* What has been compiled, of which TLS listeners need to know where they are. */
+struct compiled {
+	const struct compiler *compiler;
+	const struct snapshot *snapshot;
+};
+
+static struct tls_place
+place_of(const void *arg, size_t service)
+{
+	const struct compiled *compiled = arg;
+	uint32_t slot = compiler_service_slot(compiled->compiler, service);
+
+	return (struct tls_place){ slot, compiled->snapshot->services[slot].epoch };
+}
+
+/* Certificates first: no worker may see a listener that has none. 0 or -errno. */
+static int
+publish_config(struct control *c, const struct config *config, const struct snapshot *s,
+	       const char **error)
+{
+	struct compiled compiled = { c->compiler, s };
+	int rc = tls_listeners_offer(c->tls_listeners, config, place_of, &compiled, error);
+
+	if (rc < 0)
+		return rc;
+	*error = "not enough memory";
+	rc = publish_snapshot(c, s);
+	if (rc < 0)
+		tls_listeners_withdraw(c->tls_listeners);
+	else
+		tls_listeners_published(c->tls_listeners);
 	return rc;
 }
 
@@ -374,10 +435,12 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 		*error = "not enough memory for dataplane.sessions of listeners";
 		rc = prepare_listeners(c, n->config);
 	}
+	if (rc == 0)
+		rc = prepare_tls(c, n->config, error);
 	if (rc == 0) {
 		*error = "not enough memory";
 		s = compile_now(c, n->config, n->number, error);
-		rc = s ? publish_snapshot(c, s) : -ENOMEM;
+		rc = s ? publish_config(c, n->config, s, error) : -ENOMEM;
 	}
 	if (rc < 0) {
 		snapshot_free(s);

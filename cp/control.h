@@ -26,6 +26,8 @@ struct records;
 struct settled;
 struct store;
 struct tables;
+struct tls_handshakes;
+struct tls_listeners;
 
 struct control {
 	const char *config_file; /* --config */
@@ -39,6 +41,8 @@ struct control {
 	struct admin *admin;
 	struct publisher *publisher;
 	struct records *records;
+	struct tls_handshakes *handshakes;
+	struct tls_listeners *tls_listeners;
 	struct store *store;             /* what outlives the process; NULL: it goes on without */
 	struct generations *generations; /* the last ones; going back to them */
 	struct tables *tables;   /* where connections outlive the process; NULL: they do not */
@@ -81,6 +85,8 @@ struct control_request {
 int control_start(struct control *c);
 /* Free it; the workers have ended. */
 void control_stop(struct control *c);
+/* ... and have been destroyed: free what they held on to until then. */
+void control_stopped(struct control *c);
 
 /* Take over a configuration: parse, validate, compile, publish, tell Linux. All or nothing: on
  * failure (-EINVAL, -ENOMEM, ...) the running one goes on, and messages has the reasons. */

@@ -376,6 +376,7 @@ stop(struct penstockd *d)
 		network_destroy(c->network);
 	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
 		worker_destroy(d->dataplane.workers[i]);
+	control_stopped(c);
 	tables_close(c->tables, d->launched);
 	dataplane_destroy(&d->dataplane);
 	if (d->eal) {

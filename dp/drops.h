@@ -65,8 +65,9 @@
 	X(SOURCE_PORT_EXHAUSTED, "source-port-exhausted",                                          \
 	  "no free source port towards the backend")                                               \
 	X(PROXY_FRAGMENT, "proxy-fragment", "fragment to a listener, which takes whole packets")   \
-	X(TLS_HELLO, "tls-hello",                                                                  \
-	  "a client of a tls-passthrough listener sent no ClientHello that could be read")         \
+	X(TLS_HELLO, "tls-hello", "a client sent no ClientHello that could be read")               \
+	X(TLS_HANDSHAKE, "tls-handshake", "the TLS handshake with a client failed")                \
+	X(TLS_BUSY, "tls-busy", "more TLS handshakes are asked for than handshake threads can do") \
 	X(SERVER_NAME, "server-name",                                                              \
 	  "the listener has no pool for the client's server name, or for clients without one")     \
 	X(CONNECT_FAILED, "connect-failed",                                                        \

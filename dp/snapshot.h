@@ -167,13 +167,14 @@ struct proxy_settings {
 	const struct http_listener *http;       /* NULL: connections are passed on as they are */
 	const struct server_names *names;       /* NULL: without a look at what is in them */
 	uint64_t timeout_connect, timeout_idle; /* ns */
-	uint64_t timeout_hello;                 /* ns; with names */
+	uint64_t timeout_hello;                 /* ns; with names, or tls: of the whole handshake */
 	const struct lpm *trusted; /* addresses whose connections begin with a PROXY header, if it
 				      is accepted; NULL: all do */
 	uint8_t balance;           /* enum proxy_balance */
 	uint8_t header;            /* enum proxy_header */
 	bool accept_header;
 	bool syn_cookies; /* always */
+	bool tls;         /* connections are TLS, and end here */
 };
 
 enum backend_flags {

@@ -188,6 +188,20 @@ static const struct column http_columns[] = {
 	{ 0 },
 };
 
+static const struct column tls_columns[] = {
+	{ "WORKER", "worker", COLUMN_NUMBER },
+	{ "FULL", "full", COLUMN_COUNT },
+	{ "RESUMED", "resumed", COLUMN_COUNT },
+	{ "FAILED", "failed", COLUMN_COUNT },
+	{ "HELLOS-BAD", "hellos_bad", COLUMN_COUNT },
+	{ "BUSY", "busy", COLUMN_COUNT },
+	{ "RECORDS-IN", "records_in", COLUMN_COUNT },
+	{ "RECORDS-OUT", "records_out", COLUMN_COUNT },
+	{ "RECORDS-BAD", "records_bad", COLUMN_COUNT },
+	{ "CUT", "truncated", COLUMN_COUNT },
+	{ 0 },
+};
+
 static const struct object objects[] = {
 	{ "services", service_columns },
 	{ "pools", pool_columns },
@@ -203,6 +217,7 @@ static const struct object objects[] = {
 	{ "listeners", listener_columns },
 	{ "tcp", tcp_columns },
 	{ "http", http_columns },
+	{ "tls", tls_columns },
 };
 
 const struct object *

@@ -101,7 +101,7 @@ static const char usage[] =
     "                          back to an earlier configuration, as a new generation\n"
     "  diff FILE               what would change, object by object\n"
     "  show services | listeners | pools | backends | interfaces | workers | neighbours |\n"
-    "       config | history | tcp | http\n"
+    "       config | history | tcp | http | tls\n"
     "  show connections [--service NAME] [--limit N]\n"
     "  show clients [--limit N]\n"
     "  show drops [--service NAME] [--all]\n"

@@ -166,6 +166,7 @@ static const struct show_object {
 	{ "listeners", show_listeners },
 	{ "tcp", show_tcp },
 	{ "http", show_http },
+	{ "tls", show_tls },
 };
 
 /* How many to show, if the request says; false: cmd->error says what is wrong. */
@@ -252,7 +253,7 @@ command_show(struct command *cmd)
 	snprintf(cmd->error, sizeof(cmd->error),
 		 "object: must be one of services, listeners, pools, backends, "
 		 "clients, connections, interfaces, workers, drops, "
-		 "neighbours, config, history, tcp, http");
+		 "neighbours, config, history, tcp, http, tls");
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "dp/l7/http.h"
 #include "dp/proxy/proxy.h"
 #include "dp/tcp/tcp.h"
+#include "dp/tls/tls.h"
 #include "lib/addr.h"
 
 enum metric_kind {
@@ -142,7 +143,26 @@ static const struct metric http_bad_metrics[] = {
 
 static const struct metric tls_bad_metrics[] = {
 	COUNTER("tls_bad_hellos_total",
-		"Listeners with tls-passthrough: clients refused for their ClientHello.", "count"),
+		"Listeners with TLS: clients refused for their ClientHello.", "count"),
+	{ 0 },
+};
+
+static const struct metric tls_cause_metrics[] = {
+	COUNTER("tls_failures_total", "TLS that ends here: handshakes that failed.", "count"),
+	{ 0 },
+};
+
+static const struct metric tls_metrics[] = {
+#define X(name, text) COUNTER("tls_" #name "_total", "TLS that ends here: " text ".", #name),
+	TLS_COUNTERS(X)
+#undef X
+	    { 0 },
+};
+
+static const struct metric certificate_metrics[] = {
+	GAUGE("tls_certificate_expiry_seconds",
+	      "When the certificate is not good any more, in seconds since 1970.",
+	      "expiry_seconds"),
 	{ 0 },
 };
 
@@ -221,6 +241,14 @@ label_reason(FILE *out, json_t *row)
 	print_label(out, "reason", text_of(row, "reason"));
 }
 
+static void
+label_certificate(FILE *out, json_t *row)
+{
+	print_label(out, "service", text_of(row, "service"));
+	fputc(',', out);
+	print_label(out, "certificate", text_of(row, "certificate"));
+}
+
 static const struct metric_object {
 	show_fn *show;
 	const struct metric *metrics;
@@ -235,7 +263,10 @@ static const struct metric_object {
 	{ show_tcp, tcp_metrics, label_worker, "worker" },
 	{ show_http, http_metrics, label_worker, "worker" },
 	{ show_http_bad, http_bad_metrics, label_reason, "reason" },
+	{ show_tls, tls_metrics, label_worker, "worker" },
 	{ show_tls_bad, tls_bad_metrics, label_reason, "reason" },
+	{ show_tls_causes, tls_cause_metrics, label_reason, "reason" },
+	{ show_certificates, certificate_metrics, label_certificate, "service, certificate" },
 	{ show_drops, drop_metrics, label_reason, "reason" },
 };
 

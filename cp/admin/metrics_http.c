@@ -95,7 +95,7 @@ print_listeners(FILE *out, const struct control *control, const struct counters_
 		uint32_t slot = compiler_service_slot(control->compiler, i);
 		struct http_latency latency;
 
-		if (l->protocol != LISTENER_HTTP || slot == UINT32_MAX)
+		if (!listener_has_http(l) || slot == UINT32_MAX)
 			continue;
 		counters_http_listener(c, slot, &latency);
 		snprintf(o.labels, sizeof(o.labels), "service=\"%s\"", l->service.name);

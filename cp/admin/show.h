@@ -27,12 +27,17 @@ typedef json_t *show_fn(struct show *show);
 
 show_fn show_services, show_listeners, show_pools, show_backends;    /* show_services.c */
 show_fn show_http, show_http_bad;                                    /* the same */
-show_fn show_tcp, show_tls_bad;                                      /* show_proxy.c */
+show_fn show_tcp;                                                    /* show_proxy.c */
+show_fn show_tls, show_tls_bad, show_tls_causes;                     /* show_tls.c */
 show_fn show_workers, show_interfaces, show_neighbours, show_config; /* show_system.c */
 show_fn show_drops, show_version;
-show_fn show_history; /* show_history.c */
+show_fn show_history;      /* show_history.c */
+show_fn show_certificates; /* show_certificates.c */
 
 /* What the files share. */
+
+/* show_certificates of one listener. */
+json_t *show_certificates_of(const struct control *control, const struct listener_config *listener);
 
 /* A JSON string of any text: bytes that are not UTF-8 become U+FFFD. */
 json_t *show_text(const char *text);

@@ -33,30 +33,6 @@ bad_hellos_json(const uint64_t *bad)
 	return object;
 }
 
-/* Clients that were refused for their ClientHello, by reason, all workers together. */
-json_t *
-show_tls_bad(struct show *show)
-{
-	const struct dataplane *dp = show->control->dp;
-	json_t *list = json_array();
-	unsigned int i, j;
-
-	for (j = TLS_HELLO_BAD_NONE + 1; j < TLS_HELLO_BAD_COUNT; j++) {
-		json_t *row = json_object();
-		uint64_t sum = 0;
-
-		for (i = 0; i < dp->n_workers; i++) {
-			const struct proxy *proxy = worker_proxy(dp->workers[i]);
-
-			sum += proxy ? proxy_hellos_bad(proxy)[j] : 0;
-		}
-		show_add(&row, "reason", json_string(tls_bad_name(j)));
-		show_add(&row, "count", json_integer((json_int_t)sum));
-		show_append(&list, row);
-	}
-	return list;
-}
-
 /* A row for each worker that has had a listener; counters that are written meanwhile may be a
  * moment old. */
 json_t *

@@ -114,13 +114,15 @@ show_listener(struct show *show, size_t i)
 	    (double)s->timeout_established / 1e9, "connections_active",
 	    (json_int_t)counters_active(sums.stats.connections_total, sums.stats.connections_ended),
 	    "connections_total", (json_int_t)sums.stats.connections_total);
-	if (l->protocol == LISTENER_HTTP && slot != UINT32_MAX) {
+	if (listener_has_http(l) && slot != UINT32_MAX) {
 		counters_http_listener(counters_http(show->counters), slot, &latency);
 		add_requests(&object, latency.classes);
 		show_add(&object, "cut_off", json_integer((json_int_t)latency.cut));
 	}
 	if (l->protocol == LISTENER_TLS_PASSTHROUGH)
 		show_add(&object, "server_names", server_names_json(config, l));
+	if (listener_ends_tls(l))
+		show_add(&object, "certificates", show_certificates_of(show->control, l));
 	return object;
 }
 

@@ -59,8 +59,10 @@ protocol_build(struct compiler *c, struct proxy_set *set, const struct config *c
 
 	switch (l->protocol) {
 	case LISTENER_TCP:
+	case LISTENER_TLS:
 		break;
 	case LISTENER_HTTP:
+	case LISTENER_HTTPS:
 		set->https[slot] = http_block_get(c, config, i);
 		return set->https[slot] != NULL;
 	case LISTENER_TLS_PASSTHROUGH:
@@ -101,6 +103,7 @@ proxies_fill(struct compiler *c, struct proxy_set *set, const struct compile_ser
 			.header = (uint8_t)l->proxy_protocol,
 			.accept_header = l->accept_proxy_protocol,
 			.syn_cookies = l->syn_cookies,
+			.tls = listener_ends_tls(l),
 		};
 	}
 	return true;

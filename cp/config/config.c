@@ -12,6 +12,9 @@
 #include "cp/config/load.h"
 #include "cp/config/message.h"
 #include "cp/config/scan.h"
+#include "cp/tls/certificate.h"
+#include "cp/tls/ticket_keys.h"
+#include "cp/tls/trust.h"
 
 /* ---- names of values ------------------------------------------------------------------------ */
 
@@ -117,7 +120,7 @@ free_group(const struct key *group, char *base)
 	}
 }
 
-/* What complete and load_error_pages have added to what the table knows. */
+/* What complete and validate have added to what the table knows. */
 static void
 free_listener(struct listener_config *listener)
 {
@@ -125,6 +128,10 @@ free_listener(struct listener_config *listener)
 
 	for (i = 0; listener->http.errors && i < listener->http.n_errors; i++)
 		free(listener->http.errors[i].body);
+	for (i = 0; listener->tls.certificates && i < listener->tls.n_certificates; i++)
+		tls_certificate_put(listener->tls.certificates[i].loaded);
+	tls_trust_put(listener->tls.client_auth.loaded);
+	tls_ticket_keys_put(listener->tls.tickets.loaded);
 	free(listener->pools);
 }
 
@@ -161,7 +168,7 @@ config_limits_requests(const struct listener_config *l)
 {
 	size_t i;
 
-	if (!l || l->protocol != LISTENER_HTTP)
+	if (!l || !listener_has_http(l))
 		return false;
 	for (i = 0; i < l->http.n_routes; i++)
 		if (l->http.routes[i].limit_client.requests.count)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "cp/config/model_http.h"
+#include "cp/config/model_tls.h"
 #include "cp/log.h"
 #include "lib/addr.h"
 #include "lib/units.h"
@@ -43,6 +44,8 @@ enum listener_protocol {
 	LISTENER_TCP,
 	LISTENER_HTTP,
 	LISTENER_TLS_PASSTHROUGH, /* TCP whose pool the ClientHello chooses */
+	LISTENER_HTTPS,
+	LISTENER_TLS, /* TCP, inside of TLS that ends here */
 };
 
 enum listener_balance {
@@ -220,7 +223,8 @@ struct listener_config {
 					  that of the first HTTP route that has one, or SIZE_MAX */
 	enum listener_protocol protocol;
 	size_t pool;             /* as written; SIZE_MAX: none, there are routes or server names */
-	struct http_config http; /* HTTP */
+	struct http_config http; /* HTTP, HTTPS */
+	struct tls_config tls;   /* HTTPS, TLS that ends here */
 	struct server_name_config *server_names; /* TLS that is passed on */
 	size_t n_server_names;
 	size_t *pools; /* all that it uses, each once */
@@ -231,7 +235,8 @@ struct listener_config {
 	struct prefix *trusted_proxies; /* whose connections begin with a PROXY header, if it is
 					   accepted; none: all do */
 	size_t n_trusted_proxies;
-	uint64_t timeout_connect; /* that of a ClientHello is http.timeout_header */
+	uint64_t timeout_connect; /* that of a ClientHello and of a handshake is
+				     http.timeout_header */
 	bool syn_cookies;         /* always, not only when many connections are half open */
 	int line;
 };
@@ -272,6 +277,7 @@ struct config {
 	struct listener_config *listeners;
 	size_t n_listeners;
 	struct admin_config admin;
+	struct tls_machine_config tls;
 	struct records_config records;
 	struct tracing_config tracing;
 	struct log_config log;
@@ -296,6 +302,20 @@ static inline const struct listener_config *
 config_listener(const struct config *config, size_t i)
 {
 	return i < config->n_services ? NULL : &config->listeners[i - config->n_services];
+}
+
+/* Does it speak HTTP, whatever is around that? */
+static inline bool
+listener_has_http(const struct listener_config *l)
+{
+	return l->protocol == LISTENER_HTTP || l->protocol == LISTENER_HTTPS;
+}
+
+/* Does the client's TLS end in it? */
+static inline bool
+listener_ends_tls(const struct listener_config *l)
+{
+	return l->protocol == LISTENER_HTTPS || l->protocol == LISTENER_TLS;
 }
 
 /* The pools that the service at this index uses, each once; *n may be 0. */

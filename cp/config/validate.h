@@ -53,6 +53,8 @@ bool validate_listeners(struct load *load);
 /* Of the listener of that setting. */
 bool validate_server_names(struct load *load, const struct listener_config *l,
 			   const config_setting_t *listener);
+/* The same; reads certificates and keys. */
+bool validate_tls(struct load *load, struct listener_config *l, const config_setting_t *listener);
 /* Records and tracing. */
 void validate_seen(struct load *load);
 /* The service's way to each backend of its pool. */

@@ -35,7 +35,7 @@ static const struct place http_only[] = {
 	{ "limits", "client", "requests_burst" },
 };
 static const struct place http_and_tls[] = { { "timeouts", NULL, "header" } };
-static const struct place tls_only[] = { { NULL, NULL, "server_names" } };
+static const struct place passthrough_only[] = { { NULL, NULL, "server_names" } };
 static const struct place not_http[] = { { "timeouts", NULL, "idle" } };
 
 static void
@@ -194,15 +194,19 @@ check_sizes(struct load *load, const struct http_config *http, const config_sett
 static void
 check_protocol(struct load *load, const config_setting_t *setting, enum listener_protocol protocol)
 {
-	if (protocol != LISTENER_HTTP)
+	bool http = protocol == LISTENER_HTTP || protocol == LISTENER_HTTPS;
+
+	if (!http)
 		check_places(load, setting, http_only, sizeof(http_only) / sizeof(http_only[0]),
-			     "\"http\"");
+			     "\"http\" and \"https\"");
 	if (protocol == LISTENER_TCP)
-		check_places(load, setting, http_and_tls, 1, "\"http\" and \"tls-passthrough\"");
+		check_places(load, setting, http_and_tls, 1,
+			     "\"http\", \"https\", \"tls\" and \"tls-passthrough\"");
 	if (protocol != LISTENER_TLS_PASSTHROUGH)
-		check_places(load, setting, tls_only, 1, "\"tls-passthrough\"");
-	if (protocol == LISTENER_HTTP)
-		check_places(load, setting, not_http, 1, "\"tcp\" and \"tls-passthrough\"");
+		check_places(load, setting, passthrough_only, 1, "\"tls-passthrough\"");
+	if (http)
+		check_places(load, setting, not_http, 1,
+			     "\"tcp\", \"tls\" and \"tls-passthrough\"");
 }
 
 bool
@@ -214,7 +218,7 @@ validate_http(struct load *load, size_t i)
 	if (!usable(setting, "protocol"))
 		return true;
 	check_protocol(load, setting, l->protocol);
-	if (l->protocol != LISTENER_HTTP)
+	if (!listener_has_http(l))
 		return true;
 	check_sizes(load, &l->http, setting);
 	check_pages(load, &l->http, setting);

@@ -323,12 +323,12 @@ check_listener_pool(struct load *load, const struct listener_config *l,
 	if (!usable(setting, "protocol") || !usable(setting, "routes") ||
 	    !usable(setting, "server_names"))
 		return;
-	if (l->protocol == LISTENER_TCP && !pool)
+	if ((l->protocol == LISTENER_TCP || l->protocol == LISTENER_TLS) && !pool)
 		report(load, setting, "pool", "missing; for example pool = \"db\";");
-	else if (l->protocol == LISTENER_HTTP && !pool && !routes)
+	else if (listener_has_http(l) && !pool && !routes)
 		report(load, setting, "pool",
 		       "missing; give pool = \"web\"; or routes = ( { ... } );");
-	else if (l->protocol == LISTENER_HTTP && pool && routes)
+	else if (listener_has_http(l) && pool && routes)
 		report(load, setting, "pool", "says nothing beside routes; give one of them");
 	else if (l->protocol == LISTENER_TLS_PASSTHROUGH && !pool && !names)
 		report(load, setting, "pool",
@@ -346,10 +346,10 @@ check_listener(struct load *load, size_t i)
 		return;
 	check_listener_pool(load, l, setting);
 	if (usable(setting, "trusted_proxies") && usable(setting, "accept_proxy_protocol") &&
-	    l->n_trusted_proxies && !l->accept_proxy_protocol && l->protocol != LISTENER_HTTP)
+	    l->n_trusted_proxies && !l->accept_proxy_protocol && !listener_has_http(l))
 		report(load, setting, "trusted_proxies",
 		       "nobody's header is read without accept_proxy_protocol = true;");
-	if (l->protocol != LISTENER_HTTP && usable(setting, "hash") && usable(setting, "balance") &&
+	if (!listener_has_http(l) && usable(setting, "hash") && usable(setting, "balance") &&
 	    l->balance == BALANCE_LEAST_CONNECTIONS && l->service.hash == HASH_CLIENT)
 		report(
 		    load, setting, "hash",
@@ -367,7 +367,8 @@ validate_listeners(struct load *load)
 		check_listener(load, i);
 		ok = validate_http(load, i) &&
 		     validate_server_names(load, &load->config->listeners[i],
-					   element(load, "listeners", i));
+					   element(load, "listeners", i)) &&
+		     validate_tls(load, &load->config->listeners[i], element(load, "listeners", i));
 	}
 	return ok;
 }

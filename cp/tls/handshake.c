@@ -4,21 +4,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/tls/cause.h"
+#include "cp/tls/client.h"
+#include "cp/tls/peer.h"
 #include "cp/tls/watch.h"
-#include "lib/tls/record.h"
+
+#define ALERT          2 /* level and description */
+#define SEALED_ALERT   (TLS_HEADER + ALERT + TLS_TAIL_MAX)
+#define FINISHED_LEAST (TLS_HEADER + 4 + 32 + TLS_TAIL_MAX)
 
 /* What mbedTLS lets out while the handshake goes on. */
 struct exported {
-	bool has_receive, has_send, has_master;
-	uint8_t receive[TLS_SECRET_MAX], send[TLS_SECRET_MAX]; /* 1.3 */
-	struct tls_master master;                              /* 1.2 */
+	bool has_client, has_server, has_master;
+	uint8_t client[TLS_SECRET_MAX], server[TLS_SECRET_MAX]; /* 1.3: what each sends with */
+	struct tls_master master;                               /* 1.2 */
 };
 
 struct tls_handshake {
 	const struct tls_engine *engine;
 	mbedtls_ssl_context ssl;
-	bool is_open; /* there is an ssl */
-	uint8_t step; /* enum tls_step */
+	bool is_open;   /* there is an ssl */
+	bool is_client; /* we are */
+	bool verifies;  /* a certificate that comes is verified */
+	uint8_t step;   /* enum tls_step */
 	uint8_t cause;
 	int code;
 	bool no_extended_secret;
@@ -26,49 +34,24 @@ struct tls_handshake {
 	const uint8_t *in; /* during a step */
 	size_t n_in;
 	size_t total_in;
-	uint8_t header[TLS_HEADER]; /* of the client's record that is being read */
-	uint8_t n_header;
-	size_t record_left; /* bytes of it that have not been read */
 	uint8_t *out;
 	size_t n_out, room,
 	    watched; /* of out, so many bytes are whole records that were looked at */
 
 	struct tls_watch watch;
+	struct tls_input input;
 	struct exported exported;
 	struct tls_handover result;
 };
 
-const char *
-tls_cause_text(enum tls_cause cause)
-{
-	static const char *const texts[] = {
-#define TLS_CAUSE_TEXT(name, alert, text) text,
-		TLS_CAUSES(TLS_CAUSE_TEXT)
-#undef TLS_CAUSE_TEXT
-	};
-
-	return cause < TLS_CAUSE_COUNT ? texts[cause] : "unknown";
-}
-
 /* ---- what mbedTLS calls ---------------------------------------------------------------------- */
 
-/* Follow the client's records, to know of which kind the last one was. */
-static void
-look_at_input(struct tls_handshake *h, const uint8_t *p, size_t length)
+/* TLS 1.2 without extended master secret: not a step further. */
+static bool
+lacks_secret(struct tls_handshake *h)
 {
-	size_t n;
-
-	for (; length > 0; p += n, length -= n) {
-		n = length < h->record_left ? length : h->record_left;
-		h->record_left -= n;
-		if (n > 0)
-			continue;
-		n = 1;
-		h->n_header %= TLS_HEADER;
-		h->header[h->n_header++] = *p;
-		if (h->n_header == TLS_HEADER)
-			h->record_left = (size_t)h->header[3] << 8 | h->header[4];
-	}
+	h->no_extended_secret = h->watch.hello && !h->watch.is_13 && !h->watch.extended_secret;
+	return h->no_extended_secret;
 }
 
 static int
@@ -80,15 +63,17 @@ on_read(void *context, unsigned char *to, size_t length)
 	if (n == 0)
 		return MBEDTLS_ERR_SSL_WANT_READ;
 	memcpy(to, h->in, n);
-	look_at_input(h, h->in, n);
+	tls_watch_input(&h->input, h->in, n);
 	h->in += n;
 	h->n_in -= n;
-	/* What is sent behind the client's last bytes, its Finished, are tickets. */
+	if (h->is_client && lacks_secret(h))
+		return MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE;
+	/* What a server sends behind the client's last bytes, its Finished, are tickets. */
 	h->watch.protected_records = 0;
 	return (int)n;
 }
 
-/* Records that are whole by now. False: they shall not leave. */
+/* A server's records that are whole by now. False: they shall not leave. */
 static bool
 look_at_output(struct tls_handshake *h)
 {
@@ -101,7 +86,7 @@ look_at_output(struct tls_handshake *h)
 		if (h->n_out - h->watched < length)
 			break;
 		tls_watch_record(&h->watch, record, length);
-		if (h->watch.hello && !h->watch.is_13 && !h->watch.extended_secret)
+		if (lacks_secret(h))
 			return false;
 		h->watched += length;
 	}
@@ -135,10 +120,9 @@ on_write(void *context, const unsigned char *from, size_t length)
 		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
 	memcpy(h->out + h->n_out, from, length);
 	h->n_out += length;
-	if (look_at_output(h))
+	if (h->is_client || look_at_output(h))
 		return (int)length;
 	h->n_out = h->watched;
-	h->no_extended_secret = true;
 	return MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE;
 }
 
@@ -160,12 +144,12 @@ on_secret(void *context, mbedtls_ssl_key_export_type type, const unsigned char *
 		e->has_master = length == TLS_SECRET_MAX;
 		break;
 	case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_APPLICATION_TRAFFIC_SECRET:
-		memcpy(e->receive, secret, length);
-		e->has_receive = true;
+		memcpy(e->client, secret, length);
+		e->has_client = true;
 		break;
 	case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_APPLICATION_TRAFFIC_SECRET:
-		memcpy(e->send, secret, length);
-		e->has_send = true;
+		memcpy(e->server, secret, length);
+		e->has_server = true;
 		break;
 	default:
 		break;
@@ -207,30 +191,39 @@ make_keys(struct tls_keys *keys, const struct tls_handshake *h, enum tls_cipher 
 	tls_keys_from_secret(keys, h->engine);
 }
 
-/* False: mbedTLS agreed on something that we do not have. */
+/* False: mbedTLS agreed on something that we do not have, or do not want. */
 static bool
 make_result(struct tls_handshake *h)
 {
 	const char *protocol = mbedtls_ssl_get_alpn_protocol(&h->ssl);
 	struct tls_handover *r = &h->result;
+	struct tls_keys *client = h->is_client ? &r->send : &r->receive,
+			*server = h->is_client ? &r->receive : &r->send;
 	struct exported *e = &h->exported;
 	enum tls_cipher cipher;
 
 	if (!cipher_of(mbedtls_ssl_get_ciphersuite_id_from_ssl(&h->ssl), &cipher))
 		return false;
 	if (mbedtls_ssl_get_version_number(&h->ssl) == MBEDTLS_SSL_VERSION_TLS1_3) {
-		if (!e->has_receive || !e->has_send)
+		if (!e->has_client || !e->has_server)
 			return false;
-		make_keys(&r->receive, h, cipher, e->receive);
-		make_keys(&r->send, h, cipher, e->send);
-		r->send.sequence = h->watch.protected_records;
+		make_keys(client, h, cipher, e->client);
+		make_keys(server, h, cipher, e->server);
+		/* A client's Finished was made with other keys, and it sends no tickets. */
+		if (!h->is_client)
+			server->sequence = h->watch.protected_records;
 	} else {
-		if (!e->has_master || !h->watch.extended_secret)
+		h->no_extended_secret = !h->watch.extended_secret;
+		if (!e->has_master || h->no_extended_secret)
 			return false;
 		e->master.cipher = cipher;
-		tls_keys_from_master(&r->receive, &r->send, &e->master, h->engine);
+		tls_keys_from_master(client, server, &e->master, h->engine);
 	}
-	r->resumed = tls_watch_resumed(&h->watch);
+	r->resumed = !h->is_client && tls_watch_resumed(&h->watch);
+	tls_peer_describe(&r->peer, mbedtls_ssl_get_peer_cert(&h->ssl));
+	/* A ticket says that somebody's authorities were content once, perhaps not ours. */
+	r->peer.verified = r->peer.has_certificate && h->verifies && !r->resumed &&
+			   mbedtls_ssl_get_verify_result(&h->ssl) == 0;
 	if (protocol) {
 		r->n_protocol = (uint8_t)strnlen(protocol, TLS_PROTOCOL_MAX);
 		memcpy(r->protocol, protocol, r->n_protocol);
@@ -238,42 +231,27 @@ make_result(struct tls_handshake *h)
 	return true;
 }
 
+/* Of a client we see signatures and its Finished after the secrets of the application are known, of
+ * a server in 1.3 before, when its hello has been, in 1.2 after. */
+static bool
+is_proof(const struct tls_handshake *h)
+{
+	return h->exported.has_master || (h->watch.is_13 && h->exported.has_client != h->is_client);
+}
+
 static enum tls_cause
 cause_of(const struct tls_handshake *h)
 {
-	switch (h->code) {
-	case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
-		return TLS_CAUSE_VERSION;
-	case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
-		return h->no_extended_secret ? TLS_CAUSE_NO_EXTENDED_SECRET
-					     : TLS_CAUSE_NOTHING_SHARED;
-	case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
-		return TLS_CAUSE_NO_PROTOCOL;
-	case MBEDTLS_ERR_SSL_DECODE_ERROR:
-	case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
-	case MBEDTLS_ERR_SSL_INVALID_RECORD:
-	case MBEDTLS_ERR_SSL_UNSUPPORTED_EXTENSION:
-		return TLS_CAUSE_MALFORMED;
-	case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
-	case MBEDTLS_ERR_SSL_UNEXPECTED_RECORD:
-		return TLS_CAUSE_UNEXPECTED;
-	case MBEDTLS_ERR_SSL_INVALID_MAC:
-		/* Clients of 1.3 that do not like our certificate may say so without encryption,
-		 * as they have not sent anything with it yet. */
-		return h->header[0] == TLS_ALERT ? TLS_CAUSE_CLIENT_GAVE_UP
-						 : TLS_CAUSE_NOT_AUTHENTIC;
-	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-	case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
-		return TLS_CAUSE_CLIENT_GAVE_UP;
-	case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
-	case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
-	case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
-		return TLS_CAUSE_CLIENT_CERTIFICATE;
-	case MBEDTLS_ERR_SSL_ALLOC_FAILED:
-		return TLS_CAUSE_NO_MEMORY;
-	default:
-		return TLS_CAUSE_INTERNAL;
-	}
+	const struct tls_failure f = { .code = h->code,
+				       .flags = mbedtls_ssl_get_verify_result(&h->ssl),
+				       .is_client = h->is_client,
+				       .hello = h->watch.hello,
+				       .proven = is_proof(h),
+				       .no_extended_secret = h->no_extended_secret,
+				       .alert_last = h->input.header[0] == TLS_ALERT,
+				       .alert = h->input.alert };
+
+	return tls_cause_of(&f);
 }
 
 /* mbedTLS's memory, and secrets that are in the keys by now. */
@@ -286,40 +264,89 @@ give_back(struct tls_handshake *h)
 	explicit_bzero(&h->exported, sizeof(h->exported));
 }
 
+static void
+append(struct tls_handshake *h, const uint8_t *bytes, size_t length)
+{
+	if (!make_room(h, length))
+		return;
+	memcpy(h->out + h->n_out, bytes, length);
+	h->n_out += length;
+}
+
+/* ... with the keys of the application, which a server sends with behind its Finished. */
+static void
+seal_alert(struct tls_handshake *h, const uint8_t alert[ALERT])
+{
+	struct tls_slot slot = { 0 };
+	struct tls_schedules schedules = tls_schedules_of(h->engine, &slot, 1);
+	struct tls_keys keys = { 0 };
+	struct tls_side side = { &keys, &schedules };
+	uint8_t record[SEALED_ALERT];
+	struct tls_piece piece = { alert, record + TLS_HEADER, ALERT };
+	struct tls_seal seal = { &piece, 1, 0, TLS_ALERT, 0, record, record + TLS_HEADER + ALERT };
+	enum tls_cipher cipher;
+
+	if (!cipher_of(h->watch.suite, &cipher))
+		return;
+	make_keys(&keys, h, cipher, h->exported.server);
+	if (tls_seal(&side, &seal) == TLS_OK)
+		append(h, record, sizeof(record));
+	explicit_bzero(&slot, sizeof(slot));
+	tls_keys_wipe(&keys);
+}
+
+/* mbedTLS has sealed its own with the keys of the handshake, which the client does not open with
+ * any more. It is the last record, and shorter than any Finished. */
+static void
+drop_alert(struct tls_handshake *h)
+{
+	size_t at, length;
+
+	for (at = 0; h->n_out - at >= TLS_HEADER; at += length) {
+		length = TLS_HEADER + ((size_t)h->out[at + 3] << 8 | h->out[at + 4]);
+		if (h->out[at] == TLS_APPLICATION_DATA && h->n_out - at == length &&
+		    length < FINISHED_LEAST)
+			h->n_out = at;
+		if (length >= h->n_out - at)
+			return;
+	}
+}
+
 /* mbedTLS does not send an alert with every failure. */
 static void
 send_alert(struct tls_handshake *h)
 {
-	static const uint8_t alerts[] = {
-#define TLS_CAUSE_ALERT(name, alert, text) alert,
-		TLS_CAUSES(TLS_CAUSE_ALERT)
-#undef TLS_CAUSE_ALERT
-	};
-	const uint8_t record[] = { TLS_ALERT, 3, 3, 0, 2, 2, alerts[h->cause] };
+	uint8_t description =
+	    tls_alert_of((enum tls_cause)h->cause, h->code, mbedtls_ssl_get_verify_result(&h->ssl));
+	const uint8_t record[] = { TLS_ALERT, 3, 3, 0, ALERT, 2, description };
+	bool is_sealed = !h->is_client && h->exported.has_server;
 
-	if (alerts[h->cause] == 0 || !make_room(h, sizeof(record)))
+	if (is_sealed)
+		drop_alert(h);
+	if (description == 0)
 		return;
-	memcpy(h->out + h->n_out, record, sizeof(record));
-	h->n_out += sizeof(record);
+	if (is_sealed)
+		seal_alert(h, record + TLS_HEADER);
+	else if (h->n_out == 0)
+		append(h, record, sizeof(record));
 }
 
 static enum tls_step
 fail(struct tls_handshake *h, enum tls_cause cause)
 {
-	give_back(h);
 	h->cause = (uint8_t)cause;
 	h->step = TLS_STEP_FAILED;
+	send_alert(h);
+	give_back(h);
 	tls_keys_wipe(&h->result.receive);
 	tls_keys_wipe(&h->result.send);
-	if (h->n_out == 0)
-		send_alert(h);
 	return TLS_STEP_FAILED;
 }
 
 /* ---- step by step ---------------------------------------------------------------------------- */
 
-struct tls_handshake *
-tls_handshake_new(struct tls_server *server, const struct tls_engine *engine)
+static struct tls_handshake *
+make(const mbedtls_ssl_config *config, const struct tls_engine *engine)
 {
 	struct tls_handshake *h = calloc(1, sizeof(*h));
 
@@ -327,15 +354,41 @@ tls_handshake_new(struct tls_server *server, const struct tls_engine *engine)
 		return NULL;
 	h->engine = engine;
 	h->is_open = true;
+	h->verifies = true;
 	mbedtls_ssl_init(&h->ssl);
-	if (mbedtls_ssl_setup(&h->ssl, &server->config) != 0) {
+	if (mbedtls_ssl_setup(&h->ssl, config) != 0) {
 		tls_handshake_free(h);
 		return NULL;
 	}
-	mbedtls_ssl_set_user_data_p(&h->ssl, &h->result.name);
 	mbedtls_ssl_set_bio(&h->ssl, h, on_write, on_read, NULL);
 	mbedtls_ssl_set_export_keys_cb(&h->ssl, on_secret, h);
 	return h;
+}
+
+struct tls_handshake *
+tls_handshake_new(struct tls_server *server, const struct tls_engine *engine)
+{
+	struct tls_handshake *h = make(&server->config, engine);
+
+	if (h)
+		mbedtls_ssl_set_user_data_p(&h->ssl, &h->result.name);
+	return h;
+}
+
+struct tls_handshake *
+tls_handshake_new_client(struct tls_client *client, const struct tls_engine *engine)
+{
+	struct tls_handshake *h = make(&client->config, engine);
+
+	if (!h)
+		return NULL;
+	h->is_client = true;
+	h->verifies = client->verify;
+	h->input.watch = &h->watch;
+	if (tls_client_name(client, &h->ssl) == 0)
+		return h;
+	tls_handshake_free(h);
+	return NULL;
 }
 
 void
@@ -381,7 +434,8 @@ tls_handshake_step(struct tls_handshake *h, struct tls_bytes in, size_t *used)
 	if (h->code != 0)
 		return fail(h, cause_of(h));
 	if (!make_result(h))
-		return fail(h, TLS_CAUSE_INTERNAL);
+		return fail(h, h->no_extended_secret ? TLS_CAUSE_NO_EXTENDED_SECRET
+						     : TLS_CAUSE_INTERNAL);
 	give_back(h);
 	h->step = TLS_STEP_DONE;
 	return TLS_STEP_DONE;

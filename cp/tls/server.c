@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/tls/server.h"
 
-#include <mbedtls/error.h>
+#include <ctype.h>
 #include <mbedtls/psa_util.h>
-#include <mbedtls/ssl_ciphersuites.h>
-#include <psa/crypto.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,144 +11,237 @@
 struct making {
 	struct tls_server *server;
 	const struct tls_server_settings *settings;
-	char *error;
-	size_t size;
+	struct tls_complaint complaint;
 };
-
-/* False; `code` is mbedTLS's, 0 for none. */
-static bool __attribute__((format(printf, 3, 4)))
-refuse(struct making *m, int code, const char *format, ...)
-{
-	char why[120];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(m->error, m->size, format, args);
-	va_end(args);
-	if (code == 0 || n < 0 || (size_t)n >= m->size)
-		return false;
-	mbedtls_strerror(code, why, sizeof(why));
-	snprintf(m->error + n, m->size - (size_t)n, ": %s", why);
-	return false;
-}
 
 /* ---- certificates ---------------------------------------------------------------------------- */
 
 static bool
-add_pair(struct making *m, size_t i)
+parse_pair(struct making *m, size_t i)
 {
 	const struct tls_pair *pair = &m->settings->pairs[i];
-	mbedtls_x509_crt *certificate = &m->server->certificates[i];
-	mbedtls_pk_context *key = &m->server->keys[i];
-	int code;
+	struct tls_pair_faults faults = { 0 };
 
-	code = mbedtls_x509_crt_parse(certificate, (const uint8_t *)pair->certificate,
-				      strlen(pair->certificate) + 1);
-	if (code != 0)
-		return refuse(m, code < 0 ? code : 0, "certificate %zu is not understood", i + 1);
-	code = mbedtls_pk_parse_key(key, (const uint8_t *)pair->key, strlen(pair->key) + 1, NULL, 0,
-				    mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
-	if (code != 0)
-		return refuse(m, code, "the key of certificate %zu is not understood", i + 1);
-	code = mbedtls_pk_check_pair(&certificate->pk, key, mbedtls_psa_get_random,
-				     MBEDTLS_PSA_RANDOM_STATE);
-	if (code != 0)
-		return refuse(m, 0, "certificate %zu and its key do not belong together", i + 1);
-	code = mbedtls_ssl_conf_own_cert(&m->server->config, certificate, key);
-	return code == 0 || refuse(m, code, "certificate %zu cannot be used", i + 1);
+	m->server->certificates[i] = tls_certificate_parse(pair->certificate, pair->key, &faults);
+	if (m->server->certificates[i])
+		return true;
+	if (faults.certificate.text[0])
+		return tls_complain(&m->complaint, 0, "certificate %zu %s", i + 1,
+				    faults.certificate.text);
+	return tls_complain(&m->complaint, 0, "the key of certificate %zu %s", i + 1,
+			    faults.key.text);
 }
 
 static bool
-add_pairs(struct making *m)
+add_certificates(struct making *m)
 {
+	const struct tls_server_settings *settings = m->settings;
 	struct tls_server *s = m->server;
+	size_t n = settings->certificates ? settings->n_certificates : settings->n_pairs, i;
 
-	if (m->settings->n_pairs == 0 || m->settings->n_pairs > TLS_PAIRS_MAX)
-		return refuse(m, 0, "1 to %d certificates are needed", TLS_PAIRS_MAX);
-	for (; s->n_pairs < m->settings->n_pairs; s->n_pairs++) {
-		mbedtls_x509_crt_init(&s->certificates[s->n_pairs]);
-		mbedtls_pk_init(&s->keys[s->n_pairs]);
-	}
-	for (size_t i = 0; i < s->n_pairs; i++) {
-		if (!add_pair(m, i))
+	if (n == 0)
+		return tls_complain(&m->complaint, 0, "there is no certificate");
+	s->certificates = calloc(n, sizeof(struct tls_certificate *));
+	if (!s->certificates)
+		return tls_complain(&m->complaint, 0, "no memory");
+	s->n_certificates = n;
+	for (i = 0; i < n; i++) {
+		if (settings->certificates)
+			s->certificates[i] = tls_certificate_get(settings->certificates[i]);
+		else if (!parse_pair(m, i))
 			return false;
 	}
 	return true;
 }
 
-/* ---- what is offered ------------------------------------------------------------------------- */
-
-/* Only what has forward secrecy and an AEAD. */
-static const int suites_of[TLS_CIPHERS][3] = {
-	[TLS_AES_128_GCM] = { MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
-			      MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-			      MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 },
-	[TLS_AES_256_GCM] = { MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
-			      MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-			      MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 },
-	[TLS_CHACHA20_POLY1305] = { MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
-				    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-				    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 },
-};
-
-static void
-offer_ciphers(struct making *m)
+static int
+by_name(const void *x, const void *y)
 {
-	static const enum tls_cipher all[] = { TLS_AES_128_GCM, TLS_AES_256_GCM,
-					       TLS_CHACHA20_POLY1305 };
-	const struct tls_server_settings *s = m->settings;
-	size_t n = s->n_ciphers ? s->n_ciphers : TLS_CIPHERS, i, j, to = 0;
+	const struct tls_server_name *a = x, *b = y;
+	int order = strcmp(a->name, b->name);
 
-	for (i = 0; i < n; i++) {
-		enum tls_cipher cipher = s->n_ciphers ? s->ciphers[i] : all[i];
-
-		for (j = 0; j < 3; j++)
-			m->server->suites[to++] = suites_of[cipher][j];
-	}
-	m->server->suites[to] = 0;
-	mbedtls_ssl_conf_ciphersuites(&m->server->config, m->server->suites);
+	return order ? order
+		     : (a->certificate > b->certificate) - (a->certificate < b->certificate);
 }
 
 static bool
-offer_protocols(struct making *m)
+sort_names(struct making *m)
 {
 	struct tls_server *s = m->server;
-	size_t i;
+	size_t n = 0, i, j;
+
+	for (i = 0; i < s->n_certificates; i++)
+		n += s->certificates[i]->n_names;
+	s->names = calloc(n + 1, sizeof(*s->names));
+	if (!s->names)
+		return tls_complain(&m->complaint, 0, "no memory");
+	for (i = 0; i < s->n_certificates; i++)
+		for (j = 0; j < s->certificates[i]->n_names; j++)
+			s->names[s->n_names++] =
+			    (struct tls_server_name){ s->certificates[i]->names[j], i };
+	qsort(s->names, s->n_names, sizeof(*s->names), by_name);
+	return true;
+}
+
+/* The rows of exactly this name. */
+static const struct tls_server_name *
+find_exactly(const struct tls_server *s, const char *name, size_t *n)
+{
+	size_t low = 0, high = s->n_names, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (strcmp(s->names[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (*n = 0; low + *n < s->n_names && strcmp(s->names[low + *n].name, name) == 0;)
+		++*n;
+	return *n ? &s->names[low] : NULL;
+}
+
+const struct tls_server_name *
+tls_server_find(const struct tls_server *server, const char *name, size_t *n)
+{
+	const struct tls_server_name *found = find_exactly(server, name, n);
+	const char *domain = strchr(name, '.');
+	char wildcard[TLS_NAME_MAX + 2];
+
+	if (found || !domain || domain == name)
+		return found;
+	snprintf(wildcard, sizeof(wildcard), "*%s", domain);
+	return find_exactly(server, wildcard, n);
+}
+
+/* What clients get whose name nobody has. */
+static bool
+add_default(struct making *m)
+{
+	struct tls_server *s = m->server;
+	struct tls_certificate *first = s->certificates[0], *c;
+	const struct tls_server_name *found = NULL;
+	size_t n = 1, i;
+	int code = 0;
+
+	if (first->n_names)
+		found = find_exactly(s, first->names[0], &n);
+	for (i = 0; code == 0 && i < n; i++) {
+		c = found ? s->certificates[found[i].certificate] : first;
+		code = mbedtls_ssl_conf_own_cert(&s->config, &c->chain, &c->key);
+	}
+	return code == 0 || tls_complain(&m->complaint, code, "the certificate cannot be used");
+}
+
+static bool
+ask_clients(struct making *m)
+{
+	struct tls_server *s = m->server;
+
+	if (m->settings->client_auth == TLS_CLIENT_NONE)
+		return true;
+	if (!m->settings->trust)
+		return tls_complain(&m->complaint, 0,
+				    "there is no authority of clients' certificates");
+	s->trust = tls_trust_get(m->settings->trust);
+	mbedtls_ssl_conf_authmode(&s->config, m->settings->client_auth == TLS_CLIENT_REQUIRE
+						  ? MBEDTLS_SSL_VERIFY_REQUIRED
+						  : MBEDTLS_SSL_VERIFY_OPTIONAL);
+	mbedtls_ssl_conf_ca_chain(&s->config, &s->trust->authorities,
+				  s->trust->has_revoked ? &s->trust->revoked : NULL);
+	return true;
+}
+
+/* ---- what is offered ------------------------------------------------------------------------- */
+
+static void
+tickets_put(struct tls_tickets *tickets)
+{
+	if (!tickets ||
+	    atomic_fetch_sub_explicit(&tickets->references, 1, memory_order_acq_rel) > 1)
+		return;
+	mbedtls_ssl_ticket_free(&tickets->context);
+	free(tickets);
+}
+
+/* The one that was put in last makes tickets. */
+static int
+use_shared(mbedtls_ssl_ticket_context *context, const struct tls_server_settings *settings)
+{
+	const struct tls_ticket_keys *shared = settings->shared_keys;
+	size_t i = shared ? shared->n : 0;
+	int code = 0;
+
+	for (; code == 0 && i > 0; i--)
+		code = mbedtls_ssl_ticket_rotate(context, shared->names[i - 1], TLS_TICKET_NAME,
+						 shared->keys[i - 1], TLS_TICKET_KEY,
+						 settings->ticket_lifetime);
+	return code;
+}
+
+/* NULL, and m says why. */
+static struct tls_tickets *
+tickets_new(struct making *m)
+{
+	struct tls_tickets *t = calloc(1, sizeof(*t));
 	int code;
 
-	if (!m->settings->alpn)
-		return true;
-	for (i = 0; m->settings->alpn[i]; i++) {
-		if (i == TLS_ALPN_MAX)
-			return refuse(m, 0, "at most %d application protocols", TLS_ALPN_MAX);
-		s->alpn[i] = strdup(m->settings->alpn[i]);
-		if (!s->alpn[i])
-			return refuse(m, 0, "no memory");
+	if (!t) {
+		tls_complain(&m->complaint, 0, "no memory");
+		return NULL;
 	}
-	code = mbedtls_ssl_conf_alpn_protocols(&s->config, (const char **)s->alpn);
-	return code == 0 || refuse(m, code, "the application protocols cannot be offered");
+	atomic_init(&t->references, 1);
+	mbedtls_ssl_ticket_init(&t->context);
+	code =
+	    mbedtls_ssl_ticket_setup(&t->context, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE,
+				     MBEDTLS_CIPHER_AES_256_GCM, m->settings->ticket_lifetime);
+	if (code == 0)
+		code = use_shared(&t->context, m->settings);
+	if (code == 0)
+		return t;
+	tls_complain(&m->complaint, code, "tickets cannot be made");
+	tickets_put(t);
+	return NULL;
 }
 
 static bool
 offer_tickets(struct making *m)
 {
 	struct tls_server *s = m->server;
-	int code;
 
-	if (m->settings->ticket_lifetime == 0)
+	/* Who resumes a session shows no certificate; with shared keys the session may even be one
+	 * of a listener that asks for none, or trusts others. */
+	if (m->settings->ticket_lifetime == 0 || m->settings->client_auth != TLS_CLIENT_NONE)
 		return true;
-	mbedtls_ssl_ticket_init(&s->tickets);
-	s->has_tickets = true;
-	code =
-	    mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE,
-				     MBEDTLS_CIPHER_AES_256_GCM, m->settings->ticket_lifetime);
-	if (code != 0)
-		return refuse(m, code, "tickets cannot be made");
+	s->tickets = m->settings->ticket_keys;
+	if (s->tickets)
+		atomic_fetch_add_explicit(&s->tickets->references, 1, memory_order_relaxed);
+	else
+		s->tickets = tickets_new(m);
+	if (!s->tickets)
+		return false;
 	mbedtls_ssl_conf_session_tickets_cb(&s->config, mbedtls_ssl_ticket_write,
-					    mbedtls_ssl_ticket_parse, &s->tickets);
+					    mbedtls_ssl_ticket_parse, &s->tickets->context);
 	mbedtls_ssl_conf_new_session_tickets(&s->config, m->settings->tickets);
 	return true;
+}
+
+/* ---- a client's name ------------------------------------------------------------------------- */
+
+static int
+choose_certificates(const struct tls_server *s, mbedtls_ssl_context *ssl, const char *name)
+{
+	const struct tls_server_name *found;
+	size_t n = 0, i;
+	int code = 0;
+
+	found = tls_server_find(s, name, &n);
+	for (i = 0; found && code == 0 && i < n; i++) {
+		struct tls_certificate *c = s->certificates[found[i].certificate];
+
+		code = mbedtls_ssl_set_hs_own_cert(ssl, &c->chain, &c->key);
+	}
+	return code;
 }
 
 /* The name lies in a message that is gone when the handshake is over. */
@@ -159,54 +249,48 @@ static int
 on_name(void *context, mbedtls_ssl_context *ssl, const unsigned char *name, size_t length)
 {
 	struct tls_name *asked = mbedtls_ssl_get_user_data_p(ssl);
+	char lower[TLS_NAME_MAX + 1];
+	size_t i;
 
-	(void)context;
 	if (length > TLS_NAME_MAX)
 		return MBEDTLS_ERR_SSL_DECODE_ERROR;
 	memcpy(asked->text, name, length);
 	asked->text[length] = '\0';
 	asked->length = (uint8_t)length;
-	return 0;
+	for (i = 0; i <= length; i++)
+		lower[i] = (char)tolower((unsigned char)asked->text[i]);
+	return choose_certificates(context, ssl, lower);
 }
 
 static bool
 configure(struct making *m)
 {
-	static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
-					   MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
-					   MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
-					   MBEDTLS_SSL_IANA_TLS_GROUP_NONE };
+	const struct tls_server_settings *s = m->settings;
+	struct tls_offer offer = { MBEDTLS_SSL_IS_SERVER, s->minimum, s->maximum, s->ciphers,
+				   s->n_ciphers,          s->alpn };
 	mbedtls_ssl_config *c = &m->server->config;
-	int code;
 
-	if (psa_crypto_init() != PSA_SUCCESS)
-		return refuse(m, 0, "mbedTLS cannot be used: it has no source of randomness");
-	code = mbedtls_ssl_config_defaults(c, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
-					   MBEDTLS_SSL_PRESET_DEFAULT);
-	if (code != 0)
-		return refuse(m, code, "mbedTLS cannot be used");
-	mbedtls_ssl_conf_rng(c, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
-	mbedtls_ssl_conf_min_tls_version(c, (mbedtls_ssl_protocol_version)m->settings->minimum);
-	mbedtls_ssl_conf_max_tls_version(c, (mbedtls_ssl_protocol_version)m->settings->maximum);
-	mbedtls_ssl_conf_groups(c, groups);
-	mbedtls_ssl_conf_sni(c, on_name, NULL);
+	if (!tls_offer(c, &m->server->lists, &offer, &m->complaint))
+		return false;
+	mbedtls_ssl_conf_sni(c, on_name, m->server);
 	/* A resumed connection has a secret of its own, too. */
 	mbedtls_ssl_conf_tls13_key_exchange_modes(
 	    c, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL |
 		   MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL);
-	offer_ciphers(m);
-	return add_pairs(m) && offer_protocols(m) && offer_tickets(m);
+	return add_certificates(m) && sort_names(m) && add_default(m) && ask_clients(m) &&
+	       offer_tickets(m);
 }
 
 struct tls_server *
 tls_server_create(const struct tls_server_settings *settings, char *error, size_t size)
 {
-	struct making m = { calloc(1, sizeof(struct tls_server)), settings, error, size };
+	struct making m = { calloc(1, sizeof(struct tls_server)), settings, { error, size } };
 
 	if (!m.server) {
-		refuse(&m, 0, "no memory");
+		tls_complain(&m.complaint, 0, "no memory");
 		return NULL;
 	}
+	atomic_init(&m.server->references, 1);
 	mbedtls_ssl_config_init(&m.server->config);
 	if (configure(&m))
 		return m.server;
@@ -214,21 +298,27 @@ tls_server_create(const struct tls_server_settings *settings, char *error, size_
 	return NULL;
 }
 
+struct tls_server *
+tls_server_get(struct tls_server *server)
+{
+	atomic_fetch_add_explicit(&server->references, 1, memory_order_relaxed);
+	return server;
+}
+
 void
 tls_server_free(struct tls_server *server)
 {
 	size_t i;
 
-	if (!server)
+	if (!server || atomic_fetch_sub_explicit(&server->references, 1, memory_order_acq_rel) > 1)
 		return;
 	mbedtls_ssl_config_free(&server->config);
-	for (i = 0; i < server->n_pairs; i++) {
-		mbedtls_x509_crt_free(&server->certificates[i]);
-		mbedtls_pk_free(&server->keys[i]);
-	}
-	for (i = 0; server->alpn[i]; i++)
-		free(server->alpn[i]);
-	if (server->has_tickets)
-		mbedtls_ssl_ticket_free(&server->tickets);
+	for (i = 0; i < server->n_certificates; i++)
+		tls_certificate_put(server->certificates[i]);
+	free(server->certificates);
+	free(server->names);
+	tls_trust_put(server->trust);
+	tickets_put(server->tickets);
+	tls_lists_free(&server->lists);
 	free(server);
 }

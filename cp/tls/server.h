@@ -1,62 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a TLS server is configured with, as mbedTLS wants to have it: certificates with their keys,
- * versions, ciphers, application protocols, tickets. Made once from texts; from then on nothing
- * changes it but mbedTLS itself, behind its locks, so handshakes on any number of threads use it at
- * the same time. Whoever frees it sees to it that none does any more.
+ * versions, ciphers, application protocols, tickets. Made once; from then on nothing changes it but
+ * mbedTLS itself, behind its locks, so handshakes on any number of threads use it at the same time.
+ * Whoever gives its last reference back sees to it that none does any more.
+ *
+ * A client gets a certificate by the server name that it asks for: those that have the whole name;
+ * if there are none, those that have "*." and what follows the name's first label; else, and
+ * without a name, the first certificate, and those that have that one's first name. Of these it
+ * gets the first that it can use, ECDSA before RSA in TLS 1.2; in 1.3 by its own order of
+ * signatures.
  */
 #ifndef CP_TLS_SERVER_H
 #define CP_TLS_SERVER_H
 
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_ticket.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/tls/keys.h"
+#include "cp/tls/certificate.h"
+#include "cp/tls/offer.h"
+#include "cp/tls/ticket_keys.h"
+#include "cp/tls/trust.h"
+#include "lib/tls/handover.h"
 
-struct tls_pair {
-	const char *certificate; /* PEM: the server's own, then those that lead to the authority */
-	const char *key;         /* PEM, not encrypted */
+/* The keys that tickets are made with. They change by themselves when they are as old as tickets
+ * get; those before them stay for as long again. */
+struct tls_tickets {
+	mbedtls_ssl_ticket_context context;
+	atomic_uint references;
+};
+
+enum tls_client_auth {
+	TLS_CLIENT_NONE,
+	TLS_CLIENT_REQUEST, /* one that is not good is none */
+	TLS_CLIENT_REQUIRE,
 };
 
 struct tls_server_settings {
-	const struct tls_pair *pairs; /* the first that the client can verify is used */
+	/* Certificates, by what has been parsed already, or (certificates is NULL) by texts. */
+	struct tls_certificate *const *certificates;
+	size_t n_certificates;
+	const struct tls_pair *pairs;
 	size_t n_pairs;
 	enum tls_version minimum, maximum;
 	enum tls_cipher ciphers[TLS_CIPHERS]; /* best first; in 1.3 the client's order counts */
 	size_t n_ciphers;                     /* 0: all three, AES-128-GCM first */
-	const char *const *alpn;  /* best first, then NULL; NULL: the client is not asked */
-	uint32_t ticket_lifetime; /* seconds; 0: no tickets */
-	uint16_t tickets;         /* 1.3: so many for each handshake */
+	const char *const *alpn;         /* best first, then NULL; NULL: the client is not asked */
+	uint32_t ticket_lifetime;        /* seconds, up to 7 days; 0: no tickets */
+	uint16_t tickets;                /* 1.3: so many for each handshake */
+	struct tls_tickets *ticket_keys; /* those of another server, for the same lifetime; NULL:
+					    new ones */
+	const struct tls_ticket_keys *shared_keys; /* ... that begin with these; they stay for half
+						      a lifetime at the least; NULL: by chance */
+	enum tls_client_auth client_auth;
+	struct tls_trust *trust; /* whose certificates of clients are good */
 };
 
-#define TLS_ALPN_MAX  16 /* protocols */
-#define TLS_PAIRS_MAX 8
-#define TLS_NAME_MAX  255 /* RFC 6066 3 */
-
-/* Whom the client wants to speak to. Each connection's user data (mbedtls_ssl_set_user_data_p)
- * points to one, which is empty until the ClientHello names somebody. */
-struct tls_name {
-	uint8_t length;
-	char text[TLS_NAME_MAX + 1];
+/* A name of a certificate. */
+struct tls_server_name {
+	const char *name; /* the certificate's */
+	size_t certificate;
 };
 
 struct tls_server {
 	mbedtls_ssl_config config;
-	mbedtls_x509_crt certificates[TLS_PAIRS_MAX];
-	mbedtls_pk_context keys[TLS_PAIRS_MAX];
-	size_t n_pairs;
-	mbedtls_ssl_ticket_context tickets;
-	bool has_tickets;
-	int suites[3 * TLS_CIPHERS + 1];
-	char *alpn[TLS_ALPN_MAX + 1];
+	struct tls_certificate **certificates;
+	size_t n_certificates;
+	struct tls_server_name *names; /* in the order of names, then of certificates */
+	size_t n_names;
+	struct tls_trust *trust;     /* NULL: clients are not asked */
+	struct tls_tickets *tickets; /* NULL: there are none */
+	struct tls_lists lists;
+
+	atomic_uint references;
 };
 
-/* NULL, and a sentence about what is wrong with the settings. */
+/* With one reference; NULL, and a sentence about what is wrong with the settings. */
 struct tls_server *tls_server_create(const struct tls_server_settings *settings, char *error,
 				     size_t size);
+/* One reference more; returns it. */
+struct tls_server *tls_server_get(struct tls_server *server);
+/* One reference less. NULL is allowed. */
 void tls_server_free(struct tls_server *server);
+
+/* The certificates that clients get who ask for this name (in lower case, NUL-terminated), best
+ * first: *n rows; NULL: those of everybody else. */
+const struct tls_server_name *tls_server_find(const struct tls_server *server, const char *name,
+					      size_t *n);
 
 #endif

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "lib/tls/record.h"
-
 #define SERVER_HELLO 2
 #define CERTIFICATE  11
 #define MESSAGE_HEAD 4
@@ -58,17 +56,35 @@ see_hello(struct tls_watch *w, const uint8_t *p, size_t length)
 	if (length < at + 1 || memcmp(p + 2, retry_random, TLS_RANDOM) == 0)
 		return;
 	w->hello = true;
-	at += 1u + p[at] + 2 + 1;
+	at += 1u + p[at];
+	if (length < at + 2)
+		return;
+	w->suite = (uint16_t)get16(p + at);
+	at += 2 + 1;
 	if (length >= at + 2)
 		see_extensions(w, p + at + 2, length - at - 2);
+}
+
+/* Whole messages, up to the ServerHello at least; how many bytes they are. */
+static size_t
+see_messages(struct tls_watch *watch, const uint8_t *p, size_t length)
+{
+	size_t at, n;
+
+	for (at = 0; length - at >= MESSAGE_HEAD; at += n) {
+		n = MESSAGE_HEAD + ((size_t)p[at + 1] << 16 | get16(p + at + 2));
+		if (n > length - at)
+			break;
+		if (p[at] == SERVER_HELLO)
+			see_hello(watch, p + at + MESSAGE_HEAD, n - MESSAGE_HEAD);
+		watch->certificate |= p[at] == CERTIFICATE;
+	}
+	return at;
 }
 
 void
 tls_watch_record(struct tls_watch *watch, const uint8_t *record, size_t length)
 {
-	const uint8_t *p = record + TLS_HEADER;
-	size_t n;
-
 	if (record[0] == TLS_APPLICATION_DATA) {
 		watch->protected_records++;
 		return;
@@ -76,14 +92,47 @@ tls_watch_record(struct tls_watch *watch, const uint8_t *record, size_t length)
 	/* That of 1.3 means nothing (RFC 8446 D.4). */
 	if (record[0] == TLS_CHANGE_CIPHER_SPEC && watch->hello && !watch->is_13)
 		watch->ciphered = true;
-	if (record[0] != TLS_HANDSHAKE || watch->ciphered)
+	if (record[0] == TLS_HANDSHAKE && !watch->ciphered)
+		see_messages(watch, record + TLS_HEADER, length - TLS_HEADER);
+}
+
+/* ---- of the other side ----------------------------------------------------------------------- */
+
+static void
+see_content(struct tls_input *in, const uint8_t *p, size_t length)
+{
+	size_t n = sizeof(in->messages) - in->n_messages;
+
+	/* Level and description; an encrypted one is longer. */
+	if (in->header[0] == TLS_ALERT && get16(in->header + 3) == 2)
+		in->alert = p[length - 1];
+	if (in->header[0] != TLS_HANDSHAKE || !in->watch || in->watch->hello)
 		return;
-	for (length -= TLS_HEADER; length >= MESSAGE_HEAD; p += n, length -= n) {
-		n = MESSAGE_HEAD + ((size_t)p[1] << 16 | get16(p + 2));
-		if (n > length)
-			return;
-		if (p[0] == SERVER_HELLO)
-			see_hello(watch, p + MESSAGE_HEAD, n - MESSAGE_HEAD);
-		watch->certificate |= p[0] == CERTIFICATE;
+	if (n > length)
+		n = length;
+	memcpy(in->messages + in->n_messages, p, n);
+	in->n_messages += n;
+	n = see_messages(in->watch, in->messages, in->n_messages);
+	in->n_messages -= n;
+	memmove(in->messages, in->messages + n, in->n_messages);
+}
+
+void
+tls_watch_input(struct tls_input *in, const uint8_t *p, size_t length)
+{
+	size_t n;
+
+	for (; length > 0; p += n, length -= n) {
+		n = length < in->left ? length : in->left;
+		in->left -= n;
+		if (n > 0) {
+			see_content(in, p, n);
+			continue;
+		}
+		n = 1;
+		in->n_header %= TLS_HEADER;
+		in->header[in->n_header++] = *p;
+		if (in->n_header == TLS_HEADER)
+			in->left = get16(in->header + 3);
 	}
 }

@@ -159,7 +159,7 @@ swallow(struct http *h, struct http_session *s)
 		return;
 	queue_cut(&s->in, left);
 	http_tell(h, s->client, &s->in);
-	tcp_credit(h->tcp, s->client, left);
+	stream_credit(h->proxy, s->client, left);
 	s->request.left = 0;
 	s->request.done = true;
 }
@@ -254,6 +254,7 @@ http_answer_limited(struct http *h, struct http_session *s, uint64_t wait)
 
 struct growing {
 	char *at, *end;
+	struct http_text scheme; /* of the request */
 };
 
 static void
@@ -285,7 +286,7 @@ put_variable(struct http *h, const uint8_t *bytes, struct growing *g, const char
 	const struct http_head *head = &h->head;
 
 	if (begins_with(at, end, "$scheme")) {
-		put(g, "http", 4);
+		put(g, g->scheme.bytes, g->scheme.length);
 		return 7;
 	}
 	if (begins_with(at, end, "$host")) {
@@ -308,9 +309,11 @@ put_variable(struct http *h, const uint8_t *bytes, struct growing *g, const char
 
 /* The location with its variables replaced, in h->rewritten. */
 static struct http_text
-location(struct http *h, const struct http_text *pattern, const uint8_t *bytes)
+location(struct http *h, const struct http_session *s, const struct http_text *pattern,
+	 const uint8_t *bytes)
 {
-	struct growing g = { (char *)h->rewritten, (char *)h->rewritten + UINT16_MAX };
+	struct growing g = { (char *)h->rewritten, (char *)h->rewritten + UINT16_MAX,
+			     http_scheme(s) };
 	const char *at = pattern->bytes, *end = at + pattern->length;
 
 	while (at < end) {
@@ -333,7 +336,7 @@ http_answer_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 
 	if (r->action == HTTP_ACTION_REDIRECT) {
 		h->counters.redirects++;
-		a.location = location(h, &r->location, bytes);
+		a.location = location(h, s, &r->location, bytes);
 	} else {
 		h->counters.responds++;
 	}

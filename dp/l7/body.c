@@ -59,7 +59,7 @@ put_payload(struct http *h, const struct pump *p, uint32_t bytes)
 		put_chunk_line(h, p, bytes);
 	queue_add(p->out, http_take(h, p->in, bytes), bytes);
 	p->place->bytes += bytes;
-	tcp_credit(h->tcp, p->from, bytes);
+	stream_credit(h->proxy, p->from, bytes);
 }
 
 /* The last chunk, and the trailer section as it was understood. */
@@ -109,7 +109,7 @@ cut(struct http *h, const struct pump *p, uint32_t bytes)
 	if (!bytes)
 		return;
 	queue_cut(p->in, bytes);
-	tcp_credit(h->tcp, p->from, bytes);
+	stream_credit(h->proxy, p->from, bytes);
 }
 
 static void
@@ -231,7 +231,7 @@ flush(struct http *h, struct http_session *s, struct queue *q, tcp_handle from, 
 		return true;
 	*q = (struct queue){ .told = whole.told };
 	http_tell(h, from, q);
-	rc = tcp_send(h->tcp, to, whole.head);
+	rc = stream_send(h->proxy, to, whole.head);
 	if (rc == 0)
 		return true;
 	if (rc == -EAGAIN || rc == -ENOBUFS) {
@@ -365,7 +365,7 @@ tunnel_way(struct http *h, struct http_session *s, struct queue *in, bool up)
 		queue_add(out, http_take(h, in, n), n);
 		(up ? &s->request : &s->answer)->bytes += n;
 		http_tell(h, from, in);
-		tcp_credit(h->tcp, from, n);
+		stream_credit(h->proxy, from, n);
 	}
 	return false;
 }
@@ -377,10 +377,10 @@ http_pump_tunnel(struct http *h, struct http_session *s)
 
 	if (tunnel_way(h, s, &s->in, true) && !s->request.done) {
 		s->request.done = true;
-		tcp_shutdown(h->tcp, u->handle);
+		stream_shutdown(h->proxy, u->handle);
 	}
 	if (tunnel_way(h, s, &u->in, false) && !s->answer.done) {
 		s->answer.done = true;
-		tcp_shutdown(h->tcp, s->client);
+		stream_shutdown(h->proxy, s->client);
 	}
 }

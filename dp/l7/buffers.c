@@ -179,6 +179,6 @@ http_tell(struct http *h, tcp_handle handle, struct queue *q)
 
 	if (buffers == q->told)
 		return;
-	tcp_hold(h->tcp, handle, (int32_t)buffers - (int32_t)q->told);
+	stream_hold(h->proxy, handle, (int32_t)buffers - (int32_t)q->told);
 	q->told = buffers;
 }

@@ -120,6 +120,8 @@ void http_seen(const struct http *h, struct http_view *out);
 uint64_t http_on_accepted(struct http *h, tcp_handle handle, uint32_t service,
 			  const struct tuple *tuple);
 void http_on_connected(struct http *h, uint64_t user);
+/* The TLS handshake with the client is done. */
+void http_on_secured(struct http *h, uint64_t user);
 /* Something of the connection will come soon, or else nothing will: fetch. */
 void http_on_expected(const struct http *h, uint64_t user);
 void http_on_received(struct http *h, uint64_t user, struct rte_mbuf *chain, uint32_t length);

@@ -81,6 +81,7 @@ http_identify(const struct http *h, const struct http_session *s, const uint8_t 
 {
 	const struct addr *client = http_client(s);
 	const struct http_span *host = &h->head.authority.whole;
+	struct http_text scheme = http_scheme(s);
 	bool trusted = is_trusted(h, s), v4 = addr_is_v4(client);
 	char text[ADDR_STRLEN];
 	size_t length;
@@ -106,10 +107,11 @@ http_identify(const struct http *h, const struct http_session *s, const uint8_t 
 		put(out, bytes + host->at, host->length);
 		put(out, "\"", 1);
 	}
-	put(out, ";proto=http", 11);
+	put(out, ";proto=", 7);
+	put(out, scheme.bytes, scheme.length);
 	edit(out, HTTP_FORWARDED, at);
 
-	identify_one(h, HTTP_X_FORWARDED_PROTO, trusted, (struct http_text){ "http", 4 }, out);
+	identify_one(h, HTTP_X_FORWARDED_PROTO, trusted, scheme, out);
 	identify_one(h, HTTP_X_FORWARDED_HOST, trusted,
 		     (struct http_text){ (const char *)bytes + host->at, host->length }, out);
 }

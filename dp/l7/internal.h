@@ -16,7 +16,7 @@
 #include "dp/l7/record.h"
 #include "dp/l7/route.h"
 #include "dp/l7/settings.h"
-#include "dp/proxy/internal.h"
+#include "dp/proxy/stream.h"
 #include "lib/http/chunked.h"
 #include "lib/http/head.h"
 #include "lib/http/write.h"
@@ -37,6 +37,7 @@
 enum http_state {
 	HTTP_FREE,
 	HTTP_PROXIED,    /* waits for the client's PROXY header */
+	HTTP_SECURING,   /* the TLS handshake */
 	HTTP_READING,    /* between requests, or within a head */
 	HTTP_DELAYED,    /* a delay that the route injects */
 	HTTP_CONNECTING, /* no connection to the backend yet */
@@ -75,6 +76,7 @@ struct http_session {
 	bool client_fin;   /* it will send no more */
 	bool last;         /* the connection ends after this answer */
 	bool headed;       /* some of the request's head is here */
+	bool secure;       /* its connection is TLS */
 	uint8_t line_end;  /* how much of an empty line has been seen, see head_ended() */
 	uint32_t scanned;  /* bytes of `in` that were looked at for it */
 	uint32_t service, service_epoch;
@@ -285,6 +287,13 @@ static inline const struct addr *
 http_client(const struct http_session *s)
 {
 	return s->ends.known ? &s->ends.src : &s->tuple.src;
+}
+
+/* How the client has asked. */
+static inline struct http_text
+http_scheme(const struct http_session *s)
+{
+	return s->secure ? (struct http_text){ "https", 5 } : (struct http_text){ "http", 4 };
 }
 
 /* ---- session.c ------------------------------------------------------------------------------ */

@@ -105,7 +105,7 @@ keep_head(struct http *h, struct http_session *s, const uint8_t **bytes)
 			*bytes = rte_pktmbuf_read(s->head, 0, length, h->joined);
 		queue_cut(&s->in, length);
 	}
-	tcp_credit(h->tcp, s->client, length);
+	stream_credit(h->proxy, s->client, length);
 	return s->head != NULL;
 }
 

@@ -90,7 +90,7 @@ head_used(struct http *h, struct http_upstream *u)
 
 	queue_cut(&u->in, length);
 	http_tell(h, u->handle, &u->in);
-	tcp_credit(h->tcp, u->handle, length);
+	stream_credit(h->proxy, u->handle, length);
 }
 
 /* 1xx: on to clients that know of it (RFC 9110 15.2). True: go on. */

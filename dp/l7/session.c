@@ -4,8 +4,9 @@
  * state says what the state waits for, and goes on as far as what is here allows (http_step).
  *
  *              accepted
- *                 │  └── PROXY header expected ──> PROXIED
- *                 v                                  │
+ *                 │  ├── PROXY header expected ──> PROXIED
+ *                 │  └── TLS ──> SECURING <──────────┤
+ *                 v                 v                │
  *     ┌──────> READING <───────────────────────────── ┘     request.c   head, route, action
  *     │           │ a head is complete
  *     │           ├── answer of our own ────────────────┐   answer.c
@@ -102,7 +103,7 @@ http_abort(struct http *h, struct http_session *s)
 	if (s->upstream != INDEX_NONE)
 		http_upstream_drop(h, s);
 	if (s->client != TCP_HANDLE_NONE)
-		tcp_abort(h->tcp, s->client);
+		stream_abort(h->proxy, s->client);
 	session_free(h, s);
 }
 
@@ -113,6 +114,50 @@ expects_proxy_header(const struct proxy_settings *settings, const struct addr *c
 {
 	return settings->accept_header &&
 	       (!settings->trusted || lpm_lookup(settings->trusted, client) != LPM_NONE);
+}
+
+/* From here on the client speaks TLS to us. False: there is no room for it, and the session is
+ * gone. */
+static bool
+secure(struct http *h, struct http_session *s)
+{
+	const struct tls_begin what = {
+		.tcp = s->client,
+		.user = http_session_user(h, s),
+		.slot = s->service,
+		.epoch = s->service_epoch,
+		.lenient = true, /* a request says itself where it ends */
+		.in = &s->in,
+	};
+	tcp_handle handle = tls_begin(proxy_tls(h->proxy), &what);
+
+	if (handle == TCP_HANDLE_NONE) {
+		worker_count_drop(h->worker, s->service, DROP_CONNECTION_TABLE_FULL);
+		http_abort(h, s);
+		return false;
+	}
+	s->client = handle;
+	s->secure = true;
+	s->state = HTTP_SECURING;
+	return true;
+}
+
+/* Behind the PROXY header, if there was one; settings may be NULL. False: the session is gone. */
+static bool
+begin_inside(struct http *h, struct http_session *s, const struct proxy_settings *settings)
+{
+	s->state = HTTP_READING;
+	return !settings || !settings->tls || secure(h, s);
+}
+
+void
+http_on_secured(struct http *h, uint64_t user)
+{
+	struct http_session *s = &h->sessions[http_user_index(user)];
+
+	s->state = HTTP_READING;
+	s->seen = s->began = h->worker->now;
+	http_watch(h, s);
 }
 
 uint64_t
@@ -139,9 +184,12 @@ http_on_accepted(struct http *h, tcp_handle handle, uint32_t service, const stru
 	s->tuple = *tuple;
 	s->count = count;
 	s->since = s->seen = s->began = w->now;
-	s->state = expects_proxy_header(settings, &tuple->src) ? HTTP_PROXIED : HTTP_READING;
 	http_arm(h, s, w->now + settings->http->timeout_header);
-	return http_session_user(h, s);
+	if (expects_proxy_header(settings, &tuple->src))
+		s->state = HTTP_PROXIED;
+	else if (!begin_inside(h, s, settings))
+		return 0;
+	return stream_user(s->client, http_session_user(h, s));
 }
 
 /* ---- PROXIED --------------------------------------------------------------------------------- */
@@ -165,9 +213,8 @@ step_proxied(struct http *h, struct http_session *s)
 		return false;
 	queue_cut(&s->in, (uint32_t)n);
 	http_tell(h, s->client, &s->in);
-	tcp_credit(h->tcp, s->client, (uint32_t)n);
-	s->state = HTTP_READING;
-	return true;
+	stream_credit(h->proxy, s->client, (uint32_t)n);
+	return begin_inside(h, s, http_settings(h, s));
 }
 
 /* ---- READING --------------------------------------------------------------------------------- */
@@ -185,7 +232,7 @@ end_connection(struct http *h, struct http_session *s)
 	if (s->client == TCP_HANDLE_NONE)
 		session_free(h, s);
 	else
-		tcp_drain(h->tcp, s->client);
+		stream_drain(h->proxy, s->client);
 }
 
 static bool
@@ -318,7 +365,8 @@ step_once(struct http *h, struct http_session *s)
 	case HTTP_TUNNEL:
 		step_tunnel(h, s);
 		return false;
-	default: /* DELAYED, CONNECTING: a timer or TCP has the next word. ENDING: nobody */
+	default: /* SECURING, DELAYED, CONNECTING: a timer or TCP has the next word. ENDING: nobody
+		  */
 		return false;
 	}
 }
@@ -347,7 +395,7 @@ client_closed(struct http *h, struct http_session *s, enum tcp_close_cause cause
 		http_step(h, s);
 		return;
 	}
-	if (s->state != HTTP_ENDING && s->state != HTTP_READING)
+	if (s->state != HTTP_ENDING && s->state != HTTP_READING && s->state != HTTP_SECURING)
 		h->counters.client_gone++;
 	http_abort(h, s);
 }
@@ -532,6 +580,7 @@ http_deadline(const struct http *h, const struct http_session *s)
 
 	switch (s->state) {
 	case HTTP_PROXIED:
+	case HTTP_SECURING:
 		return s->since + header;
 	case HTTP_READING:
 		if (s->headed || !s->requests)
@@ -577,7 +626,7 @@ still_takes(struct http *h, struct http_session *s)
 	struct tcp_info info;
 	uint64_t before = s->sent;
 
-	if (tcp_info(h->tcp, s->client, &info) < 0)
+	if (stream_info(h->proxy, s->client, &info) < 0)
 		return false;
 	s->sent = info.queued;
 	return s->sent && s->sent != before;
@@ -617,6 +666,9 @@ expired(struct http *h, struct http_session *s)
 		return;
 	case HTTP_PROXIED:
 		h->counters.headers_bad++;
+		break;
+	case HTTP_SECURING:
+		h->counters.idle_closed++;
 		break;
 	case HTTP_ENDING:
 		if (still_takes(h, s)) {

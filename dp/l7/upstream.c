@@ -55,7 +55,7 @@ make_room(struct http *h)
 		u = &h->upstreams[h->give_way];
 		if (u->state != HTTP_UPSTREAM_IDLE)
 			continue;
-		tcp_abort(h->tcp, u->handle);
+		stream_abort(h->proxy, u->handle);
 		http_upstream_gone(h, u);
 		return;
 	}
@@ -192,7 +192,7 @@ http_upstream_close(struct http *h, struct http_upstream *u)
 	if (u->handle == TCP_HANDLE_NONE)
 		http_upstream_gone(h, u);
 	else
-		tcp_drain(h->tcp, u->handle);
+		stream_drain(h->proxy, u->handle);
 }
 
 static bool
@@ -234,7 +234,7 @@ http_upstream_drop(struct http *h, struct http_session *s)
 	s->upstream = INDEX_NONE;
 	h->backends[u->backend].active--;
 	if (u->handle != TCP_HANDLE_NONE)
-		tcp_abort(h->tcp, u->handle);
+		stream_abort(h->proxy, u->handle);
 	queue_free(&s->up);
 	http_tell(h, s->client, &s->up);
 	http_upstream_gone(h, u);

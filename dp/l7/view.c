@@ -6,7 +6,7 @@
 static uint8_t
 state_shown(const struct http_session *s)
 {
-	if (s->state == HTTP_PROXIED || s->state == HTTP_CONNECTING)
+	if (s->state == HTTP_PROXIED || s->state == HTTP_SECURING || s->state == HTTP_CONNECTING)
 		return CONNECTION_OPENING;
 	return s->state == HTTP_ENDING ? CONNECTION_CLOSING : CONNECTION_ESTABLISHED;
 }

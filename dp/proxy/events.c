@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The events of the worker's TCP: to layer-4 sessions (session.c) or to HTTP (dp/l7/), by a bit of
- * the connection's user. New connections go by their listener.
+ * the connection's user; those of a connection with TLS to its stream (dp/tls/), whose events then
+ * go the same ways. New connections go by their listener.
  */
 #include "dp/l7/http.h"
-#include "dp/proxy/internal.h"
+#include "dp/proxy/stream.h"
 
 bool
 proxy_admit(struct proxy *p, uint32_t service, const struct tuple *tuple, struct limit_count *count)
@@ -38,6 +39,8 @@ on_accepted(void *arg, tcp_handle h, uint32_t listener, const struct tuple *tupl
 	return user;
 }
 
+/* ---- of connections, or of the streams on them ----------------------------------------------- */
+
 static void
 on_connected(void *arg, tcp_handle h, uint64_t user)
 {
@@ -55,7 +58,9 @@ on_expected(void *arg, uint64_t user)
 {
 	struct proxy *p = arg;
 
-	if (user & HTTP_USER)
+	if (user & TLS_USER)
+		tls_on_expected(proxy_tls(p), user);
+	else if (user & HTTP_USER)
 		http_on_expected(proxy_http(p), user);
 }
 
@@ -106,14 +111,83 @@ on_closed(void *arg, tcp_handle h, uint64_t user, enum tcp_close_cause cause)
 		session_on_closed(p, user, cause);
 }
 
+static void
+on_secured(void *arg, tcp_handle h, uint64_t user, const struct tls_handover *handover)
+{
+	struct proxy *p = arg;
+
+	(void)h;
+	(void)handover;
+	if (user & HTTP_USER)
+		http_on_secured(proxy_http(p), user);
+	else
+		session_on_secured(p, user);
+}
+
+/* ---- of connections only --------------------------------------------------------------------- */
+
+static void
+on_tcp_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint32_t length)
+{
+	struct proxy *p = arg;
+
+	if (user & TLS_USER)
+		tls_on_received(proxy_tls(p), user, chain, length);
+	else
+		on_received(arg, h, user, chain, length);
+}
+
+static void
+on_tcp_room(void *arg, tcp_handle h, uint64_t user)
+{
+	struct proxy *p = arg;
+
+	if (user & TLS_USER)
+		tls_on_room(proxy_tls(p), user);
+	else
+		on_room(arg, h, user);
+}
+
+static void
+on_tcp_half_closed(void *arg, tcp_handle h, uint64_t user)
+{
+	struct proxy *p = arg;
+
+	if (user & TLS_USER)
+		tls_on_half_closed(proxy_tls(p), user);
+	else
+		on_half_closed(arg, h, user);
+}
+
+static void
+on_tcp_closed(void *arg, tcp_handle h, uint64_t user, enum tcp_close_cause cause)
+{
+	struct proxy *p = arg;
+
+	if (user & TLS_USER)
+		tls_on_closed(proxy_tls(p), user, cause);
+	else
+		on_closed(arg, h, user, cause);
+}
+
+void
+proxy_tls_calls(struct tls_calls *calls)
+{
+	calls->secured = on_secured;
+	calls->received = on_received;
+	calls->room = on_room;
+	calls->half_closed = on_half_closed;
+	calls->closed = on_closed;
+}
+
 void
 proxy_calls(struct tcp_calls *calls)
 {
 	calls->accepted = on_accepted;
 	calls->connected = on_connected;
 	calls->expected = on_expected;
-	calls->received = on_received;
-	calls->room = on_room;
-	calls->half_closed = on_half_closed;
-	calls->closed = on_closed;
+	calls->received = on_tcp_received;
+	calls->room = on_tcp_room;
+	calls->half_closed = on_tcp_half_closed;
+	calls->closed = on_tcp_closed;
 }

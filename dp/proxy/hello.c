@@ -8,8 +8,8 @@
  */
 #include <rte_mbuf.h>
 
-#include "dp/proxy/internal.h"
 #include "dp/proxy/server_names.h"
+#include "dp/proxy/stream.h"
 
 /* For so long a client that was refused may take to close its side. */
 #define LINGER_NS 5000000000ull
@@ -86,7 +86,7 @@ forget(struct proxy *p, struct session *s)
 
 	queue_free(q);
 	queue_tell(p, s, LEG_BACKEND);
-	tcp_credit(p->tcp, s->legs[LEG_CLIENT], length);
+	stream_credit(p, s->legs[LEG_CLIENT], length);
 }
 
 /* It is over when the client has closed its side as well. */
@@ -96,7 +96,7 @@ leave(struct proxy *p, struct session *s)
 	forget(p, s);
 	s->state = SESSION_REFUSED;
 	wheel_arm(p->wheel, session_index(p, s), p->worker->now + LINGER_NS);
-	tcp_drain(p->tcp, s->legs[LEG_CLIENT]);
+	stream_drain(p, s->legs[LEG_CLIENT]);
 }
 
 void
@@ -108,7 +108,7 @@ hello_refuse(struct proxy *p, struct session *s, enum tls_bad bad)
 	p->counters.hellos_refused++;
 	p->hellos_bad[bad]++;
 	worker_count_drop(p->worker, s->service, name ? DROP_SERVER_NAME : DROP_TLS_HELLO);
-	if (!alert || tcp_send(p->tcp, s->legs[LEG_CLIENT], alert) < 0) {
+	if (!alert || stream_send(p, s->legs[LEG_CLIENT], alert) < 0) {
 		rte_pktmbuf_free(alert);
 		session_abort(p, s);
 		return;

@@ -11,6 +11,7 @@
 
 #include "dp/l4/limit.h"
 #include "dp/proxy/proxy.h"
+#include "dp/queue.h"
 #include "dp/tcp/tcp.h"
 #include "lib/proxy_protocol.h"
 #include "lib/siphash.h"
@@ -27,6 +28,7 @@ enum session_state {
 	SESSION_FREE,
 	SESSION_HEADER,
 	SESSION_HELLO,
+	SESSION_SECURING,
 	SESSION_CONNECTING,
 	SESSION_OPEN,
 	SESSION_REFUSED, /* the client has been told, and has not closed its side yet */
@@ -34,14 +36,6 @@ enum session_state {
 
 /* Backends that a client's connection is tried with. */
 #define SESSION_TRIES 3
-
-/* Data on its way to a leg that has not taken it yet; of the other leg's window until then, and its
- * buffers are told to TCP as kept from that leg. */
-struct queue {
-	struct rte_mbuf *head, *tail; /* one chain; tail is its last segment */
-	uint32_t length;
-	uint32_t told; /* buffers that TCP knows of */
-};
 
 struct session {
 	tcp_handle legs[LEGS]; /* TCP_HANDLE_NONE: not opened yet, or over */
@@ -53,7 +47,8 @@ struct session {
 	uint32_t service, service_epoch;
 	uint32_t backend, backend_epoch; /* INDEX_NONE: none yet */
 	uint32_t pool, pool_epoch;       /* its identity; INDEX_NONE: the listener's */
-	struct queue queues[LEGS];       /* towards each leg */
+	/* Towards each leg: what it has not taken yet. Of the other leg's window until then. */
+	struct queue queues[LEGS];
 	/* rare */
 	struct tuple client; /* client -> listener, as on the wire */
 	struct proxy_ends ends;
@@ -94,6 +89,7 @@ struct proxy {
 	uint64_t hellos_bad[TLS_HELLO_BAD_COUNT];
 	/* control sets it once, before the first snapshot with an HTTP listener; worker reads */
 	_Atomic(struct http *) http;
+	_Atomic(struct tls *) tls; /* the same, of one with TLS */
 };
 
 /* The user value of a leg's connection. */
@@ -188,10 +184,23 @@ proxy_http(const struct proxy *p)
 	return atomic_load_explicit(&p->http, memory_order_acquire);
 }
 
+/* NULL: there has been no listener with TLS. */
+static inline struct tls *
+proxy_tls(const struct proxy *p)
+{
+	return atomic_load_explicit(&p->tls, memory_order_acquire);
+}
+
+/* events.c: what `tls_create` is given. */
+struct tls_calls;
+void proxy_tls_calls(struct tls_calls *calls);
+
 /* session.c: events of sessions. Accepted: false, it was refused. */
 bool session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener,
 			 const struct tuple *tuple, uint64_t *user);
 void session_on_connected(struct proxy *p, uint64_t user);
+/* The TLS handshake with the client is done. */
+void session_on_secured(struct proxy *p, uint64_t user);
 void session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 			 uint32_t length);
 void session_on_room(struct proxy *p, uint64_t user);
@@ -207,12 +216,7 @@ bool session_used(const struct proxy *p, uint32_t index);
 /* What had to come first has come: choose a backend and connect to it. */
 void session_connect(struct proxy *p, struct session *s);
 
-/* queue.c */
-void queue_add(struct queue *q, struct rte_mbuf *chain, uint32_t length);
-void queue_free(struct queue *q);
-/* Take `bytes` off its front; there are at least so many. */
-void queue_cut(struct queue *q, uint32_t bytes);
-/* After each change: what the queue towards a leg holds now. */
+/* session.c: after each change, what the queue towards a leg holds now. */
 void queue_tell(struct proxy *p, struct session *s, enum leg to);
 
 /* backend.c: choose a backend that was not tried and open a connection to it. False: the session

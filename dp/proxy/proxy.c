@@ -12,6 +12,7 @@
 #include "dp/l7/http.h"
 #include "dp/proxy/internal.h"
 #include "dp/tcp/sent.h"
+#include "dp/tls/tls.h"
 
 /* A session's timer need not be finer. */
 #define TICK_NS 10000000ull
@@ -156,6 +157,40 @@ proxy_prepare_http(struct proxy *p)
 }
 
 int
+proxy_prepare_tls(struct proxy *p, struct tls_port *ports, uint32_t n_ports,
+		  const struct tls_engine *engine, uint32_t handshakes)
+{
+	struct tls_settings settings = {
+		.worker = p->worker,
+		.tcp = p->tcp,
+		.pools = { p->worker->dataplane->mbufs, p->clones },
+		.engine = engine,
+		.ports = ports,
+		.n_ports = n_ports,
+		.streams = p->n_sessions,
+		.handshakes = handshakes,
+		.socket = (int)rte_lcore_to_socket_id(p->worker->lcore),
+	};
+	struct tls_calls calls = { .arg = p };
+	struct tls *tls;
+
+	if (proxy_tls(p))
+		return 0;
+	proxy_tls_calls(&calls);
+	tls = tls_create(&settings, &calls);
+	if (!tls)
+		return -ENOMEM;
+	atomic_store_explicit(&p->tls, tls, memory_order_release);
+	return 0;
+}
+
+struct rte_ring *
+proxy_tls_answers(const struct proxy *p)
+{
+	return tls_answers(proxy_tls(p));
+}
+
+int
 proxy_prepare_records(struct proxy *p, const uint8_t secret[16])
 {
 	return http_prepare_records(proxy_http(p), secret);
@@ -175,6 +210,7 @@ proxy_destroy(struct proxy *p)
 		queue_free(&p->sessions[i].queues[LEG_BACKEND]);
 	}
 	http_destroy(proxy_http(p));
+	tls_destroy(proxy_tls(p));
 	tcp_destroy(p->tcp);
 	rte_mempool_free(p->clones);
 	rte_free(p->wheel);
@@ -290,7 +326,9 @@ proxy_iterate(struct worker *w)
 	run_timers(p);
 	if (proxy_http(p))
 		http_iterate(proxy_http(p));
-	more = tcp_advance(p->tcp, w->now);
+	more = proxy_tls(p) && tls_iterate(proxy_tls(p));
+	if (tcp_advance(p->tcp, w->now))
+		more = true;
 	if (tcp_flush(p->tcp, w->now))
 		more = true;
 	return more;
@@ -320,6 +358,14 @@ proxy_http_counters(const struct proxy *p)
 	const struct http *http = proxy_http(p);
 
 	return http ? http_counters(http) : NULL;
+}
+
+const struct tls_counters *
+proxy_tls_counters(const struct proxy *p)
+{
+	const struct tls *tls = proxy_tls(p);
+
+	return tls ? tls_counters(tls) : NULL;
 }
 
 void

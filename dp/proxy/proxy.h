@@ -12,6 +12,7 @@
  *
  *     HEADER      waits for the client's PROXY header           (accept_proxy_protocol)
  *     HELLO       waits for its ClientHello, which chooses the pool          (tls-passthrough)
+ *     SECURING    the TLS handshake with the client is going on                           (tls)
  *     CONNECTING  a backend is chosen and has not answered yet; another one is tried if it refuses
  *     OPEN        both legs are there, or one has ended in good order
  *     REFUSED     its ClientHello was, and it has been told
@@ -55,6 +56,14 @@ struct proxy_counters {
 struct proxy *proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48]);
 /* Have what HTTP listeners need, before there is one. 0 or -ENOMEM. Control thread. */
 int proxy_prepare_http(struct proxy *proxy);
+/* Have what listeners with TLS need, before there is one: handshakes at a time, and where the
+ * handshake threads are met. 0 or -ENOMEM. Control thread. */
+struct tls_engine;
+struct tls_port;
+int proxy_prepare_tls(struct proxy *proxy, struct tls_port *ports, uint32_t n_ports,
+		      const struct tls_engine *engine, uint32_t handshakes);
+/* The ring that the threads answer to. */
+struct rte_ring *proxy_tls_answers(const struct proxy *proxy);
 /* http_prepare_records; there must be HTTP. */
 int proxy_prepare_records(struct proxy *proxy, const uint8_t secret[16]);
 /* After the worker has ended. NULL is allowed. */
@@ -99,6 +108,9 @@ const uint64_t *proxy_hellos_bad(const struct proxy *proxy);
 struct http_counters;
 /* NULL: there has been no HTTP listener. */
 const struct http_counters *proxy_http_counters(const struct proxy *proxy);
+struct tls_counters;
+/* NULL: there has been no listener with TLS. */
+const struct tls_counters *proxy_tls_counters(const struct proxy *proxy);
 struct http_view;
 /* http_seen of the worker; all NULL: there has been no HTTP listener. */
 void proxy_http_seen(const struct worker *w, struct http_view *out);

@@ -11,7 +11,7 @@
  *        ├───────────────────────┤
  *        │ TCP                   │ TLS that is passed on
  *        │                     HELLO ── bad, too late, or of no pool ──> REFUSED ──> free
- *        │                       │ complete
+ *        │                       │ complete              TLS that ends here: SECURING comes first
  *        └────> CONNECTING <─────┘
  *                │  │  ^
  *      connected │  └──┘ refused or timed out: another backend; none left ──> abort
@@ -22,12 +22,24 @@
  */
 #include <errno.h>
 
-#include "dp/proxy/internal.h"
+#include "dp/proxy/stream.h"
 
 /* A session whose data found no buffer is tried again after this long. */
 #define RETRY_NS 10000000ull
 
 /* ---- sessions -------------------------------------------------------------------------------- */
+
+void
+queue_tell(struct proxy *p, struct session *s, enum leg to)
+{
+	struct queue *q = &s->queues[to];
+	uint32_t buffers = q->head ? q->head->nb_segs : 0;
+
+	if (buffers == q->told)
+		return;
+	stream_hold(p, s->legs[other_leg(to)], (int32_t)buffers - (int32_t)q->told);
+	q->told = buffers;
+}
 
 bool
 session_used(const struct proxy *p, uint32_t index)
@@ -81,7 +93,7 @@ static void
 leg_abort(struct proxy *p, struct session *s, enum leg leg)
 {
 	if (s->legs[leg] != TCP_HANDLE_NONE)
-		tcp_abort(p->tcp, s->legs[leg]);
+		stream_abort(p, s->legs[leg]);
 	s->legs[leg] = TCP_HANDLE_NONE;
 }
 
@@ -127,7 +139,7 @@ flush_queue(struct proxy *p, struct session *s, enum leg to)
 	/* Its buffers go from one leg to the other, and count once. */
 	*q = (struct queue){ .told = whole.told };
 	queue_tell(p, s, to);
-	rc = tcp_send(p->tcp, s->legs[to], whole.head);
+	rc = stream_send(p, s->legs[to], whole.head);
 	if (rc == -ENOBUFS || rc == -EAGAIN) {
 		whole.told = q->told;
 		*q = whole;
@@ -136,7 +148,7 @@ flush_queue(struct proxy *p, struct session *s, enum leg to)
 			arm(p, s, p->worker->now + RETRY_NS);
 		return false;
 	}
-	tcp_credit(p->tcp, s->legs[other_leg(to)], whole.length);
+	stream_credit(p, s->legs[other_leg(to)], whole.length);
 	if (rc < 0) /* the leg is over: nobody wants it any more */
 		queue_free(&whole);
 	return true;
@@ -153,7 +165,7 @@ flush(struct proxy *p, struct session *s, enum leg to)
 	if (!s->fin[to])
 		return;
 	s->fin[to] = false;
-	tcp_shutdown(p->tcp, s->legs[to]);
+	stream_shutdown(p, s->legs[to]);
 }
 
 static void
@@ -214,12 +226,46 @@ session_connect(struct proxy *p, struct session *s)
 	backend_open(p, s);
 }
 
+/* From here on the client speaks TLS to us; it has so many ns for the handshake. */
+static void
+secure(struct proxy *p, struct session *s, uint64_t timeout)
+{
+	const struct tls_begin what = {
+		.tcp = s->legs[LEG_CLIENT],
+		.user = session_user(p, s, LEG_CLIENT),
+		.slot = s->service,
+		.epoch = s->service_epoch,
+		.in = &s->queues[LEG_BACKEND],
+	};
+	tcp_handle h = tls_begin(proxy_tls(p), &what);
+
+	if (h == TCP_HANDLE_NONE) {
+		worker_count_drop(p->worker, s->service, DROP_CONNECTION_TABLE_FULL);
+		session_abort(p, s);
+		return;
+	}
+	s->legs[LEG_CLIENT] = h;
+	s->state = SESSION_SECURING;
+	arm(p, s, p->worker->now + timeout);
+}
+
+void
+session_on_secured(struct proxy *p, uint64_t user)
+{
+	struct session *s = session_of(p, user);
+
+	s->seen = p->worker->now;
+	session_connect(p, s);
+}
+
 /* Behind the PROXY header, if there was one. settings may be NULL. */
 static void
 begin_inside(struct proxy *p, struct session *s, const struct proxy_settings *settings)
 {
 	if (settings && settings->names)
 		hello_begin(p, s, settings->timeout_hello);
+	else if (settings && settings->tls)
+		secure(p, s, settings->timeout_hello);
 	else
 		session_connect(p, s);
 }
@@ -242,6 +288,7 @@ session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener, const stru
 		return true;
 	}
 	begin_inside(p, s, settings);
+	*user = stream_user(s->legs[LEG_CLIENT], *user);
 	return true;
 }
 
@@ -260,7 +307,7 @@ header_received(struct proxy *p, struct session *s)
 	}
 	queue_cut(&s->queues[LEG_BACKEND], (uint32_t)n);
 	queue_tell(p, s, LEG_BACKEND);
-	tcp_credit(p->tcp, s->legs[LEG_CLIENT], (uint32_t)n);
+	stream_credit(p, s->legs[LEG_CLIENT], (uint32_t)n);
 	begin_inside(p, s, session_settings(p, s));
 }
 
@@ -275,7 +322,7 @@ session_on_connected(struct proxy *p, uint64_t user)
 	s->state = SESSION_OPEN;
 	if (settings && settings->header != PROXY_HEADER_NONE) {
 		header = header_make(p, &s->ends, &s->client, settings->header);
-		if (!header || tcp_send(p->tcp, s->legs[LEG_BACKEND], header) < 0) {
+		if (!header || stream_send(p, s->legs[LEG_BACKEND], header) < 0) {
 			rte_pktmbuf_free(header);
 			worker_count_drop(p->worker, s->service, DROP_MBUF_EXHAUSTED);
 			p->counters.aborted++;
@@ -297,8 +344,8 @@ session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbu
 
 	count_received(p, s, from, chain, length);
 	if (likely(s->state == SESSION_OPEN && !s->queues[to].head &&
-		   tcp_send(p->tcp, s->legs[to], chain) == 0)) {
-		tcp_credit(p->tcp, h, length);
+		   stream_send(p, s->legs[to], chain) == 0)) {
+		stream_credit(p, h, length);
 		return;
 	}
 	queue_add(&s->queues[to], chain, length);
@@ -382,7 +429,7 @@ session_timer(struct proxy *p, uint32_t index)
 		hello_refuse(p, s, TLS_HELLO_BAD_TIMEOUT);
 		return;
 	}
-	if (s->state == SESSION_REFUSED) {
+	if (s->state == SESSION_REFUSED || s->state == SESSION_SECURING) {
 		session_abort(p, s);
 		return;
 	}

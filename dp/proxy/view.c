@@ -2,8 +2,8 @@
 /* Sessions as people see them. */
 #include "dp/proxy/view.h"
 #include "dp/l7/http.h"
-#include "dp/proxy/internal.h"
 #include "dp/proxy/server_names.h"
+#include "dp/proxy/stream.h"
 
 #define ANSWER_SLOTS 256
 
@@ -14,7 +14,7 @@ proxy_leg_view(struct proxy *p, tcp_handle handle, uint32_t queued, struct tcp_v
 	struct tcp_info info;
 
 	*out = (struct tcp_view){ .state = TCP_CLOSED };
-	if (handle == TCP_HANDLE_NONE || tcp_info(p->tcp, handle, &info) < 0)
+	if (handle == TCP_HANDLE_NONE || stream_info(p, handle, &info) < 0)
 		return;
 	*out = (struct tcp_view){
 		.bytes_in = info.bytes_in,

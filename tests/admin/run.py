@@ -30,6 +30,7 @@ import test_orders  # noqa: E402
 import test_packets  # noqa: E402
 import test_show  # noqa: E402
 import test_socket  # noqa: E402
+import test_tls  # noqa: E402
 import test_top  # noqa: E402
 
 
@@ -52,7 +53,7 @@ class Tally:
 
 
 MODULES = {module.__name__: module for module in (test_generations, test_packets, test_log, test_top, test_cli, test_socket, test_metrics,
-                                                  test_orders, test_show, test_manual)}
+                                                  test_orders, test_show, test_manual, test_tls)}
 
 # What hostile input reaches first.
 SANITIZED = ("test_packets", "test_socket")

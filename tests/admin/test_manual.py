@@ -33,7 +33,7 @@ def pages(t, _folder):
 
 def settings(t, _folder):
     good = ROOT / "tests/conf/good"
-    conf = "".join((good / name).read_text() for name in ("every-key.conf", "http-every-key.conf", "tls-passthrough.conf"))
+    conf = "".join((good / name).read_text() for name in ("every-key.conf", "http-every-key.conf", "tls-passthrough.conf", "tls-every-key.conf"))
     conf = re.sub(r'"[^"]*"', '""', conf)
     used = set(re.findall(r"(\w+)\s*[=:]", conf))
     page = plain("penstock.conf.5").split("FORWARDING MODES")[0]
@@ -44,9 +44,9 @@ def settings(t, _folder):
         assert used and not used - named, used - named
     with t("every setting of penstock.conf(5) is in the configuration that has them all"):
         assert not named - used, named - used
-    with t("conf/penstock.conf, conf/http.conf and conf/tls-passthrough.conf have every setting"):
+    with t("conf/penstock.conf, http.conf, https.conf and tls-passthrough.conf have every setting"):
         example = "".join((ROOT / "conf" / name).read_text()
-                          for name in ("penstock.conf", "http.conf", "tls-passthrough.conf"))
+                          for name in ("penstock.conf", "http.conf", "https.conf", "tls-passthrough.conf"))
         assert not missing(used, example), missing(used, example)
 
 

@@ -7,23 +7,28 @@
 good/*.conf and conf/*.conf: `penstockd --check` ends with 0, prints "FILE: ok", and nothing on
 standard error but warnings. Where there is a NAME.expected, the warnings are exactly its lines.
 bad/NAME.conf: ends with 1, and standard error is exactly bad/NAME.expected; @CPUS@ in it stands for
-the list of this machine's CPUs. Only the file's name is given, so messages begin with it.
+the list of this machine's CPUs. Only the file's name is given, so messages begin with it. Files
+in /etc/penstock/tls are those of tests/lab/certificates.py, wherever these are made.
 The program is $PENSTOCKD, or build/penstockd. SHARE=sanitizers is for a third of the cases, SHARE=plain
 for the others. Ends with one line `N passed, N failed`.
 """
 import difflib
+import functools
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "lab"))
+import certificates  # noqa: E402
 import share  # noqa: E402
 
 PENSTOCKD = os.environ.get("PENSTOCKD", str(ROOT / "build" / "penstockd"))
 TIMEOUT = 60
+TLS = "/etc/penstock/tls"
 
 
 def cpus():
@@ -32,6 +37,25 @@ def cpus():
 
 def check(path):
     """Exit code, standard output, standard error (bytes that are no UTF-8 would be a fault)."""
+    if TLS.encode() not in path.read_bytes():
+        return run(path)
+    made = Path(tls_files().name) / "tls"
+    copy = Path(tls_files().name) / path.name
+    copy.write_bytes(path.read_bytes().replace(TLS.encode(), str(made).encode()))
+    code, out, err = run(copy)
+    return code, out, err.replace(str(made), TLS)
+
+
+@functools.cache
+def tls_files():
+    folder = tempfile.TemporaryDirectory()
+    made = Path(folder.name) / "tls"
+    made.mkdir()
+    certificates.make(made)
+    return folder
+
+
+def run(path):
     done = subprocess.run([PENSTOCKD, "--check", path.name], cwd=path.parent, timeout=TIMEOUT,
                           capture_output=True, check=False)
     return done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8")

@@ -9,7 +9,7 @@
 
 #include "cp/tls/handshake.h"
 #include "lib/tls/record.h"
-#include "tests/unit/tls_client.h"
+#include "tests/unit/tls_mbed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,7 +40,7 @@ world(void)
 	if (w.server)
 		return &w;
 	must(tls_engine_open(&w.engine) == 0);
-	pair = tls_client_pair();
+	pair = tls_mbed_pair();
 	s.pairs = &pair;
 	w.server = tls_server_create(&s, error, sizeof(error));
 	must(w.server != NULL);
@@ -84,7 +84,7 @@ raw(struct world *w, size_t piece, const uint8_t *data, size_t size)
 
 /* After the handshake the client's next record is good, whatever happened on the way. */
 static void
-check_keys(struct world *w, struct tls_client *c, const struct tls_handover *r)
+check_keys(struct world *w, struct tls_mbed *c, const struct tls_handover *r)
 {
 	struct tls_slot slot = { 0 };
 	struct tls_schedules schedules = tls_schedules_of(&w->engine, &slot, 1);
@@ -93,7 +93,7 @@ check_keys(struct world *w, struct tls_client *c, const struct tls_handover *r)
 	struct tls_piece piece = { c->out, c->out, 0 };
 	struct tls_open open = { .pieces = &piece, .n_pieces = 1 };
 
-	if (tls_client_shake(c) != 0 || mbedtls_ssl_write(&c->ssl, (const uint8_t *)"x", 1) != 1)
+	if (tls_mbed_shake(c) != 0 || mbedtls_ssl_write(&c->ssl, (const uint8_t *)"x", 1) != 1)
 		return;
 	piece.length = (uint32_t)c->n_out;
 	must(tls_open(&side, &open) == TLS_OK && open.length == 1);
@@ -104,16 +104,16 @@ static void
 edited(struct world *w, enum tls_version version, const uint8_t *edits, size_t size)
 {
 	struct tls_handshake *h = tls_handshake_new(w->server, &w->engine);
-	static struct tls_client c;
+	static struct tls_mbed c;
 	enum tls_step outcome = TLS_STEP_MORE;
 	struct tls_bytes out;
 	size_t used, i, at;
 	uint8_t turn;
 
 	must(h != NULL);
-	tls_client_begin(&c, version, 0);
+	tls_mbed_begin(&c, version, 0);
 	for (turn = 0; turn < 6 && outcome == TLS_STEP_MORE; turn++) {
-		tls_client_shake(&c);
+		tls_mbed_shake(&c);
 		for (i = 0; i + 4 <= size; i += 4) {
 			at = (size_t)edits[i + 1] << 8 | edits[i + 2];
 			if (edits[i] % 3 == turn && c.n_out > 0)
@@ -122,13 +122,13 @@ edited(struct world *w, enum tls_version version, const uint8_t *edits, size_t s
 		outcome = step(h, c.out, c.n_out, &used);
 		c.n_out = 0;
 		out = tls_handshake_output(h);
-		tls_client_hear(&c, out.at, out.length);
+		tls_mbed_hear(&c, out.at, out.length);
 	}
 	must(size >= 4 || outcome == TLS_STEP_DONE);
 	if (outcome == TLS_STEP_DONE)
 		check_keys(w, &c, tls_handshake_result(h));
 	tls_handshake_free(h);
-	tls_client_end(&c);
+	tls_mbed_end(&c);
 }
 
 int

@@ -80,9 +80,9 @@ def shop(backends, family):
     return pools, listener(f"shop{family}", address, 80, None, SHOP.format(f=family), "http")
 
 
-def demo(backends, driver="af_xdp"):
+def demo(backends, where, driver="af_xdp"):
     """nat and dsr-gue, both families, over the same backends, checked; a service that limits its clients; a listener for Redis, which goes
-    to the backends that have one; and an HTTP gateway."""
+    to the backends that have one; an HTTP gateway; and HTTPS, with WHERE/shop.pem and WHERE/shop.key."""
     pools, services = [pool("db", backends, 6379, 4, extra=REDIS)], []
     listeners = [listener(f"db{family}", address, 6379, "db", 'balance = "least-connections"; ')
                  for family, address in ((4, "203.0.113.40"), (6, "2001:db8:f::40"))]
@@ -95,6 +95,7 @@ def demo(backends, driver="af_xdp"):
         services.append(service(f"limited{family}", f"{net}30", 80, "tcp", "nat", f"web{family}", LIMITS))
         more, gateway = shop(backends, family)
         pools += more
-        listeners.append(gateway)
+        tls = f'tls = {{ certificates = ( {{ cert = "{where}/shop.pem"; key = "{where}/shop.key"; }} ); }}; '
+        listeners += [gateway, listener(f"secure{family}", f"{net}60", 443, f"web{family}", tls, "https")]
     route = f'routes = ( {{ to = "2001:db8:1:77::/64"; via = "{CLIENT6}"; }} );\n'
     return head(driver) + route + objects(pools, services, listeners)

@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import certificates  # noqa: E402
 import configs  # noqa: E402
 import topology  # noqa: E402
 
@@ -32,14 +34,15 @@ def url(address, path="/"):
 
 def start(lab):
     """Backends' web servers, and Penstock over AF_XDP; over AF_PACKET where the kernel refuses that."""
+    certificates.certificate(Path(lab.where), "shop", ["shop.example"])
     for number in lab.backends:
         lab.nginx(number)
     try:
-        lab.penstock(PENSTOCKD, configs.demo(lab.backends))
+        lab.penstock(PENSTOCKD, configs.demo(lab.backends, lab.where))
         return "af_xdp"
     except RuntimeError as error:
         print(f"AF_XDP is refused, going on with AF_PACKET ({str(error).splitlines()[-1]})")
-        lab.penstock(PENSTOCKD, configs.demo(lab.backends, "af_packet"))
+        lab.penstock(PENSTOCKD, configs.demo(lab.backends, lab.where, "af_packet"))
         return "af_packet"
 
 
@@ -81,7 +84,7 @@ def ask(lab, requests=40):
 def apply(lab, backends, driver):
     path = f"{lab.where}/next.conf"
     with open(path, "w", encoding="ascii") as out:
-        out.write(configs.demo(backends, driver))
+        out.write(configs.demo(backends, lab.where, driver))
     print(penstock(lab, "apply", path).stdout, end="")
 
 
@@ -229,6 +232,36 @@ def gateway(lab):
     print(penstock(lab, "show", "http").stdout, end="")
 
 
+def secure(lab):
+    """HTTPS: the certificate is one that was made for the lab, and a new one takes its place."""
+    def ask_by(address, *more):
+        host = f"[{address}]" if ":" in address else address
+        done = lab.run(lab.client, "curl", "-s", "-S", "-f", "-m", "5", "--cacert", f"{lab.where}/shop.pem", "--resolve",
+                       f"shop.example:443:{host}", "-w", "%{ssl_verify_result} %{http_version} %{time_appconnect}", *more,
+                       "https://shop.example/", check=False)
+        if done.returncode:
+            raise RuntimeError(f"https://shop.example/ at {address}: {done.stderr}\n" + penstock(lab, "show", "tls").stdout)
+        server, last = done.stdout.splitlines()
+        verified, version, seconds = last.split()
+        print(f"  https://shop.example/ at {address}: {server}; certificate {'good' if verified == '0' else 'bad'}, HTTP/{version}, "
+              f"handshake {float(seconds) * 1000:.1f} ms")
+
+    for address in ("203.0.113.60", "2001:db8:f::60"):
+        ask_by(address, "--tlsv1.3")
+        ask_by(address, "--tls-max", "1.2")
+    certificates.certificate(Path(lab.where), "next", ["shop.example"])
+    for end in ("key", "pem"):
+        os.rename(f"{lab.where}/next.{end}", f"{lab.where}/shop.{end}")
+    begin = time.monotonic()
+    while lab.run(lab.client, "curl", "-s", "-f", "-m", "5", "--cacert", f"{lab.where}/shop.pem", "--resolve",
+                  "shop.example:443:203.0.113.60", "https://shop.example/", check=False).returncode:
+        if time.monotonic() - begin > 30:
+            raise RuntimeError("the new certificate is not used")
+        time.sleep(0.1)
+    print(f"  another certificate takes the place of the first: in use after {time.monotonic() - begin:.1f} s")
+    print(penstock(lab, "show", "tls").stdout, end="")
+
+
 def demo():
     say("A client, Penstock, three web servers: network namespaces on this machine")
     with topology.Lab(NAME) as lab:
@@ -251,6 +284,8 @@ def demo():
         redis(lab)
         say("An HTTP listener: routes, a canary, a backend that dies, a client that asks too much")
         gateway(lab)
+        say("HTTPS: TLS 1.3 and 1.2 end at Penstock, and a certificate is renewed")
+        secure(lab)
         say("penstock show services")
         print(penstock(lab, "show", "services").stdout, end="")
         say("penstock show backends")
@@ -277,6 +312,7 @@ Try, as root:
   ip netns exec {lab.client} redis-cli -h 203.0.113.40           # a listener, once `ip netns exec {lab.backend_name(1)} redis-server
                                                               # --bind 0.0.0.0 --protected-mode no` runs
   ip netns exec {lab.client} curl http://203.0.113.50/api/      # an HTTP listener; a fifth of /api/ goes to a canary
+  ip netns exec {lab.client} curl --cacert {lab.where}/shop.pem --resolve shop.example:443:203.0.113.60 https://shop.example/
   {PENSTOCK} --socket {lab.socket()} show services
   {PENSTOCK} --socket {lab.socket()} show connections
   {PENSTOCK} --socket {lab.socket()} top

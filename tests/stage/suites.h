@@ -32,6 +32,7 @@ int test_http_pressure_register(void);
 int test_http_time_register(void);
 int test_http_lost_register(void);
 int test_buffers_register(void);
+int test_tls_stream_register(void);
 int test_parse_register(void);
 int test_parse_cut_register(void);
 int test_parse_quick_register(void);

@@ -32,12 +32,20 @@ static int (*const registers[])(void) = {
 	test_tcp_rtt_register,
 	test_tcp_sent_register,
 	test_tls_aead_register,
+	test_tls_certificate_register,
+	test_tls_client_register,
+	test_tls_client_peer_register,
 	test_tls_handshake_register,
 	test_tls_keys_register,
 	test_tls_mbed_register,
 	test_tls_record_register,
+	test_tls_listeners_register,
+	test_tls_server_register,
+	test_tls_verify_register,
 	test_compile_tls_register,
 	test_tls_hello_register,
+	test_tls_jobs_register,
+	test_tls_threads_register,
 };
 /* clang-format on */
 

@@ -568,14 +568,16 @@ test_settings(void)
 
 	s.pairs = mixed;
 	CU_ASSERT_PTR_NULL(tls_server_create(&s, error, sizeof(error)));
-	CU_ASSERT_STRING_EQUAL(error, "certificate 1 and its key do not belong together");
+	CU_ASSERT_STRING_EQUAL(error,
+			       "the key of certificate 1 does not belong to the certificate");
 	mixed[0].certificate = "no certificate";
 	CU_ASSERT_PTR_NULL(tls_server_create(&s, error, sizeof(error)));
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, "certificate 1 is not understood: "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "certificate 1 is not a certificate in PEM"));
 	mixed[0] = tls_test_pair(TLS_TEST_ECDSA);
 	mixed[0].key = "no key";
 	CU_ASSERT_PTR_NULL(tls_server_create(&s, error, sizeof(error)));
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, "the key of certificate 1 is not understood: "));
+	CU_ASSERT_PTR_NOT_NULL(
+	    strstr(error, "the key of certificate 1 is not a private key in PEM"));
 	s.n_pairs = 0;
 	CU_ASSERT_PTR_NULL(tls_server_create(&s, error, sizeof(error)));
 	tls_server_free(NULL);

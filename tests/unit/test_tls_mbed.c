@@ -7,9 +7,9 @@
 #include "cp/tls/handshake.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tls_bytes.h"
-#include "tests/unit/tls_client.h"
+#include "tests/unit/tls_mbed.h"
 
-static struct tls_client client;
+static struct tls_mbed client;
 static struct tls_end receive, send;
 
 /* To the end, all bytes in one piece each time. */
@@ -22,12 +22,12 @@ shake_hands(struct tls_handshake *h)
 	size_t used;
 
 	for (turns = 0; turns < 10 && (code != 0 || step == TLS_STEP_MORE); turns++) {
-		code = tls_client_shake(&client);
+		code = tls_mbed_shake(&client);
 		step = tls_handshake_step(h, (struct tls_bytes){ client.out, client.n_out }, &used);
 		CU_ASSERT_EQUAL(used, client.n_out);
 		client.n_out = 0;
 		out = tls_handshake_output(h);
-		tls_client_hear(&client, out.at, out.length);
+		tls_mbed_hear(&client, out.at, out.length);
 	}
 	return step;
 }
@@ -43,7 +43,7 @@ talk(void)
 
 	for (turn = 0; turn < 3; turn++) {
 		n = tls_end_seal(&send, TLS_APPLICATION_DATA, "of the server", 13, record);
-		tls_client_hear(&client, record, n);
+		tls_mbed_hear(&client, record, n);
 		CU_ASSERT_EQUAL(mbedtls_ssl_read(&client.ssl, got, sizeof(got)), 13);
 		CU_ASSERT(memcmp(got, "of the server", 13) == 0);
 		CU_ASSERT_EQUAL(
@@ -61,7 +61,7 @@ check(struct tls_server *server, enum tls_version version, int suite, enum tls_c
 	struct tls_handshake *h = tls_handshake_new(server, tls_test_engine());
 	const struct tls_handover *r;
 
-	tls_client_begin(&client, version, suite);
+	tls_mbed_begin(&client, version, suite);
 	CU_ASSERT_EQUAL_FATAL(shake_hands(h), TLS_STEP_DONE);
 	r = tls_handshake_result(h);
 	CU_ASSERT(r->receive.version == version && r->send.version == version);
@@ -73,7 +73,7 @@ check(struct tls_server *server, enum tls_version version, int suite, enum tls_c
 	tls_end_link(&receive);
 	tls_end_link(&send);
 	talk();
-	tls_client_end(&client);
+	tls_mbed_end(&client);
 }
 
 static void
@@ -92,7 +92,7 @@ test_mbed(void)
 		{ TLS_1_2, MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 		  TLS_CHACHA20_POLY1305 },
 	};
-	struct tls_pair pair = tls_client_pair();
+	struct tls_pair pair = tls_mbed_pair();
 	struct tls_server_settings s = {
 		.pairs = &pair, .n_pairs = 1, .minimum = TLS_1_2, .maximum = TLS_1_3
 	};

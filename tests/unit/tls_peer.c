@@ -32,24 +32,70 @@ text_of(BIO *bio)
 	return text;
 }
 
-static struct tls_pair
-make_pair(enum tls_test_key kind)
+static void *
+read_pem(const char *text, bool key)
 {
-	EVP_PKEY *key = kind == TLS_TEST_RSA ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+	BIO *bio = BIO_new_mem_buf(text, -1);
+	void *out = key ? (void *)PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL)
+			: (void *)PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	BIO_free(bio);
+	must(out != NULL, "reading PEM");
+	return out;
+}
+
+static void
+add_extension(X509 *x, int id, const char *value)
+{
+	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, id, value);
+
+	must(extension != NULL, "making an extension");
+	X509_add_ext(x, extension, -1);
+	X509_EXTENSION_free(extension);
+}
+
+/* Signed by its issuer, whose name it gets; the issuer's key is given back. */
+static void
+sign(X509 *x, EVP_PKEY *key, const struct tls_pair *issuer)
+{
+	X509 *by = issuer ? read_pem(issuer->certificate, false) : NULL;
+	EVP_PKEY *secret = issuer ? read_pem(issuer->key, true) : key;
+
+	X509_set_issuer_name(x, X509_get_subject_name(by ? by : x));
+	must(X509_sign(x, secret, EVP_sha256()) > 0, "signing a certificate");
+	if (secret != key)
+		EVP_PKEY_free(secret);
+	X509_free(by);
+}
+
+struct tls_pair
+tls_test_make(const struct tls_wish *wish)
+{
+	unsigned int bits = wish->weak ? 1024 : 2048;
+	EVP_PKEY *key = wish->kind == TLS_TEST_RSA ? EVP_RSA_gen(bits) : EVP_EC_gen("P-256");
+	bool dated = wish->begin || wish->end;
 	X509 *x = X509_new();
-	X509_NAME *name = X509_get_subject_name(x);
 	BIO *certificate = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
 
 	must(key && x, "making a key");
 	X509_set_version(x, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+	ASN1_INTEGER_set(X509_get_serialNumber(x), wish->serial ? wish->serial : 1);
+	X509_gmtime_adj(X509_getm_notBefore(x), dated ? wish->begin : -3600);
+	X509_gmtime_adj(X509_getm_notAfter(x), dated ? wish->end : 86400);
 	X509_set_pubkey(x, key);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"shop.example", -1,
-				   -1, 0);
-	X509_set_issuer_name(x, name);
-	must(X509_sign(x, key, EVP_sha256()) > 0, "signing a certificate");
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+				   (const uint8_t *)wish->name, -1, -1, 0);
+	if (wish->alternative)
+		add_extension(x, NID_subject_alt_name, wish->alternative);
+	if (wish->authority)
+		add_extension(x, NID_basic_constraints, "critical,CA:TRUE");
+	if (wish->usage)
+		add_extension(x, NID_ext_key_usage, wish->usage);
+	if (wish->change)
+		wish->change(x);
+	if (wish->use)
+		add_extension(x, NID_ext_key_usage, wish->use);
+	sign(x, key, wish->issuer);
 	must(PEM_write_bio_X509(certificate, x) == 1, "writing a certificate");
 	must(PEM_write_bio_PKCS8PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) == 1,
 	     "writing a key");
@@ -58,13 +104,52 @@ make_pair(enum tls_test_key kind)
 	return (struct tls_pair){ text_of(certificate), text_of(secret) };
 }
 
+void
+tls_test_free(struct tls_pair *pair)
+{
+	free((void *)(uintptr_t)pair->certificate);
+	free((void *)(uintptr_t)pair->key);
+}
+
+char *
+tls_test_revoke(const struct tls_pair *authority, long serial)
+{
+	X509 *by = read_pem(authority->certificate, false);
+	EVP_PKEY *secret = read_pem(authority->key, true);
+	X509_CRL *list = X509_CRL_new();
+	X509_REVOKED *revoked = X509_REVOKED_new();
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+	ASN1_TIME *time = ASN1_TIME_new();
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	ASN1_INTEGER_set(number, serial);
+	X509_REVOKED_set_serialNumber(revoked, number);
+	X509_gmtime_adj(time, -3600);
+	X509_REVOKED_set_revocationDate(revoked, time);
+	X509_CRL_set_version(list, 1);
+	X509_CRL_set_issuer_name(list, X509_get_subject_name(by));
+	X509_CRL_set1_lastUpdate(list, time);
+	X509_gmtime_adj(time, 86400);
+	X509_CRL_set1_nextUpdate(list, time);
+	X509_CRL_add0_revoked(list, revoked);
+	must(X509_CRL_sign(list, secret, EVP_sha256()) > 0, "signing a list");
+	must(PEM_write_bio_X509_CRL(bio, list) == 1, "writing a list");
+	ASN1_INTEGER_free(number);
+	ASN1_TIME_free(time);
+	X509_CRL_free(list);
+	X509_free(by);
+	EVP_PKEY_free(secret);
+	return text_of(bio);
+}
+
 struct tls_pair
 tls_test_pair(enum tls_test_key kind)
 {
 	static struct tls_pair pairs[TLS_TEST_KEYS];
 
 	if (!pairs[kind].key)
-		pairs[kind] = make_pair(kind);
+		pairs[kind] =
+		    tls_test_make(&(struct tls_wish){ .kind = kind, .name = "shop.example" });
 	return pairs[kind];
 }
 
@@ -96,6 +181,18 @@ tls_test_server(const struct tls_server_settings *settings)
 /* ---- the two of them ------------------------------------------------------------------------- */
 
 static void
+show_own(SSL *peer, const struct tls_pair *own)
+{
+	X509 *x = read_pem(own->certificate, false);
+	EVP_PKEY *key = read_pem(own->key, true);
+
+	must(SSL_use_certificate(peer, x) == 1 && SSL_use_PrivateKey(peer, key) == 1,
+	     "a client's certificate");
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
+static void
 set_up(struct tls_meeting *m, const struct tls_peer_settings *s)
 {
 	m->context = SSL_CTX_new(TLS_client_method());
@@ -115,6 +212,9 @@ set_up(struct tls_meeting *m, const struct tls_peer_settings *s)
 	must(!s->protocols || SSL_set_alpn_protos(m->peer, (const uint8_t *)s->protocols,
 						  (unsigned int)strlen(s->protocols)) == 0,
 	     "protocols");
+	must(!s->signatures || SSL_set1_sigalgs_list(m->peer, s->signatures), "signatures");
+	if (s->own)
+		show_own(m->peer, s->own);
 	must(!s->session || SSL_set_session(m->peer, s->session), "session");
 }
 

@@ -18,18 +18,40 @@
 enum tls_test_key { TLS_TEST_ECDSA, TLS_TEST_RSA, TLS_TEST_KEYS };
 struct tls_pair tls_test_pair(enum tls_test_key kind);
 
+/* Others, as one likes them. */
+struct tls_wish {
+	enum tls_test_key kind;
+	const char *name;        /* common name */
+	const char *alternative; /* subjectAltName: "DNS:a.example,DNS:b.example"; NULL: none */
+	long begin, end;         /* seconds from now; both 0: from an hour ago for a day */
+	bool authority;
+	const struct tls_pair *issuer; /* NULL: it signs itself */
+	long serial;                   /* 0: 1 */
+	const char *use;               /* extendedKeyUsage: "clientAuth"; NULL: none */
+	const char *usage;             /* extendedKeyUsage: "clientAuth"; NULL: any */
+	bool weak;                     /* RSA, 1024 bits */
+	void (*change)(X509 *x);       /* before it is signed */
+};
+/* To be freed. */
+struct tls_pair tls_test_make(const struct tls_wish *wish);
+void tls_test_free(struct tls_pair *pair);
+/* The list of an authority that has revoked the certificate with this serial number; to be freed.
+ */
+char *tls_test_revoke(const struct tls_pair *authority, long serial);
+
 /* A server with one of them, or both (TLS_TEST_KEYS); changed as a test likes. */
 struct tls_server_settings tls_test_settings(enum tls_test_key kind);
 struct tls_server *tls_test_server(const struct tls_server_settings *settings);
 
 struct tls_peer_settings {
 	int minimum, maximum; /* TLS1_2_VERSION...; 0: OpenSSL's own */
-	const char *ciphers12, *ciphers13, *groups;
+	const char *ciphers12, *ciphers13, *groups, *signatures;
 	const char *name;
 	const char *protocols; /* as on the wire: "\x08http/1.1" */
 	bool verifies;         /* it refuses our certificates, then */
 	bool no_extended_secret;
 	SSL_SESSION *session;
+	const struct tls_pair *own; /* its certificate; NULL: none */
 };
 
 #define TLS_STREAM_MAX (256 * 1024)

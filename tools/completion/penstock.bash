@@ -66,7 +66,7 @@ _penstock()
 			COMPREPLY=($(compgen -W "$options" -- "$cur"))
 		else
 			COMPREPLY=($(compgen -W "services pools backends clients connections interfaces
-				workers drops neighbours config history listeners tcp http" -- "$cur"))
+				workers drops neighbours config history listeners tcp http tls" -- "$cur"))
 		fi
 		;;
 	explain) COMPREPLY=($(compgen -W "--protocol --client --service --flags --length --server-name --json --socket" -- "$cur")) ;;

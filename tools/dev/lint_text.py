@@ -15,7 +15,7 @@ DP_HEADERS_FOR_CP = {
     "dp/snapshot.h", "dp/worker.h", "dp/drops.h", "dp/stats.h", "dp/port.h", "dp/handoff.h",
     "dp/l4/connection_memory.h",
     "dp/capture.h", "dp/l7/http.h", "dp/l7/record.h", "dp/l7/settings.h", "dp/proxy/proxy.h", "dp/tcp/tcp.h",
-    "dp/l7/route.h", "dp/l7/route_table.h", "dp/proxy/server_names.h",
+    "dp/l7/route.h", "dp/l7/route_table.h", "dp/proxy/server_names.h", "dp/tls/jobs.h", "dp/tls/tls.h",
     "dp/packet.h",  # the private area of the packet buffers that ports.c makes
 }
 # Whose project headers each folder may include; cp/ gets the list above on top.

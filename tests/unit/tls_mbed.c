@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/tls_client.h"
+#include "tests/unit/tls_mbed.h"
 
 #include <mbedtls/ecp.h>
 #include <mbedtls/pk.h>
@@ -40,7 +40,7 @@ write_certificate(mbedtls_pk_context *key, char *out, size_t size)
 }
 
 struct tls_pair
-tls_client_pair(void)
+tls_mbed_pair(void)
 {
 	static char certificate[2048], secret[1024];
 	mbedtls_pk_context key;
@@ -62,7 +62,7 @@ tls_client_pair(void)
 static int
 on_read(void *context, unsigned char *to, size_t length)
 {
-	struct tls_client *c = context;
+	struct tls_mbed *c = context;
 	size_t n = length < c->n_in ? length : c->n_in;
 
 	if (n == 0)
@@ -76,49 +76,72 @@ on_read(void *context, unsigned char *to, size_t length)
 static int
 on_write(void *context, const unsigned char *from, size_t length)
 {
-	struct tls_client *c = context;
+	struct tls_mbed *c = context;
 
-	must(length > TLS_CLIENT_ROOM - c->n_out, "room");
+	must(length > TLS_MBED_ROOM - c->n_out, "room");
 	memcpy(c->out + c->n_out, from, length);
 	c->n_out += length;
 	return (int)length;
 }
 
-void
-tls_client_begin(struct tls_client *c, enum tls_version version, int suite)
+static void
+begin(struct tls_mbed *c, int endpoint, enum tls_version version, int suite)
 {
-	static int suites[2];
-
 	memset(c, 0, sizeof(*c));
-	suites[0] = suite;
+	c->suites[0] = suite;
 	must(psa_crypto_init(), "psa_crypto_init");
 	mbedtls_ssl_init(&c->ssl);
 	mbedtls_ssl_config_init(&c->config);
-	must(mbedtls_ssl_config_defaults(&c->config, MBEDTLS_SSL_IS_CLIENT,
-					 MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT),
+	mbedtls_x509_crt_init(&c->certificate);
+	mbedtls_pk_init(&c->key);
+	must(mbedtls_ssl_config_defaults(&c->config, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
+					 MBEDTLS_SSL_PRESET_DEFAULT),
 	     "defaults");
 	mbedtls_ssl_conf_rng(&c->config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
 	mbedtls_ssl_conf_authmode(&c->config, MBEDTLS_SSL_VERIFY_NONE);
 	mbedtls_ssl_conf_min_tls_version(&c->config, (mbedtls_ssl_protocol_version)version);
 	mbedtls_ssl_conf_max_tls_version(&c->config, (mbedtls_ssl_protocol_version)version);
 	if (suite)
-		mbedtls_ssl_conf_ciphersuites(&c->config, suites);
+		mbedtls_ssl_conf_ciphersuites(&c->config, c->suites);
+}
+
+void
+tls_mbed_begin(struct tls_mbed *c, enum tls_version version, int suite)
+{
+	begin(c, MBEDTLS_SSL_IS_CLIENT, version, suite);
 	must(mbedtls_ssl_setup(&c->ssl, &c->config), "setup");
 	must(mbedtls_ssl_set_hostname(&c->ssl, "shop.example"), "name");
 	mbedtls_ssl_set_bio(&c->ssl, c, on_write, on_read, NULL);
 }
 
 void
-tls_client_end(struct tls_client *c)
+tls_mbed_serve(struct tls_mbed *c, const struct tls_pair *pair, enum tls_version version, int suite)
 {
-	mbedtls_ssl_free(&c->ssl);
-	mbedtls_ssl_config_free(&c->config);
+	begin(c, MBEDTLS_SSL_IS_SERVER, version, suite);
+	must(mbedtls_x509_crt_parse(&c->certificate, (const uint8_t *)pair->certificate,
+				    strlen(pair->certificate) + 1),
+	     "certificate");
+	must(mbedtls_pk_parse_key(&c->key, (const uint8_t *)pair->key, strlen(pair->key) + 1, NULL,
+				  0, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE),
+	     "key");
+	must(mbedtls_ssl_conf_own_cert(&c->config, &c->certificate, &c->key), "own certificate");
+	must(mbedtls_ssl_setup(&c->ssl, &c->config), "setup");
+	mbedtls_ssl_set_bio(&c->ssl, c, on_write, on_read, NULL);
 }
 
 void
-tls_client_hear(struct tls_client *c, const uint8_t *bytes, size_t length)
+tls_mbed_end(struct tls_mbed *c)
 {
-	must(length > TLS_CLIENT_ROOM - c->n_in, "room");
+	mbedtls_ssl_free(&c->ssl);
+	mbedtls_ssl_config_free(&c->config);
+	mbedtls_x509_crt_free(&c->certificate);
+	mbedtls_pk_free(&c->key);
+}
+
+void
+tls_mbed_hear(struct tls_mbed *c, const uint8_t *bytes, size_t length)
+{
+	must(length > TLS_MBED_ROOM - c->n_in, "room");
 	if (length == 0)
 		return;
 	memcpy(c->in + c->n_in, bytes, length);
@@ -126,7 +149,7 @@ tls_client_hear(struct tls_client *c, const uint8_t *bytes, size_t length)
 }
 
 int
-tls_client_shake(struct tls_client *c)
+tls_mbed_shake(struct tls_mbed *c)
 {
 	return mbedtls_ssl_handshake(&c->ssl);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <rte_mbuf.h>
+#include "dp/queue.h"
 
-#include "dp/proxy/internal.h"
+#include <string.h>
 
 /* A piece so small is copied behind the one before it, so that many of them do not pin a buffer
  * each. */
-#define SMALL TCP_COPY_BELOW
+#define SMALL 256
 
 static struct rte_mbuf *
 last_segment(struct rte_mbuf *m)
@@ -60,18 +60,6 @@ queue_free(struct queue *q)
 }
 
 void
-queue_tell(struct proxy *p, struct session *s, enum leg to)
-{
-	struct queue *q = &s->queues[to];
-	uint32_t buffers = q->head ? q->head->nb_segs : 0;
-
-	if (buffers == q->told)
-		return;
-	tcp_hold(p->tcp, s->legs[other_leg(to)], (int32_t)buffers - (int32_t)q->told);
-	q->told = buffers;
-}
-
-void
 queue_cut(struct queue *q, uint32_t bytes)
 {
 	q->length -= bytes;
@@ -92,4 +80,74 @@ queue_cut(struct queue *q, uint32_t bytes)
 		q->tail = NULL;
 	else if (bytes)
 		rte_pktmbuf_adj(q->head, (uint16_t)bytes);
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+/* A part of a buffer so small is copied, a larger one is shared. */
+#define COPY_BELOW 512
+
+/* The first `n` bytes of one buffer, which keeps them, too. */
+static struct rte_mbuf *
+part_of(const struct queue_pools *pools, struct rte_mbuf *m, uint16_t n)
+{
+	struct rte_mbuf *part;
+
+	if (n < COPY_BELOW) {
+		part = rte_pktmbuf_alloc(pools->mbufs);
+		if (part)
+			memcpy(rte_pktmbuf_append(part, n), rte_pktmbuf_mtod(m, const char *), n);
+		return part;
+	}
+	part = rte_pktmbuf_alloc(pools->clones);
+	if (!part)
+		return NULL;
+	rte_pktmbuf_attach(part, m);
+	part->data_len = n;
+	part->pkt_len = n;
+	part->nb_segs = 1;
+	part->next = NULL;
+	return part;
+}
+
+static struct rte_mbuf *
+take_all(struct queue *q)
+{
+	struct rte_mbuf *all = q->head;
+
+	*q = (struct queue){ .told = q->told };
+	return all;
+}
+
+struct rte_mbuf *
+queue_take(struct queue *q, uint32_t bytes, const struct queue_pools *pools)
+{
+	struct rte_mbuf *first = q->head, *m = first, *before = NULL, *part = NULL;
+	uint32_t whole = 0, total = first->nb_segs;
+	uint16_t n = 0;
+
+	if (bytes >= q->length)
+		return take_all(q);
+	for (; whole + m->data_len <= bytes; m = m->next) {
+		whole += m->data_len;
+		before = m;
+		n++;
+	}
+	if (bytes > whole) {
+		part = part_of(pools, m, (uint16_t)(bytes - whole));
+		if (!part)
+			return NULL;
+		m->data_off = (uint16_t)(m->data_off + (bytes - whole));
+		m->data_len = (uint16_t)(m->data_len - (bytes - whole));
+	}
+	q->length -= bytes;
+	q->head = m;
+	m->pkt_len = q->length;
+	m->nb_segs = (uint16_t)(total - n);
+	if (!before)
+		return part;
+	before->next = part;
+	first->pkt_len = bytes;
+	first->nb_segs = (uint16_t)(n + (part ? 1 : 0));
+	return first;
 }

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/tls/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cp/tls/handshake.h"
+
+/* So many buffers for what one step has to send: four times the largest flight. */
+#define BUFFERS_MAX 256u
+
+/* A handshake that goes on, and the server that it is made with. */
+struct tls_live {
+	struct tls_handshake *handshake;
+	struct tls_server *server; /* the store's */
+	struct tls_live *next, **link;
+};
+
+/* ---- beginning and end of a handshake -------------------------------------------------------- */
+
+static struct tls_live *
+begin_server(struct tls_serving *s, const struct tls_job *job, enum tls_cause *cause)
+{
+	struct tls_live *live = calloc(1, sizeof(*live));
+
+	*cause = TLS_CAUSE_NO_MEMORY;
+	if (!live)
+		return NULL;
+	live->server = tls_store_get(s->store, job->slot, job->epoch);
+	if (!live->server)
+		*cause = TLS_CAUSE_NO_LISTENER;
+	else
+		live->handshake = tls_handshake_new(live->server, s->engine);
+	if (live->handshake)
+		return live;
+	tls_store_release(s->store, live->server);
+	free(live);
+	return NULL;
+}
+
+/* Which role it is depends on the question. NULL: see cause. */
+static struct tls_live *
+begin(struct tls_serving *s, struct tls_job *job, enum tls_cause *cause)
+{
+	struct tls_live *live = NULL;
+
+	*cause = TLS_CAUSE_INTERNAL; /* the role of the client is none that we have */
+	if (job->question == TLS_ASK_SERVER)
+		live = begin_server(s, job, cause);
+	job->handshake = live;
+	if (!live)
+		return NULL;
+	live->link = &s->live;
+	live->next = s->live;
+	if (live->next)
+		live->next->link = &live->next;
+	s->live = live;
+	s->n_live++;
+	return live;
+}
+
+static void
+free_live(struct tls_serving *s, struct tls_live *live)
+{
+	s->n_live--;
+	tls_handshake_free(live->handshake);
+	tls_store_release(s->store, live->server);
+	free(live);
+}
+
+static void
+end(struct tls_serving *s, struct tls_live *live)
+{
+	if (!live)
+		return;
+	*live->link = live->next;
+	if (live->next)
+		live->next->link = live->link;
+	free_live(s, live);
+}
+
+void
+tls_serving_end(struct tls_serving *s)
+{
+	struct tls_live *live = s->live, *next;
+
+	for (; live; live = next) {
+		next = live->next;
+		free_live(s, live);
+	}
+	s->live = NULL;
+}
+
+/* ---- what goes to the peer ------------------------------------------------------------------- */
+
+/* How many of the bytes fit behind what the buffer has. */
+static size_t
+fill(struct rte_mbuf *m, struct rte_mbuf *head, struct tls_bytes bytes)
+{
+	uint16_t n = (uint16_t)RTE_MIN(bytes.length, (size_t)rte_pktmbuf_tailroom(m));
+
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len), bytes.at, n);
+	m->data_len = (uint16_t)(m->data_len + n);
+	head->pkt_len += n;
+	return n;
+}
+
+/* Put bytes behind what the job has to send already: all of them, or none and false. Buffers are
+ * taken at once and never put back: a worker that frees buffers should not have to wait for a
+ * thread that was stopped while it freed one. */
+static bool
+send(struct tls_serving *s, struct tls_job *job, struct tls_bytes bytes)
+{
+	struct rte_mbuf *tail = job->out ? rte_pktmbuf_lastseg(job->out) : NULL;
+	size_t room = rte_pktmbuf_data_room_size(s->mbufs) - RTE_PKTMBUF_HEADROOM;
+	size_t here = tail ? rte_pktmbuf_tailroom(tail) : 0, n, i;
+	struct rte_mbuf *more[BUFFERS_MAX];
+
+	if (bytes.length == 0)
+		return true;
+	n = bytes.length > here ? (bytes.length - here + room - 1) / room : 0;
+	if (n > BUFFERS_MAX)
+		return false;
+	if (n > 0 && rte_pktmbuf_alloc_bulk(s->mbufs, more, (unsigned int)n) != 0)
+		return false;
+	for (i = 0;; i++) {
+		size_t done = tail ? fill(tail, job->out, bytes) : 0;
+
+		bytes.at += done;
+		bytes.length -= done;
+		if (i == n)
+			return true;
+		if (tail) {
+			tail->next = more[i];
+			job->out->nb_segs++;
+		} else {
+			job->out = more[i];
+		}
+		tail = more[i];
+	}
+}
+
+/* ---- a step ---------------------------------------------------------------------------------- */
+
+static void
+fail(struct tls_serving *s, struct tls_job *job, enum tls_cause cause)
+{
+	job->answer = TLS_ANSWER_FAILED;
+	job->cause = (uint8_t)cause;
+	s->counters.failed[cause]++;
+}
+
+static void
+hand_over(struct tls_serving *s, struct tls_job *job, const struct tls_handover *result)
+{
+	bool is_13 = result->send.version == TLS_1_3;
+
+	job->handover = *result;
+	job->answer = TLS_ANSWER_DONE;
+	if (result->resumed)
+		s->counters.resumed[is_13]++;
+	else
+		s->counters.full[is_13]++;
+	s->counters.by_cipher[result->send.cipher]++;
+}
+
+/* Give the handshake what has come, buffer by buffer. False: no buffers for what it has to send. */
+static bool
+step(struct tls_serving *s, struct tls_job *job, struct tls_handshake *h, enum tls_step *outcome)
+{
+	struct rte_mbuf *m = job->in;
+	size_t left = job->in_length, used;
+
+	do {
+		struct tls_bytes in = { NULL, 0 };
+
+		if (m) {
+			in.at = rte_pktmbuf_mtod(m, const uint8_t *);
+			in.length = RTE_MIN(left, (size_t)m->data_len);
+			m = m->next;
+		}
+		*outcome = tls_handshake_step(h, in, &used);
+		job->used += (uint32_t)used;
+		left -= in.length;
+		if (!send(s, job, tls_handshake_output(h)))
+			return false;
+	} while (*outcome == TLS_STEP_MORE && m && left > 0);
+	return true;
+}
+
+/* Where it stands by now; the handshake is freed if that is its end. */
+static void
+go_on(struct tls_serving *s, struct tls_job *job, struct tls_live *live)
+{
+	enum tls_step outcome;
+
+	if (!step(s, job, live->handshake, &outcome)) {
+		fail(s, job, TLS_CAUSE_NO_MEMORY);
+	} else if (outcome == TLS_STEP_MORE) {
+		job->answer = TLS_ANSWER_MORE;
+		return;
+	} else if (outcome == TLS_STEP_DONE) {
+		hand_over(s, job, tls_handshake_result(live->handshake));
+	} else {
+		fail(s, job, tls_handshake_cause(live->handshake));
+	}
+	end(s, live);
+	job->handshake = NULL;
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void
+tls_serve(struct tls_serving *s, struct tls_job *job)
+{
+	struct tls_live *live = job->handshake;
+	enum tls_cause cause = TLS_CAUSE_INTERNAL;
+	uint64_t since;
+
+	job->used = 0;
+	if (job->question == TLS_ASK_END) {
+		end(s, live);
+		job->handshake = NULL;
+		job->answer = TLS_ANSWER_ENDED;
+		return;
+	}
+	since = now_ns();
+	if (job->question != TLS_ASK_MORE)
+		live = begin(s, job, &cause);
+	if (live)
+		go_on(s, job, live);
+	else
+		fail(s, job, cause);
+	s->counters.busy_ns += now_ns() - since;
+}

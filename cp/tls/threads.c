@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cp/tls/threads.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_errno.h>
+
+#include "dp/snapshot.h"
+
+struct thread {
+	struct tls_threads *all;
+	struct tls_port *port;
+	struct tls_serving serving;
+	pthread_t id;
+} __rte_cache_aligned;
+
+struct tls_threads {
+	struct tls_port ports[TLS_THREADS_MAX];
+	struct rte_ring *answers[SNAPSHOT_MAX_WORKERS]; /* by worker; control writes, before its
+							   first question */
+	uint32_t n, running;
+	atomic_bool stop;
+	struct thread threads[];
+};
+
+/* ---- a thread -------------------------------------------------------------------------------- */
+
+/* Until somebody has asked something, or it is to stop. A worker asks first and looks at `asleep`
+ * then; this is the other way round, so one of both sees what the other has done. */
+static void
+sleep_until_asked(const struct tls_threads *all, struct tls_port *port)
+{
+	eventfd_t wakeups;
+
+	atomic_store(&port->asleep, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (rte_ring_empty(port->asked) && !atomic_load(&all->stop))
+		eventfd_read(port->wake, &wakeups);
+	atomic_store(&port->asleep, false);
+}
+
+static void *
+run(void *arg)
+{
+	struct thread *t = arg;
+	struct tls_threads *all = t->all;
+	void *job;
+
+	/* One at a time, so that what waits can be seen. */
+	while (!atomic_load_explicit(&all->stop, memory_order_relaxed)) {
+		if (rte_ring_dequeue(t->port->asked, &job) != 0) {
+			sleep_until_asked(all, t->port);
+			continue;
+		}
+		tls_serve(&t->serving, job);
+		rte_ring_enqueue(all->answers[((struct tls_job *)job)->worker], job);
+	}
+	return NULL;
+}
+
+/* ---- beginning and end ----------------------------------------------------------------------- */
+
+static int
+make_port(struct tls_port *port, uint32_t index, uint32_t questions)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	snprintf(name, sizeof(name), "tls-asked-%u", index);
+	port->wake = eventfd(0, EFD_CLOEXEC);
+	if (port->wake < 0)
+		return -errno;
+	port->asked =
+	    rte_ring_create(name, questions, SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ);
+	return port->asked ? 0 : -rte_errno;
+}
+
+static int
+start_thread(struct tls_threads *all, const struct tls_threads_settings *settings, uint32_t index)
+{
+	struct thread *t = &all->threads[index];
+	char name[16];
+	int rc;
+
+	t->all = all;
+	t->port = &all->ports[index];
+	t->serving.mbufs = settings->mbufs;
+	t->serving.store = settings->store;
+	t->serving.engine = settings->engine;
+	rc = -pthread_create(&t->id, NULL, run, t);
+	if (rc != 0)
+		return rc;
+	snprintf(name, sizeof(name), "tls-%u", index);
+	pthread_setname_np(t->id, name);
+	all->running++;
+	return 0;
+}
+
+struct tls_threads *
+tls_threads_start(const struct tls_threads_settings *settings)
+{
+	size_t size = sizeof(struct tls_threads) + settings->n * sizeof(struct thread);
+	struct tls_threads *all;
+	int rc = 0;
+	uint32_t i;
+
+	if (settings->n == 0 || settings->n > TLS_THREADS_MAX) {
+		errno = EINVAL;
+		return NULL;
+	}
+	all = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN(size, RTE_CACHE_LINE_SIZE));
+	if (!all)
+		return NULL;
+	memset(all, 0, size);
+	all->n = settings->n;
+	for (i = 0; i < TLS_THREADS_MAX; i++)
+		all->ports[i].wake = -1;
+	for (i = 0; i < all->n && rc == 0; i++)
+		rc = make_port(&all->ports[i], i, settings->questions);
+	for (i = 0; i < all->n && rc == 0; i++)
+		rc = start_thread(all, settings, i);
+	if (rc == 0)
+		return all;
+	tls_threads_stop(all);
+	errno = -rc;
+	return NULL;
+}
+
+void
+tls_threads_stop(struct tls_threads *all)
+{
+	uint32_t i;
+
+	if (!all)
+		return;
+	atomic_store(&all->stop, true);
+	for (i = 0; i < all->running; i++)
+		eventfd_write(all->ports[i].wake, 1);
+	for (i = 0; i < all->running; i++) {
+		pthread_join(all->threads[i].id, NULL);
+		tls_serving_end(&all->threads[i].serving);
+	}
+	for (i = 0; i < all->n; i++) {
+		rte_ring_free(all->ports[i].asked);
+		if (all->ports[i].wake >= 0)
+			close(all->ports[i].wake);
+	}
+	free(all);
+}
+
+struct tls_port *
+tls_threads_ports(struct tls_threads *threads)
+{
+	return threads->ports;
+}
+
+void
+tls_threads_answer_to(struct tls_threads *threads, uint16_t worker, struct rte_ring *answers)
+{
+	threads->answers[worker] = answers;
+}
+
+/* ---- what is seen from outside --------------------------------------------------------------- */
+
+void
+tls_threads_counters(const struct tls_threads *threads, struct tls_thread_counters *sum)
+{
+	uint64_t *to = (uint64_t *)sum;
+	uint32_t i;
+	size_t k;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < threads->n; i++) {
+		const uint64_t *of = (const uint64_t *)&threads->threads[i].serving.counters;
+
+		for (k = 0; k < sizeof(*sum) / sizeof(*to); k++)
+			to[k] += of[k];
+	}
+}
+
+uint32_t
+tls_threads_waiting(const struct tls_threads *threads)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < threads->n; i++)
+		n += rte_ring_count(threads->ports[i].asked);
+	return n;
+}

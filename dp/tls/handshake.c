@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The handshake as the worker has to do with it: the client's hello is read here, as a whole and
+ * strictly (lib/tls/hello); then bytes go to a handshake thread and come from it, until there are
+ * keys.
+ */
+#include "dp/tls/internal.h"
+
+static struct tls_job *
+job_of(const struct tls *t, const struct tls_stream *s)
+{
+	return &t->jobs->jobs[s->job];
+}
+
+/* ---- the client's hello ---------------------------------------------------------------------- */
+
+static void
+hello_refuse(struct tls *t, struct tls_stream *s, enum tls_bad bad)
+{
+	uint8_t alert[TLS_ALERT_BYTES];
+
+	t->counters.hellos_bad++;
+	t->counters.bad_hello[bad]++;
+	worker_count_drop(t->worker, s->slot, DROP_TLS_HELLO);
+	tls_alert_write(bad, alert);
+	tls_alert(t, s, alert[TLS_ALERT_BYTES - 1]);
+	tls_end(t, s, TCP_CLOSED_RESET);
+}
+
+/* To a thread with all that is here. */
+static void
+ask(struct tls *t, struct tls_stream *s, enum tls_question question)
+{
+	struct tls_job *job = job_of(t, s);
+
+	job->slot = s->slot;
+	job->epoch = s->epoch;
+	job->in = s->in.head;
+	job->in_length = s->in.length;
+	s->in = (struct queue){ 0 };
+	tls_job_ask(t->jobs, job, question);
+}
+
+static void
+handshake_begin(struct tls *t, struct tls_stream *s)
+{
+	struct tls_job *job = tls_job_take(t->jobs, tls_stream_index(t, s));
+
+	if (!job) {
+		t->counters.busy++;
+		worker_count_drop(t->worker, s->slot, DROP_TLS_BUSY);
+		tls_end(t, s, TCP_CLOSED_RESET);
+		return;
+	}
+	s->job = (uint32_t)(job - t->jobs->jobs);
+	s->state = TLS_STREAM_HANDSHAKE;
+	ask(t, s, s->client ? TLS_ASK_CLIENT : TLS_ASK_SERVER);
+}
+
+void
+tls_hello_look(struct tls *t, struct tls_stream *s)
+{
+	uint8_t room[TLS_HELLO_BYTES];
+	uint32_t length = RTE_MIN(s->in.length, (uint32_t)sizeof(room));
+	struct tls_hello hello;
+	enum tls_hello_result result;
+
+	if (s->client) {
+		handshake_begin(t, s);
+		return;
+	}
+	if (length < s->need)
+		return;
+	result =
+	    tls_hello_parse(&hello, rte_pktmbuf_read(s->in.head, 0, length, room), length, room);
+	if (result == TLS_HELLO_MORE)
+		s->need = hello.need;
+	else if (result == TLS_HELLO_DONE)
+		handshake_begin(t, s);
+	else
+		hello_refuse(t, s, hello.bad);
+}
+
+/* ---- its steps ------------------------------------------------------------------------------- */
+
+void
+tls_handshake_more(struct tls *t, struct tls_stream *s)
+{
+	if (!job_of(t, s)->asked && s->in.length)
+		ask(t, s, TLS_ASK_MORE);
+}
+
+/* What the thread has used is gone; the rest comes before what has come meanwhile. */
+static void
+take_back(struct tls *t, struct tls_stream *s, struct tls_job *job)
+{
+	struct queue rest = { .head = job->in, .length = job->in_length }, behind = s->in;
+	uint32_t used = RTE_MIN(job->used, job->in_length);
+
+	job->in = NULL;
+	job->in_length = 0;
+	if (rest.head) {
+		rest.tail = rte_pktmbuf_lastseg(rest.head);
+		queue_cut(&rest, used);
+		tcp_credit(t->tcp, s->tcp, used);
+	}
+	if (behind.head)
+		queue_add(&rest, behind.head, behind.length);
+	s->in = rest;
+	tls_tell(t, s);
+}
+
+static void
+failed(struct tls *t, struct tls_stream *s, enum tls_cause cause)
+{
+	t->counters.failed++;
+	t->counters.cause[cause]++;
+	worker_count_drop(t->worker, s->slot, DROP_TLS_HANDSHAKE);
+	tls_end(t, s, TCP_CLOSED_RESET);
+}
+
+static void
+done(struct tls *t, struct tls_stream *s, struct tls_job *job)
+{
+	uint32_t generation = s->generation;
+
+	if (job->handover.resumed)
+		t->counters.resumed++;
+	else
+		t->counters.full++;
+	s->receive = job->handover.receive;
+	s->send = job->handover.send;
+	s->state = TLS_STREAM_OPEN;
+	t->calls.secured(t->calls.arg, tls_handle(t, s), s->user, &job->handover);
+	tls_job_give_back(t->jobs, job);
+	if (tls_is_same(s, generation, TLS_STREAM_OPEN) && (s->in.length || s->tcp_done))
+		tls_stream_receive(t, s);
+}
+
+void
+tls_handshake_answered(struct tls *t, struct tls_job *job)
+{
+	struct tls_stream *s = &t->streams[job->connection];
+	struct rte_mbuf *out = job->out;
+
+	job->out = NULL;
+	take_back(t, s, job);
+	if (out)
+		tls_push(t, s, out);
+	if (job->answer == TLS_ANSWER_DONE)
+		done(t, s, job);
+	else if (job->answer == TLS_ANSWER_FAILED)
+		failed(t, s, (enum tls_cause)job->cause);
+	else if (s->tcp_done && !s->in.length)
+		tls_handshake_cut(t, s);
+	else
+		tls_handshake_more(t, s);
+}
+
+void
+tls_handshake_cut(struct tls *t, struct tls_stream *s)
+{
+	/* Its last bytes may complete it. */
+	if (s->state == TLS_STREAM_HANDSHAKE && (job_of(t, s)->asked || s->in.length))
+		return;
+	if (s->state == TLS_STREAM_HANDSHAKE || s->client)
+		t->counters.given_up++;
+	else if (s->in.length) {
+		hello_refuse(t, s, TLS_HELLO_BAD_INCOMPLETE);
+		return;
+	}
+	tls_end(t, s, TCP_CLOSED_RESET);
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listeners that end TLS, from the control side: certificates in use, files that change, configurations with bad ones."""
+import os
+import re
+import shutil
+import signal
+import time
+
+import certificates
+import test_metrics
+from daemon import Daemon, config
+from test_cli import expect, wait
+
+LISTENERS = """tls = {{ handshake_threads = 1; handshakes = 64; }};
+{admin}
+listeners = (
+  {{ name = "shop"; address = "203.0.113.20"; port = 443; protocol = "https"; pool = "web";
+     tls = {{ certificates = ( {{ cert = "{tls}/shop.pem"; key = "{tls}/shop.key"; }},
+                               {{ cert = "{tls}/wild.pem"; key = "{tls}/wild.key"; }} ); }}; }},
+  {{ name = "mail"; address = "2001:db8:53::20"; port = 993; protocol = "tls"; pool = "six";
+     tls = {{ certificates = ( {{ cert = "{tls}/shop-rsa.pem"; key = "{tls}/shop-rsa.key"; }} ); }}; }} );"""
+
+
+def text_of(tls, port=None):
+    text = config(more=LISTENERS.format(tls=tls, admin=test_metrics.listen(port) if port else ""))
+    return text.replace('memory = "128M"', 'memory = "512M"').replace("clients = 1024;", "clients = 1024; sessions = 1024;")
+
+
+def put(tls, of, to):
+    """Another certificate and key of a pair, each at once."""
+    for end in ("key", "pem"):
+        shutil.copy2(tls / f"{of}.{end}", tls / f"new.{end}")
+        os.replace(tls / f"new.{end}", tls / f"{to}.{end}")
+
+
+def names(d, listener):
+    (row,) = [row for row in d.show("listeners") if row["name"] == listener]
+    return [c["names"] for c in row["certificates"]]
+
+
+def certificates_change(t, folder):
+    tls = folder / "tls"
+    tls.mkdir()
+    certificates.make(tls)
+    certificates.certificate(tls, "next", ["next.example"])
+    port = test_metrics.free_port()
+    with Daemon(folder, text_of(tls, port)) as d:
+        with t("show listeners: the certificates in use"):
+            assert names(d, "shop") == [["shop.example", "www.shop.example"], ["*.shop.example"]], names(d, "shop")
+            assert names(d, "mail") == [["shop.example"]], names(d, "mail")
+        with t("metrics: until when each is good"):
+            expiry = dict(re.findall(r"^penstock_tls_certificate_expiry_seconds\{(.*)\} (\d+)$", test_metrics.get(port)[2], re.M))
+            until = int(expiry[f'service="shop",certificate="{tls}/wild.pem"'])
+            assert len(expiry) == 3 and abs(until - time.time() - 30 * 86400) < 300, expiry
+        with t("new files are in use soon, without a new generation"):
+            put(tls, "next", "shop")
+            wait(lambda: names(d, "shop")[0] == ["next.example"])
+            assert d.generation() == 1 and f"certificate-reloaded listener=shop file={tls}/shop.pem" in d.output(), d.output()
+        with t("files that do not belong together are refused, with both names said"):
+            shutil.copy2(tls / "other.key", tls / "wild.key")
+            wait(lambda: "certificate-refused" in d.output())
+            assert f'listener=shop file={tls}/wild.key reason="does not belong to the certificate"' in d.output(), d.output()
+            assert names(d, "shop")[1] == ["*.shop.example"]
+        with t("... by an apply, too, with the line; what runs goes on"):
+            line = d.config.read_text().split("wild.key")[0].count("\n") + 1
+            out = expect(d.cli("apply", d.config), 1, f":{line}: listeners.shop.tls.certificates[1].key: \"{tls}/wild.key\" does not")
+            assert d.generation() == 1 and names(d, "shop")[1] == ["*.shop.example"], out
+        with t("... and by SIGHUP"):
+            d.process.send_signal(signal.SIGHUP)
+            wait(lambda: "was not applied, generation 1 goes on" in d.output())
+        with t("SIGHUP reads good files at once"):
+            put(tls, "shop-rsa", "wild")
+            d.process.send_signal(signal.SIGHUP)
+            wait(lambda: names(d, "shop")[1] == ["shop.example"], 1.5)
+        with t("check says the same as apply"):
+            (tls / "shop.key").chmod(0o640)
+            expect(d.cli("check", d.config), 1, f'"{tls}/shop.key" is open to others than its owner (mode 0640)')
+        with t("a listener that does not end TLS any more"):
+            d.config.write_text(config().replace('memory = "128M"', 'memory = "512M"')
+                                .replace("clients = 1024;", "clients = 1024; sessions = 1024;")
+                                + "tls = { handshake_threads = 1; handshakes = 64; };")
+            expect(d.cli("apply", d.config), 0)
+            assert d.show("listeners") == []
+        assert d.stop() == 0
+
+
+TESTS = (certificates_change,)

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listeners that end TLS: streams between OpenSSL and a server that knows nothing of it. */
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "suites.h"
+#include "tls_world.h"
+
+static const struct tls_world_plan plans[] = {
+	{ .version = TLS1_3_VERSION, .suite = "TLS_AES_128_GCM_SHA256" },
+	{ .version = TLS1_3_VERSION, .suite = "TLS_AES_256_GCM_SHA384" },
+	{ .version = TLS1_3_VERSION, .suite = "TLS_CHACHA20_POLY1305_SHA256" },
+	{ .version = TLS1_2_VERSION, .suite = "ECDHE-ECDSA-AES128-GCM-SHA256" },
+	{ .version = TLS1_2_VERSION, .suite = "ECDHE-ECDSA-AES256-GCM-SHA384" },
+	{ .version = TLS1_2_VERSION, .suite = "ECDHE-ECDSA-CHACHA20-POLY1305" },
+};
+#define PLANS (sizeof(plans) / sizeof(plans[0]))
+
+static struct tls_world *
+world(int version, uint64_t seed)
+{
+	struct tls_world_plan plan = { .version = version };
+
+	plan.wire.seed = seed;
+	plan.wire.ip6 = seed & 1;
+	plan.wire.segments = seed & 2;
+	plan.wire.checksums = plan.wire.tso = plan.wire.segments && seed & 4;
+	return tls_world_create(&plan);
+}
+
+/* Both ways, in one piece and in many, with every cipher. */
+static void
+test_talk(void)
+{
+	size_t i;
+
+	for (i = 0; i < PLANS; i++) {
+		struct tls_world_plan plan = plans[i];
+		struct tls_world *w;
+
+		plan.wire.seed = i + 1;
+		plan.wire.ip6 = i & 1;
+		plan.wire.segments = i & 2;
+		w = tls_world_create(&plan);
+		tls_world_open(w);
+		CU_ASSERT(tls_world_shake(w));
+		CU_ASSERT(tls_world_talk(w, 1, 0));
+		CU_ASSERT(tls_world_talk(w, 0, 1));
+		CU_ASSERT(tls_world_talk(w, 100, 5000));
+		CU_ASSERT(tls_world_talk(w, 300000, 100));
+		CU_ASSERT(tls_world_talk(w, 100, 400000));
+		CU_ASSERT(tls_world_talk(w, 100000, 100000));
+		CU_ASSERT_EQUAL(tls_world_unread(w), 0);
+		CU_ASSERT(tls_world_close(w));
+		CU_ASSERT_EQUAL(tls_world_counters(w)->full, 1);
+		CU_ASSERT_EQUAL(tls_world_counters(w)->truncated, 0);
+		tls_world_destroy(w);
+	}
+}
+
+/* Each byte of the client a segment of its own, handshake and all. */
+static void
+test_trickle(void)
+{
+	uint64_t seed;
+
+	for (seed = 1; seed <= 2; seed++) {
+		struct tls_world *w = world(seed == 1 ? TLS1_3_VERSION : TLS1_2_VERSION, seed);
+
+		w->trickle = 1;
+		tls_world_open(w);
+		CU_ASSERT(tls_world_shake(w));
+		CU_ASSERT(tls_world_talk(w, 300, 3000));
+		CU_ASSERT_EQUAL(tls_world_unread(w), 0);
+		CU_ASSERT(tls_world_close(w));
+		tls_world_destroy(w);
+	}
+}
+
+static void
+test_losses(void)
+{
+	struct tls_world_plan plan = { .wire = { .lose_one_in = 15 } };
+	uint64_t seed;
+
+	for (seed = 1; seed <= 8; seed++) {
+		struct tls_world *w;
+
+		plan.version = seed & 2 ? TLS1_3_VERSION : TLS1_2_VERSION;
+		plan.wire.seed = seed;
+		plan.wire.ip6 = seed & 1;
+		plan.wire.segments = seed & 4;
+		w = tls_world_create(&plan);
+		tls_world_open(w);
+		CU_ASSERT(tls_world_shake(w));
+		CU_ASSERT(tls_world_talk(w, 60000, 90000));
+		CU_ASSERT(tls_world_close(w));
+		tls_world_destroy(w);
+	}
+}
+
+/* New keys in both directions, while both talk. */
+static void
+test_key_update(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 3);
+	uint32_t i;
+
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	for (i = 0; i < 20; i++) {
+		CU_ASSERT_EQUAL(SSL_key_update(w->ssl, i & 1 ? SSL_KEY_UPDATE_REQUESTED
+							     : SSL_KEY_UPDATE_NOT_REQUESTED),
+				1);
+		CU_ASSERT(tls_world_talk(w, 2000, 30000));
+	}
+	CU_ASSERT_EQUAL(tls_world_counters(w)->key_updates_in, 20);
+	CU_ASSERT_EQUAL(tls_world_counters(w)->key_updates_out, 10);
+	CU_ASSERT(tls_world_close(w));
+	tls_world_destroy(w);
+}
+
+/* The client reads nothing for a while. */
+static void
+test_slow_reader(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 6);
+	uint32_t i;
+
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	w->deaf = true;
+	w->ends[SERVER].says.n += 2000000;
+	tls_world_steps(w, 3000);
+	CU_ASSERT(w->ends[SERVER].says.sent < 1600000);
+	w->deaf = false;
+	for (i = 0; i < 3; i++)
+		tcp_credit(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle, 1 << 20);
+	CU_ASSERT(tls_world_talk(w, 0, 0));
+	CU_ASSERT_EQUAL(w->ends[CLIENT].heard, 2000010);
+	CU_ASSERT(tls_world_close(w));
+	tls_world_destroy(w);
+}
+
+/* A client that is gone without a word, by a FIN or a reset, in each state. */
+static void
+test_gone(void)
+{
+	uint32_t when, how;
+
+	for (when = 0; when < 4; when++) {
+		for (how = 0; how < 2; how++) {
+			struct tls_world *w = world(TLS1_3_VERSION, 8 + when);
+			struct tcp *tcp = w->wire.peers[CLIENT].tcp;
+
+			w->no_threads = when == 1;
+			w->trickle = when == 0 ? 50 : 0;
+			tls_world_open(w);
+			tls_world_steps(w, 3); /* 0: in the hello, 1: no answer */
+			if (when >= 2)
+				CU_ASSERT(tls_world_shake(w));
+			if (when == 3)
+				CU_ASSERT(tls_world_talk(w, 10, 10));
+			if (how == 0)
+				tcp_shutdown(tcp, w->ends[CLIENT].handle);
+			else
+				tcp_abort(tcp, w->ends[CLIENT].handle);
+			w->ends[CLIENT].closed = true;
+			tls_world_steps(w, 100);
+			w->no_threads = false;
+			tls_world_steps(w, 40000);
+			CU_ASSERT_EQUAL(tls_streams(proxy_tls(worker_proxy(w->f->worker))), 0);
+			if (when == 3)
+				CU_ASSERT(w->ends[SERVER].closed);
+			CU_ASSERT_EQUAL(tls_world_counters(w)->truncated, how == 0 && when >= 2);
+			tls_world_destroy(w);
+		}
+	}
+}
+
+/* A record that was not sealed with the key, among good ones: what came before it is heard, nothing
+ * of it or behind it is. */
+static void
+test_bad_record(void)
+{
+	static const uint8_t record[] = { 23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8,
+					  9,  9, 9, 9, 9,  9, 9, 9, 9, 9, 9, 9 };
+	uint64_t seed;
+
+	for (seed = 1; seed <= 2; seed++) {
+		struct tls_world *w = world(seed == 1 ? TLS1_3_VERSION : TLS1_2_VERSION, seed);
+
+		tls_world_open(w);
+		CU_ASSERT(tls_world_shake(w));
+		CU_ASSERT(tls_world_talk(w, 1000, 1000));
+		tls_world_say(w, record, sizeof(record));
+		w->ends[CLIENT].says.n += 100;
+		tls_world_steps(w, 200);
+		CU_ASSERT_EQUAL(w->ends[SERVER].heard, 1000);
+		CU_ASSERT(w->failed);
+		CU_ASSERT_EQUAL(tls_world_counters(w)->records_bad, 1);
+		CU_ASSERT(w->ends[SERVER].closed && w->ends[SERVER].cause == TCP_CLOSED_RESET);
+		tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
+		tls_world_steps(w, 40000);
+		tls_world_destroy(w);
+	}
+}
+
+/* What is no hello gets an alert; nobody answers: the client is let go after its time, and when all
+ * jobs are taken, at once. */
+static void
+test_refused(void)
+{
+	static const char http[] = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+	struct tls_world *w = world(TLS1_3_VERSION, 2);
+	uint32_t i;
+
+	tls_world_open(w);
+	w->trickle = UINT16_MAX; /* nothing of OpenSSL's */
+	w->ends[CLIENT].open = false;
+	tls_world_say(w, http, strlen(http));
+	tls_world_steps(w, 100);
+	CU_ASSERT_EQUAL(tls_world_counters(w)->bad_hello[TLS_HELLO_BAD_RECORD_TYPE], 1);
+	CU_ASSERT_EQUAL(w->f->worker->service_drops[0][DROP_TLS_HELLO], 1);
+	tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
+	w->trickle = 0;
+	w->no_threads = true;
+	for (i = 0; i < 10; i++) {
+		tls_world_open(w);
+		tls_world_steps(w, 100);
+	}
+	CU_ASSERT_EQUAL(tls_world_counters(w)->busy, 2);
+	CU_ASSERT_EQUAL(w->f->worker->service_drops[0][DROP_TLS_BUSY], 2);
+	tls_world_steps(w, 60000);
+	CU_ASSERT_EQUAL(tls_streams(proxy_tls(worker_proxy(w->f->worker))), 0);
+	w->no_threads = false;
+	tls_world_steps(w, 100);
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	CU_ASSERT(tls_world_close(w));
+	tls_world_destroy(w);
+}
+
+int
+test_tls_stream_register(void)
+{
+	CU_TestInfo tests[] = {
+		{ "every cipher, both ways", test_talk },
+		{ "byte by byte", test_trickle },
+		{ "over a wire that loses and turns round", test_losses },
+		{ "new keys", test_key_update },
+		{ "a slow reader", test_slow_reader },
+		{ "clients that are gone", test_gone },
+		{ "a bad record", test_bad_record },
+		{ "refused, and not answered", test_refused },
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = { { "tls stream", NULL, NULL, NULL, NULL, tests },
+				  CU_SUITE_INFO_NULL };
+
+	return CU_register_suites(suites);
+}

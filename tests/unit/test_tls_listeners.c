@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cp/tls/listeners: servers of a configuration in the store, and files that change. */
+#include <CUnit/CUnit.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cp/config/config.h"
+#include "cp/tls/listeners.h"
+#include "cp/tls/server.h"
+#include "tests/unit/folder.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/tls_peer.h"
+
+#define PATH 200
+
+/* One configuration at a time, its certificates in the test's folder. */
+struct scene {
+	struct loop *loop;
+	struct tls_store *store;
+	struct tls_listeners *listeners;
+	struct config *config;
+	int saved; /* standard error, while the log is caught */
+};
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* Another file of this name, at once. */
+static void
+replace(const char *name, const char *text, mode_t mode)
+{
+	char path[PATH], new[PATH];
+	FILE *f = fopen(folder_file("new", new, sizeof(new)), "w");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+	chmod(new, mode);
+	CU_ASSERT_EQUAL(rename(new, folder_file(name, path, sizeof(path))), 0);
+}
+
+static void
+replace_pair(const char *name, const struct tls_wish *wish)
+{
+	struct tls_pair pair = tls_test_make(wish);
+	char file[40];
+
+	snprintf(file, sizeof(file), "%s.pem", name);
+	replace(file, pair.certificate, 0644);
+	snprintf(file, sizeof(file), "%s.key", name);
+	replace(file, pair.key, 0600);
+	tls_test_free(&pair);
+}
+
+/* ---- a scene --------------------------------------------------------------------------------- */
+
+static struct tls_place
+place_of(const void *arg, size_t service)
+{
+	(void)arg;
+	return (struct tls_place){ (uint32_t)service + 5, 7 };
+}
+
+static struct config *
+parse(const char *listeners)
+{
+	struct config_messages messages;
+	struct config *config;
+	char text[4000];
+	size_t i;
+
+	snprintf(text, sizeof(text),
+		 "dataplane = { workers = [ 0 ]; control = 0; share_cores = true; };\n"
+		 "interfaces = ( { name = \"net\"; device = \"net_null0\"; addresses = [ "
+		 "\"198.51.100.2/24\" ]; } );\n"
+		 "pools = ( { name = \"web\"; backends = ( { address = \"198.51.100.11\"; port = "
+		 "80; } ); } );\n"
+		 "listeners = ( %s );\n",
+		 listeners);
+	config = config_parse("test.conf", text, strlen(text), &messages);
+	for (i = 0; !config && i < messages.count; i++)
+		fprintf(stderr, "%s\n", messages.list[i].text);
+	config_messages_free(&messages);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
+	return config;
+}
+
+/* A listener with one certificate of the folder, and what else its tls has. */
+static const char *
+listener(const char *name, unsigned int host, const char *certificate, const char *rest)
+{
+	static char text[4][1000];
+	static unsigned int next;
+	char *out = text[next++ % 4];
+	const char *folder = folder_path();
+
+	snprintf(out, sizeof(text[0]),
+		 "{ name = \"%s\"; address = \"203.0.113.%u\"; port = 443; protocol = \"https\"; "
+		 "pool = \"web\"; tls = { certificates = ( { cert = \"%s/%s.pem\"; key = "
+		 "\"%s/%s.key\"; } ); %s }; }",
+		 name, host, folder, certificate, folder, certificate, rest);
+	return out;
+}
+
+/* False: it was not taken. */
+static bool
+offer(struct scene *s, struct config *config)
+{
+	const char *error = NULL;
+
+	if (tls_listeners_offer(s->listeners, config, place_of, NULL, &error) == 0)
+		return true;
+	fprintf(stderr, "%s\n", error);
+	return false;
+}
+
+static void
+run(struct scene *s, const char *listeners)
+{
+	struct config *config = parse(listeners);
+
+	CU_ASSERT_FATAL(offer(s, config));
+	tls_listeners_published(s->listeners);
+	config_free(s->config);
+	s->config = config;
+}
+
+static void
+scene_begin(struct scene *s)
+{
+	char path[PATH];
+	int fd;
+
+	folder_begin();
+	memset(s, 0, sizeof(*s));
+	s->saved = dup(STDERR_FILENO);
+	fd = open(folder_file("log", path, sizeof(path)), O_CREAT | O_APPEND | O_WRONLY, 0600);
+	CU_ASSERT_EQUAL(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	close(fd);
+	s->loop = loop_create();
+	s->store = tls_store_create();
+	s->listeners = tls_listeners_create(s->loop, s->store);
+	CU_ASSERT_FATAL(s->loop && s->store && s->listeners);
+	replace_pair("shop", &(struct tls_wish){ .name = "shop.example" });
+}
+
+static void
+scene_end(struct scene *s)
+{
+	tls_listeners_destroy(s->listeners);
+	tls_store_destroy(s->store);
+	loop_destroy(s->loop);
+	config_free(s->config);
+	dup2(s->saved, STDERR_FILENO);
+	close(s->saved);
+	folder_end();
+}
+
+/* Has the log said that since the last time? It is empty then. */
+static bool
+logged(const char *text)
+{
+	char path[PATH], log[8000];
+	FILE *f = fopen(folder_file("log", path, sizeof(path)), "r");
+	size_t n;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	n = fread(log, 1, sizeof(log) - 1, f);
+	log[n] = '\0';
+	fclose(f);
+	CU_ASSERT_EQUAL(truncate(path, 0), 0);
+	return *text ? strstr(log, text) != NULL : n == 0;
+}
+
+/* The server of the listener at this index, which stays the store's; NULL: none. */
+static const struct tls_server *
+server_of(struct scene *s, uint32_t index)
+{
+	struct tls_server *server = tls_store_get(s->store, index + 5, 7);
+
+	if (server)
+		tls_store_release(s->store, server);
+	return server;
+}
+
+static bool
+is_for(const struct tls_server *server, const char *name)
+{
+	size_t n;
+
+	return server && tls_server_find(server, name, &n) != NULL;
+}
+
+/* What the timer does, as often as it takes. */
+static void
+look(struct scene *s)
+{
+	tls_listeners_look(s->listeners);
+	tls_listeners_look(s->listeners);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void
+test_configurations(void)
+{
+	struct scene s;
+	char both[3000];
+
+	scene_begin(&s);
+	replace_pair("wiki", &(struct tls_wish){ .name = "wiki.example" });
+	snprintf(both, sizeof(both), "%s, %s", listener("shop", 1, "shop", ""),
+		 listener("wiki", 2, "wiki", ""));
+	run(&s, both);
+	CU_ASSERT(is_for(server_of(&s, 0), "shop.example"));
+	CU_ASSERT(is_for(server_of(&s, 1), "wiki.example"));
+	CU_ASSERT_FALSE(is_for(server_of(&s, 0), "wiki.example"));
+	run(&s, listener("shop", 1, "wiki", ""));
+	CU_ASSERT(is_for(server_of(&s, 0), "wiki.example"));
+	CU_ASSERT_PTR_NULL(server_of(&s, 1));
+	run(&s, "{ name = \"web\"; address = \"203.0.113.1\"; port = 80; protocol = \"http\"; pool "
+		"= \"web\"; }");
+	CU_ASSERT_PTR_NULL(server_of(&s, 0));
+	scene_end(&s);
+}
+
+static void
+test_withdrawn(void)
+{
+	struct scene s;
+	char both[3000];
+	struct config *config;
+
+	scene_begin(&s);
+	replace_pair("wiki", &(struct tls_wish){ .name = "wiki.example" });
+	run(&s, listener("shop", 1, "shop", ""));
+	snprintf(both, sizeof(both), "%s, %s", listener("shop", 1, "wiki", ""),
+		 listener("wiki", 2, "wiki", ""));
+	config = parse(both);
+	CU_ASSERT(offer(&s, config));
+	CU_ASSERT(is_for(server_of(&s, 0), "wiki.example"));
+	tls_listeners_withdraw(s.listeners);
+	CU_ASSERT(is_for(server_of(&s, 0), "shop.example"));
+	CU_ASSERT_PTR_NULL(server_of(&s, 1));
+	config_free(config);
+	scene_end(&s);
+}
+
+static void
+test_reload(void)
+{
+	const struct tls_server *before;
+	struct scene s;
+
+	scene_begin(&s);
+	run(&s, listener("shop", 1, "shop", ""));
+	before = server_of(&s, 0);
+	look(&s);
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
+	CU_ASSERT(logged(""));
+	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	tls_listeners_look(s.listeners); /* is it still being written? */
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
+	tls_listeners_look(s.listeners);
+	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
+	CU_ASSERT(logged("certificate-reloaded listener=shop file="));
+	look(&s);
+	CU_ASSERT(logged(""));
+	scene_end(&s);
+}
+
+/* Handshakes that have begun go on with what they began with. */
+static void
+test_reload_held(void)
+{
+	struct tls_server *held;
+	struct scene s;
+
+	scene_begin(&s);
+	run(&s, listener("shop", 1, "shop", ""));
+	held = tls_store_get(s.store, 5, 7);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(held);
+	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	look(&s);
+	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
+	CU_ASSERT(is_for(held, "shop.example"));
+	tls_store_release(s.store, held);
+	scene_end(&s);
+}
+
+/* A certificate without its key, then with it. */
+static void
+test_mismatch(void)
+{
+	struct tls_pair pair = tls_test_make(&(struct tls_wish){ .name = "new.example" });
+	const struct tls_server *before;
+	struct scene s;
+	char path[PATH];
+
+	scene_begin(&s);
+	run(&s, listener("shop", 1, "shop", ""));
+	before = server_of(&s, 0);
+	replace("shop.pem", pair.certificate, 0644);
+	look(&s);
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
+	CU_ASSERT(logged("reason=\"does not belong to the certificate\""));
+	look(&s);
+	CU_ASSERT(logged("")); /* said once */
+	replace("shop.key", pair.key, 0644);
+	look(&s);
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
+	CU_ASSERT(logged("(mode 0644)"));
+	CU_ASSERT_EQUAL(chmod(folder_file("shop.key", path, sizeof(path)), 0600), 0);
+	look(&s);
+	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
+	CU_ASSERT(logged("certificate-reloaded"));
+	tls_test_free(&pair);
+	scene_end(&s);
+}
+
+static void
+test_bad_files(void)
+{
+	const struct tls_server *before;
+	struct scene s;
+	char path[PATH];
+
+	scene_begin(&s);
+	run(&s, listener("shop", 1, "shop", ""));
+	before = server_of(&s, 0);
+	replace("shop.pem", "", 0644);
+	look(&s);
+	CU_ASSERT(logged("is not a certificate in PEM"));
+	unlink(folder_file("shop.pem", path, sizeof(path)));
+	look(&s);
+	CU_ASSERT(logged("cannot be read: No such file or directory"));
+	replace_pair("shop", &(struct tls_wish){ .name = "old.example", .begin = -20, .end = -10 });
+	look(&s);
+	CU_ASSERT(logged("reason=\"has expired\""));
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
+	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	look(&s);
+	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
+	scene_end(&s);
+}
+
+/* As those do it who want both files to change at once. */
+static void
+test_symlink(void)
+{
+	char target[2][PATH], link[PATH], new[PATH], list[1000];
+	struct scene s;
+	int i;
+
+	scene_begin(&s);
+	for (i = 0; i < 2; i++) {
+		char name[20];
+
+		snprintf(name, sizeof(name), "version%d", i);
+		mkdir(folder_file(name, target[i], sizeof(target[i])), 0700);
+		snprintf(name, sizeof(name), "version%d/shop", i);
+		replace_pair(name,
+			     &(struct tls_wish){ .name = i ? "new.example" : "shop.example" });
+	}
+	folder_file("current", link, sizeof(link));
+	folder_file("link", new, sizeof(new));
+	CU_ASSERT_EQUAL(symlink(target[0], link), 0);
+	snprintf(list, sizeof(list), "%s", listener("shop", 1, "current/shop", ""));
+	run(&s, list);
+	CU_ASSERT(is_for(server_of(&s, 0), "shop.example"));
+	CU_ASSERT_EQUAL(symlink(target[1], new), 0);
+	CU_ASSERT_EQUAL(rename(new, link), 0);
+	look(&s);
+	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
+	scene_end(&s);
+}
+
+/* Another time, or another file with the same in it. */
+static void
+test_same_content(void)
+{
+	struct tls_pair pair = tls_test_make(&(struct tls_wish){ .name = "shop.example" });
+	const struct tls_server *before;
+	struct scene s;
+
+	scene_begin(&s);
+	replace("shop.pem", pair.certificate, 0644);
+	replace("shop.key", pair.key, 0600);
+	run(&s, listener("shop", 1, "shop", ""));
+	before = server_of(&s, 0);
+	replace("shop.pem", pair.certificate, 0644);
+	replace("shop.key", pair.key, 0600);
+	look(&s);
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
+	CU_ASSERT(logged(""));
+	tls_test_free(&pair);
+	scene_end(&s);
+}
+
+/* Tickets stay good while what was agreed on with their clients does. */
+static void
+test_tickets(void)
+{
+	const struct tls_tickets *before;
+	struct scene s;
+
+	scene_begin(&s);
+	run(&s, listener("shop", 1, "shop", ""));
+	before = server_of(&s, 0)->tickets;
+	CU_ASSERT_PTR_NOT_NULL(before);
+	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	look(&s);
+	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0)->tickets, before);
+	run(&s, listener("shop", 1, "shop", ""));
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0)->tickets, before);
+	run(&s, listener("shop", 1, "shop", "minimum = \"1.3\";"));
+	CU_ASSERT_PTR_NOT_EQUAL(server_of(&s, 0)->tickets, before);
+	run(&s, listener("shop", 1, "shop", "tickets = { lifetime = \"0s\"; };"));
+	CU_ASSERT_PTR_NULL(server_of(&s, 0)->tickets);
+	scene_end(&s);
+}
+
+static void
+test_authorities(void)
+{
+	struct tls_pair pair;
+	struct scene s;
+	char rest[300];
+
+	scene_begin(&s);
+	replace_pair("ca", &(struct tls_wish){ .name = "one", .authority = true });
+	snprintf(rest, sizeof(rest), "client_auth = { mode = \"require\"; ca = \"%s/ca.pem\"; };",
+		 folder_path());
+	run(&s, listener("shop", 1, "shop", rest));
+	replace("ca.pem", "none", 0644);
+	look(&s);
+	CU_ASSERT(logged("has no certificates in PEM"));
+	pair = tls_test_make(&(struct tls_wish){ .name = "two", .authority = true });
+	replace("ca.pem", pair.certificate, 0644);
+	look(&s);
+	CU_ASSERT(logged("authorities-reloaded"));
+	/* Who was good to the one may not be to the other. */
+	CU_ASSERT_PTR_NULL(server_of(&s, 0)->tickets);
+	CU_ASSERT(server_of(&s, 0)->trust->authorities.subject.val.len == 3 &&
+		  memcmp(server_of(&s, 0)->trust->authorities.subject.val.p, "two", 3) == 0);
+	tls_test_free(&pair);
+	scene_end(&s);
+}
+
+static void
+test_shared_keys(void)
+{
+	char rest[300], key[2][80];
+	struct scene s;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		snprintf(key[i], sizeof(key[i]), "%064x\n", i + 1);
+	scene_begin(&s);
+	replace("tickets", key[0], 0600);
+	snprintf(rest, sizeof(rest), "tickets = { keys = \"%s/tickets\"; };", folder_path());
+	run(&s, listener("shop", 1, "shop", rest));
+	look(&s);
+	CU_ASSERT(logged(""));
+	replace("tickets", key[1], 0644);
+	look(&s);
+	CU_ASSERT(logged("(mode 0644)"));
+	replace("tickets", key[1], 0600);
+	look(&s);
+	CU_ASSERT(logged("ticket-keys-reloaded listener=shop file="));
+	scene_end(&s);
+}
+
+int
+test_tls_listeners_register(void)
+{
+	static CU_TestInfo tests[] = {
+		{ "one configuration after the other", test_configurations },
+		{ "a configuration that does not come", test_withdrawn },
+		{ "another certificate", test_reload },
+		{ "the old one is still in use", test_reload_held },
+		{ "a certificate before its key", test_mismatch },
+		{ "files that are no good", test_bad_files },
+		{ "a link to other files", test_symlink },
+		{ "the same content", test_same_content },
+		{ "tickets", test_tickets },
+		{ "authorities", test_authorities },
+		{ "keys of tickets that machines share", test_shared_keys },
+		CU_TEST_INFO_NULL,
+	};
+	static CU_SuiteInfo suites[] = { { "tls_listeners", NULL, NULL, NULL, NULL, tests },
+					 CU_SUITE_INFO_NULL };
+
+	return CU_register_suites(suites);
+}
