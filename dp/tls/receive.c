@@ -6,6 +6,8 @@
  */
 #include "dp/tls/internal.h"
 
+#include <string.h>
+
 /* RFC 8446 4.6.1, and the header of a handshake message (4). */
 #define NEW_SESSION_TICKET 4
 #define MESSAGE_HEADER     4
@@ -39,13 +41,34 @@ drop_front(struct rte_mbuf *m, uint32_t bytes)
 	return m;
 }
 
+/* Content so short is copied behind that before it: records of one byte shall not hold a buffer
+ * each. */
+#define SMALL 256
+
+/* True if it was. */
+static bool
+put_together(struct ready *up, const struct rte_mbuf *chain, uint32_t at, uint32_t length)
+{
+	struct rte_mbuf *tail = up->tail;
+	uint8_t copy[SMALL];
+
+	if (!tail || length >= SMALL || !RTE_MBUF_DIRECT(tail) || rte_mbuf_refcnt_read(tail) != 1 ||
+	    rte_pktmbuf_tailroom(tail) < length)
+		return false;
+	memcpy(rte_pktmbuf_mtod_offset(tail, uint8_t *, tail->data_len),
+	       rte_pktmbuf_read(chain, at, length, copy), length);
+	tail->data_len = (uint16_t)(tail->data_len + length);
+	up->length += length;
+	return true;
+}
+
 /* Put `length` bytes of a chain, from `at` on, behind what is ready; the rest of it is freed. */
 static void
 ready_add(struct ready *up, struct rte_mbuf *chain, uint32_t at, uint32_t length)
 {
 	struct rte_mbuf *m, *next;
 
-	if (length == 0) {
+	if (length == 0 || put_together(up, chain, at, length)) {
 		rte_pktmbuf_free(chain);
 		return;
 	}

@@ -144,6 +144,28 @@ test_slow_reader(void)
 	tls_world_destroy(w);
 }
 
+/* Records of a byte each, which nobody takes for a while, hold few buffers. */
+static void
+test_tiny(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 6);
+	struct tcp_usage usage;
+
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	w->tiny = true;
+	w->wire.deaf = true;
+	w->ends[CLIENT].says.n += 2000;
+	tls_world_steps(w, 100);
+	tcp_usage(proxy_tcp(worker_proxy(w->f->worker)), &usage);
+	CU_ASSERT(usage.buffers > 0 && usage.buffers < 200);
+	w->wire.deaf = false;
+	CU_ASSERT(tls_world_talk(w, 0, 0));
+	CU_ASSERT(tls_world_close(w));
+	tls_world_destroy(w);
+}
+
 /* A client that is gone without a word, by a FIN or a reset, in each state. */
 static void
 test_gone(void)
@@ -253,6 +275,7 @@ test_tls_stream_register(void)
 		{ "over a wire that loses and turns round", test_losses },
 		{ "new keys", test_key_update },
 		{ "a slow reader", test_slow_reader },
+		{ "records of one byte", test_tiny },
 		{ "clients that are gone", test_gone },
 		{ "a bad record", test_bad_record },
 		{ "refused, and not answered", test_refused },
