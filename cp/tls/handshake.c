@@ -289,6 +289,8 @@ seal_alert(struct tls_handshake *h, const uint8_t alert[ALERT])
 	if (!cipher_of(h->watch.suite, &cipher))
 		return;
 	make_keys(&keys, h, cipher, h->exported.server);
+	/* Tickets may have gone before it. */
+	keys.sequence = h->watch.protected_records;
 	if (tls_seal(&side, &seal) == TLS_OK)
 		append(h, record, sizeof(record));
 	explicit_bzero(&slot, sizeof(slot));

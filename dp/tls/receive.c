@@ -270,6 +270,18 @@ next_record(const struct tls_stream *s, uint32_t *whole)
 	return error;
 }
 
+/* Is it one more record without content than a peer has reason to send? Each costs us more than it
+ * does the peer. */
+static bool
+is_idle_too_long(struct tls_stream *s, const struct tls_open *open)
+{
+	if (open->type == TLS_APPLICATION_DATA && open->length)
+		s->idle = 0;
+	else
+		s->idle++;
+	return s->idle > TLS_IDLE_RECORDS;
+}
+
 /* False: the stream ends, or is another one by now. */
 static bool
 take_record(struct tls *t, struct tls_stream *s, uint32_t whole, struct ready *up)
@@ -285,6 +297,10 @@ take_record(struct tls *t, struct tls_stream *s, uint32_t whole, struct ready *u
 		return false;
 	}
 	error = open_record(t, s, chain, &open);
+	if (error == TLS_OK && is_idle_too_long(s, &open)) {
+		open.length = 0;
+		error = TLS_BAD_TYPE;
+	}
 	tcp_credit(t->tcp, s->tcp, whole - (error == TLS_OK ? open.length : 0));
 	if (error == TLS_OK && open.type == TLS_APPLICATION_DATA && s->skip == 0) {
 		t->counters.records_in++;
