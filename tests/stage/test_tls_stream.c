@@ -152,11 +152,10 @@ test_tiny(void)
 	struct tls_world *w = world(TLS1_3_VERSION, 6);
 	struct tcp_usage usage;
 
+	w->tiny = true;
+	w->wire.deaf = true; /* no backend answers yet */
 	tls_world_open(w);
 	CU_ASSERT(tls_world_shake(w));
-	CU_ASSERT(tls_world_talk(w, 10, 10));
-	w->tiny = true;
-	w->wire.deaf = true;
 	w->ends[CLIENT].says.n += 2000;
 	tls_world_steps(w, 100);
 	tcp_usage(proxy_tcp(worker_proxy(w->f->worker)), &usage);
