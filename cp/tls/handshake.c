@@ -289,6 +289,8 @@ seal_alert(struct tls_handshake *h, const uint8_t alert[ALERT])
 	if (!cipher_of(h->watch.suite, &cipher))
 		return;
 	make_keys(&keys, h, cipher, h->exported.server);
+	/* Tickets may have gone before it. */
+	keys.sequence = h->watch.protected_records;
 	if (tls_seal(&side, &seal) == TLS_OK)
 		append(h, record, sizeof(record));
 	explicit_bzero(&slot, sizeof(slot));
@@ -305,8 +307,10 @@ drop_alert(struct tls_handshake *h)
 	for (at = 0; h->n_out - at >= TLS_HEADER; at += length) {
 		length = TLS_HEADER + ((size_t)h->out[at + 3] << 8 | h->out[at + 4]);
 		if (h->out[at] == TLS_APPLICATION_DATA && h->n_out - at == length &&
-		    length < FINISHED_LEAST)
+		    length < FINISHED_LEAST) {
 			h->n_out = at;
+			h->watch.protected_records -= h->watch.protected_records > 0;
+		}
 		if (length >= h->n_out - at)
 			return;
 	}

@@ -124,6 +124,7 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 	h->counters.upgrades++;
 	http_count_answer(h, s, 101);
 	s->state = HTTP_TUNNEL;
+	stream_strict(h->proxy, s->client);
 	s->last = true;
 	s->request.done = s->answer.done = false;
 	http_watch(h, s);

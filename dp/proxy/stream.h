@@ -67,6 +67,14 @@ stream_drain(struct proxy *p, tcp_handle h)
 		tcp_drain(p->tcp, h);
 }
 
+/* What comes from now on does not say itself where it ends. */
+static inline void
+stream_strict(struct proxy *p, tcp_handle h)
+{
+	if (stream_is_tls(h))
+		tls_strict(proxy_tls(p), h);
+}
+
 static inline void
 stream_abort(struct proxy *p, tcp_handle h)
 {

@@ -37,15 +37,30 @@ ask(struct tls *t, struct tls_stream *s, enum tls_question question)
 	job->epoch = s->epoch;
 	job->in = s->in.head;
 	job->in_length = s->in.length;
+	s->lent = queue_buffers(&s->in);
 	s->in = (struct queue){ 0 };
 	tls_job_ask(t->jobs, job, question);
+}
+
+/* Clients that begin handshakes and do not go on with them shall not keep out those that would. */
+static void
+make_room(struct tls *t)
+{
+	struct tls_job *job = tls_jobs_scarce(t->jobs) ? tls_jobs_longest(t->jobs) : NULL;
+
+	if (!job)
+		return;
+	t->counters.gave_way++;
+	tls_end(t, &t->streams[job->connection], TCP_CLOSED_RESET);
 }
 
 static void
 handshake_begin(struct tls *t, struct tls_stream *s)
 {
-	struct tls_job *job = tls_job_take(t->jobs, tls_stream_index(t, s));
+	struct tls_job *job;
 
+	make_room(t);
+	job = tls_job_take(t->jobs, tls_stream_index(t, s));
 	if (!job) {
 		t->counters.busy++;
 		worker_count_drop(t->worker, s->slot, DROP_TLS_BUSY);
@@ -99,6 +114,7 @@ take_back(struct tls *t, struct tls_stream *s, struct tls_job *job)
 
 	job->in = NULL;
 	job->in_length = 0;
+	s->lent = 0;
 	if (rest.head) {
 		rest.tail = rte_pktmbuf_lastseg(rest.head);
 		queue_cut(&rest, used);
@@ -137,17 +153,34 @@ done(struct tls *t, struct tls_stream *s, struct tls_job *job)
 		tls_stream_receive(t, s);
 }
 
+/* Send what the thread has made. The threads' buffers are few, and a client may take as long as it
+ * likes to acknowledge: it goes in buffers of the worker's, which TCP bounds. False: there are
+ * none. */
+static bool
+take_output(struct tls *t, struct tls_stream *s, struct tls_job *job)
+{
+	struct rte_mbuf *copy;
+
+	if (!job->out)
+		return true;
+	copy = rte_pktmbuf_copy(job->out, t->pools.mbufs, 0, UINT32_MAX);
+	rte_pktmbuf_free(job->out);
+	job->out = NULL;
+	if (copy)
+		tls_push(t, s, copy);
+	return copy != NULL;
+}
+
 void
 tls_handshake_answered(struct tls *t, struct tls_job *job)
 {
 	struct tls_stream *s = &t->streams[job->connection];
-	struct rte_mbuf *out = job->out;
+	bool sent = take_output(t, s, job);
 
-	job->out = NULL;
 	take_back(t, s, job);
-	if (out)
-		tls_push(t, s, out);
-	if (job->answer == TLS_ANSWER_DONE)
+	if (!sent)
+		failed(t, s, TLS_CAUSE_NO_MEMORY);
+	else if (job->answer == TLS_ANSWER_DONE)
 		done(t, s, job);
 	else if (job->answer == TLS_ANSWER_FAILED)
 		failed(t, s, (enum tls_cause)job->cause);

@@ -23,22 +23,28 @@ enum tls_stream_state {
 
 struct tls_stream {
 	tcp_handle tcp;
-	uint64_t user;
+	union {
+		uint64_t user;
+		uint64_t ends; /* ENDING: ns, when it is over whatever is left */
+	};
 	uint32_t generation; /* upper half of the handle */
 	uint8_t state;       /* enum tls_stream_state */
 	bool client;         /* we are the client */
 	bool lenient;
-	bool told_full;   /* -EAGAIN was said: `room` is owed */
-	bool shut;        /* close_notify has been sealed; a FIN follows when `out` is empty */
-	bool drains;      /* ... and nothing more is wanted */
-	bool peer_done;   /* the peer's close_notify */
-	bool tcp_done;    /* the peer's FIN */
-	bool owes_update; /* a KeyUpdate is due before the next record */
-	bool worn;        /* nothing can be sealed any more */
-	uint32_t need;    /* HELLO: bytes to wait for */
-	uint32_t skip;    /* bytes to come of a message that is of no interest */
-	uint32_t sent;    /* bytes of content, up to TLS_SMALL_UNTIL */
-	uint32_t told;    /* buffers that TCP knows of */
+	bool told_full;    /* -EAGAIN was said: `room` is owed */
+	bool shut;         /* close_notify has been sealed; a FIN follows when `out` is empty */
+	bool drains;       /* ... and nothing more is wanted */
+	bool peer_done;    /* the peer's close_notify */
+	bool tcp_done;     /* the peer's FIN */
+	bool owes_update;  /* a KeyUpdate is due before the next record */
+	bool worn;         /* nothing can be sealed any more, or should be */
+	bool owes_goodbye; /* a close_notify is due before the FIN: there was no buffer for it */
+	uint8_t idle;      /* records without content, since the last one with some */
+	uint32_t need;     /* HELLO: bytes to wait for */
+	uint32_t skip;     /* bytes to come of a message that is of no interest */
+	uint32_t sent;     /* bytes of content, up to TLS_SMALL_UNTIL */
+	uint32_t told;     /* buffers that TCP knows of */
+	uint32_t lent;     /* HANDSHAKE: buffers that its job has */
 	uint32_t slot, epoch;
 	union {
 		uint32_t job;       /* HANDSHAKE: its index */
@@ -57,6 +63,8 @@ static_assert(sizeof(struct tls_stream) <= 344, "what an idle stream costs");
 #define TLS_PIECES 320
 /* Streams that begin with something at hand, in one iteration: more of them wait for a tick. */
 #define TLS_BEGUN 256
+/* Records without content that a peer may send in a row: new keys, nothing, warnings. */
+#define TLS_IDLE_RECORDS 32
 /* What found no buffer is tried again after this long. */
 #define TLS_RETRY_NS 10000000ull
 
@@ -134,8 +142,8 @@ void tls_stream_receive(struct tls *t, struct tls_stream *s);
 void tls_push(struct tls *t, struct tls_stream *s, struct rte_mbuf *chain);
 /* Give TCP what waits, and do what was to follow. True: nothing waits. */
 bool tls_flush(struct tls *t, struct tls_stream *s);
-/* An alert, sealed if there are keys; fatal unless it is close_notify (0). */
-void tls_alert(struct tls *t, struct tls_stream *s, uint8_t description);
+/* An alert, sealed if there are keys; fatal unless it is close_notify (0). False: no buffer. */
+bool tls_alert(struct tls *t, struct tls_stream *s, uint8_t description);
 /* A KeyUpdate, and new keys. */
 void tls_update_keys(struct tls *t, struct tls_stream *s);
 /* close_notify, and a FIN. */

@@ -65,6 +65,7 @@ tls_jobs_create(const struct tls_jobs_settings *s)
 		jobs->jobs[i].next_free = i + 1 < s->n ? i + 1 : NONE;
 	}
 	jobs->free_list = s->n ? 0 : NONE;
+	jobs->waits_first = jobs->waits_last = NONE;
 	return jobs;
 }
 
@@ -82,6 +83,49 @@ tls_jobs_destroy(struct tls_jobs *jobs)
 	rte_ring_free(jobs->answers);
 	rte_free(jobs->jobs);
 	rte_free(jobs);
+}
+
+/* ---- who waits for a peer -------------------------------------------------------------------- */
+
+static uint32_t
+index_of(const struct tls_jobs *jobs, const struct tls_job *job)
+{
+	return (uint32_t)(job - jobs->jobs);
+}
+
+static void
+wait_begin(struct tls_jobs *jobs, struct tls_job *job)
+{
+	job->waits = true;
+	job->behind = NONE;
+	job->before = jobs->waits_last;
+	if (job->before == NONE)
+		jobs->waits_first = index_of(jobs, job);
+	else
+		jobs->jobs[job->before].behind = index_of(jobs, job);
+	jobs->waits_last = index_of(jobs, job);
+}
+
+static void
+wait_end(struct tls_jobs *jobs, struct tls_job *job)
+{
+	if (!job->waits)
+		return;
+	job->waits = false;
+	if (job->before == NONE)
+		jobs->waits_first = job->behind;
+	else
+		jobs->jobs[job->before].behind = job->behind;
+	if (job->behind == NONE)
+		jobs->waits_last = job->before;
+	else
+		jobs->jobs[job->behind].before = job->before;
+}
+
+struct tls_job *
+tls_jobs_longest(struct tls_jobs *jobs)
+{
+	return jobs->waits_first == NONE ? NULL : &jobs->jobs[jobs->waits_first];
 }
 
 /* ---- to and fro ------------------------------------------------------------------------------ */
@@ -127,6 +171,7 @@ tls_job_ask(struct tls_jobs *jobs, struct tls_job *job, enum tls_question questi
 	struct tls_port *port = &jobs->ports[job->thread];
 	int rc;
 
+	wait_end(jobs, job);
 	job->question = (uint8_t)question;
 	job->asked = true;
 	job->begun = true;
@@ -146,6 +191,7 @@ tls_job_ask(struct tls_jobs *jobs, struct tls_job *job, enum tls_question questi
 static void
 let_go(struct tls_jobs *jobs, struct tls_job *job)
 {
+	wait_end(jobs, job);
 	free_bytes(job);
 	wipe(job);
 	if (job->begun) {
@@ -154,25 +200,30 @@ let_go(struct tls_jobs *jobs, struct tls_job *job)
 		return;
 	}
 	job->next_free = jobs->free_list;
-	jobs->free_list = (uint32_t)(job - jobs->jobs);
+	jobs->free_list = index_of(jobs, job);
 	jobs->taken--;
 }
 
 uint32_t
 tls_jobs_answered(struct tls_jobs *jobs, struct tls_job **answered, uint32_t n)
 {
-	uint32_t got = rte_ring_dequeue_burst(jobs->answers, (void **)answered, n, NULL), i, to = 0;
+	uint32_t to = 0;
+	void *next;
 
-	for (i = 0; i < got; i++) {
-		struct tls_job *job = answered[i];
+	/* As many are abandoned at the most as there are jobs. */
+	while (to < n && rte_ring_dequeue(jobs->answers, &next) == 0) {
+		struct tls_job *job = next;
 
 		jobs->waiting[job->thread]--;
 		job->asked = false;
 		job->begun = job->answer == TLS_ANSWER_MORE;
-		if (job->abandoned)
+		if (job->abandoned) {
 			let_go(jobs, job);
-		else
-			answered[to++] = job;
+			continue;
+		}
+		if (job->begun)
+			wait_begin(jobs, job);
+		answered[to++] = job;
 	}
 	return to;
 }

@@ -70,9 +70,11 @@ struct tls_job {
 	/* the worker's own */
 	uint32_t connection;
 	uint32_t next_free;
-	bool asked;     /* the thread has it */
-	bool begun;     /* the thread has a handshake of it, or will have */
-	bool abandoned; /* nobody wants the answer */
+	uint32_t before, behind; /* among those that wait for their peers */
+	bool waits;              /* for its peer */
+	bool asked;              /* the thread has it */
+	bool begun;              /* the thread has a handshake of it, or will have */
+	bool abandoned;          /* nobody wants the answer */
 } __rte_cache_aligned;
 
 /* What the worker and a thread meet at. Made by cp/tls/threads; outlives the workers. */
@@ -85,8 +87,9 @@ struct tls_port {
 struct tls_jobs {
 	struct tls_job *jobs;
 	uint32_t n, free_list, taken;
-	uint32_t most;            /* unanswered questions of a thread */
-	struct rte_ring *answers; /* of struct tls_job: many threads, one worker */
+	uint32_t waits_first, waits_last; /* who wait for their peers, the longest first */
+	uint32_t most;                    /* unanswered questions of a thread */
+	struct rte_ring *answers;         /* of struct tls_job: many threads, one worker */
 	struct tls_port *ports;
 	uint32_t n_ports, next_port;       /* the latter is chosen among equals */
 	uint32_t waiting[TLS_THREADS_MAX]; /* unanswered questions of this worker to each */
@@ -112,6 +115,14 @@ struct tls_job *tls_job_take(struct tls_jobs *jobs, uint32_t connection);
 /* Ask; `in` and its chain are not to be touched until the answer, and the worker's again from then
  * on. Worker. */
 void tls_job_ask(struct tls_jobs *jobs, struct tls_job *job, enum tls_question question);
+/* The job that waits for its peer the longest, NULL: none does. Worker. */
+struct tls_job *tls_jobs_longest(struct tls_jobs *jobs);
+/* Are so many taken that those that wait should give way to new ones? */
+static inline bool
+tls_jobs_scarce(const struct tls_jobs *jobs)
+{
+	return jobs->taken >= jobs->n - jobs->n / 8;
+}
 /* Jobs that have been answered since, at most n; of those that were abandoned none: what is to be
  * done with them has been. Worker. */
 uint32_t tls_jobs_answered(struct tls_jobs *jobs, struct tls_job **answered, uint32_t n);

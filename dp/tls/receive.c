@@ -6,6 +6,8 @@
  */
 #include "dp/tls/internal.h"
 
+#include <string.h>
+
 /* RFC 8446 4.6.1, and the header of a handshake message (4). */
 #define NEW_SESSION_TICKET 4
 #define MESSAGE_HEADER     4
@@ -39,13 +41,34 @@ drop_front(struct rte_mbuf *m, uint32_t bytes)
 	return m;
 }
 
+/* Content so short is copied behind that before it: records of one byte shall not hold a buffer
+ * each. */
+#define SMALL 256
+
+/* True if it was. */
+static bool
+put_together(struct ready *up, const struct rte_mbuf *chain, uint32_t at, uint32_t length)
+{
+	struct rte_mbuf *tail = up->tail;
+	uint8_t copy[SMALL];
+
+	if (!tail || length >= SMALL || !RTE_MBUF_DIRECT(tail) || rte_mbuf_refcnt_read(tail) != 1 ||
+	    rte_pktmbuf_tailroom(tail) < length)
+		return false;
+	memcpy(rte_pktmbuf_mtod_offset(tail, uint8_t *, tail->data_len),
+	       rte_pktmbuf_read(chain, at, length, copy), length);
+	tail->data_len = (uint16_t)(tail->data_len + length);
+	up->length += length;
+	return true;
+}
+
 /* Put `length` bytes of a chain, from `at` on, behind what is ready; the rest of it is freed. */
 static void
 ready_add(struct ready *up, struct rte_mbuf *chain, uint32_t at, uint32_t length)
 {
 	struct rte_mbuf *m, *next;
 
-	if (length == 0) {
+	if (length == 0 || put_together(up, chain, at, length)) {
 		rte_pktmbuf_free(chain);
 		return;
 	}
@@ -247,6 +270,18 @@ next_record(const struct tls_stream *s, uint32_t *whole)
 	return error;
 }
 
+/* Is it one more record without content than a peer has reason to send? Each costs us more than it
+ * does the peer. */
+static bool
+is_idle_too_long(struct tls_stream *s, const struct tls_open *open)
+{
+	if (open->type == TLS_APPLICATION_DATA && open->length)
+		s->idle = 0;
+	else
+		s->idle++;
+	return s->idle > TLS_IDLE_RECORDS;
+}
+
 /* False: the stream ends, or is another one by now. */
 static bool
 take_record(struct tls *t, struct tls_stream *s, uint32_t whole, struct ready *up)
@@ -262,6 +297,10 @@ take_record(struct tls *t, struct tls_stream *s, uint32_t whole, struct ready *u
 		return false;
 	}
 	error = open_record(t, s, chain, &open);
+	if (error == TLS_OK && is_idle_too_long(s, &open)) {
+		open.length = 0;
+		error = TLS_BAD_TYPE;
+	}
 	tcp_credit(t->tcp, s->tcp, whole - (error == TLS_OK ? open.length : 0));
 	if (error == TLS_OK && open.type == TLS_APPLICATION_DATA && s->skip == 0) {
 		t->counters.records_in++;

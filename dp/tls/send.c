@@ -281,6 +281,14 @@ tls_push(struct tls *t, struct tls_stream *s, struct rte_mbuf *chain)
 		tls_retry_later(t, s);
 }
 
+/* There is no buffer for it now. */
+static void
+say_goodbye_later(struct tls *t, struct tls_stream *s)
+{
+	s->owes_goodbye = true;
+	tls_retry_later(t, s);
+}
+
 bool
 tls_flush(struct tls *t, struct tls_stream *s)
 {
@@ -300,6 +308,13 @@ tls_flush(struct tls *t, struct tls_stream *s)
 		}
 		if (rc < 0)
 			queue_free(&whole);
+	}
+	if (s->owes_goodbye) {
+		s->owes_goodbye = false;
+		if (!tls_alert(t, s, 0))
+			say_goodbye_later(t, s);
+		if (s->owes_goodbye || s->out.head)
+			return false;
 	}
 	if (s->shut && s->drains)
 		tcp_drain(t->tcp, s->tcp);
@@ -322,6 +337,7 @@ tls_stream_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain)
 	struct tls_stream *s = tls_stream_of(t, h);
 	uint32_t length = chain->pkt_len;
 	struct rte_mbuf *sealed;
+	bool worn;
 	int rc;
 
 	if (!s)
@@ -332,16 +348,17 @@ tls_stream_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain)
 		s->told_full = true;
 		return -EAGAIN;
 	}
-	if (s->owes_update || (s->send.version == TLS_1_3 && tls_keys_worn(&s->send)))
+	worn = tls_keys_worn(&s->send);
+	if (s->owes_update || (s->send.version == TLS_1_3 && worn))
 		tls_update_keys(t, s);
 	rc = seal_chain(t, s, chain, TLS_APPLICATION_DATA, &sealed);
 	if (rc == -ENOBUFS)
 		return rc;
 	t->counters.bytes_out += length;
-	if (rc < 0)
-		worn_out(t, s);
-	else
+	if (rc == 0)
 		tls_push(t, s, sealed);
+	if (rc < 0 || (worn && s->send.version != TLS_1_3))
+		worn_out(t, s);
 	return 0;
 }
 
@@ -379,25 +396,24 @@ send_message(struct tls *t, struct tls_stream *s, uint8_t type, const uint8_t *b
 #define ALERT 2
 
 /* Before there are keys: as a record that is not sealed. */
-static void
+static bool
 alert_plain(struct tls *t, struct tls_stream *s, const uint8_t alert[ALERT])
 {
 	const uint8_t record[TLS_HEADER + ALERT] = {
 		TLS_ALERT, 3, 3, 0, ALERT, alert[0], alert[1]
 	};
 
-	send_message(t, s, TLS_ALERT, record, sizeof(record));
+	return send_message(t, s, TLS_ALERT, record, sizeof(record));
 }
 
-void
+bool
 tls_alert(struct tls *t, struct tls_stream *s, uint8_t description)
 {
 	const uint8_t alert[ALERT] = { description ? 2 : 1, description };
 
 	if (s->send.version)
-		send_message(t, s, TLS_ALERT, alert, sizeof(alert));
-	else
-		alert_plain(t, s, alert);
+		return send_message(t, s, TLS_ALERT, alert, sizeof(alert));
+	return alert_plain(t, s, alert);
 }
 
 void
@@ -422,7 +438,8 @@ void
 tls_say_goodbye(struct tls *t, struct tls_stream *s)
 {
 	s->shut = true;
-	if (s->state == TLS_STREAM_OPEN)
-		tls_alert(t, s, 0);
-	tls_flush(t, s);
+	if (s->state == TLS_STREAM_OPEN && !tls_alert(t, s, 0))
+		say_goodbye_later(t, s);
+	else
+		tls_flush(t, s);
 }

@@ -27,8 +27,10 @@
 /* In one iteration. */
 #define TIMERS  32
 #define ANSWERS 32
-/* For so long the peer may take to close its side of what has ended. */
-#define LINGER_NS 30000000000ull
+/* For so long the peer may take to close its side of what has ended, and to take what it has not
+ * acknowledged before. */
+#define LINGER_NS      2000000000ull
+#define LINGER_FULL_NS 30000000000ull
 /* Of keys that are in use: what a near cache holds. */
 #define SCHEDULES 512
 
@@ -161,6 +163,7 @@ stream_free(struct tls *t, struct tls_stream *s)
 	}
 	queue_free(&s->in);
 	queue_free(&s->out);
+	s->lent = 0;
 	tls_tell(t, s);
 	tls_keys_wipe(&s->receive);
 	tls_keys_wipe(&s->send);
@@ -174,7 +177,7 @@ stream_free(struct tls *t, struct tls_stream *s)
 void
 tls_tell(struct tls *t, struct tls_stream *s)
 {
-	uint32_t buffers = queue_buffers(&s->in) + queue_buffers(&s->out);
+	uint32_t buffers = queue_buffers(&s->in) + queue_buffers(&s->out) + s->lent;
 
 	if (buffers == s->told)
 		return;
@@ -268,11 +271,14 @@ tls_end(struct tls *t, struct tls_stream *s, enum tcp_close_cause cause)
 	s->state = TLS_STREAM_ENDING;
 	s->drains = true;
 	s->shut = true;
+	s->owes_goodbye = false;
+	s->lent = 0;
 	queue_free(&s->in);
 	tcp_credit(t->tcp, s->tcp, length);
 	tls_tell(t, s);
+	s->ends = t->worker->now + (s->out.head ? LINGER_FULL_NS : LINGER_NS);
+	wheel_arm(t->wheel, tls_stream_index(t, s), s->ends);
 	tls_flush(t, s);
-	wheel_arm(t->wheel, tls_stream_index(t, s), t->worker->now + LINGER_NS);
 	t->calls.closed(t->calls.arg, h, user, cause);
 }
 
@@ -294,6 +300,15 @@ tls_shutdown(struct tls *t, tcp_handle h)
 
 	if (s && !s->shut)
 		tls_say_goodbye(t, s);
+}
+
+void
+tls_strict(struct tls *t, tcp_handle h)
+{
+	struct tls_stream *s = tls_stream_of(t, h);
+
+	if (s)
+		s->lenient = false;
 }
 
 void
@@ -392,6 +407,10 @@ tls_on_closed(struct tls *t, uint64_t user, enum tcp_close_cause cause)
 	uint64_t above = s->user;
 	bool has_user = s->state != TLS_STREAM_ENDING;
 
+	/* What waits here for a buffer is lost. */
+	if (s->state == TLS_STREAM_OPEN && !s->peer_done && !s->drains && cause == TCP_CLOSED_DONE)
+		cause = TCP_CLOSED_RESET;
+
 	stream_free(t, s);
 	if (has_user)
 		t->calls.closed(t->calls.arg, h, above, cause);
@@ -406,12 +425,14 @@ stream_again(struct tls *t, struct tls_stream *s)
 	uint32_t generation = s->generation;
 	bool flushed;
 
-	if (s->state == TLS_STREAM_ENDING) {
+	if (s->state == TLS_STREAM_ENDING && t->worker->now >= s->ends) {
 		tcp_abort(t->tcp, s->tcp);
 		stream_free(t, s);
 		return;
 	}
 	flushed = tls_flush(t, s);
+	if (s->state == TLS_STREAM_ENDING && flushed)
+		wheel_arm(t->wheel, tls_stream_index(t, s), s->ends);
 	if (s->state == TLS_STREAM_HELLO) {
 		tls_hello_look(t, s);
 		return;
@@ -419,6 +440,7 @@ stream_again(struct tls *t, struct tls_stream *s)
 	if (s->state != TLS_STREAM_OPEN)
 		return;
 	if (s->worn) {
+		tls_alert(t, s, 0);
 		tls_end(t, s, TCP_CLOSED_RESET);
 		return;
 	}

@@ -21,8 +21,8 @@
  *     send      a chain that was taken may still wait here: one at most, and -EAGAIN until it is
  *               gone
  *     shutdown  close_notify, then a FIN
- *     half_closed  the peer's close_notify. A FIN without one is as good for a client of ours who
- *               need not be believed that all has been said (`lenient`), else it is a reset
+ *     half_closed  the peer's close_notify. A FIN without one is as good while what is inside says
+ *               itself where it ends (`lenient`), else it is a reset
  *     closed    of a failed handshake, and after records that are no good: TCP_CLOSED_RESET; the
  *               peer is still told by an alert
  *
@@ -53,25 +53,26 @@ struct worker;
 #define TLS_HANDLE (1ull << 31)
 
 /* What a worker counts of its streams: X(name, help). */
-#define TLS_COUNTERS(X)                                                                \
-	X(streams, "connections that began TLS")                                       \
-	X(full, "handshakes completed, in full")                                       \
-	X(resumed, "handshakes completed, of sessions that were resumed")              \
-	X(hellos_bad, "clients refused for their ClientHello, or for want of one")     \
-	X(failed, "handshakes that failed")                                            \
-	X(given_up, "handshakes whose connection ended meanwhile")                     \
-	X(busy, "clients refused: handshakes are asked for faster than they are done") \
-	X(no_stream, "connections refused: no room for another stream")                \
-	X(records_in, "records opened")                                                \
-	X(records_out, "records sealed")                                               \
-	X(bytes_in, "bytes of content received")                                       \
-	X(bytes_out, "bytes of content sent")                                          \
-	X(records_bad, "connections ended: a record that is not what TLS allows")      \
-	X(alerts_in, "connections ended by an alert of the peer")                      \
-	X(truncated, "connections whose peer ended them without saying so in TLS")     \
-	X(key_updates_in, "new keys of the peer's")                                    \
-	X(key_updates_out, "new keys of ours")                                         \
-	X(copied, "buffers copied to be sealed, since somebody else had them, too")    \
+#define TLS_COUNTERS(X)                                                                         \
+	X(streams, "connections that began TLS")                                                \
+	X(full, "handshakes completed, in full")                                                \
+	X(resumed, "handshakes completed, of sessions that were resumed")                       \
+	X(hellos_bad, "clients refused for their ClientHello, or for want of one")              \
+	X(failed, "handshakes that failed")                                                     \
+	X(given_up, "handshakes whose connection ended meanwhile")                              \
+	X(gave_way, "handshakes ended for waiting for the peer when others needed their place") \
+	X(busy, "clients refused: handshakes are asked for faster than they are done")          \
+	X(no_stream, "connections refused: no room for another stream")                         \
+	X(records_in, "records opened")                                                         \
+	X(records_out, "records sealed")                                                        \
+	X(bytes_in, "bytes of content received")                                                \
+	X(bytes_out, "bytes of content sent")                                                   \
+	X(records_bad, "connections ended: a record that is not what TLS allows")               \
+	X(alerts_in, "connections ended by an alert of the peer")                               \
+	X(truncated, "connections whose peer ended them without saying so in TLS")              \
+	X(key_updates_in, "new keys of the peer's")                                             \
+	X(key_updates_out, "new keys of ours")                                                  \
+	X(copied, "buffers copied to be sealed, since somebody else had them, too")             \
 	X(no_buffer, "times that something had to wait for a buffer")
 
 struct tls_counters {
@@ -141,6 +142,8 @@ int tls_stream_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain);
 uint32_t tls_stream_room(struct tls *t, tcp_handle h);
 void tls_shutdown(struct tls *t, tcp_handle h);
 void tls_drain(struct tls *t, tcp_handle h);
+/* From now on only a close_notify is a good end. */
+void tls_strict(struct tls *t, tcp_handle h);
 void tls_abort(struct tls *t, tcp_handle h);
 /* The connection below it, TCP_HANDLE_NONE: there is none (any more). For tcp_credit, tcp_hold and
  * tcp_info, which mean the same for both. */

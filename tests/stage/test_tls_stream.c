@@ -4,6 +4,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "dp/tls/internal.h"
 #include "suites.h"
 #include "tls_world.h"
 
@@ -144,6 +145,74 @@ test_slow_reader(void)
 	tls_world_destroy(w);
 }
 
+/* Records of a byte each, which nobody takes for a while, hold few buffers. */
+static void
+test_tiny(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 6);
+	struct tcp_usage usage;
+
+	w->tiny = true;
+	w->wire.deaf = true; /* no backend answers yet */
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	w->ends[CLIENT].says.n += 2000;
+	tls_world_steps(w, 100);
+	tcp_usage(proxy_tcp(worker_proxy(w->f->worker)), &usage);
+	CU_ASSERT(usage.buffers > 0 && usage.buffers < 200);
+	w->wire.deaf = false;
+	CU_ASSERT(tls_world_talk(w, 0, 0));
+	CU_ASSERT(tls_world_close(w));
+	tls_world_destroy(w);
+}
+
+/* Clients that begin handshakes and stop: who comes after them is served. */
+static void
+test_silent(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 4);
+	uint32_t i;
+
+	w->trickle = 0;
+	for (i = 0; i < 20; i++) {
+		tls_world_open(w);
+		tls_world_step(w);
+		w->ends[CLIENT].open = false; /* its hello is under way, and no more follows */
+		tls_world_steps(w, 20);
+	}
+	CU_ASSERT(tls_world_counters(w)->gave_way >= 10);
+	CU_ASSERT_EQUAL(tls_world_counters(w)->busy, 0);
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	CU_ASSERT(tls_world_close(w));
+	tls_world_steps(w, 60000);
+	tls_world_destroy(w);
+}
+
+/* New keys again and again, and nothing else, are refused. */
+static void
+test_idle_records(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 5);
+	uint32_t i;
+
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	for (i = 0; i < 40 && !w->failed; i++) {
+		SSL_key_update(w->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+		SSL_do_handshake(w->ssl);
+		tls_world_steps(w, 3);
+	}
+	CU_ASSERT(w->failed);
+	CU_ASSERT_EQUAL(tls_world_counters(w)->records_bad, 1);
+	CU_ASSERT_EQUAL(tls_world_counters(w)->key_updates_in, TLS_IDLE_RECORDS);
+	tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
+	tls_world_steps(w, 40000);
+	tls_world_destroy(w);
+}
+
 /* A client that is gone without a word, by a FIN or a reset, in each state. */
 static void
 test_gone(void)
@@ -253,6 +322,9 @@ test_tls_stream_register(void)
 		{ "over a wire that loses and turns round", test_losses },
 		{ "new keys", test_key_update },
 		{ "a slow reader", test_slow_reader },
+		{ "records of one byte", test_tiny },
+		{ "clients that stop in the middle", test_silent },
+		{ "records without content", test_idle_records },
 		{ "clients that are gone", test_gone },
 		{ "a bad record", test_bad_record },
 		{ "refused, and not answered", test_refused },

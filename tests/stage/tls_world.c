@@ -125,6 +125,7 @@ client_speaks(struct tls_world *w)
 		size_t left = e->says.n - e->says.sent;
 
 		n = (int)(left < sizeof(bytes) ? left : sizeof(bytes));
+		n = w->tiny ? 1 : n;
 		write_text(CLIENT, e->says.sent, bytes, (size_t)n);
 		n = SSL_write(w->ssl, bytes, n);
 		if (n <= 0)

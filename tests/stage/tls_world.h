@@ -40,6 +40,7 @@ struct tls_world {
 	bool peer_notify; /* close_notify of ours has come */
 	bool deaf;        /* the client reads nothing */
 	bool no_threads;  /* nobody answers what the worker asks */
+	bool tiny;        /* the client says one byte a record */
 	uint32_t trickle; /* the client's bytes leave in pieces of so many; 0: as they are */
 	uint16_t port;
 	struct tls_engine engine;
