@@ -23,7 +23,7 @@ import share  # noqa: E402
 def kept():
     """What SHARE leaves, as a set of (group, test). A test may stand for IPv4 and IPv6, on one worker and on two: of these four one is
     kept, a hash of the name says which, and whether in the usual build or (a tenth) under sanitizers. Forwarding modes are so cheap that
-    one of the four is kept in the usual build, and of a quarter of them one of the other family under sanitizers, on the other bed where
+    one of the four is kept in the usual build, and of a tenth of them one of the other family under sanitizers, on the other bed where
     there are two. What is timed is kept by "plain", but for what is `long`. Of restarts and of changes under load one mode each is run."""
     mine, same = set(), {}
     for group in bed.GROUPS:
@@ -45,7 +45,7 @@ def kept():
         order = sorted(variants, key=lambda v: ("IPv6" in v[1].__name__, ("IPv6" in v[1].__name__) ^ ("two" in v[0].name)))
         first, other = share.number(key) % len(order), share.NAME == "sanitizers" and (len(order) + 1) // 2
         mode = key[0].startswith("modes")
-        if share.mine(key, 25 if mode else 10) or share.NAME == "plain" and mode:
+        if share.mine(key, 10) or share.NAME == "plain" and mode:
             mine.add(order[(first + other) % len(order)])
     return mine
 

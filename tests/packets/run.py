@@ -3,7 +3,7 @@
 """Runs the whole-program cases (or those whose names contain an argument); ends with `N passed, N failed`.
 
 SHARE=plain or sanitizers: of those that differ in the mode, the family, the protocol or the number of workers alone every sixth,
-and all that cases_modes.py has; seven eighths of these or the others."""
+and of what cases_modes.py has each mode with each family and protocol; seven eighths of these or the others."""
 import concurrent.futures
 import glob
 import importlib
@@ -28,13 +28,18 @@ def attempt(function):
         return [f"the case itself went wrong: {error!r}"]
 
 
-def every_sixth(cases):
+WORKERS = "(one|two|three) workers?"
+LIKE = f"IPv[46]|[46]in[46]|tcp|udp|{WORKERS}|dsr-(l2|ipip|gue)|(full-)?nat"
+
+
+def some(cases):
     """What SHARE leaves, see above."""
-    same = {}
+    alike = {}
     for name, function in cases:
-        same.setdefault(re.sub("IPv[46]|[46]in[46]|tcp|udp|(one|two|three) workers?|dsr-(l2|ipip|gue)|(full-)?nat", "", name), []).append((name, function))
-    return [pair for key, variants in same.items() for i, pair in enumerate(variants)
-            if i % 6 == share.number(key) % min(6, len(variants)) or pair[1].__module__ == "cases_modes"]
+        modes = function.__module__ == "cases_modes"
+        alike.setdefault((modes, re.sub(WORKERS if modes else LIKE, "", name)), []).append((name, function))
+    return [pair for key, variants in alike.items() for i, pair in enumerate(variants)
+            if i % 6 == share.number(key) % min(6, len(variants))]
 
 
 def main():
@@ -43,7 +48,7 @@ def main():
     chosen = [(name, function) for name, function in harness.CASES
               if not sys.argv[1:] or any(word in name for word in sys.argv[1:])]
     if share.NAME:
-        chosen = [pair for pair in every_sixth(chosen) if share.mine(pair[0], sanitized=12)]
+        chosen = [pair for pair in some(chosen) if share.mine(pair[0], sanitized=12)]
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         for (name, _), errors in zip(chosen, pool.map(attempt, [function for _, function in chosen])):
