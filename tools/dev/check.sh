@@ -123,7 +123,7 @@ exists() {
 
 # run_suite PREFIX NAME MAKE-ARGUMENTS...
 run_suite() {
-	local prefix=$1 name=$2
+	local prefix=$1 name=$2 limit=900
 	shift 2
 	if ! exists "$name"; then
 		printf '%-16s ' "$prefix$name"
@@ -132,7 +132,9 @@ run_suite() {
 		report "$prefix$name" 0 1 "missing"
 		return
 	fi
-	suite "$prefix$name" 900 make -s "$@" "$name"
+	# All end-to-end tests take half an hour under sanitizers.
+	[ "$prefix$name" = san-e2e ] && limit=3600
+	suite "$prefix$name" "$limit" make -s "$@" "$name"
 }
 
 do_build() {
