@@ -129,7 +129,7 @@ command_show(const struct options *o)
 static void
 print_version(json_t *daemon, const char *socket)
 {
-	const char *version, *build, *dpdk, *instance;
+	const char *version, *build, *dpdk, *mbedtls, *instance;
 	json_int_t generation, uptime;
 
 	printf("penstock %s (%s), for %s\n", PENSTOCK_VERSION, PENSTOCK_BUILD, PENSTOCK_DPDK);
@@ -137,13 +137,13 @@ print_version(json_t *daemon, const char *socket)
 		printf("penstockd: none answers at %s\n", socket);
 		return;
 	}
-	if (json_unpack(daemon, "{s:s, s:s, s:s, s:s, s:I, s:I}", "version", &version, "build",
-			&build, "dpdk", &dpdk, "instance", &instance, "generation", &generation,
-			"uptime_seconds", &uptime) != 0) {
+	if (json_unpack(daemon, "{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "version", &version, "build",
+			&build, "dpdk", &dpdk, "mbedtls", &mbedtls, "instance", &instance,
+			"generation", &generation, "uptime_seconds", &uptime) != 0) {
 		printf("penstockd: of another version, that says less\n");
 		return;
 	}
-	printf("penstockd %s (%s), %s\n", version, build, dpdk);
+	printf("penstockd %s (%s), %s, %s\n", version, build, dpdk, mbedtls);
 	printf("instance %s, generation %" JSON_INTEGER_FORMAT ", up %" JSON_INTEGER_FORMAT " s\n",
 	       instance, generation, uptime);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `show` of the machine: workers, interfaces, neighbours, drops, the running configuration,
  * versions. */
+#include <mbedtls/build_info.h>
 #include <rte_ethdev.h>
 #include <rte_version.h>
 
@@ -231,8 +232,9 @@ show_version(struct show *show)
 {
 	const struct control *control = show->control;
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:f}", "version", PENSTOCK_VERSION,
-			 "build", PENSTOCK_BUILD, "dpdk", rte_version(), "instance",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:f}", "version", PENSTOCK_VERSION,
+			 "build", PENSTOCK_BUILD, "dpdk", rte_version(), "mbedtls",
+			 MBEDTLS_VERSION_STRING_FULL, "instance",
 			 show_text(control->config->instance), "generation",
 			 (json_int_t)control->generation, "uptime_seconds",
 			 (json_int_t)((loop_now() - control->started_at) / 1000000000),

@@ -270,9 +270,10 @@ def watch(t, folder):
             assert p.returncode == 1 and "write" in p.stderr, p
         with t("version: the daemon's too"):
             out = expect(d.cli("version"), 0).stdout
-            assert "penstockd " in out and "DPDK" in out and "generation 1" in out, out
+            assert "penstockd " in out and "DPDK" in out and "Mbed TLS 3." in out and "generation 1" in out, out
             both = json.loads(d.cli("version", "--json").stdout)
             assert both["daemon"]["dpdk"].startswith("DPDK"), both
+            assert both["daemon"]["mbedtls"].startswith("Mbed TLS "), both
             assert both["daemon"]["instance"] == "admin-test", both
         with t("--watch: a daemon that ends is exit 3"):
             args = [PENSTOCK, "--socket", str(d.path), "show", "services", "--json", "--watch"]
