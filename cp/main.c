@@ -374,6 +374,7 @@ stop(struct penstockd *d)
 		twins_destroy(c->twins);
 	if (c->network)
 		network_destroy(c->network);
+	ports_stop(&d->dataplane);
 	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
 		worker_destroy(d->dataplane.workers[i]);
 	control_stopped(c);

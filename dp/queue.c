@@ -87,19 +87,28 @@ queue_cut(struct queue *q, uint32_t bytes)
 /* A part of a buffer so small is copied, a larger one is shared. */
 #define COPY_BELOW 512
 
+static struct rte_mbuf *
+buffer_of(struct rte_mbuf **spare, struct rte_mempool *pool)
+{
+	struct rte_mbuf *m = *spare;
+
+	*spare = NULL;
+	return m ? m : rte_pktmbuf_alloc(pool);
+}
+
 /* The first `n` bytes of one buffer, which keeps them, too. */
 static struct rte_mbuf *
-part_of(const struct queue_pools *pools, struct rte_mbuf *m, uint16_t n)
+part_of(struct queue_parts *parts, struct rte_mbuf *m, uint16_t n)
 {
 	struct rte_mbuf *part;
 
 	if (n < COPY_BELOW) {
-		part = rte_pktmbuf_alloc(pools->mbufs);
+		part = buffer_of(&parts->spare, parts->mbufs);
 		if (part)
 			memcpy(rte_pktmbuf_append(part, n), rte_pktmbuf_mtod(m, const char *), n);
 		return part;
 	}
-	part = rte_pktmbuf_alloc(pools->clones);
+	part = buffer_of(&parts->spare_clone, parts->clones);
 	if (!part)
 		return NULL;
 	rte_pktmbuf_attach(part, m);
@@ -120,7 +129,7 @@ take_all(struct queue *q)
 }
 
 struct rte_mbuf *
-queue_take(struct queue *q, uint32_t bytes, const struct queue_pools *pools)
+queue_take(struct queue *q, uint32_t bytes, struct queue_parts *parts)
 {
 	struct rte_mbuf *first = q->head, *m = first, *before = NULL, *part = NULL;
 	uint32_t whole = 0, total = first->nb_segs;
@@ -134,7 +143,7 @@ queue_take(struct queue *q, uint32_t bytes, const struct queue_pools *pools)
 		n++;
 	}
 	if (bytes > whole) {
-		part = part_of(pools, m, (uint16_t)(bytes - whole));
+		part = part_of(parts, m, (uint16_t)(bytes - whole));
 		if (!part)
 			return NULL;
 		m->data_off = (uint16_t)(m->data_off + (bytes - whole));

@@ -23,13 +23,15 @@ void queue_free(struct queue *q);
 /* Take `bytes` off its front; there are at least so many. */
 void queue_cut(struct queue *q, uint32_t bytes);
 
-/* Where parts of buffers come from: copies from the first, clones from the second. */
-struct queue_pools {
+/* What a part of a buffer becomes: a copy or a clone, `spare` or `spare_clone` if there is one
+ * (which is then the chain's, and NULL here), else of a pool. */
+struct queue_parts {
 	struct rte_mempool *mbufs, *clones;
+	struct rte_mbuf *spare, *spare_clone;
 };
 /* Take the first `bytes` (there is something in the queue) as a chain: whole buffers as they are,
  * of a part a clone or, of a small one, a copy. NULL: no buffer, and nothing has changed. */
-struct rte_mbuf *queue_take(struct queue *q, uint32_t bytes, const struct queue_pools *pools);
+struct rte_mbuf *queue_take(struct queue *q, uint32_t bytes, struct queue_parts *parts);
 
 /* How many buffers are in it. */
 static inline uint32_t

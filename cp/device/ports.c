@@ -505,7 +505,7 @@ drain(struct rte_ring *ring)
 }
 
 void
-ports_close(struct dataplane *dp)
+ports_stop(struct dataplane *dp)
 {
 	uint32_t i;
 
@@ -525,7 +525,13 @@ ports_close(struct dataplane *dp)
 		port->tx_shared = port->to_host = NULL;
 	}
 	dp->n_ports = 0;
+	eal_quiet_end();
+}
+
+void
+ports_close(struct dataplane *dp)
+{
+	ports_stop(dp);
 	rte_mempool_free(dp->mbufs);
 	dp->mbufs = NULL;
-	eal_quiet_end();
 }

@@ -25,6 +25,10 @@ int ports_open(struct dataplane *dp, const struct config *config, char *error, s
  * is not an error. */
 int ports_set_mtu(struct dataplane *dp, unsigned int port, uint16_t mtu, char *error,
 		  size_t error_size);
+/* Close the devices, which give their buffers back: before a pool of buffers that they may hold, a
+ * worker's of clones, too, is freed. */
+void ports_stop(struct dataplane *dp);
+/* The same, and free dp->mbufs. */
 void ports_close(struct dataplane *dp);
 
 #endif

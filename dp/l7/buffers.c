@@ -6,9 +6,6 @@
 
 #include "dp/l7/internal.h"
 
-/* A part of a buffer so small is copied, a larger one is shared. */
-#define COPY_BELOW 512u
-
 const uint8_t *
 http_peek(struct http *h, const struct queue *q, bool all, uint32_t *length)
 {
@@ -72,67 +69,21 @@ http_copy(struct http *h, const uint8_t *bytes, uint32_t length)
 	return NULL;
 }
 
-/* The first `n` bytes of one buffer, which keeps them, too. */
-static struct rte_mbuf *
-part_of(struct http *h, struct rte_mbuf *m, uint16_t n)
-{
-	struct rte_mbuf *part;
-
-	if (n < COPY_BELOW)
-		return http_copy(h, rte_pktmbuf_mtod(m, const uint8_t *), n);
-	part = h->spare_clone ? h->spare_clone : rte_pktmbuf_alloc(h->proxy->clones);
-	h->spare_clone = NULL;
-	if (!part)
-		return NULL;
-	rte_pktmbuf_attach(part, m);
-	part->data_len = n;
-	part->pkt_len = n;
-	part->nb_segs = 1;
-	part->next = NULL;
-	return part;
-}
-
-static struct rte_mbuf *
-take_all(struct queue *q)
-{
-	struct rte_mbuf *all = q->head;
-
-	q->head = q->tail = NULL;
-	q->length = 0;
-	return all;
-}
-
 struct rte_mbuf *
 http_take(struct http *h, struct queue *q, uint32_t bytes)
 {
-	struct rte_mbuf *first = q->head, *m = first, *before = NULL, *part = NULL;
-	uint32_t whole = 0, total = first->nb_segs;
-	uint16_t n = 0;
+	struct queue_parts parts = {
+		.mbufs = h->worker->dataplane->mbufs,
+		.clones = h->proxy->clones,
+		.spare = h->n_spare ? h->spare[--h->n_spare] : NULL,
+		.spare_clone = h->spare_clone,
+	};
+	struct rte_mbuf *chain = queue_take(q, bytes, &parts);
 
-	if (bytes >= q->length)
-		return take_all(q);
-	for (; whole + m->data_len <= bytes; m = m->next) {
-		whole += m->data_len;
-		before = m;
-		n++;
-	}
-	if (bytes > whole) {
-		part = part_of(h, m, (uint16_t)(bytes - whole));
-		if (!part)
-			return NULL;
-		m->data_off = (uint16_t)(m->data_off + (bytes - whole));
-		m->data_len = (uint16_t)(m->data_len - (bytes - whole));
-	}
-	q->length -= bytes;
-	q->head = m;
-	m->pkt_len = q->length;
-	m->nb_segs = (uint16_t)(total - n);
-	if (!before)
-		return part;
-	before->next = part;
-	first->pkt_len = bytes;
-	first->nb_segs = (uint16_t)(n + (part ? 1 : 0));
-	return first;
+	if (parts.spare)
+		h->spare[h->n_spare++] = parts.spare;
+	h->spare_clone = parts.spare_clone;
+	return chain;
 }
 
 static int

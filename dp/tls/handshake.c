@@ -163,7 +163,7 @@ take_output(struct tls *t, struct tls_stream *s, struct tls_job *job)
 
 	if (!job->out)
 		return true;
-	copy = rte_pktmbuf_copy(job->out, t->pools.mbufs, 0, UINT32_MAX);
+	copy = rte_pktmbuf_copy(job->out, t->mbufs, 0, UINT32_MAX);
 	rte_pktmbuf_free(job->out);
 	job->out = NULL;
 	if (copy)

@@ -71,7 +71,7 @@ static_assert(sizeof(struct tls_stream) <= 344, "what an idle stream costs");
 struct tls {
 	struct worker *worker;
 	struct tcp *tcp;
-	struct queue_pools pools;
+	struct rte_mempool *mbufs, *clones;
 	struct tls_calls calls;
 	struct tls_stream *streams;
 	uint32_t n, fresh, free_list, used;

@@ -286,7 +286,8 @@ is_idle_too_long(struct tls_stream *s, const struct tls_open *open)
 static bool
 take_record(struct tls *t, struct tls_stream *s, uint32_t whole, struct ready *up)
 {
-	struct rte_mbuf *chain = queue_take(&s->in, whole, &t->pools);
+	struct queue_parts parts = { .mbufs = t->mbufs, .clones = t->clones };
+	struct rte_mbuf *chain = queue_take(&s->in, whole, &parts);
 	struct tls_open open;
 	enum tls_error error;
 	bool goes_on = true;

@@ -35,7 +35,7 @@ spares_get(const struct tls *t, uint32_t n, struct rte_mbuf **spares)
 {
 	*spares = NULL;
 	for (; n; n--) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(t->pools.mbufs);
+		struct rte_mbuf *m = rte_pktmbuf_alloc(t->mbufs);
 
 		if (!m) {
 			spares_free(*spares);
@@ -378,7 +378,7 @@ tls_stream_room(struct tls *t, tcp_handle h)
 static bool
 send_message(struct tls *t, struct tls_stream *s, uint8_t type, const uint8_t *bytes, uint16_t n)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(t->pools.mbufs), *sealed = m;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(t->mbufs), *sealed = m;
 	int rc;
 
 	if (!m)

@@ -80,7 +80,8 @@ tls_create(const struct tls_settings *settings, const struct tls_calls *calls)
 		return NULL;
 	t->worker = settings->worker;
 	t->tcp = settings->tcp;
-	t->pools = settings->pools;
+	t->mbufs = settings->mbufs;
+	t->clones = settings->clones;
 	t->calls = *calls;
 	t->n = settings->streams;
 	t->free_list = INDEX_NONE;

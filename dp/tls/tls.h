@@ -99,7 +99,7 @@ struct tls_calls {
 struct tls_settings {
 	struct worker *worker;
 	struct tcp *tcp;
-	struct queue_pools pools;
+	struct rte_mempool *mbufs, *clones;
 	const struct tls_engine *engine;
 	struct tls_port *ports; /* of the handshake threads */
 	uint32_t n_ports;
