@@ -4,7 +4,8 @@ from bed import expect, group
 from goodput import BEHIND, DIRECT, Nothing, compare, download, upload
 
 ROUNDS = 3
-SHARE = 0.15  # beside whatever else the machine does this shows a collapse, no more; tests_long.py asks for the real share
+SHARE = 0.1  # the kernel of a lossy wire has good and bad days, up to eight times apart: this shows a collapse, no more; tests_long.py asks for the real share
+TRIES = 2  # ... and once may be one of its other things
 
 short = group("Goodput beside the kernel", Nothing)
 
@@ -13,9 +14,14 @@ def beside_the_kernel(per_mille, way):
     far, size = (DIRECT, 10_000_000) if per_mille else (BEHIND, 50_000_000)
 
     def test(_):
-        ours, kernels = compare(way, size, per_mille, ROUNDS, (far,))
-        rate, ratio = kernels[far]
-        expect(ratio >= SHARE, f"{ours:.0f} Mb/s, kernel {far} {rate:.0f} Mb/s: {ratio:.2f}")
+        said = []
+        for _ in range(TRIES):
+            ours, kernels = compare(way, size, per_mille, ROUNDS, (far,))
+            rate, ratio = kernels[far]
+            if ratio >= SHARE:
+                return
+            said.append(f"{ours:.0f} Mb/s, kernel {far} {rate:.0f} Mb/s: {ratio:.2f}")
+        expect(False, "; ".join(said))
     test.__name__ = f"{way.__name__}_with_{per_mille}_per_mille_lost"
     return test
 
