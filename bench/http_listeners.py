@@ -56,11 +56,11 @@ def config(where, v6=False, memory="1400M", sessions=65536, many=False):
             f'  {{ name = "layer4"; address = "{listener(v6)}"; port = {LAYER4}; protocol = "tcp"; pool = "p"; }} );\n')
 
 
-def run(load, seconds, *more, v6=False, many=False, port=PORT):
+def run(load, seconds, *more, v6=False, many=False, port=PORT, make=config):
     """What the peers have counted, and what penstockd has."""
     with Wire(RING) as w:
         peers = w.peers("--listener", listener(v6), "--port", port, "--seconds", seconds, "--http", *more, load)
-        daemon = w.penstockd(config(w, v6, many=many))
+        daemon = w.penstockd(make(w, v6, many=many))
         count = read_count(peers)
         count["tcp"] = w.show("tcp")[0]
         count["http"] = w.show("http")
@@ -153,7 +153,7 @@ defaults
     option forwardfor
     http-reuse always
 listen l
-    bind 127.0.0.1:8080
+    bind 127.0.0.1:8080{haproxy_tls}
     server s 127.0.0.1:9000
 """
 NGINX = """
@@ -169,7 +169,7 @@ http {{
     uwsgi_temp_path {where}/4; scgi_temp_path {where}/5;
     upstream u {{ server 127.0.0.1:9000; keepalive 1000; keepalive_requests 1000000000; }}
     server {{
-        listen 127.0.0.1:8080 backlog=4096;
+        listen 127.0.0.1:8080 backlog=4096{nginx_tls};
         location / {{
             proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header Host $host;
@@ -177,6 +177,7 @@ http {{
     }}
 }}
 """
+LOADS = {"requests": (("-c", str(KEPT)), BODY), "connections": (("-c", str(OPENING), "-H", "Connection: close"), BODY)}
 OTHERS = {"HAProxy": ("haproxy", HAPROXY, ("-db", "-f")), "nginx": ("nginx", NGINX, ("-c",))}
 
 
@@ -186,10 +187,10 @@ def version(name):
     return re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr).group()
 
 
-def wrk(inside, seconds, *words):
+def wrk(inside, seconds, scheme, *words):
     """Requests per second, and what has failed."""
     done = subprocess.run([*inside, "taskset", "-c", str(wire.GENERATOR_CORE), "wrk", "-t1", f"-d{max(1, round(seconds))}s", *words,
-                           "http://127.0.0.1:8080/path/0/index.html"], capture_output=True, text=True, check=False, timeout=60)
+                           f"{scheme}://127.0.0.1:8080/path/0/index.html"], capture_output=True, text=True, check=False, timeout=60)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     if done.returncode != 0 or not rate:
         sys.exit(f"bench: wrk: {done.stdout}{done.stderr}")
@@ -197,13 +198,39 @@ def wrk(inside, seconds, *words):
     return float(rate.group(1)), int(errors.group(1)) if errors else 0
 
 
-def other_run(name, kept, seconds):
+FILES = """
+worker_processes 1; daemon off; pid {where}/files.pid; error_log stderr crit;
+events {{ worker_connections 8000; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+    client_body_temp_path {where}/6; proxy_temp_path {where}/7; fastcgi_temp_path {where}/8;
+    uwsgi_temp_path {where}/9; scgi_temp_path {where}/10;
+    server {{ listen 127.0.0.1:9000; root {where}/files; }}
+}}
+"""
+
+
+def server_words(where, body):
+    """What answers with so many bytes: small ones bench-sockets, long ones nginx, from a file."""
+    if body <= 4000:
+        return [f"{wire.BUILD}/bench-sockets", "http", "9000", str(body)]
+    os.makedirs(f"{where}/files/path/0")
+    with open(f"{where}/files/path/0/index.html", "wb") as out:
+        out.write(b"x" * body)
+    os.chmod(where, 0o755)
+    with open(f"{where}/files.conf", "w", encoding="ascii") as out:
+        out.write(FILES.format(where=where))
+    return ["nginx", "-c", f"{where}/files.conf"]
+
+
+def other_run(name, wrk_words, seconds, body=BODY, tls=None):
+    """tls: makes what the configurations have in it of TLS, in a folder."""
     program, text, words = OTHERS[name]
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, network() as inside:
         path = f"{folder}/conf"
         with open(path, "w", encoding="ascii") as out:
-            out.write(text.format(where=folder) if name == "nginx" else text)
-        server = subprocess.Popen([*inside, "taskset", "-c", str(wire.GENERATOR_CORE), f"{wire.BUILD}/bench-sockets", "http", "9000", str(BODY)])
+            out.write(text.format(where=folder, **(tls(folder) if tls else {"haproxy_tls": "", "nginx_tls": ""})))
+        server = subprocess.Popen([*inside, "taskset", "-c", str(wire.GENERATOR_CORE), *server_words(folder, body)])
         proxy = subprocess.Popen([*inside, "taskset", "-c", str(wire.WORKER_CORE), program, *words, path],
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -212,7 +239,7 @@ def other_run(name, kept, seconds):
                 sys.exit(f"bench: {name} does not start")
             pids = [proxy.pid, *children(proxy.pid)]
             before, start = sum(map(cpu_seconds, pids)), time.monotonic()
-            rate, errors = wrk(inside, seconds, "-c", str(KEPT if kept else OPENING), *([] if kept else ["-H", "Connection: close"]))
+            rate, errors = wrk(inside, seconds, "https" if tls else "http", *wrk_words)
             busy = (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - start)
         finally:
             proxy.terminate()
@@ -229,8 +256,8 @@ def children(pid):
         return [int(word) for word in words.read().split()]
 
 
-def others(options):
-    """None: no permission for namespaces, or no wrk."""
+def others(options, loads=LOADS, **how):
+    """None: no permission for namespaces, or no wrk. loads: of wrk, by name: its words, and bytes of a body."""
     if os.geteuid() != 0 or not shutil.which("wrk"):
         return None
     result = {}
@@ -238,8 +265,8 @@ def others(options):
         if not shutil.which(program):
             continue
         result[name] = {"version": version(name)}
-        for kept, what in ((True, "requests"), (False, "connections")):
-            found = [other_run(name, kept, options.seconds) for _ in range(max(1, options.runs // 2))]
+        for what, (words, body) in loads.items():
+            found = [other_run(name, words, options.seconds, body, **how) for _ in range(max(1, options.runs // 2))]
             result[name][what] = statistics.median(f["rate"] for f in found)
             result[name][what + "_busy"] = statistics.median(f["busy"] for f in found)
     return result

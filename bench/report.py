@@ -22,6 +22,8 @@ KEPT_TARGET = 1024      # bytes for an idle kept connection
 ROUTES_TARGET = 0.1     # more than one route costs
 LATENCY_TARGET = 100.0  # us, p99.9
 TIMES_HAPROXY = {"requests": 10, "connections": 8}
+RECORDS_TARGET = 12.0   # Gb/s, HTTPS
+TIMES_HAPROXY_TLS = {"requests": 6, "bulk": 3}
 
 
 def cpu_name():
@@ -195,13 +197,21 @@ class Report:
     def _http_rate(self, name, r, unit, target):
         self._listener_rate(name, {**r, "broken": r["bad"]}, unit, target)
 
-    def _http_others(self, r):
+    def https(self, r):
+        self.raw["https"] = r
+        self._http_rate("HTTPS: requests on 1,000 kept connections, answers of 100 bytes", r["requests"], "M/s", None)
+        self._http_rate("... IPv6", r["requests6"], "M/s", None)
+        self._http_rate("HTTPS: answers of 1 MB, 16 connections", r["bulk"], "Gb/s", RECORDS_TARGET)
+        self._http_others(r, TIMES_HAPROXY_TLS)
+
+    def _http_others(self, r, targets=TIMES_HAPROXY):
         for who, other in (r["others"] or {}).items():
-            for what, least in TIMES_HAPROXY.items():
+            for what, least in targets.items():
                 times = r[what]["rate"] / other[what]
                 more = {"target": f">= {least} times", "met": times >= least} if who == "HAProxy" else {}
+                each = f"{other[what] / 1e9:.2f} Gb/s" if what == "bulk" else f"{other[what]:,.0f}/s"
                 self.add(f"... {what} over those of {who} {other['version']}", times, "times", short=True, **more,
-                         note=f"{other[what]:,.0f}/s, busy {other[what + '_busy']:.0%}")
+                         note=f"{each}, busy {other[what + '_busy']:.0%}")
 
     # ---- what remains of it ----
 

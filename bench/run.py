@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole bench, `make bench`: eight parts, one table, build/bench/result.json. About twelve minutes on two cores.
 
-    bench/run.py [--runs N] [--seconds S] [PART...]        parts: stages system new attack steering listeners http control
+    bench/run.py [--runs N] [--seconds S] [PART...]        parts: stages system new attack steering listeners http https control
 
 R is what the wire itself does: dpdk-testpmd macswap in penstockd's place, measured again beside each case of the
 system bench. Every rate stands beside its share of R; every target beside what was reached.
@@ -16,6 +16,7 @@ import time
 
 import changes
 import http_listeners
+import https_listeners
 import listeners
 import packets
 import system
@@ -23,7 +24,7 @@ import wire
 from cases import ATTACKS, CASES, NEW, SIZES
 from report import Report
 
-PARTS = ["stages", "system", "new", "attack", "steering", "listeners", "http", "control"]
+PARTS = ["stages", "system", "new", "attack", "steering", "listeners", "http", "https", "control"]
 STEERING = ("two workers, none steered", "two workers, half steered", "two workers, all steered",
             "two workers, two cores, all steered")
 
@@ -105,6 +106,11 @@ def http_part(report, options):
     report.http(http_listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=1.5 * options.seconds)))
 
 
+def https_part(report, options):
+    print("\n== HTTPS listeners ==", flush=True)
+    report.https(https_listeners.measure_all(argparse.Namespace(runs=min(2, options.runs), seconds=1.5 * options.seconds)))
+
+
 def control_part(report, options):
     print("\n== control ==", flush=True)
     report.control(run_program("control", f"{options.out}/control.json"))
@@ -124,7 +130,7 @@ def main():
     start = time.monotonic()
     report = Report(wire.have_hugepages())
     run = {"stages": stages, "system": system_part, "new": new_part, "attack": attack_part, "steering": steering_part,
-           "listeners": listeners_part, "http": http_part, "control": control_part}
+           "listeners": listeners_part, "http": http_part, "https": https_part, "control": control_part}
     reference(report, options)
     for part in options.parts or PARTS:
         run[part](report, options)

@@ -23,6 +23,7 @@
 #include "cp/state/tables.h"
 #include "cp/tls/handshakes.h"
 #include "cp/tls/listeners.h"
+#include "cp/tls/pools.h"
 
 /* Changes of the network wait this long for more of them. */
 #define REFRESH_DELAY 10000000ULL
@@ -275,11 +276,15 @@ control_start(struct control *c)
 	c->health = health_create(c->loop, c->store, on_health_changed, c);
 	c->records = records_create(c);
 	c->handshakes = tls_handshakes_create();
-	if (c->handshakes)
-		c->tls_listeners =
-		    tls_listeners_create(c->loop, tls_handshakes_store(c->handshakes));
+	if (c->handshakes) {
+		struct tls_store *store = tls_handshakes_store(c->handshakes);
+
+		c->tls_listeners = tls_listeners_create(c->loop, store);
+		c->tls_pools = tls_pools_create(c->loop, store);
+	}
 	if (!c->publish_timer || !c->settle_timer || !c->reclaim_timer || !c->resolve_timer ||
-	    !c->publisher || !c->compiler || !c->health || !c->records || !c->tls_listeners)
+	    !c->publisher || !c->compiler || !c->health || !c->records || !c->tls_listeners ||
+	    !c->tls_pools)
 		return -ENOMEM;
 	adopt_slots(c);
 	if (start_settled(c) < 0)
@@ -294,6 +299,7 @@ control_stop(struct control *c)
 	if (c->handshakes)
 		tls_handshakes_stop(c->handshakes);
 	tls_listeners_destroy(c->tls_listeners);
+	tls_pools_destroy(c->tls_pools);
 	records_destroy(c->records);
 	publisher_destroy(c->publisher);
 	settled_destroy(c->settled);
@@ -370,19 +376,22 @@ prepare_listeners(struct control *c, const struct config *config)
 	return rc;
 }
 
-/* Those that end TLS need threads for handshakes, and what workers have for these. 0 or -errno. */
+/* TLS with clients or backends needs threads for handshakes, and what workers have for these. 0 or
+ * -errno. */
 static int
 prepare_tls(struct control *c, const struct config *config, const char **error)
 {
+	bool tls = false;
 	size_t i;
 
 	for (i = 0; i < config->n_listeners; i++)
-		if (listener_ends_tls(&config->listeners[i]))
-			return tls_handshakes_prepare(c->handshakes, c->dp, &config->tls, error);
-	return 0;
+		tls = tls || listener_ends_tls(&config->listeners[i]);
+	for (i = 0; i < config->n_pools; i++)
+		tls = tls || pool_speaks_tls(&config->pools[i]);
+	return tls ? tls_handshakes_prepare(c->handshakes, c->dp, &config->tls, error) : 0;
 }
 
-/* What has been compiled, of which TLS listeners need to know where they are. */
+/* What has been compiled, of which listeners and pools with TLS need to know where they are. */
 struct compiled {
 	const struct compiler *compiler;
 	const struct snapshot *snapshot;
@@ -397,22 +406,51 @@ place_of(const void *arg, size_t service)
 	return (struct tls_place){ slot, compiled->snapshot->services[slot].epoch };
 }
 
-/* Certificates first: no worker may see a listener that has none. 0 or -errno. */
+/* A snapshot's pools stand in the order of its configuration. */
+static struct tls_place
+pool_place_of(const void *arg, size_t pool)
+{
+	const struct compiled *compiled = arg;
+	const struct pool *p = &compiled->snapshot->pools[pool];
+
+	return (struct tls_place){ p->slot, p->epoch };
+}
+
+/* What handshakes are made with, for both or for none. 0 or -errno. */
 static int
-publish_config(struct control *c, const struct config *config, const struct snapshot *s,
-	       const char **error)
+offer_tls(struct control *c, const struct config *config, const struct snapshot *s,
+	  const char **error)
 {
 	struct compiled compiled = { c->compiler, s };
 	int rc = tls_listeners_offer(c->tls_listeners, config, place_of, &compiled, error);
 
 	if (rc < 0)
 		return rc;
-	*error = "not enough memory";
-	rc = publish_snapshot(c, s);
+	rc = tls_pools_offer(c->tls_pools, config, pool_place_of, &compiled, error);
 	if (rc < 0)
 		tls_listeners_withdraw(c->tls_listeners);
-	else
+	return rc;
+}
+
+/* Certificates first: no worker may see a listener that has none, or a pool whose backends cannot
+ * be spoken to. 0 or -errno. */
+static int
+publish_config(struct control *c, const struct config *config, const struct snapshot *s,
+	       const char **error)
+{
+	int rc = offer_tls(c, config, s, error);
+
+	if (rc < 0)
+		return rc;
+	*error = "not enough memory";
+	rc = publish_snapshot(c, s);
+	if (rc < 0) {
+		tls_listeners_withdraw(c->tls_listeners);
+		tls_pools_withdraw(c->tls_pools);
+	} else {
 		tls_listeners_published(c->tls_listeners);
+		tls_pools_published(c->tls_pools);
+	}
 	return rc;
 }
 

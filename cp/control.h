@@ -28,6 +28,7 @@ struct store;
 struct tables;
 struct tls_handshakes;
 struct tls_listeners;
+struct tls_pools;
 
 struct control {
 	const char *config_file; /* --config */
@@ -43,6 +44,7 @@ struct control {
 	struct records *records;
 	struct tls_handshakes *handshakes;
 	struct tls_listeners *tls_listeners;
+	struct tls_pools *tls_pools;
 	struct store *store;             /* what outlives the process; NULL: it goes on without */
 	struct generations *generations; /* the last ones; going back to them */
 	struct tables *tables;   /* where connections outlive the process; NULL: they do not */

@@ -220,6 +220,8 @@ struct pool {
 	const uint32_t *members; /* member slot -> index in backends, or UINT32_MAX (gone) */
 	uint64_t changed_at;     /* ns on the workers' clock of the last change of candidate */
 	uint32_t slot, epoch;    /* its identity */
+	uint32_t tls;            /* connections to its backends are TLS; another number when other
+				    settings of it are; 0: they are not */
 	struct pool_bounds bounds;
 };
 

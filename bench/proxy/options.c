@@ -13,7 +13,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: bench-proxy EAL-OPTIONS -- --listener ADDRESS --port N --to MAC\n"
 			"  [--connections N] [--seconds N] [--rate EXCHANGES] [--flood SYNS]\n"
-			"  [--http] [--body BYTES] [--hosts N]\n"
+			"  [--http] [--tls] [--body BYTES] [--hosts N]\n"
 			"  exchange | open | bulk | idle | flood | paced\n");
 	exit(2);
 }
@@ -61,6 +61,9 @@ set_option(struct options *o, int name)
 	case 'h':
 		o->http = true;
 		break;
+	case 's':
+		o->http = o->tls = true;
+		break;
 	case 'b':
 		o->body = (uint32_t)strtoul(optarg, NULL, 10);
 		break;
@@ -87,6 +90,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "flood", required_argument, NULL, 'f' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "http", no_argument, NULL, 'h' },
+		{ "tls", no_argument, NULL, 's' },
 		{ "body", required_argument, NULL, 'b' },
 		{ "hosts", required_argument, NULL, 'n' },
 		{ NULL, 0, NULL, 0 },

@@ -26,6 +26,7 @@ struct options {
 	uint32_t rate;        /* of exchanges in a flood, all connections together, per second */
 	uint32_t flood;       /* SYNs per second */
 	bool http;            /* requests and answers; bulk: answers, and open ends after one */
+	bool tls;             /* ... and clients speak TLS */
 	uint32_t body;        /* bytes of an answer's */
 	uint32_t hosts;       /* that requests are for, in turn */
 	uint16_t port;

@@ -9,6 +9,7 @@
 
 #include "bench/common/world.h"
 #include "bench/proxy/http.h"
+#include "bench/proxy/tls.h"
 #include "dp/tcp/sequence.h"
 
 /* The first byte of IPv4 addresses, and the same bits in IPv6: 2001:db8:80XX:XXXX::1. */
@@ -69,6 +70,8 @@ peers_init(struct peers *p, const struct options *o, struct wire *wire)
 		world_fail("no memory");
 	if (o->http)
 		http_peers_init(p);
+	if (o->tls)
+		tls_peers_init(p);
 	p->patience = rte_get_tsc_hz() / 1000 * PATIENCE_MS;
 	p->random = (uint32_t)rte_rdtsc() | 1;
 }
@@ -119,16 +122,27 @@ client_send(struct peers *p, uint32_t i, uint32_t seq, uint8_t flags, uint16_t d
 	send_segment(p, &s);
 }
 
+/* A text, or MESSAGE bytes; how many. */
+static uint32_t
+client_say(struct peers *p, uint32_t i, uint32_t seq, const struct text *text)
+{
+	struct segment s = client_segment(p, i, seq, TCP_ACK | FLAG_PSH);
+
+	s.text = text;
+	s.data = text ? text->length : MESSAGE;
+	send_segment(p, &s);
+	return s.data;
+}
+
 /* The client's message; its length. */
 static uint32_t
 client_ask(struct peers *p, uint32_t i, uint32_t seq)
 {
-	struct segment s = client_segment(p, i, seq, TCP_ACK | FLAG_PSH);
+	const struct text *text = p->http ? http_request_of(p, i) : NULL;
 
-	s.text = p->http ? http_request_of(p, i) : NULL;
-	s.data = s.text ? s.text->length : MESSAGE;
-	send_segment(p, &s);
-	return s.data;
+	if (p->tls)
+		text = tls_peer_say(p, i, text);
+	return client_say(p, i, seq, text);
 }
 
 void
@@ -177,6 +191,15 @@ client_pour(struct peers *p, uint32_t i, uint32_t most)
 }
 
 static void
+client_opened(struct peers *p, uint32_t i)
+{
+	p->clients[i].waiting = false;
+	p->count.opened++;
+	if (p->talk)
+		client_request(p, i, p->now);
+}
+
+static void
 client_connected(struct peers *p, uint32_t i, const struct segment *s)
 {
 	struct client *c = &p->clients[i];
@@ -186,17 +209,38 @@ client_connected(struct peers *p, uint32_t i, const struct segment *s)
 	c->scale = s->scale;
 	c->window = s->window;
 	c->state = CLIENT_OPEN;
-	c->waiting = false;
-	p->count.opened++;
 	client_send(p, i, c->snd_nxt, TCP_ACK, 0);
-	if (p->talk)
-		client_request(p, i, p->now);
+	if (p->tls) {
+		c->securing = true;
+		c->snd_nxt += client_say(p, i, c->snd_nxt, tls_peer_begin(p, i));
+		return;
+	}
+	client_opened(p, i);
 	if (!p->leave || p->http)
 		return;
 	client_send(p, i, c->snd_nxt, TCP_ACK | TCP_FIN, 0);
 	c->snd_nxt++;
 	c->state = CLIENT_CLOSING;
 	c->tried = p->now;
+}
+
+/* More of the handshake. */
+static void
+client_secures(struct peers *p, uint32_t i, const struct segment *s)
+{
+	struct client *c = &p->clients[i];
+	bool done;
+	const struct text *text = tls_peer_shake(p, i, s, &done);
+
+	if (text)
+		c->snd_nxt += client_say(p, i, c->snd_nxt, text);
+	else
+		client_send(p, i, c->snd_nxt, TCP_ACK, 0);
+	c->tried = p->now;
+	if (!done)
+		return;
+	c->securing = false;
+	client_opened(p, i);
 }
 
 static void
@@ -223,7 +267,7 @@ client_part(struct peers *p, uint32_t i, const struct segment *s)
 {
 	struct client *c = &p->clients[i];
 
-	switch (http_answer_take(p, c, s)) {
+	switch (p->tls ? tls_peer_take(p, i, s) : http_answer_take(p, c, s)) {
 	case HTTP_ANSWER_WHOLE:
 		c->unacked = 0;
 		client_answered(p, i);
@@ -270,7 +314,9 @@ client_data(struct peers *p, uint32_t i, const struct segment *s)
 		return;
 	}
 	c->rcv_nxt += s->data;
-	if (s->data && p->http)
+	if (s->data && c->securing)
+		client_secures(p, i, s);
+	else if (s->data && p->http)
 		client_part(p, i, s);
 	else if (s->data && (s->data != MESSAGE || s->bytes[0] != DATA_BYTE || !c->waiting))
 		p->count.strange++;
@@ -467,6 +513,8 @@ client_try(struct peers *p, uint32_t i)
 		client_send(p, i, c->snd_nxt - 1, TCP_ACK | TCP_FIN, 0);
 	} else if (p->streams) {
 		c->snd_nxt = c->snd_una;
+	} else if (p->tls) {
+		client_say(p, i, c->snd_una, tls_peer_said(p, i));
 	} else {
 		client_ask(p, i, c->snd_una);
 	}

@@ -10,7 +10,8 @@
  *   - a server remembers nothing where a segment itself says what the answer is (handshakes,
  *     requests, FINs); for bulk data it keeps the next sequence number
  *
- * With HTTP (http.h) a message is a request of a client, or the answer to it.
+ * With HTTP (http.h) a message is a request of a client, or the answer to it; with TLS (tls.h) of
+ * clients in records.
  *
  * One thread.
  */
@@ -44,6 +45,7 @@ struct client {
 	bool waiting;    /* for an answer */
 	bool owed;       /* the next request was due while it still waited */
 	bool ended;      /* by the proxy, with a FIN */
+	bool securing;   /* in the TLS handshake */
 	uint8_t unacked; /* segments */
 	uint32_t got;    /* bytes of the answer */
 	uint64_t sent;   /* TSC: when what waits was sent, or should have been */
@@ -70,6 +72,7 @@ struct peers_count {
 };
 
 struct http_peers;
+struct tls_peers;
 
 struct peers {
 	const struct options *options;
@@ -80,6 +83,7 @@ struct peers {
 	uint32_t next, watched;
 	struct stream *streams;
 	struct http_peers *http; /* NULL: messages are MESSAGE bytes */
+	struct tls_peers *tls;   /* NULL: clients speak HTTP alone */
 	struct peers_count count;
 	struct histogram *latency; /* NULL: not measured */
 	uint64_t now;              /* TSC, once an iteration */

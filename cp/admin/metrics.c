@@ -244,7 +244,9 @@ label_reason(FILE *out, json_t *row)
 static void
 label_certificate(FILE *out, json_t *row)
 {
-	print_label(out, "service", text_of(row, "service"));
+	const char *whose = json_object_get(row, "pool") ? "pool" : "service";
+
+	print_label(out, whose, text_of(row, whose));
 	fputc(',', out);
 	print_label(out, "certificate", text_of(row, "certificate"));
 }
@@ -266,7 +268,8 @@ static const struct metric_object {
 	{ show_tls, tls_metrics, label_worker, "worker" },
 	{ show_tls_bad, tls_bad_metrics, label_reason, "reason" },
 	{ show_tls_causes, tls_cause_metrics, label_reason, "reason" },
-	{ show_certificates, certificate_metrics, label_certificate, "service, certificate" },
+	{ show_certificates, certificate_metrics, label_certificate,
+	  "service or pool, certificate" },
 	{ show_drops, drop_metrics, label_reason, "reason" },
 };
 

@@ -218,7 +218,7 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 	}
 	if (conditions)
 		state = pool_update(c, pc, conditions, pool_lifetime(in->config, i), in->now);
-	if (state)
+	if (state && pool_tls_update(c, state, &pc->tls) == 0)
 		members = malloc((state->n_members + 1) * sizeof(*members));
 	if (!members) {
 		free(conditions);
@@ -245,6 +245,7 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 		.changed_at = state->changed_at,
 		.slot = slot,
 		.epoch = epoch,
+		.tls = state->tls_number,
 		.bounds = bounds_of(pc),
 	};
 	p->snapshot.n_pools = (uint32_t)i + 1;

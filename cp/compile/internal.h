@@ -5,6 +5,7 @@
  *
  *   objects.c       services and backends                  (remembered by name, by address and
  * port) pools.c         members, Maglev tables, settling      (remembered by pool name)
+ *   pool_tls.c      TLS towards backends                   (the same)
  *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
  *   limits.c        limits, allow and deny lists           (the same)
  *   proxies.c       listeners                              (the same)
@@ -52,6 +53,8 @@ struct pool_state {
 	uint64_t lifetime;         /* ns: the longest timeout of the services that use it */
 	bool stale;                /* members changed, but candidate could not be built yet */
 	bool seen;                 /* in the configuration that is being compiled */
+	char *tls;                 /* settings of TLS towards its backends, as a text; NULL: none */
+	uint32_t tls_number;       /* what snapshots call them; 0: none */
 };
 
 /* Destinations and what goes with them: a shared block, unchanged between two configurations. */
@@ -114,6 +117,7 @@ struct compiler {
 	uint64_t records; /* rises with each record of a pool that is another, is new or goes */
 	uint64_t records_kept; /* up to here they are on disk; UINT64_MAX: nobody keeps them */
 	uint64_t pool_sets;    /* rises as pools come and go */
+	uint32_t tls_numbers;  /* that pools have been given: the last one */
 	uint64_t version;
 	struct http_block *https; /* all that live, also those that only requests still use */
 
@@ -168,6 +172,10 @@ void pool_state_free(struct pool_state *p);
 uint16_t pool_member_slot(const struct pool_state *p, const struct backend_config *b);
 /* When this pool's rows settle, UINT64_MAX if nothing moves. */
 uint64_t pool_settles_at(const struct pool_state *p);
+
+/* pool_tls.c: number the pool's settings of TLS anew if they are others than before. 0 or -ENOMEM.
+ */
+int pool_tls_update(struct compiler *c, struct pool_state *p, const struct pool_tls_config *config);
 
 /* destinations.c: a shared block with one reference, or NULL without memory. */
 struct destination_set *destination_set_build(const struct compile_services *services,

@@ -29,6 +29,7 @@ pool_state_free(struct pool_state *p)
 	shared_put(p->record);
 	free(p->members);
 	free(p->index);
+	free(p->tls);
 	free(p->name);
 	free(p);
 }

@@ -122,6 +122,13 @@ free_group(const struct key *group, char *base)
 
 /* What complete and validate have added to what the table knows. */
 static void
+free_pool(struct pool_config *pool)
+{
+	tls_certificate_put(pool->tls.own.loaded);
+	tls_trust_put(pool->tls.trust);
+}
+
+static void
 free_listener(struct listener_config *listener)
 {
 	size_t i;
@@ -142,6 +149,8 @@ config_free(struct config *config)
 
 	if (!config)
 		return;
+	for (i = 0; config->pools && i < config->n_pools; i++)
+		free_pool(&config->pools[i]);
 	for (i = 0; config->listeners && i < config->n_listeners; i++)
 		free_listener(&config->listeners[i]);
 	free_group(config_keys_root, (char *)config);

@@ -276,6 +276,9 @@ const struct key config_keys[] = {
 	{ .path = "pools.keepalive.requests", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
 	  .example = "1000", AT(pool_config, keepalive.requests),
 	  .help = "requests on one connection; 0: no bound" },
+	{ .path = "pools.tls", .type = KEY_GROUP, .line = offsetof(struct pool_config, tls.line),
+	  .inside = config_keys_pool_tls, .example = "{ server_name = \"shop.example\"; }",
+	  .help = "speak TLS to the backends; only for pools of listeners with protocol \"tcp\", \"tls\", \"http\" and \"https\" (default: no TLS)" },
 
 	{ .path = "services", .max = 16384, LIST(config, services, service_config),
 	  .example = "( { name = \"web\"; address = \"203.0.113.10\"; port = 80; ... } )",
@@ -434,10 +437,10 @@ const struct key config_keys[] = {
 	  .example = "[ \"192.0.2.0/24\" ]", MANY(listener_config, service.deny, service.n_deny),
 	  .most = 65536, .help = "clients that may not" },
 
-	{ .path = "tls", GROUP, .help = "TLS that ends here: what its handshakes may take" },
+	{ .path = "tls", GROUP, .help = "TLS with clients and backends: what its handshakes may take" },
 	{ .path = "tls.handshake_threads", .type = KEY_INT, .flags = KEY_RESTART, .fallback = "2",
 	  .min = 1, .max = 64, AT(config, tls.threads),
-	  .help = "threads that handshakes are computed on, beside the workers; none runs before there is a listener that needs them" },
+	  .help = "threads that handshakes are computed on, beside the workers; none runs before there is a listener or pool that needs them" },
 	{ .path = "tls.handshakes", .type = KEY_INT, .flags = KEY_RESTART, .fallback = "4096",
 	  .min = 16, .max = 65536, AT(config, tls.handshakes),
 	  .help = "handshakes that a worker may have under way; each takes about 50 KB" },

@@ -94,8 +94,8 @@ struct key {
 extern const struct key config_keys[];
 /* Of HTTP: those inside listeners.http and inside listeners.routes. */
 extern const struct key config_keys_http[], config_keys_http_routes[];
-/* Of TLS: those inside listeners.tls. */
-extern const struct key config_keys_tls[];
+/* Of TLS: those inside listeners.tls and inside pools.tls. */
+extern const struct key config_keys_tls[], config_keys_pool_tls[];
 /* The row of the whole file. */
 extern const struct key *const config_keys_root;
 

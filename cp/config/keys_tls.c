@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of listeners that end TLS; see keys.h. */
+/* The rows of listeners that end TLS, and of pools whose backends are spoken to by TLS; see keys.h.
+ */
 #include "cp/config/keys.h"
 #include "cp/config/model.h"
+#include "cp/tls/trust.h"
 #include "lib/tls/keys.h"
 
 static const struct key_choice choices_version[] = { { "1.2", TLS_1_2 },
@@ -65,5 +67,27 @@ const struct key config_keys_tls[] = {
 	{ .path = "listeners.tls.tickets.keys", .type = KEY_TEXT,
 	  .example = "\"/etc/penstock/tls/tickets\"", AT(listener_config, tls.tickets.keys),
 	  .help = "file of keys that several machines share, which nobody but its owner may read: one or two lines of 64 hexadecimal digits; the first makes tickets, both open them; it is for you to change them (default: own keys)" },
+	{ .path = NULL },
+};
+
+const struct key config_keys_pool_tls[] = {
+	{ .path = "pools.tls.server_name", .type = KEY_TEXT, .example = "\"shop.example\"",
+	  AT(pool_config, tls.server_name),
+	  .help = "the name, or address, that a backend's certificate has to have; a name is sent along, too (SNI); required unless verify = false" },
+	{ .path = "pools.tls.ca", .type = KEY_TEXT, .example = "\"/etc/penstock/tls/backends.pem\"",
+	  AT(pool_config, tls.ca),
+	  .help = "file of the authorities (PEM) that backends' certificates come from (default: the system's, " TLS_SYSTEM_AUTHORITIES ")" },
+	{ .path = "pools.tls.verify", .type = KEY_BOOL, .fallback = "true",
+	  AT(pool_config, tls.verify),
+	  .help = "false takes any certificate: whoever is on the way to the backend can read and change everything" },
+	{ .path = "pools.tls.cert", .type = KEY_TEXT, .example = "\"/etc/penstock/tls/gateway.pem\"",
+	  AT(pool_config, tls.own.certificate),
+	  .help = "file of our own certificate (PEM), for backends that ask for one, and behind it those that lead to the authority" },
+	{ .path = "pools.tls.key", .type = KEY_TEXT, .example = "\"/etc/penstock/tls/gateway.key\"",
+	  AT(pool_config, tls.own.key),
+	  .help = "file of its private key (PEM, not encrypted), which nobody but its owner, root or penstockd's user, may read" },
+	{ .path = "pools.tls.minimum", .type = KEY_CHOICE, .fallback = "1.2",
+	  .choices = choices_version, AT(pool_config, tls.minimum),
+	  .help = "the oldest version of TLS that backends may speak" },
 	{ .path = NULL },
 };

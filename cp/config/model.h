@@ -180,6 +180,7 @@ struct pool_config {
 		uint32_t connections; /* unused ones that are kept; 0: none */
 		uint32_t requests;    /* on a connection; 0: no bound */
 	} keepalive;
+	struct pool_tls_config tls; /* towards the backends */
 	int line;
 };
 
@@ -316,6 +317,13 @@ static inline bool
 listener_ends_tls(const struct listener_config *l)
 {
 	return l->protocol == LISTENER_HTTPS || l->protocol == LISTENER_TLS;
+}
+
+/* Are its backends spoken to by TLS? */
+static inline bool
+pool_speaks_tls(const struct pool_config *pool)
+{
+	return pool->tls.line != 0;
 }
 
 /* The pools that the service at this index uses, each once; *n may be 0. */

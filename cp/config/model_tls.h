@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a listener has that ends its clients' TLS, as the user wrote it: see model.h, of which it is
- * a part. Strings and arrays are owned by the config; times are nanoseconds.
+ * What a listener has that ends its clients' TLS, and a pool whose backends are spoken to by TLS,
+ * as the user wrote it: see model.h, of which it is a part. Strings and arrays are owned by the
+ * config; times are nanoseconds.
  */
 #ifndef CP_CONFIG_MODEL_TLS_H
 #define CP_CONFIG_MODEL_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +49,17 @@ struct tls_config {
 		struct tls_ticket_keys *loaded; /* as above; NULL: own ones */
 	} tickets;
 	int line; /* 0: there is none */
+};
+
+/* Of a pool. */
+struct pool_tls_config {
+	char *ca;          /* file; NULL: the system's authorities */
+	char *server_name; /* or an address; NULL: backends are not asked for one */
+	bool verify;
+	uint16_t minimum;           /* enum tls_version */
+	struct tls_pair_config own; /* what backends are shown; its texts NULL: nothing */
+	struct tls_trust *trust;    /* what is in ca; one reference; NULL: not to be verified */
+	int line;                   /* 0: there is none */
 };
 
 /* The machine's part. */

@@ -187,6 +187,7 @@ validate(struct load *load)
 	if (ok) {
 		validate_sources(load, &network);
 		validate_seen(load);
+		validate_pools_tls(load);
 		ok = validate_listeners(load);
 	}
 	if (!ok)

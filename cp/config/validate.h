@@ -55,6 +55,8 @@ bool validate_server_names(struct load *load, const struct listener_config *l,
 			   const config_setting_t *listener);
 /* The same; reads certificates and keys. */
 bool validate_tls(struct load *load, struct listener_config *l, const config_setting_t *listener);
+/* Pools whose backends are spoken to by TLS; reads certificates and keys. */
+void validate_pools_tls(struct load *load);
 /* Records and tracing. */
 void validate_seen(struct load *load);
 /* The service's way to each backend of its pool. */

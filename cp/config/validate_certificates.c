@@ -9,7 +9,7 @@
 
 #include "cp/config/message.h"
 #include "cp/config/validate.h"
-#include "cp/tls/certificate.h"
+#include "cp/config/validate_tls.h"
 #include "cp/tls/ticket_keys.h"
 #include "cp/tls/trust.h"
 #include "lib/tls/handover.h"
@@ -18,8 +18,8 @@
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static bool
-is_path(struct load *load, const config_setting_t *group, const char *key, const char *path)
+bool
+tls_path_usable(struct load *load, const config_setting_t *group, const char *key, const char *path)
 {
 	char text[QUOTED_LEN];
 
@@ -31,9 +31,9 @@ is_path(struct load *load, const config_setting_t *group, const char *key, const
 	return false;
 }
 
-static void
-report_fault(struct load *load, const config_setting_t *group, const char *key, const char *path,
-	     const struct tls_fault *fault)
+void
+report_tls_fault(struct load *load, const config_setting_t *group, const char *key,
+		 const char *path, const struct tls_fault *fault)
 {
 	char file[QUOTED_LEN];
 
@@ -70,22 +70,23 @@ check_age(struct load *load, const config_setting_t *group, const struct tls_pai
 
 /* ---- certificates ---------------------------------------------------------------------------- */
 
-static void
-check_pair(struct load *load, const config_setting_t *group, struct tls_pair_config *pair)
+void
+load_tls_pair(struct load *load, const config_setting_t *group, struct tls_pair_config *pair,
+	      enum tls_role role)
 {
 	struct tls_pair_faults faults = { 0 };
-	bool paths = is_path(load, group, "cert", pair->certificate);
+	bool paths = tls_path_usable(load, group, "cert", pair->certificate);
 
-	paths &= is_path(load, group, "key", pair->key);
+	paths &= tls_path_usable(load, group, "key", pair->key);
 	if (!paths)
 		return;
-	pair->loaded = tls_certificate_load(pair->certificate, pair->key, TLS_ROLE_SERVER, &faults);
+	pair->loaded = tls_certificate_load(pair->certificate, pair->key, role, &faults);
 	if (pair->loaded) {
 		check_age(load, group, pair);
 		return;
 	}
-	report_fault(load, group, "cert", pair->certificate, &faults.certificate);
-	report_fault(load, group, "key", pair->key, &faults.key);
+	report_tls_fault(load, group, "cert", pair->certificate, &faults.certificate);
+	report_tls_fault(load, group, "key", pair->key, &faults.key);
 }
 
 /* A certificate, and where it stands. */
@@ -136,7 +137,7 @@ check_certificates(struct load *load, struct tls_config *tls, const config_setti
 
 		if (!usable(setting, NULL))
 			continue;
-		check_pair(load, setting, &tls->certificates[i]);
+		load_tls_pair(load, setting, &tls->certificates[i], TLS_ROLE_SERVER);
 		if (usable(setting, "cert"))
 			list[n++] = (struct placed){ tls->certificates[i].certificate, setting, i };
 	}
@@ -193,17 +194,17 @@ static void
 read_trust(struct load *load, struct tls_config *tls, const config_setting_t *group)
 {
 	struct tls_trust_faults faults = { 0 };
-	bool paths = is_path(load, group, "ca", tls->client_auth.ca);
+	bool paths = tls_path_usable(load, group, "ca", tls->client_auth.ca);
 	char text[QUOTED_LEN], day[32];
 
 	if (config_setting_get_member(group, "crl"))
-		paths &= is_path(load, group, "crl", tls->client_auth.crl);
+		paths &= tls_path_usable(load, group, "crl", tls->client_auth.crl);
 	if (!paths)
 		return;
 	tls->client_auth.loaded =
 	    tls_trust_load(tls->client_auth.ca, tls->client_auth.crl, &faults);
-	report_fault(load, group, "ca", tls->client_auth.ca, &faults.ca);
-	report_fault(load, group, "crl", tls->client_auth.crl, &faults.crl);
+	report_tls_fault(load, group, "ca", tls->client_auth.ca, &faults.ca);
+	report_tls_fault(load, group, "crl", tls->client_auth.crl, &faults.crl);
 	if (tls->client_auth.loaded && tls->client_auth.loaded->next_update < time(NULL))
 		report_warning(load, group, "crl",
 			       "\"%s\" is out of date since %s: no client's certificate is good",
@@ -250,10 +251,10 @@ check_tickets(struct load *load, struct tls_config *tls, const config_setting_t 
 		return;
 	if (tls->tickets.lifetime == 0)
 		report(load, group, "keys", "says nothing with lifetime = \"0s\"");
-	if (!is_path(load, group, "keys", tls->tickets.keys))
+	if (!tls_path_usable(load, group, "keys", tls->tickets.keys))
 		return;
 	tls->tickets.loaded = tls_ticket_keys_load(tls->tickets.keys, &fault);
-	report_fault(load, group, "keys", tls->tickets.keys, &fault);
+	report_tls_fault(load, group, "keys", tls->tickets.keys, &fault);
 }
 
 bool

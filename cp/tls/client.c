@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/tls/hello.h"
+
 /* What is being made, and where to complain. */
 struct making {
 	struct tls_client *client;
@@ -71,12 +73,21 @@ show(struct making *m)
 	return code == 0 || tls_complain(&m->complaint, code, "the certificate cannot be used");
 }
 
-static bool
-is_name(const char *name)
+/* How many bytes the address has that a text is; 0: it is none. */
+static size_t
+address_of(const char *text, uint8_t address[16])
 {
-	return name[0] && strlen(name) <= TLS_NAME_MAX &&
-	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				 "0123456789-_.")] == '\0';
+	if (inet_pton(AF_INET, text, address) == 1)
+		return 4;
+	return inet_pton(AF_INET6, text, address) == 1 ? 16 : 0;
+}
+
+bool
+tls_client_name_usable(const char *name)
+{
+	uint8_t address[16];
+
+	return address_of(name, address) > 0 || tls_name_usable(name, strlen(name));
 }
 
 /* mbedTLS would compare an address with names, too, and send it as one. */
@@ -109,17 +120,14 @@ name_it(struct making *m)
 		       tls_complain(&m->complaint, 0,
 				    "no server_name is given, and a certificate cannot be verified "
 				    "without one");
-	if (inet_pton(AF_INET, name, c->address) == 1)
-		c->n_address = 4;
-	else if (inet_pton(AF_INET6, name, c->address) == 1)
-		c->n_address = 16;
-	else if (is_name(name))
-		memcpy(c->name, name, strlen(name) + 1);
-	else
+	if (!tls_client_name_usable(name))
 		return tls_complain(&m->complaint, 0,
 				    "server_name is neither a host's name nor an address");
+	c->n_address = address_of(name, c->address);
 	if (c->n_address > 0)
 		mbedtls_ssl_conf_verify(&c->config, check_address, c);
+	else
+		memcpy(c->name, name, strlen(name) + 1);
 	return true;
 }
 
@@ -171,6 +179,7 @@ tls_client_create(const struct tls_client_settings *settings, char *error, size_
 		tls_complain(&m.complaint, 0, "no memory");
 		return NULL;
 	}
+	atomic_init(&m.client->references, 1);
 	mbedtls_ssl_config_init(&m.client->config);
 	mbedtls_x509_crt_init(&m.client->authorities);
 	if (configure(&m))
@@ -179,10 +188,17 @@ tls_client_create(const struct tls_client_settings *settings, char *error, size_
 	return NULL;
 }
 
+struct tls_client *
+tls_client_get(struct tls_client *client)
+{
+	atomic_fetch_add_explicit(&client->references, 1, memory_order_relaxed);
+	return client;
+}
+
 void
 tls_client_free(struct tls_client *client)
 {
-	if (!client)
+	if (!client || atomic_fetch_sub_explicit(&client->references, 1, memory_order_acq_rel) > 1)
 		return;
 	mbedtls_ssl_config_free(&client->config);
 	mbedtls_x509_crt_free(&client->authorities);

@@ -2,8 +2,8 @@
 /*
  * What a TLS client is configured with, towards the backends of a pool: whom it trusts, which name
  * a backend's certificate has to have, a certificate of its own, versions, ciphers, application
- * protocols. Made once from texts; from then on nothing changes it, so handshakes on any number of
- * threads use it at the same time. Whoever frees it sees to it that none does any more.
+ * protocols. Made once; from then on nothing changes it, so handshakes on any number of threads use
+ * it at the same time. Whoever gives its last reference back sees to it that none does any more.
  *
  * Invariant: with `verify`, no handshake ends well unless the certificate leads to one of the
  * authorities, is valid today, is meant for servers and has the name. A name is looked for among
@@ -18,6 +18,7 @@
 #define CP_TLS_CLIENT_H
 
 #include <mbedtls/ssl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,8 +27,6 @@
 #include "cp/tls/offer.h"
 #include "cp/tls/trust.h"
 #include "lib/tls/handover.h"
-
-#define TLS_SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
 
 struct tls_client_settings {
 	struct tls_trust *trust; /* NULL: by the text `ca` */
@@ -52,12 +51,20 @@ struct tls_client {
 	char name[TLS_NAME_MAX + 1]; /* that is sent; "" for none */
 	uint8_t address[16];         /* that the certificate has to have */
 	size_t n_address;            /* 0: a name, or nothing at all */
+
+	atomic_uint references;
 };
 
-/* NULL, and a sentence about what is wrong with the settings. */
+/* With one reference; NULL, and a sentence about what is wrong with the settings. */
 struct tls_client *tls_client_create(const struct tls_client_settings *settings, char *error,
 				     size_t size);
+/* One reference more; returns it. */
+struct tls_client *tls_client_get(struct tls_client *client);
+/* One reference less. NULL is allowed. */
 void tls_client_free(struct tls_client *client);
+
+/* Can a backend be called so? By a name of DNS, or an address. */
+bool tls_client_name_usable(const char *name);
 
 /* The name for a connection. 0, or mbedTLS's code. */
 int tls_client_name(const struct tls_client *client, mbedtls_ssl_context *ssl);

@@ -6,17 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cp/log.h"
-#include "cp/tls/certificate.h"
+#include "cp/tls/reload.h"
 #include "cp/tls/server.h"
 #include "cp/tls/ticket_keys.h"
-#include "cp/tls/trust.h"
 
-/* What one look reads at most; the rest is soon. */
-#define READ_MOST  16
-#define READ_AGAIN 50000000ULL /* ns */
 /* As browsers take them; each is good for one connection. */
 #define TICKETS 2
 
@@ -27,25 +22,17 @@ static_assert((int)TLS_CLIENT_AUTH_NONE == TLS_CLIENT_NONE &&
 		  (int)TLS_CLIENT_AUTH_REQUIRE == TLS_CLIENT_REQUIRE,
 	      "the configuration and mbedTLS's settings number these alike");
 
-/* Two files that belong together: certificate and key, or authorities and what they revoked. */
-struct watched {
-	const char *paths[2];      /* the configuration's; the second may be NULL */
-	struct tls_stamp known[2]; /* of what was read last, good or bad */
-	struct tls_stamp seen[2];  /* at the last look */
-	bool fresh;                /* read, and no server has been made of it yet */
-};
-
 struct listener {
 	const struct listener_config *config;
 	struct tls_place place;
 	struct tls_server *server;             /* a reference */
 	struct tls_certificate **certificates; /* references, by config */
-	struct watched *pairs;                 /* by config */
+	struct tls_watched *pairs;             /* by config */
 	size_t n;                              /* of them */
 	struct tls_trust *trust;               /* a reference; NULL: clients are not asked */
-	struct watched trusted;
+	struct tls_watched trusted;
 	struct tls_ticket_keys *shared; /* a reference; NULL: tickets have keys of their own */
-	struct watched shared_file;
+	struct tls_watched shared_file;
 	uint64_t made; /* when the server was, by loop_now */
 	bool stale;    /* the server is older than what it is made of */
 };
@@ -65,15 +52,6 @@ struct tls_listeners {
 
 /* ---- a listener ------------------------------------------------------------------------------ */
 
-static void
-watch_begin(struct watched *w, const char *first, const char *second,
-	    const struct tls_stamp stamps[2])
-{
-	*w = (struct watched){ .paths = { first, second } };
-	memcpy(w->known, stamps, sizeof(w->known));
-	memcpy(w->seen, stamps, sizeof(w->seen));
-}
-
 /* From what was read with the configuration; no server yet. False: no memory. */
 static bool
 listener_begin(struct listener *l, const struct listener_config *config, struct tls_place place)
@@ -91,16 +69,16 @@ listener_begin(struct listener *l, const struct listener_config *config, struct 
 		const struct tls_pair_config *pair = &tls->certificates[i];
 
 		l->certificates[l->n++] = tls_certificate_get(pair->loaded);
-		watch_begin(&l->pairs[i], pair->certificate, pair->key, pair->loaded->stamps);
+		tls_watched_begin(&l->pairs[i], pair->certificate, pair->key, pair->loaded->stamps);
 	}
 	l->trust = tls_trust_get(tls->client_auth.loaded);
 	if (l->trust)
-		watch_begin(&l->trusted, tls->client_auth.ca, tls->client_auth.crl,
-			    l->trust->stamps);
+		tls_watched_begin(&l->trusted, tls->client_auth.ca, tls->client_auth.crl,
+				  l->trust->stamps);
 	l->shared = tls_ticket_keys_get(tls->tickets.loaded);
 	if (l->shared)
-		watch_begin(&l->shared_file, tls->tickets.keys, NULL,
-			    (struct tls_stamp[2]){ l->shared->stamp });
+		tls_watched_begin(&l->shared_file, tls->tickets.keys, NULL,
+				  (struct tls_stamp[2]){ l->shared->stamp });
 	return true;
 }
 
@@ -167,12 +145,6 @@ same_texts(char *const *a, char *const *b, size_t n)
 	return true;
 }
 
-static bool
-same_trust(const struct tls_trust *a, const struct tls_trust *b)
-{
-	return a && b ? memcmp(a->digest, b->digest, sizeof(a->digest)) == 0 : a == b;
-}
-
 /* Would both have agreed on the same with a client? Then its ticket of one is good for the other:
  * the other has the keys of the one. Those of a file are not handed on, they are read. */
 static bool
@@ -185,7 +157,7 @@ same_terms(const struct listener *a, const struct listener *b)
 	       x->tickets.lifetime == y->tickets.lifetime && !a->shared && !b->shared &&
 	       x->client_auth.mode == y->client_auth.mode &&
 	       (x->n_ciphers == 0 || memcmp(x->ciphers, y->ciphers, x->n_ciphers) == 0) &&
-	       same_texts(x->alpn, y->alpn, x->n_alpn) && same_trust(a->trust, b->trust);
+	       same_texts(x->alpn, y->alpn, x->n_alpn) && tls_trust_equal(a->trust, b->trust);
 }
 
 /* ---- a configuration ------------------------------------------------------------------------- */
@@ -308,134 +280,41 @@ tls_listeners_withdraw(struct tls_listeners *t)
 
 /* ---- files that change ----------------------------------------------------------------------- */
 
-/* Have both kept still since the last look, and are not what was read? */
+static struct tls_owner
+owner_of(const struct listener *l)
+{
+	return (struct tls_owner){ "listener", l->config->service.name };
+}
+
 static bool
-is_due(struct watched *w)
-{
-	bool known = true, still = true;
-	unsigned int i;
-
-	for (i = 0; i < 2; i++) {
-		struct tls_stamp now = { 0 };
-
-		if (w->paths[i])
-			now = tls_file_stamp(w->paths[i]);
-		known &= tls_stamp_equal(&now, &w->known[i]);
-		still &= tls_stamp_equal(&now, &w->seen[i]);
-		w->seen[i] = now;
-	}
-	return still && !known;
-}
-
-static void
-refuse(const struct listener *l, const char *path, const char *why)
-{
-	log_event(LOG_LEVEL_ERROR, "certificate-refused", "message", "the one before stays in use",
-		  "listener", l->config->service.name, "file", path, "reason", why, NULL);
-}
-
-static void
-refuse_faults(const struct listener *l, const struct watched *w, const struct tls_fault faults[2])
-{
-	unsigned int i;
-
-	for (i = 0; i < 2; i++)
-		if (faults[i].text[0])
-			refuse(l, w->paths[i], faults[i].text);
-}
-
-static void
-read_pair(struct listener *l, size_t i)
-{
-	struct tls_pair_faults faults = { 0 };
-	struct watched *w = &l->pairs[i];
-	struct tls_certificate *old = l->certificates[i];
-	struct tls_certificate *c =
-	    tls_certificate_load(w->paths[0], w->paths[1], TLS_ROLE_SERVER, &faults);
-	time_t now = time(NULL);
-
-	memcpy(w->known, c ? c->stamps : w->seen, sizeof(w->known));
-	if (!c) {
-		refuse_faults(l, w, (struct tls_fault[2]){ faults.certificate, faults.key });
-	} else if (c->not_after < now && old->not_after >= now) {
-		refuse(l, w->paths[0], "has expired");
-	} else if (memcmp(c->digest, old->digest, sizeof(c->digest)) != 0) {
-		l->certificates[i] = c;
-		c = old;
-		l->stale = w->fresh = true;
-	}
-	tls_certificate_put(c);
-}
-
-static void
-read_trust(struct listener *l)
-{
-	struct tls_trust_faults faults = { 0 };
-	struct watched *w = &l->trusted;
-	struct tls_trust *t = tls_trust_load(w->paths[0], w->paths[1], &faults);
-
-	memcpy(w->known, t ? t->stamps : w->seen, sizeof(w->known));
-	if (!t) {
-		refuse_faults(l, w, (struct tls_fault[2]){ faults.ca, faults.crl });
-	} else if (!same_trust(t, l->trust)) {
-		struct tls_trust *old = l->trust;
-
-		l->trust = t;
-		t = old;
-		l->stale = w->fresh = true;
-	}
-	tls_trust_put(t);
-}
-
-static void
-read_shared(struct listener *l)
+read_shared(struct listener *l, const struct tls_owner *owner)
 {
 	struct tls_fault fault = { "" };
-	struct watched *w = &l->shared_file;
+	struct tls_watched *w = &l->shared_file;
 	struct tls_ticket_keys *k = tls_ticket_keys_load(w->paths[0], &fault);
 
 	w->known[0] = k ? k->stamp : w->seen[0];
-	if (!k) {
-		refuse(l, w->paths[0], fault.text);
-	} else if (!tls_ticket_keys_equal(k, l->shared)) {
-		struct tls_ticket_keys *old = l->shared;
-
+	if (!k)
+		tls_watched_refuse(owner, w->paths[0], fault.text);
+	if (k && !tls_ticket_keys_equal(k, l->shared)) {
+		tls_ticket_keys_put(l->shared);
 		l->shared = k;
-		k = old;
-		l->stale = w->fresh = true;
+		return w->fresh = true;
 	}
 	tls_ticket_keys_put(k);
-}
-
-static void
-log_read(const char *event, const struct listener *l, struct watched *w)
-{
-	if (w->fresh)
-		log_event(LOG_LEVEL_INFO, event, "listener", l->config->service.name, "file",
-			  w->paths[0], NULL);
-	w->fresh = false;
+	return false;
 }
 
 static void
 log_fresh(struct listener *l)
 {
-	char day[32];
-	struct tm tm;
+	struct tls_owner owner = owner_of(l);
 	size_t i;
 
-	for (i = 0; i < l->n; i++) {
-		time_t until = (time_t)l->certificates[i]->not_after;
-
-		if (!l->pairs[i].fresh)
-			continue;
-		l->pairs[i].fresh = false;
-		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&until, &tm));
-		log_event(LOG_LEVEL_INFO, "certificate-reloaded", "listener",
-			  l->config->service.name, "file", l->pairs[i].paths[0], "not_after", day,
-			  NULL);
-	}
-	log_read("authorities-reloaded", l, &l->trusted);
-	log_read("ticket-keys-reloaded", l, &l->shared_file);
+	for (i = 0; i < l->n; i++)
+		tls_watched_log_pair(&l->pairs[i], &owner, l->certificates[i]);
+	tls_watched_log(&l->trusted, &owner, "authorities-reloaded");
+	tls_watched_log(&l->shared_file, &owner, "ticket-keys-reloaded");
 }
 
 /* A new server of what has been read. Clients' certificates that were good once say nothing of what
@@ -444,7 +323,7 @@ static void
 renew(struct tls_listeners *t, struct listener *l)
 {
 	struct tls_server *old = l->server;
-	bool same = same_trust(old->trust, l->trust) && !l->shared;
+	bool same = tls_trust_equal(old->trust, l->trust) && !l->shared;
 	char why[200] = "not enough memory";
 	struct tls_server *server = make_server(l, same ? old->tickets : NULL, why, sizeof(why));
 
@@ -466,22 +345,17 @@ renew(struct tls_listeners *t, struct listener *l)
 static void
 look_at(struct tls_listeners *t, struct listener *l, unsigned int *left)
 {
+	struct tls_owner owner = owner_of(l);
 	size_t i;
 
-	for (i = 0; i < l->n; i++) {
-		if (!is_due(&l->pairs[i]) || !*left)
-			continue;
-		--*left;
-		read_pair(l, i);
-	}
-	if (l->trust && is_due(&l->trusted) && *left) {
-		--*left;
-		read_trust(l);
-	}
-	if (l->shared && is_due(&l->shared_file) && *left) {
-		--*left;
-		read_shared(l);
-	}
+	for (i = 0; i < l->n; i++)
+		if (tls_watched_due(&l->pairs[i], left))
+			l->stale |= tls_watched_read_pair(&l->pairs[i], &owner, TLS_ROLE_SERVER,
+							  &l->certificates[i]);
+	if (l->trust && tls_watched_due(&l->trusted, left))
+		l->stale |= tls_watched_read_trust(&l->trusted, &owner, &l->trust);
+	if (l->shared && tls_watched_due(&l->shared_file, left))
+		l->stale |= read_shared(l, &owner);
 	/* mbedTLS replaces keys that are as old as tickets get by others, also those of a file. */
 	if (l->shared && loop_now() - l->made > l->config->tls.tickets.lifetime / 2)
 		l->stale = true;
@@ -492,12 +366,12 @@ look_at(struct tls_listeners *t, struct listener *l, unsigned int *left)
 void
 tls_listeners_look(struct tls_listeners *t)
 {
-	unsigned int left = READ_MOST;
+	unsigned int left = TLS_READ_MOST;
 	size_t i;
 
 	for (i = 0; i < t->running.n; i++)
 		look_at(t, &t->running.list[i], &left);
-	loop_timer_arm(t->timer, loop_now() + (left ? TLS_LOOK_EVERY : READ_AGAIN));
+	loop_timer_arm(t->timer, loop_now() + (left ? TLS_LOOK_EVERY : TLS_READ_AGAIN));
 }
 
 static void

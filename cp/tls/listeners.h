@@ -2,15 +2,12 @@
 /*
  * The listeners that end TLS: for each there is a server (cp/tls/server) in the store that
  * handshakes take it from. It is made from what was read with the configuration, and made anew when
- * a file of it has another content:
+ * a file of it has another content (cp/tls/reload):
  *
  *     offer ─> published ─> look ─> look ─> ...
- *         └──> withdraw       └─> another stamp, twice the same ─> read ─┬─> good: a new server
- *                                                                        └─> bad: log, keep the old
+ *         └──> withdraw       └─> other content ─> a new server
  *
- * Connections and configuration know nothing of that. A file is read again only when its stamp
- * changes, and after a bad one when it changes again. Certificate and key are read when both have
- * kept still from one look to the next, so that one may be replaced a moment after the other.
+ * Connections and configuration know nothing of that.
  *
  * Control thread only; the configuration outlives what is made of it here.
  */
@@ -24,24 +21,16 @@
 #include "cp/loop.h"
 #include "cp/tls/store.h"
 
-/* How often files are looked at. */
-#define TLS_LOOK_EVERY 2000000000ULL /* ns */
-
 struct tls_listeners;
-
-/* Where the listener at an index of config_service has its slot. */
-struct tls_place {
-	uint32_t slot, epoch;
-};
-typedef struct tls_place tls_place_fn(const void *arg, size_t service);
 
 /* NULL: no memory. The store outlives it. */
 struct tls_listeners *tls_listeners_create(struct loop *loop, struct tls_store *store);
 /* NULL is allowed. */
 void tls_listeners_destroy(struct tls_listeners *t);
 
-/* Servers for all listeners of a configuration, into the store, before workers see it. 0, or -errno
- * and *error a sentence, good until the next call: then nothing has changed. */
+/* Servers for all listeners of a configuration, into the store, before workers see it; place: by
+ * index of config_service. 0, or -errno and *error a sentence, good until the next call: then
+ * nothing has changed. */
 int tls_listeners_offer(struct tls_listeners *t, const struct config *config, tls_place_fn *place,
 			const void *arg, const char **error);
 /* It runs: what only the one before had goes. */

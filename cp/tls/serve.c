@@ -5,52 +5,69 @@
 #include <string.h>
 #include <time.h>
 
+#include "cp/tls/client.h"
 #include "cp/tls/handshake.h"
 
 /* So many buffers for what one step has to send: four times the largest flight. */
 #define BUFFERS_MAX 256u
 
-/* A handshake that goes on, and the server that it is made with. */
+/* A handshake that goes on, and the server or client that it is made with. */
 struct tls_live {
 	struct tls_handshake *handshake;
-	struct tls_server *server; /* the store's */
+	struct tls_server *server; /* the store's; NULL: we are the client */
+	struct tls_client *client; /* the same; NULL: we are the server */
 	struct tls_live *next, **link;
 };
 
 /* ---- beginning and end of a handshake -------------------------------------------------------- */
 
-static struct tls_live *
-begin_server(struct tls_serving *s, const struct tls_job *job, enum tls_cause *cause)
+/* Each returns why there is no handshake, if there is none. */
+static enum tls_cause
+begin_server(struct tls_serving *s, const struct tls_job *job, struct tls_live *live)
 {
-	struct tls_live *live = calloc(1, sizeof(*live));
-
-	*cause = TLS_CAUSE_NO_MEMORY;
-	if (!live)
-		return NULL;
 	live->server = tls_store_get(s->store, job->slot, job->epoch);
 	if (!live->server)
-		*cause = TLS_CAUSE_NO_LISTENER;
-	else
-		live->handshake = tls_handshake_new(live->server, s->engine);
-	if (live->handshake)
-		return live;
+		return TLS_CAUSE_NO_LISTENER;
+	live->handshake = tls_handshake_new(live->server, s->engine);
+	return TLS_CAUSE_NO_MEMORY;
+}
+
+static enum tls_cause
+begin_client(struct tls_serving *s, const struct tls_job *job, struct tls_live *live)
+{
+	live->client = tls_store_get_client(s->store, job->slot, job->epoch);
+	if (!live->client)
+		return TLS_CAUSE_NO_POOL;
+	live->handshake = tls_handshake_new_client(live->client, s->engine);
+	return TLS_CAUSE_NO_MEMORY;
+}
+
+static void
+free_live(struct tls_serving *s, struct tls_live *live)
+{
+	tls_handshake_free(live->handshake);
 	tls_store_release(s->store, live->server);
+	tls_client_free(live->client);
 	free(live);
-	return NULL;
 }
 
 /* Which role it is depends on the question. NULL: see cause. */
 static struct tls_live *
 begin(struct tls_serving *s, struct tls_job *job, enum tls_cause *cause)
 {
-	struct tls_live *live = NULL;
+	struct tls_live *live = calloc(1, sizeof(*live));
 
-	*cause = TLS_CAUSE_INTERNAL; /* the role of the client is none that we have */
-	if (job->question == TLS_ASK_SERVER)
-		live = begin_server(s, job, cause);
-	job->handshake = live;
+	*cause = TLS_CAUSE_NO_MEMORY;
+	job->handshake = NULL;
 	if (!live)
 		return NULL;
+	*cause = job->question == TLS_ASK_CLIENT ? begin_client(s, job, live)
+						 : begin_server(s, job, live);
+	if (!live->handshake) {
+		free_live(s, live);
+		return NULL;
+	}
+	job->handshake = live;
 	live->link = &s->live;
 	live->next = s->live;
 	if (live->next)
@@ -61,15 +78,6 @@ begin(struct tls_serving *s, struct tls_job *job, enum tls_cause *cause)
 }
 
 static void
-free_live(struct tls_serving *s, struct tls_live *live)
-{
-	s->n_live--;
-	tls_handshake_free(live->handshake);
-	tls_store_release(s->store, live->server);
-	free(live);
-}
-
-static void
 end(struct tls_serving *s, struct tls_live *live)
 {
 	if (!live)
@@ -77,6 +85,7 @@ end(struct tls_serving *s, struct tls_live *live)
 	*live->link = live->next;
 	if (live->next)
 		live->next->link = live->link;
+	s->n_live--;
 	free_live(s, live);
 }
 
@@ -90,6 +99,7 @@ tls_serving_end(struct tls_serving *s)
 		free_live(s, live);
 	}
 	s->live = NULL;
+	s->n_live = 0;
 }
 
 /* ---- what goes to the peer ------------------------------------------------------------------- */

@@ -14,9 +14,9 @@ parse_authorities(struct tls_trust *t, const char *text, struct tls_fault *fault
 		return tls_fault_set(fault, "has no certificates in PEM: there is no line "
 					    "\"-----BEGIN CERTIFICATE-----\"");
 	code = mbedtls_x509_crt_parse(&t->authorities, (const uint8_t *)text, strlen(text) + 1);
-	if (code > 0)
+	if (code > 0 && !t->is_partial)
 		return tls_fault_set(fault, "has %d certificates that are not understood", code);
-	return code == 0 ||
+	return code >= 0 ||
 	       tls_fault_mbedtls(fault, code, "has a certificate that is not understood");
 }
 
@@ -42,8 +42,8 @@ parse_revoked(struct tls_trust *t, const char *text, struct tls_fault *fault)
 	return true;
 }
 
-struct tls_trust *
-tls_trust_parse(const char *ca, const char *crl, struct tls_trust_faults *faults)
+static struct tls_trust *
+parse(const char *ca, const char *crl, bool is_partial, struct tls_trust_faults *faults)
 {
 	struct tls_trust *t = calloc(1, sizeof(*t));
 	bool ok;
@@ -54,6 +54,7 @@ tls_trust_parse(const char *ca, const char *crl, struct tls_trust_faults *faults
 		return NULL;
 	}
 	atomic_init(&t->references, 1);
+	t->is_partial = is_partial;
 	t->next_update = INT64_MAX;
 	mbedtls_x509_crt_init(&t->authorities);
 	mbedtls_x509_crl_init(&t->revoked);
@@ -65,6 +66,12 @@ tls_trust_parse(const char *ca, const char *crl, struct tls_trust_faults *faults
 	}
 	tls_trust_put(t);
 	return NULL;
+}
+
+struct tls_trust *
+tls_trust_parse(const char *ca, const char *crl, struct tls_trust_faults *faults)
+{
+	return parse(ca, crl, false, faults);
 }
 
 struct tls_trust *
@@ -82,6 +89,27 @@ tls_trust_load(const char *ca, const char *crl, struct tls_trust_faults *faults)
 	if (t)
 		memcpy(t->stamps, stamps, sizeof(stamps));
 	return t;
+}
+
+struct tls_trust *
+tls_trust_load_partial(const char *ca, struct tls_fault *fault)
+{
+	struct tls_trust_faults faults = { 0 };
+	struct tls_stamp stamp = { 0 };
+	char *authorities = tls_file_read(ca, false, &stamp, &faults.ca);
+	struct tls_trust *t = authorities ? parse(authorities, NULL, true, &faults) : NULL;
+
+	tls_file_free(authorities);
+	*fault = faults.ca;
+	if (t)
+		t->stamps[0] = stamp;
+	return t;
+}
+
+bool
+tls_trust_equal(const struct tls_trust *a, const struct tls_trust *b)
+{
+	return a && b ? memcmp(a->digest, b->digest, sizeof(a->digest)) == 0 : a == b;
 }
 
 struct tls_trust *

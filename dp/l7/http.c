@@ -68,9 +68,10 @@ http_create(struct proxy *proxy, uint32_t sessions)
 	h->listener_latency = map_lazily(sizeof(struct http_latency) * SNAPSHOT_MAX_SERVICES);
 	h->pool_latency = map_lazily(sizeof(struct http_latency) * SNAPSHOT_MAX_POOLS);
 	h->attempts = map_lazily(sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
+	h->peers = map_lazily(sizeof(struct http_peer) * h->n);
 	h->limits = http_limit_table_create(w->dataplane->clients, false, &proxy->random_key);
 	if (h->sessions && h->upstreams && h->wheel && h->backends && h->pools && h->scratch &&
-	    h->limits && h->listener_latency && h->pool_latency && h->attempts)
+	    h->limits && h->peers && h->listener_latency && h->pool_latency && h->attempts)
 		return h;
 	http_destroy(h);
 	return NULL;
@@ -108,6 +109,7 @@ http_destroy(struct http *h)
 	unmap(h->listener_latency, sizeof(struct http_latency) * SNAPSHOT_MAX_SERVICES);
 	unmap(h->pool_latency, sizeof(struct http_latency) * SNAPSHOT_MAX_POOLS);
 	unmap(h->attempts, sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
+	unmap(h->peers, sizeof(struct http_peer) * h->n);
 	unmap(h->opens, sizeof(struct http_open) * h->n);
 	http_records_destroy(h->records);
 	http_scratch_destroy(h->scratch);

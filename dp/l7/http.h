@@ -27,6 +27,7 @@
 #include "dp/tcp/tcp.h"
 #include "lib/http/bad.h"
 #include "lib/http/path.h"
+#include "lib/tls/handover.h"
 
 struct http;
 struct http_attempts; /* dp/l7/record.h */
@@ -121,7 +122,7 @@ uint64_t http_on_accepted(struct http *h, tcp_handle handle, uint32_t service,
 			  const struct tuple *tuple);
 void http_on_connected(struct http *h, uint64_t user);
 /* The TLS handshake with the client is done. */
-void http_on_secured(struct http *h, uint64_t user);
+void http_on_secured(struct http *h, uint64_t user, const struct tls_handover *handover);
 /* Something of the connection will come soon, or else nothing will: fetch. */
 void http_on_expected(const struct http *h, uint64_t user);
 void http_on_received(struct http *h, uint64_t user, struct rte_mbuf *chain, uint32_t length);

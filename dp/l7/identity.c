@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a backend is told of the client: X-Forwarded-For, -Proto and -Host, and Forwarded
- * (RFC 7239). What clients say of themselves in these is removed; what a trusted proxy says is
- * kept, and its own address is put behind it.
+ * (RFC 7239), and X-SSL-Client-... of the certificate that it has shown. What clients say of
+ * themselves in these is removed, also where they write _ for -, which many servers make the same
+ * of; what a trusted proxy says is kept, and its own address is put behind it.
  */
 #include <string.h>
 
@@ -75,8 +76,112 @@ identify_one(const struct http *h, enum http_known known, bool trusted, struct h
 	edit(out, known, at);
 }
 
+/* ---- the client's certificate ---------------------------------------------------------------- */
+
+static const enum http_known of_certificate[] = {
+	HTTP_X_SSL_CLIENT_VERIFY, HTTP_X_SSL_CLIENT_DN,          HTTP_X_SSL_CLIENT_SAN,
+	HTTP_X_SSL_CLIENT_SERIAL, HTTP_X_SSL_CLIENT_FINGERPRINT,
+};
+
 void
-http_identify(const struct http *h, const struct http_session *s, const uint8_t *bytes,
+http_peer_keep(struct http *h, struct http_session *s, const struct tls_peer *peer)
+{
+	struct http_peer *kept = &h->peers[http_session_index(h, s)];
+	unsigned int i;
+
+	if (!peer->has_certificate)
+		return;
+	s->certified = true;
+	kept->verified = peer->verified;
+	memcpy(kept->subject, peer->subject, sizeof(kept->subject));
+	memcpy(kept->names, peer->names, sizeof(kept->names));
+	memcpy(kept->serial, peer->serial, sizeof(kept->serial));
+	for (i = 0; i < sizeof(peer->fingerprint); i++) {
+		kept->fingerprint[2 * i] = "0123456789abcdef"[peer->fingerprint[i] >> 4];
+		kept->fingerprint[2 * i + 1] = "0123456789abcdef"[peer->fingerprint[i] & 15];
+	}
+	kept->fingerprint[2 * i] = '\0';
+}
+
+/* What is said in this field, "": nothing. Nobody shall believe what has not been verified. */
+static const char *
+of_peer(const struct http_peer *peer, enum http_known field)
+{
+	if (field == HTTP_X_SSL_CLIENT_VERIFY)
+		return peer->verified ? "SUCCESS" : "FAILED";
+	if (!peer->verified)
+		return "";
+	switch (field) {
+	case HTTP_X_SSL_CLIENT_DN:
+		return peer->subject;
+	case HTTP_X_SSL_CLIENT_SAN:
+		return peer->names;
+	case HTTP_X_SSL_CLIENT_SERIAL:
+		return peer->serial;
+	default:
+		return peer->fingerprint;
+	}
+}
+
+static void
+identify_certificate(const struct http *h, const struct http_session *s, bool trusted,
+		     struct http_identity *out)
+{
+	const struct http_peer *peer = s->certified ? &h->peers[http_session_index(h, s)] : NULL;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(of_certificate); i++) {
+		enum http_known field = of_certificate[i];
+		const char *value = peer ? of_peer(peer, field) : "";
+
+		if (value[0])
+			out->edits[out->n++] =
+			    http_edit_text(HTTP_EDIT_SET, http_known_name(field), value);
+		else if (http_find(&h->head, field) && (peer || !trusted))
+			out->edits[out->n++] =
+			    http_edit_text(HTTP_EDIT_REMOVE, http_known_name(field), "");
+	}
+}
+
+/* ---- names that look alike ------------------------------------------------------------------- */
+
+#define IDENTITY                                                                                 \
+	(1ULL << HTTP_FORWARDED | 1ULL << HTTP_X_FORWARDED_FOR | 1ULL << HTTP_X_FORWARDED_HOST | \
+	 1ULL << HTTP_X_FORWARDED_PROTO | 1ULL << HTTP_X_SSL_CLIENT_VERIFY |                     \
+	 1ULL << HTTP_X_SSL_CLIENT_DN | 1ULL << HTTP_X_SSL_CLIENT_SAN |                          \
+	 1ULL << HTTP_X_SSL_CLIENT_SERIAL | 1ULL << HTTP_X_SSL_CLIENT_FINGERPRINT)
+
+static bool
+looks_like_identity(const uint8_t *name, size_t length)
+{
+	uint8_t plain[HTTP_KNOWN_LENGTH_MAX];
+	size_t i;
+
+	if (length > sizeof(plain) || !memchr(name, '_', length))
+		return false;
+	for (i = 0; i < length; i++)
+		plain[i] = name[i] == '_' ? '-' : name[i];
+	return http_known_bit(http_known(plain, length)) & IDENTITY;
+}
+
+/* Not passed on. */
+static void
+hide_lookalikes(struct http_head *head, const uint8_t *bytes)
+{
+	struct http_field *f;
+
+	if (!memchr(bytes, '_', head->length))
+		return;
+	for (f = head->fields; f < head->fields + head->n_fields; f++)
+		if (f->known == HTTP_UNKNOWN &&
+		    looks_like_identity(bytes + f->name.at, f->name.length))
+			f->flags |= HTTP_FIELD_HOP;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+void
+http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes,
 	      struct http_identity *out)
 {
 	const struct addr *client = http_client(s);
@@ -88,6 +193,9 @@ http_identify(const struct http *h, const struct http_session *s, const uint8_t 
 	uint32_t at = 0;
 
 	out->n = out->used = 0;
+	if (!trusted)
+		hide_lookalikes(&h->head, bytes);
+	identify_certificate(h, s, trusted, out);
 	addr_format(client, text);
 	length = strlen(text);
 

@@ -77,6 +77,7 @@ struct http_session {
 	bool last;         /* the connection ends after this answer */
 	bool headed;       /* some of the request's head is here */
 	bool secure;       /* its connection is TLS */
+	bool certified;    /* ... and it has shown a certificate: http.peers */
 	uint8_t line_end;  /* how much of an empty line has been seen, see head_ended() */
 	uint32_t scanned;  /* bytes of `in` that were looked at for it */
 	uint32_t service, service_epoch;
@@ -141,6 +142,7 @@ struct http_upstream {
 	bool reused;
 	uint8_t counted; /* 1 << enum http_bound */
 	uint32_t pool_slot, pool_epoch;
+	uint32_t tls;     /* of the pool, when it was opened */
 	uint32_t session; /* CONNECTING, BUSY: its request's; else INDEX_NONE */
 	uint32_t backend, backend_epoch;
 	uint32_t requests;
@@ -152,8 +154,15 @@ struct http_upstream {
 
 /* Edits that a route can have, and those of the client's identity. */
 #define HTTP_EDITS_MAX      80
-#define HTTP_IDENTITY_EDITS 6 /* two of them for the trace */
+#define HTTP_IDENTITY_EDITS 11 /* five of them for a certificate, two for the trace */
 #define HTTP_IDENTITY_BYTES 2048
+
+/* What is said of the certificate that a client has shown. */
+struct http_peer {
+	bool verified;
+	char subject[TLS_SUBJECT_MAX + 1], names[TLS_NAMES_MAX + 1], serial[TLS_SERIAL_MAX + 1];
+	char fingerprint[65];
+};
 
 /* What the backend is told of the client: edits, whose values lie in `room`. */
 struct http_identity {
@@ -195,6 +204,7 @@ struct http {
 	uint64_t turn;                 /* of round robin: the pass of the backend chosen last */
 	struct http_scratch *scratch;
 	struct http_limit_table *limits; /* of clients, who are all ours */
+	struct http_peer *peers;         /* [n], of sessions, mapped lazily */
 	struct http_counters counters;
 	struct http_latency *listener_latency; /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
 	struct http_latency *pool_latency;     /* [SNAPSHOT_MAX_POOLS], mapped lazily */
@@ -329,6 +339,8 @@ void http_request_place(struct http *h, struct http_session *s, const uint8_t *b
 bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* Is each client's connection to a backend its own, for the PROXY header that it begins with? */
 bool http_tells_client(const struct http *h, const struct http_session *s);
+/* ... which is this one, as a chain; NULL: no buffer. */
+struct rte_mbuf *http_proxy_header(struct http *h, const struct http_session *s);
 /* Send it again if the route's rules, its budget and the request allow it. `when` is one of enum
  * http_retry. */
 bool http_request_retry(struct http *h, struct http_session *s, enum http_retry when);
@@ -397,6 +409,8 @@ enum drop_reason http_upstream_get(struct http *h, struct http_session *s, uint3
 void http_upstream_put(struct http *h, struct http_session *s, bool keep);
 /* ... or it is of no more use: RST. */
 void http_upstream_drop(struct http *h, struct http_session *s);
+/* The connection is there, and becomes one of TLS. False: no room, and it is of no use. */
+bool http_upstream_secure(struct http *h, struct http_session *s, struct http_upstream *u);
 /* Ends an idle connection. */
 void http_upstream_close(struct http *h, struct http_upstream *u);
 /* Its connection is over: nothing of it is left in TCP. */
@@ -437,7 +451,9 @@ void http_count_answer(struct http *h, struct http_session *s, uint16_t status);
 
 /* ---- identity.c ----------------------------------------------------------------------------- */
 
-void http_identify(const struct http *h, const struct http_session *s, const uint8_t *bytes,
+/* What is to be said of the client's certificate, if it has one. */
+void http_peer_keep(struct http *h, struct http_session *s, const struct tls_peer *peer);
+void http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes,
 		   struct http_identity *out);
 
 /* ---- seen.c: what is told of requests (record.h) --------------------------------------------- */

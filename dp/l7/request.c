@@ -449,11 +449,16 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 	return http_write(h, HTTP_KIND_REQUEST, bytes, &change, error);
 }
 
+struct rte_mbuf *
+http_proxy_header(struct http *h, const struct http_session *s)
+{
+	return header_make(h->proxy, &s->ends, &s->tuple, http_settings(h, s)->header);
+}
+
 static bool
 put_proxy_header(struct http *h, struct http_session *s)
 {
-	struct rte_mbuf *m =
-	    header_make(h->proxy, &s->ends, &s->tuple, http_settings(h, s)->header);
+	struct rte_mbuf *m = http_proxy_header(h, s);
 
 	if (!m)
 		return false;
@@ -479,7 +484,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	}
 	length = head->pkt_len;
-	if (http_tells_client(h, s) && !u->requests && !put_proxy_header(h, s)) {
+	if (http_tells_client(h, s) && !u->requests && !u->tls && !put_proxy_header(h, s)) {
 		rte_pktmbuf_free(head);
 		h->counters.no_memory++;
 		http_answer(h, s, 503);

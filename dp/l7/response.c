@@ -125,6 +125,7 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 	http_count_answer(h, s, 101);
 	s->state = HTTP_TUNNEL;
 	stream_strict(h->proxy, s->client);
+	stream_strict(h->proxy, u->handle);
 	s->last = true;
 	s->request.done = s->answer.done = false;
 	http_watch(h, s);
@@ -173,6 +174,8 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	frame(h, s, &change);
 	s->keep_upstream =
 	    h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE && !http_tells_client(h, s);
+	if (h->head.body == HTTP_BODY_CLOSE)
+		stream_strict(h->proxy, u->handle);
 	http_body_begin(&s->answer, &h->head);
 	if (!pass_head(h, s, bytes, &change))
 		return false;

@@ -150,16 +150,6 @@ begin_inside(struct http *h, struct http_session *s, const struct proxy_settings
 	return !settings || !settings->tls || secure(h, s);
 }
 
-void
-http_on_secured(struct http *h, uint64_t user)
-{
-	struct http_session *s = &h->sessions[http_user_index(user)];
-
-	s->state = HTTP_READING;
-	s->seen = s->began = h->worker->now;
-	http_watch(h, s);
-}
-
 uint64_t
 http_on_accepted(struct http *h, tcp_handle handle, uint32_t service, const struct tuple *tuple)
 {
@@ -403,7 +393,7 @@ client_closed(struct http *h, struct http_session *s, enum tcp_close_cause cause
 /* ---- events of a backend's connection -------------------------------------------------------- */
 
 static void
-upstream_connected(struct http *h, struct http_upstream *u)
+upstream_ready(struct http *h, struct http_upstream *u)
 {
 	struct http_session *s = &h->sessions[u->session];
 
@@ -468,6 +458,17 @@ upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause ca
 	http_step(h, s);
 }
 
+static void
+upstream_connected(struct http *h, struct http_upstream *u)
+{
+	if (!u->tls) {
+		upstream_ready(h, u);
+	} else if (!http_upstream_secure(h, &h->sessions[u->session], u)) {
+		stream_abort(h->proxy, u->handle);
+		upstream_closed(h, u, TCP_CLOSED_RESET);
+	}
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 void
@@ -475,6 +476,26 @@ http_on_connected(struct http *h, uint64_t user)
 {
 	if (http_user_is_upstream(user))
 		upstream_connected(h, &h->upstreams[http_user_index(user)]);
+}
+
+static void
+client_secured(struct http *h, struct http_session *s, const struct tls_handover *handover)
+{
+	http_peer_keep(h, s, &handover->peer);
+	s->state = HTTP_READING;
+	s->seen = s->began = h->worker->now;
+	http_watch(h, s);
+}
+
+void
+http_on_secured(struct http *h, uint64_t user, const struct tls_handover *handover)
+{
+	uint32_t i = http_user_index(user);
+
+	if (http_user_is_upstream(user))
+		upstream_ready(h, &h->upstreams[i]);
+	else
+		client_secured(h, &h->sessions[i], handover);
 }
 
 void

@@ -98,17 +98,20 @@ http_upstream_gone(struct http *h, struct http_upstream *u)
 }
 
 static struct http_upstream *
-idle_find(struct http *h, uint32_t backend)
+idle_find(struct http *h, const struct http_session *s, uint32_t backend)
 {
-	const struct backend *b = &h->worker->snapshot->backends[backend];
+	const struct snapshot *snapshot = h->worker->snapshot;
+	const struct pool *pool = snapshot_pool(snapshot, s->pool_slot, s->pool_epoch);
+	const struct backend *b = &snapshot->backends[backend];
 	uint32_t first = h->backends[backend].idle;
 
 	while (first) {
 		struct http_upstream *u = &h->upstreams[first - 1];
 
-		if (u->backend_epoch == b->epoch)
+		if (u->backend_epoch == b->epoch && pool && u->tls == pool->tls)
 			return u;
-		http_upstream_close(h, u); /* the slot is another backend's now */
+		/* The slot is another backend's now, or it is to be spoken to otherwise. */
+		http_upstream_close(h, u);
 		first = h->backends[backend].idle;
 	}
 	return NULL;
@@ -120,7 +123,10 @@ enter(struct http *h, struct http_session *s, struct http_upstream *u)
 {
 	const struct pool *pool = snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
 
-	return pool && http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted) &&
+	if (!pool)
+		return false;
+	u->tls = pool->tls;
+	return http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted) &&
 	       http_circuit_enter(h, pool, HTTP_BOUND_PENDING, &s->counted);
 }
 
@@ -163,7 +169,7 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 enum drop_reason
 http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool fresh)
 {
-	struct http_upstream *u = fresh ? NULL : idle_find(h, backend);
+	struct http_upstream *u = fresh ? NULL : idle_find(h, s, backend);
 
 	if (!u)
 		return open_new(h, s, backend);
@@ -175,6 +181,42 @@ http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool
 	h->counters.upstreams_reused++;
 	h->backends[backend].active++;
 	return DROP_REASON_COUNT;
+}
+
+/* Before TLS, as it is of the connection. */
+static bool
+send_proxy_header(struct http *h, const struct http_session *s, const struct http_upstream *u)
+{
+	struct rte_mbuf *m = http_proxy_header(h, s);
+
+	if (m && stream_send(h->proxy, u->handle, m) == 0)
+		return true;
+	rte_pktmbuf_free(m);
+	h->counters.no_memory++;
+	return false;
+}
+
+bool
+http_upstream_secure(struct http *h, struct http_session *s, struct http_upstream *u)
+{
+	const struct tls_begin what = {
+		.tcp = u->handle,
+		.user = http_upstream_user(h, u),
+		.slot = u->pool_slot,
+		.epoch = u->pool_epoch,
+		.client = true,
+		.lenient = true, /* an answer says itself where it ends */
+		.timeout = s->route->timeout_connect,
+	};
+	tcp_handle handle;
+
+	if (http_tells_client(h, s) && !send_proxy_header(h, s, u))
+		return false;
+	handle = tls_begin(proxy_tls(h->proxy), &what);
+	if (handle == TCP_HANDLE_NONE)
+		return false;
+	u->handle = handle;
+	return true;
 }
 
 void

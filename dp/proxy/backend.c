@@ -137,6 +137,7 @@ backend_open(struct proxy *p, struct session *s)
 		s->backend = backend;
 		s->backend_epoch = p->worker->snapshot->backends[backend].epoch;
 		s->tried[s->tries++] = backend;
+		s->secure = session_pool(p, s)->tls != 0;
 		why = try_backend(p, s, settings);
 		if (why == DROP_REASON_COUNT) {
 			s->state = SESSION_CONNECTING;

@@ -117,9 +117,8 @@ on_secured(void *arg, tcp_handle h, uint64_t user, const struct tls_handover *ha
 	struct proxy *p = arg;
 
 	(void)h;
-	(void)handover;
 	if (user & HTTP_USER)
-		http_on_secured(proxy_http(p), user);
+		http_on_secured(proxy_http(p), user, handover);
 	else
 		session_on_secured(p, user);
 }

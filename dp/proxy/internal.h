@@ -43,7 +43,8 @@ struct session {
 	uint32_t idle_ms;      /* for how long nothing may come */
 	uint8_t state;         /* enum session_state */
 	bool fin[LEGS];        /* the leg's FIN is due when its queue is empty */
-	uint8_t tries;
+	uint8_t tries : 7;
+	bool secure : 1; /* the backend is spoken to by TLS */
 	uint32_t service, service_epoch;
 	uint32_t backend, backend_epoch; /* INDEX_NONE: none yet */
 	uint32_t pool, pool_epoch;       /* its identity; INDEX_NONE: the listener's */
@@ -199,7 +200,7 @@ void proxy_tls_calls(struct tls_calls *calls);
 bool session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener,
 			 const struct tuple *tuple, uint64_t *user);
 void session_on_connected(struct proxy *p, uint64_t user);
-/* The TLS handshake with the client is done. */
+/* The TLS handshake with the client, or with the backend, is done. */
 void session_on_secured(struct proxy *p, uint64_t user);
 void session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 			 uint32_t length);

@@ -168,7 +168,7 @@ proxy_prepare_tls(struct proxy *p, struct tls_port *ports, uint32_t n_ports,
 		.engine = engine,
 		.ports = ports,
 		.n_ports = n_ports,
-		.streams = p->n_sessions,
+		.streams = LEGS * p->n_sessions,
 		.handshakes = handshakes,
 		.socket = (int)rte_lcore_to_socket_id(p->worker->lcore),
 	};

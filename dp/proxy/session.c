@@ -228,7 +228,7 @@ session_connect(struct proxy *p, struct session *s)
 
 /* From here on the client speaks TLS to us; it has so many ns for the handshake. */
 static void
-secure(struct proxy *p, struct session *s, uint64_t timeout)
+secure_client(struct proxy *p, struct session *s, uint64_t timeout)
 {
 	const struct tls_begin what = {
 		.tcp = s->legs[LEG_CLIENT],
@@ -249,15 +249,6 @@ secure(struct proxy *p, struct session *s, uint64_t timeout)
 	arm(p, s, p->worker->now + timeout);
 }
 
-void
-session_on_secured(struct proxy *p, uint64_t user)
-{
-	struct session *s = session_of(p, user);
-
-	s->seen = p->worker->now;
-	session_connect(p, s);
-}
-
 /* Behind the PROXY header, if there was one. settings may be NULL. */
 static void
 begin_inside(struct proxy *p, struct session *s, const struct proxy_settings *settings)
@@ -265,7 +256,7 @@ begin_inside(struct proxy *p, struct session *s, const struct proxy_settings *se
 	if (settings && settings->names)
 		hello_begin(p, s, settings->timeout_hello);
 	else if (settings && settings->tls)
-		secure(p, s, settings->timeout_hello);
+		secure_client(p, s, settings->timeout_hello);
 	else
 		session_connect(p, s);
 }
@@ -311,26 +302,80 @@ header_received(struct proxy *p, struct session *s)
 	begin_inside(p, s, session_settings(p, s));
 }
 
+/* The backend may be told of the client before anything else. False: there is no buffer. */
+static bool
+tell_backend(struct proxy *p, const struct session *s, const struct proxy_settings *settings)
+{
+	struct rte_mbuf *header;
+
+	if (!settings || settings->header == PROXY_HEADER_NONE)
+		return true;
+	header = header_make(p, &s->ends, &s->client, settings->header);
+	if (header && stream_send(p, s->legs[LEG_BACKEND], header) == 0)
+		return true;
+	rte_pktmbuf_free(header);
+	worker_count_drop(p->worker, s->service, DROP_MBUF_EXHAUSTED);
+	return false;
+}
+
+/* From here on we speak TLS to the backend. False: there is no room for it, or its pool is gone. */
+static bool
+secure_backend(struct proxy *p, struct session *s, const struct proxy_settings *settings)
+{
+	const struct pool *pool = session_pool(p, s);
+	struct tls_begin what = {
+		.tcp = s->legs[LEG_BACKEND],
+		.user = session_user(p, s, LEG_BACKEND),
+		.client = true,
+	};
+	tcp_handle h;
+
+	if (!pool || !settings)
+		return false;
+	what.slot = pool->slot;
+	what.epoch = pool->epoch;
+	what.timeout = settings->timeout_connect;
+	h = tls_begin(proxy_tls(p), &what);
+	if (h == TCP_HANDLE_NONE) {
+		worker_count_drop(p->worker, s->service, DROP_CONNECTION_TABLE_FULL);
+		return false;
+	}
+	s->legs[LEG_BACKEND] = h;
+	return true;
+}
+
+static void
+open_session(struct proxy *p, struct session *s)
+{
+	s->state = SESSION_OPEN;
+	flush(p, s, LEG_BACKEND);
+}
+
 void
 session_on_connected(struct proxy *p, uint64_t user)
 {
 	struct session *s = session_of(p, user);
 	const struct proxy_settings *settings = session_settings(p, s);
-	struct rte_mbuf *header;
 
 	s->seen = p->worker->now;
-	s->state = SESSION_OPEN;
-	if (settings && settings->header != PROXY_HEADER_NONE) {
-		header = header_make(p, &s->ends, &s->client, settings->header);
-		if (!header || stream_send(p, s->legs[LEG_BACKEND], header) < 0) {
-			rte_pktmbuf_free(header);
-			worker_count_drop(p->worker, s->service, DROP_MBUF_EXHAUSTED);
-			p->counters.aborted++;
-			session_abort(p, s);
-			return;
-		}
+	if (!tell_backend(p, s, settings) || (s->secure && !secure_backend(p, s, settings))) {
+		p->counters.aborted++;
+		session_abort(p, s);
+	} else if (!s->secure) {
+		open_session(p, s);
 	}
-	flush(p, s, LEG_BACKEND);
+}
+
+void
+session_on_secured(struct proxy *p, uint64_t user)
+{
+	struct session *s = session_of(p, user);
+
+	s->seen = p->worker->now;
+	if (leg_of(user) == LEG_CLIENT)
+		session_connect(p, s);
+	else
+		open_session(p, s);
 }
 
 /* ---- the middle ------------------------------------------------------------------------------ */

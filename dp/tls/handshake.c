@@ -54,6 +54,29 @@ make_room(struct tls *t)
 	tls_end(t, &t->streams[job->connection], TCP_CLOSED_RESET);
 }
 
+/* A backend that fails is no drop of a service yet: there may be others. */
+static void
+count_drop(struct tls *t, const struct tls_stream *s, enum drop_reason reason)
+{
+	if (!s->client)
+		worker_count_drop(t->worker, s->slot, reason);
+}
+
+/* ms that a client's handshake has left. */
+static int32_t
+time_left(const struct tls *t, const struct tls_stream *s)
+{
+	return (int32_t)(s->until - (uint32_t)(t->worker->now / 1000000));
+}
+
+static void
+watch(struct tls *t, const struct tls_stream *s)
+{
+	uint64_t left = (uint64_t)RTE_MAX(time_left(t, s), 0);
+
+	wheel_arm(t->wheel, tls_stream_index(t, s), t->worker->now + left * 1000000);
+}
+
 static void
 handshake_begin(struct tls *t, struct tls_stream *s)
 {
@@ -63,13 +86,15 @@ handshake_begin(struct tls *t, struct tls_stream *s)
 	job = tls_job_take(t->jobs, tls_stream_index(t, s));
 	if (!job) {
 		t->counters.busy++;
-		worker_count_drop(t->worker, s->slot, DROP_TLS_BUSY);
+		count_drop(t, s, DROP_TLS_BUSY);
 		tls_end(t, s, TCP_CLOSED_RESET);
 		return;
 	}
 	s->job = (uint32_t)(job - t->jobs->jobs);
 	s->state = TLS_STREAM_HANDSHAKE;
 	ask(t, s, s->client ? TLS_ASK_CLIENT : TLS_ASK_SERVER);
+	if (s->client)
+		watch(t, s);
 }
 
 void
@@ -129,10 +154,27 @@ take_back(struct tls *t, struct tls_stream *s, struct tls_job *job)
 static void
 failed(struct tls *t, struct tls_stream *s, enum tls_cause cause)
 {
-	t->counters.failed++;
+	if (s->client)
+		t->counters.backends_failed++;
+	else
+		t->counters.failed++;
 	t->counters.cause[cause]++;
-	worker_count_drop(t->worker, s->slot, DROP_TLS_HANDSHAKE);
+	count_drop(t, s, DROP_TLS_HANDSHAKE);
 	tls_end(t, s, TCP_CLOSED_RESET);
+}
+
+void
+tls_handshake_timer(struct tls *t, struct tls_stream *s)
+{
+	if (!s->client)
+		return;
+	if (time_left(t, s) > 0) {
+		watch(t, s);
+		return;
+	}
+	t->counters.backends_failed++;
+	t->counters.cause[TLS_CAUSE_TIMEOUT]++;
+	tls_end(t, s, TCP_CLOSED_TIMEOUT);
 }
 
 static void
@@ -140,7 +182,9 @@ done(struct tls *t, struct tls_stream *s, struct tls_job *job)
 {
 	uint32_t generation = s->generation;
 
-	if (job->handover.resumed)
+	if (s->client)
+		t->counters.backends++;
+	else if (job->handover.resumed)
 		t->counters.resumed++;
 	else
 		t->counters.full++;

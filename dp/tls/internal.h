@@ -40,11 +40,14 @@ struct tls_stream {
 	bool worn;         /* nothing can be sealed any more, or should be */
 	bool owes_goodbye; /* a close_notify is due before the FIN: there was no buffer for it */
 	uint8_t idle;      /* records without content, since the last one with some */
-	uint32_t need;     /* HELLO: bytes to wait for */
-	uint32_t skip;     /* bytes to come of a message that is of no interest */
-	uint32_t sent;     /* bytes of content, up to TLS_SMALL_UNTIL */
-	uint32_t told;     /* buffers that TCP knows of */
-	uint32_t lent;     /* HANDSHAKE: buffers that its job has */
+	union {
+		uint32_t need;  /* HELLO: bytes to wait for */
+		uint32_t until; /* a client's handshake: ms, when it has to be over */
+	};
+	uint32_t skip; /* bytes to come of a message that is of no interest */
+	uint32_t sent; /* bytes of content, up to TLS_SMALL_UNTIL */
+	uint32_t told; /* buffers that TCP knows of */
+	uint32_t lent; /* HANDSHAKE: buffers that its job has */
 	uint32_t slot, epoch;
 	union {
 		uint32_t job;       /* HANDSHAKE: its index */
@@ -130,6 +133,8 @@ void tls_handshake_more(struct tls *t, struct tls_stream *s);
 void tls_handshake_answered(struct tls *t, struct tls_job *job);
 /* The peer has ended its side before the handshake was done. */
 void tls_handshake_cut(struct tls *t, struct tls_stream *s);
+/* Time has passed while a thread has it, or the peer. */
+void tls_handshake_timer(struct tls *t, struct tls_stream *s);
 
 /* ---- receive.c ------------------------------------------------------------------------------- */
 

@@ -239,7 +239,10 @@ tls_begin(struct tls *t, const struct tls_begin *what)
 	s->client = what->client;
 	s->lenient = what->lenient;
 	s->state = TLS_STREAM_HELLO;
-	s->need = what->client ? 0 : 1;
+	if (what->client)
+		s->until = (uint32_t)((t->worker->now + what->timeout) / 1000000);
+	else
+		s->need = 1;
 	if (what->in) {
 		s->in = *what->in;
 		s->told = what->in->told;
@@ -436,6 +439,10 @@ stream_again(struct tls *t, struct tls_stream *s)
 		wheel_arm(t->wheel, tls_stream_index(t, s), s->ends);
 	if (s->state == TLS_STREAM_HELLO) {
 		tls_hello_look(t, s);
+		return;
+	}
+	if (s->state == TLS_STREAM_HANDSHAKE) {
+		tls_handshake_timer(t, s);
 		return;
 	}
 	if (s->state != TLS_STREAM_OPEN)

@@ -55,13 +55,15 @@ struct worker;
 /* What a worker counts of its streams: X(name, help). */
 #define TLS_COUNTERS(X)                                                                         \
 	X(streams, "connections that began TLS")                                                \
-	X(full, "handshakes completed, in full")                                                \
-	X(resumed, "handshakes completed, of sessions that were resumed")                       \
+	X(full, "handshakes completed with clients, in full")                                   \
+	X(resumed, "handshakes completed with clients, of sessions that were resumed")          \
 	X(hellos_bad, "clients refused for their ClientHello, or for want of one")              \
-	X(failed, "handshakes that failed")                                                     \
+	X(failed, "handshakes with clients that failed")                                        \
+	X(backends, "handshakes completed with backends")                                       \
+	X(backends_failed, "handshakes with backends that failed, or took too long")            \
 	X(given_up, "handshakes whose connection ended meanwhile")                              \
 	X(gave_way, "handshakes ended for waiting for the peer when others needed their place") \
-	X(busy, "clients refused: handshakes are asked for faster than they are done")          \
+	X(busy, "connections refused: handshakes are asked for faster than they are done")      \
 	X(no_stream, "connections refused: no room for another stream")                         \
 	X(records_in, "records opened")                                                         \
 	X(records_out, "records sealed")                                                        \
@@ -80,7 +82,7 @@ struct tls_counters {
 	TLS_COUNTERS(X)
 #undef X
 	uint64_t bad_hello[TLS_HELLO_BAD_COUNT];
-	uint64_t cause[TLS_CAUSE_COUNT]; /* of failed */
+	uint64_t cause[TLS_CAUSE_COUNT]; /* of failed and backends_failed */
 	uint64_t error[TLS_ERROR_COUNT]; /* of records_bad */
 };
 
@@ -132,6 +134,7 @@ struct tls_begin {
 	uint64_t user;
 	uint32_t slot, epoch; /* of the service; client: of the pool */
 	bool client;          /* we speak first */
+	uint64_t timeout;     /* client: ns that the handshake may take */
 	bool lenient;         /* see half_closed */
 	struct queue *in;     /* what has come already and is not credited; becomes the stream's */
 };

@@ -11,37 +11,42 @@
 #include <stdint.h>
 
 /* X(constant, name): in the order of their lengths, so that a length has a range of them. */
-#define HTTP_KNOWN_FIELDS(X)                                \
-	X(TE, "te")                                         \
-	X(VIA, "via")                                       \
-	X(HOST, "host")                                     \
-	X(DATE, "date")                                     \
-	X(COOKIE, "cookie")                                 \
-	X(EXPECT, "expect")                                 \
-	X(SERVER, "server")                                 \
-	X(TRAILER, "trailer")                               \
-	X(UPGRADE, "upgrade")                               \
-	X(LOCATION, "location")                             \
-	X(FORWARDED, "forwarded")                           \
-	X(CONNECTION, "connection")                         \
-	X(KEEP_ALIVE, "keep-alive")                         \
-	X(SET_COOKIE, "set-cookie")                         \
-	X(TRACESTATE, "tracestate")                         \
-	X(RETRY_AFTER, "retry-after")                       \
-	X(TRACEPARENT, "traceparent")                       \
-	X(MAX_FORWARDS, "max-forwards")                     \
-	X(AUTHORIZATION, "authorization")                   \
-	X(CONTENT_LENGTH, "content-length")                 \
-	X(X_FORWARDED_FOR, "x-forwarded-for")               \
-	X(X_FORWARDED_HOST, "x-forwarded-host")             \
-	X(PROXY_CONNECTION, "proxy-connection")             \
-	X(X_FORWARDED_PROTO, "x-forwarded-proto")           \
-	X(SEC_WEBSOCKET_KEY, "sec-websocket-key")           \
-	X(TRANSFER_ENCODING, "transfer-encoding")           \
-	X(SEC_WEBSOCKET_ACCEPT, "sec-websocket-accept")     \
-	X(SEC_WEBSOCKET_VERSION, "sec-websocket-version")   \
-	X(SEC_WEBSOCKET_PROTOCOL, "sec-websocket-protocol") \
-	X(SEC_WEBSOCKET_EXTENSIONS, "sec-websocket-extensions")
+#define HTTP_KNOWN_FIELDS(X)                                    \
+	X(TE, "te")                                             \
+	X(VIA, "via")                                           \
+	X(HOST, "host")                                         \
+	X(DATE, "date")                                         \
+	X(COOKIE, "cookie")                                     \
+	X(EXPECT, "expect")                                     \
+	X(SERVER, "server")                                     \
+	X(TRAILER, "trailer")                                   \
+	X(UPGRADE, "upgrade")                                   \
+	X(LOCATION, "location")                                 \
+	X(FORWARDED, "forwarded")                               \
+	X(CONNECTION, "connection")                             \
+	X(KEEP_ALIVE, "keep-alive")                             \
+	X(SET_COOKIE, "set-cookie")                             \
+	X(TRACESTATE, "tracestate")                             \
+	X(RETRY_AFTER, "retry-after")                           \
+	X(TRACEPARENT, "traceparent")                           \
+	X(MAX_FORWARDS, "max-forwards")                         \
+	X(AUTHORIZATION, "authorization")                       \
+	X(CONTENT_LENGTH, "content-length")                     \
+	X(X_FORWARDED_FOR, "x-forwarded-for")                   \
+	X(X_SSL_CLIENT_DN, "x-ssl-client-dn")                   \
+	X(X_FORWARDED_HOST, "x-forwarded-host")                 \
+	X(PROXY_CONNECTION, "proxy-connection")                 \
+	X(X_SSL_CLIENT_SAN, "x-ssl-client-san")                 \
+	X(X_FORWARDED_PROTO, "x-forwarded-proto")               \
+	X(SEC_WEBSOCKET_KEY, "sec-websocket-key")               \
+	X(TRANSFER_ENCODING, "transfer-encoding")               \
+	X(X_SSL_CLIENT_VERIFY, "x-ssl-client-verify")           \
+	X(X_SSL_CLIENT_SERIAL, "x-ssl-client-serial")           \
+	X(SEC_WEBSOCKET_ACCEPT, "sec-websocket-accept")         \
+	X(SEC_WEBSOCKET_VERSION, "sec-websocket-version")       \
+	X(SEC_WEBSOCKET_PROTOCOL, "sec-websocket-protocol")     \
+	X(SEC_WEBSOCKET_EXTENSIONS, "sec-websocket-extensions") \
+	X(X_SSL_CLIENT_FINGERPRINT, "x-ssl-client-fingerprint")
 
 enum http_known {
 	HTTP_UNKNOWN,

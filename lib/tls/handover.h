@@ -35,10 +35,12 @@
 	X(BACKEND_CERTIFICATE, 42, "a backend's certificate that is not understood")          \
 	X(CERTIFICATE_REFUSED, 0, "a backend that refuses our certificate, or wants one")     \
 	X(BACKEND_GAVE_UP, 0, "an alert of the backend")                                      \
+	X(TIMEOUT, 0, "a backend that took too long")                                         \
 	X(TOO_LONG, 80, "more bytes than a handshake has")                                    \
 	X(NO_MEMORY, 80, "no memory")                                                         \
 	X(INTERNAL, 80, "another error of mbedTLS")                                           \
-	X(NO_LISTENER, 80, "a listener that is not there any more")
+	X(NO_LISTENER, 80, "a listener that is not there any more")                           \
+	X(NO_POOL, 80, "a pool that is not there any more")
 
 enum tls_cause {
 #define TLS_CAUSE_ENUM(name, alert, text) TLS_CAUSE_##name,

@@ -33,7 +33,8 @@ def pages(t, _folder):
 
 def settings(t, _folder):
     good = ROOT / "tests/conf/good"
-    conf = "".join((good / name).read_text() for name in ("every-key.conf", "http-every-key.conf", "tls-passthrough.conf", "tls-every-key.conf"))
+    conf = "".join((good / name).read_text() for name in ("every-key.conf", "http-every-key.conf", "tls-passthrough.conf", "tls-every-key.conf",
+                                                              "tls-pools.conf"))
     conf = re.sub(r'"[^"]*"', '""', conf)
     used = set(re.findall(r"(\w+)\s*[=:]", conf))
     page = plain("penstock.conf.5").split("FORWARDING MODES")[0]

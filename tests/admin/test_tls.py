@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listeners that end TLS, from the control side: certificates in use, files that change, configurations with bad ones."""
+"""Listeners that end TLS and pools that speak it, from the control side: certificates in use, files that change, configurations
+with bad ones."""
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import time
 
 import certificates
 import test_metrics
-from daemon import Daemon, config
+from daemon import POOLS, Daemon, config
 from test_cli import expect, wait
 
 LISTENERS = """tls = {{ handshake_threads = 1; handshakes = 64; }};
@@ -20,9 +21,24 @@ listeners = (
   {{ name = "mail"; address = "2001:db8:53::20"; port = 993; protocol = "tls"; pool = "six";
      tls = {{ certificates = ( {{ cert = "{tls}/shop-rsa.pem"; key = "{tls}/shop-rsa.key"; }} ); }}; }} );"""
 
+SAFE = """
+  {{ name = "safe"; backends = ( {{ address = "10.9.0.11"; port = 8443; }} );
+     tls = {{ server_name = "shop.example"; ca = "{tls}/clients.pem"; cert = "{tls}/client.pem"; key = "{tls}/client.key"; }}; }} );"""
+SAFE_LISTENER = """tls = {{ handshake_threads = 1; handshakes = 64; }};
+{admin}
+listeners = ( {{ name = "safe"; address = "203.0.113.20"; port = 993; protocol = "tcp"; pool = "safe"; }} );"""
+
 
 def text_of(tls, port=None):
-    text = config(more=LISTENERS.format(tls=tls, admin=test_metrics.listen(port) if port else ""))
+    return enlarged(config(more=LISTENERS.format(tls=tls, admin=test_metrics.listen(port) if port else "")))
+
+
+def safe_text_of(tls, port):
+    pools = POOLS.rpartition(" );")[0] + "," + SAFE.format(tls=tls)
+    return enlarged(config(pools=pools, more=SAFE_LISTENER.format(admin=test_metrics.listen(port))))
+
+
+def enlarged(text):
     return text.replace('memory = "128M"', 'memory = "512M"').replace("clients = 1024;", "clients = 1024; sessions = 1024;")
 
 
@@ -76,12 +92,46 @@ def certificates_change(t, folder):
             (tls / "shop.key").chmod(0o640)
             expect(d.cli("check", d.config), 1, f'"{tls}/shop.key" is open to others than its owner (mode 0640)')
         with t("a listener that does not end TLS any more"):
-            d.config.write_text(config().replace('memory = "128M"', 'memory = "512M"')
-                                .replace("clients = 1024;", "clients = 1024; sessions = 1024;")
-                                + "tls = { handshake_threads = 1; handshakes = 64; };")
+            d.config.write_text(enlarged(config()) + "tls = { handshake_threads = 1; handshakes = 64; };")
             expect(d.cli("apply", d.config), 0)
             assert d.show("listeners") == []
         assert d.stop() == 0
 
 
-TESTS = (certificates_change,)
+def expiries(port):
+    return re.findall(r"^penstock_tls_certificate_expiry_seconds\{(.*)\} \d+$", test_metrics.get(port)[2], re.M)
+
+
+def towards_backends(t, folder):
+    tls = folder / "tls"
+    tls.mkdir()
+    certificates.make(tls)
+    port = test_metrics.free_port()
+    text = safe_text_of(tls, port)
+    with Daemon(folder, text) as d:
+        with t("metrics: until when the certificate is good that backends are shown"):
+            assert expiries(port) == [f'pool="safe",certificate="{tls}/client.pem"'], expiries(port)
+        with t("new files of a pool are in use soon, without a new generation"):
+            put(tls, "shop", "client")
+            wait(lambda: f"certificate-reloaded pool=safe file={tls}/client.pem" in d.output())
+            assert d.generation() == 1
+        with t("authorities that are none are refused"):
+            shutil.copy2(tls / "text.pem", tls / "clients.pem")
+            wait(lambda: f'pool=safe file={tls}/clients.pem reason="has no certificates in PEM' in d.output())
+        with t("... by an apply, too, with the line"):
+            line = text.split("clients.pem")[0].count("\n") + 1
+            expect(d.cli("apply", d.config), 1, f':{line}: pools.safe.tls.ca: "{tls}/clients.pem" has no certificates in PEM')
+        with t("diff: settings of TLS are settings like others"):
+            shutil.copy2(tls / "shop.pem", tls / "clients.pem")
+            d.config.write_text(text.replace('server_name = "shop.example"', 'server_name = "wiki.example"; minimum = "1.3"'))
+            out = expect(d.cli("diff", d.config), 0).stdout
+            assert "~ pool safe: tls.server_name shop.example -> wiki.example\n~ pool safe: tls.minimum 1.2 -> 1.3\n" in out, out
+            expect(d.cli("apply", d.config), 0)
+        with t("a pool that does not speak TLS any more"):
+            d.config.write_text(re.sub(r"(?m)^ *tls = \{ server_name.*\}; \}", "}", text))
+            expect(d.cli("apply", d.config), 0)
+            assert expiries(port) == [], expiries(port)
+        assert d.stop() == 0
+
+
+TESTS = (certificates_change, towards_backends)

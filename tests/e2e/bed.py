@@ -52,6 +52,21 @@ def group(name, make, part="others"):
     return register
 
 
+def for_families(what, stands):
+    """The decorator of tests make(bed, family) of these groups, one of each family; their names begin with `what`."""
+    def tests(name, families=(4, 6)):
+        def register(make):
+            for family in families:
+                for stand in stands:
+                    def test(bed, family=family):
+                        make(bed, family)
+                    test.__name__ = f"{what}, IPv{family}, {name}"
+                    stand(test)
+            return make
+        return register
+    return tests
+
+
 def vip(mode, family):
     """The service address of a mode."""
     last = MODES[mode][0]

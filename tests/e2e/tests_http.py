@@ -5,7 +5,7 @@ import json
 import os
 
 import configs
-from bed import Bed, expect, group
+from bed import Bed, expect, for_families, group
 from topology import CLIENT4, CLIENT6
 
 HTTP = 8090
@@ -45,18 +45,7 @@ class HttpBed(Bed):
 
 one_worker = group("http, one worker", lambda: HttpBed(objects=listeners))
 two_workers = group("http, two workers", lambda: HttpBed(workers="0, 1", objects=listeners))
-
-
-def both_beds(name, families=(4, 6)):
-    def register(make):
-        for family in families:
-            for stand in (one_worker, two_workers):
-                def test(bed, family=family):
-                    make(bed, family)
-                test.__name__ = f"http, IPv{family}, {name}"
-                stand(test)
-        return make
-    return register
+both_beds = for_families("http", (one_worker, two_workers))
 
 
 def url(last, family, path):

@@ -8,7 +8,7 @@ import time
 
 import configs
 import topology
-from bed import Bed, expect, group, wait_until
+from bed import Bed, expect, for_families, group, wait_until
 from tests_proxy import address, in_client
 from tests_tls import answer_to, hello
 from topology import CLIENT4, CLIENT6
@@ -25,7 +25,9 @@ http {{
   server {{
     listen 8090; listen [::]:8090;
     root {where}/www;
+    underscores_in_headers on;
     location = / {{ return 200 "b{number} $http_x_forwarded_proto $http_x_forwarded_for $http_forwarded\\n"; }}
+    location = /shown {{ return 200 "$http_x_ssl_client_verify|$http_x_ssl_client_dn|$http_x_ssl_client_san|$http_x_ssl_client_serial|$http_x_ssl_client_fingerprint|$http_x_forwarded_for"; }}
   }}
   server {{
     listen 8091 proxy_protocol; listen [::]:8091 proxy_protocol;
@@ -81,24 +83,17 @@ class Secure(Bed):
                                  'accept_proxy_protocol = true; proxy_protocol = "v2"; ' + every, "tls"),
                 configs.listener(f"proxied-{family}", address(83, family), 443, f"web-{family}",
                                  "accept_proxy_protocol = true; " + every, "https")]
+            for last, mode in ((84, "request"), (85, "require")):
+                ask = f'client_auth = {{ mode = "{mode}"; ca = "{self.lab.where}/wild-ec.pem"; }};'
+                listeners.append(configs.listener(f"{mode}-{family}", address(last, family), 443, f"web-{family}", tls("shop-ec", more=ask), "https"))
+            listeners.append(configs.listener(f"trusting-{family}", address(86, family), 443, f"web-{family}",
+                                              f'trusted_proxies = [ "{CLIENT4}", "{CLIENT6}" ]; ' + every, "https"))
         return configs.objects(pools, [], listeners) + 'admin = { listen = "127.0.0.1:9471"; };\n'
 
 
 one_worker = group("TLS, one worker", Secure)
 two_workers = group("TLS, two workers", lambda: Secure(workers="0, 1"))
-
-
-def both_beds(name):
-    """A test of each family, on one worker and on two."""
-    def register(make):
-        for family in (4, 6):
-            for stand in (one_worker, two_workers):
-                def test(bed, family=family):
-                    make(bed, family)
-                test.__name__ = f"TLS, IPv{family}, {name}"
-                stand(test)
-        return make
-    return register
+both_beds = for_families("TLS", (one_worker, two_workers))
 
 
 def host(last, family):
@@ -211,6 +206,39 @@ def resumed(bed, family):
         expect("New, " in said, said)
         said = s_client(bed, 80, family, version, "-sess_in", path, "-ign_eof", said=request)
         expect("Reused, " in said and "HTTP/1.1 200" in said, said)
+
+
+def pair(bed, name):
+    return "--cert", f"{bed.lab.where}/{name}.pem", "--key", f"{bed.lab.where}/{name}.key"
+
+
+FORGED = [word for name in ("Verify: SUCCESS", "DN: CN=root", "SAN: DNS:root", "Serial: 01", "Fingerprint: 00")
+          for word in ("-H", f"X-SSL-Client-{name}", "-H", f"x_ssl-Client_{name}")] + ["-H", "X_Forwarded_For: 192.0.2.7"]
+
+
+@both_beds("certificates of clients")
+def of_clients(bed, family):
+    """What backends are told of them, and that nobody else can tell it."""
+    client = CLIENT4 if family == 4 else CLIENT6
+    pem = f"{bed.lab.where}/wild-ec.pem"
+    serial, digest = bed.lab.run(bed.lab.edge, "openssl", "x509", "-in", pem, "-noout", "-serial", "-fingerprint", "-sha256").stdout.split("\n")[:2]
+    mine = ["SUCCESS", "CN=wild-ec", "DNS:*.wild.example", serial.split("=")[1].lower(), digest.split("=")[1].replace(":", "").lower(), client]
+    for version in ("--tlsv1.3", "--tls-max=1.2"):
+        for last in (84, 85):
+            said = curl(bed, last, family, "/shown", *version.split("="), *pair(bed, "wild-ec"), *FORGED).split("|")
+            expect([said[0], said[1], said[2], said[3].lower(), said[4], said[5]] == mine, f"{last} {version}: {said}")
+        said = curl(bed, 84, family, "/shown", *version.split("="), *FORGED).split("|")
+        expect(said == ["", "", "", "", "", client], f"without a certificate, {version}: {said}")
+        said = curl(bed, 84, family, "/shown", *version.split("="), *pair(bed, "rest-ec"), *FORGED).split("|")
+        expect(said == ["FAILED", "", "", "", "", client], f"with one that nobody vouches for, {version}: {said}")
+        said = curl(bed, 80, family, "/shown", *version.split("="), *FORGED).split("|")
+        expect(said == ["", "", "", "", "", client], f"to a listener that asks for none, {version}: {said}")
+        said = curl(bed, 86, family, "/shown", *version.split("="), "-H", "X-SSL-Client-DN: CN=known").split("|")
+        expect(said[:2] == ["", "CN=known"], f"from a trusted proxy, {version}: {said}")
+        for words in ((), pair(bed, "rest-ec")):
+            done = bed.lab.run(bed.lab.client, "curl", "-s", "-m", "10", "-k", *version.split("="), *words, "--resolve",
+                               f"shop.example:443:{host(85, family)}", "https://shop.example/", check=False)
+            expect(done.returncode in (35, 56, 98) and not done.stdout, f"a client that has none, or not a good one: {done.returncode} {done.stdout}")
 
 
 @both_beds("new keys")

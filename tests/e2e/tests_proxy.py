@@ -6,7 +6,7 @@ import json
 import os
 
 import configs
-from bed import PENSTOCK, Bed, expect, group, wait_until
+from bed import PENSTOCK, Bed, expect, for_families, group, wait_until
 from tests_changes import MANY4, result_of
 from tests_network import IPERF, iperf
 from topology import CLIENT4, CLIENT6
@@ -62,19 +62,7 @@ two_workers = group("listeners, two workers", lambda: Bed(workers="0, 1", object
 def digest(path):
     with open(path, "rb") as content:
         return hashlib.sha256(content.read()).hexdigest()
-
-
-def both_beds(name, families=(4, 6)):
-    """A test of each family, on one worker and on two."""
-    def register(make):
-        for family in families:
-            for stand in (one_worker, two_workers):
-                def test(bed, family=family):
-                    make(bed, family)
-                test.__name__ = f"listener, IPv{family}, {name}"
-                stand(test)
-        return make
-    return register
+both_beds = for_families("listener", (one_worker, two_workers))
 
 
 @both_beds("http")

@@ -7,7 +7,7 @@ import subprocess
 
 import configs
 import topology
-from bed import Bed, expect, group, wait_until
+from bed import Bed, expect, for_families, group, wait_until
 from tests_proxy import address, in_client
 from topology import CLIENT4, CLIENT6
 
@@ -68,19 +68,7 @@ def objects(_, rest=True):
 
 one_worker = group("tls-passthrough, one worker", lambda: Bed(objects=objects, prepare=servers))
 two_workers = group("tls-passthrough, two workers", lambda: Bed(workers="0, 1", objects=objects, prepare=servers))
-
-
-def both_beds(name):
-    """A test of each family, on one worker and on two."""
-    def register(make):
-        for family in (4, 6):
-            for stand in (one_worker, two_workers):
-                def test(bed, family=family):
-                    make(bed, family)
-                test.__name__ = f"tls-passthrough, IPv{family}, {name}"
-                stand(test)
-        return make
-    return register
+both_beds = for_families("tls-passthrough", (one_worker, two_workers))
 
 
 def curl(bed, name, last, family, path="/", *more):

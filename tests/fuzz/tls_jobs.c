@@ -3,14 +3,16 @@
  * Fuzz target: what a worker and its handshake threads say to each other, in any order.
  *
  * Input: one byte for each thing that happens: what in its low half, to whom in its high half, and
- * for what a client does one more: how. Clients of mbedTLS come and ask, threads answer one
- * question, the worker looks, gives back, buffers run out, certificates change. After each no job
- * is lost or has two owners; a handshake that nobody has disturbed ends with keys that are right.
+ * for what a client does one more: how. Clients and backends of mbedTLS come and ask, threads
+ * answer one question, the worker looks, gives back, buffers run out, certificates change. After
+ * each no job is lost or has two owners; a handshake that nobody has disturbed ends with keys that
+ * are right.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
+#include "cp/tls/client.h"
 #include "cp/tls/serve.h"
 #include "tests/unit/tls_bytes.h"
 #include "tests/unit/tls_caller.h"
@@ -33,7 +35,7 @@ struct world {
 	bool disturbed[CALLERS];
 	struct rte_mbuf *held[MBUFS];
 	uint32_t n_held, epoch;
-	bool removed; /* there is no server */
+	bool removed; /* there is no server and no client */
 };
 
 static void
@@ -43,8 +45,9 @@ must(bool condition)
 		abort();
 }
 
+/* A server, and a client that believes its certificate. */
 static void
-put_server(struct world *w)
+put_both(struct world *w)
 {
 	struct tls_pair pair = tls_mbed_pair();
 	struct tls_server_settings s = { .pairs = &pair,
@@ -53,11 +56,26 @@ put_server(struct world *w)
 					 .maximum = TLS_1_3,
 					 .ticket_lifetime = 60,
 					 .tickets = 1 };
+	struct tls_client_settings c = { .ca = pair.certificate,
+					 .server_name = "shop.example",
+					 .verify = true,
+					 .minimum = TLS_1_2,
+					 .maximum = TLS_1_3 };
 	char error[200];
 	struct tls_server *server = tls_server_create(&s, error, sizeof(error));
+	struct tls_client *client = tls_client_create(&c, error, sizeof(error));
 
 	must(server && tls_store_put(w->store, 0, ++w->epoch, server) == 0);
+	must(client && tls_store_put_client(w->store, 0, w->epoch, client) == 0);
 	w->removed = false;
+}
+
+static void
+remove_both(struct world *w)
+{
+	must(tls_store_put(w->store, 0, w->epoch, NULL) == 0);
+	must(tls_store_put_client(w->store, 0, w->epoch, NULL) == 0);
+	w->removed = true;
 }
 
 static struct world *
@@ -90,7 +108,7 @@ world(void)
 	}
 	w.jobs = tls_jobs_create(&s);
 	must(w.jobs != NULL);
-	put_server(&w);
+	put_both(&w);
 	return &w;
 }
 
@@ -112,13 +130,15 @@ may_be_refused(const struct world *w)
 	       (w->jobs->waiting[0] >= MOST && w->jobs->waiting[1] >= MOST);
 }
 
+/* What it is that comes is in the high half. */
 static void
-ask(struct world *w, uint32_t who, bool is_13, uint8_t cut)
+ask(struct world *w, uint8_t what, uint8_t cut)
 {
-	struct tls_caller *c = w->callers[who];
+	enum tls_version version = what & 0x40 ? TLS_1_3 : TLS_1_2;
+	struct tls_caller **at = &w->callers[what >> 4 & 3], *c = *at;
 
 	if (!c) {
-		c = w->callers[who] = tls_caller_begin(is_13 ? TLS_1_3 : TLS_1_2, 0);
+		c = *at = what & 0x80 ? tls_caller_serve(version) : tls_caller_begin(version, 0);
 		c->epoch = w->epoch;
 	}
 	if (c->job && c->job->asked)
@@ -129,7 +149,7 @@ ask(struct world *w, uint32_t who, bool is_13, uint8_t cut)
 		must(may_be_refused(w));
 }
 
-/* A byte of what the client has to say next. */
+/* A byte of what it has to say next. */
 static void
 disturb(struct world *w, uint32_t who, uint8_t where)
 {
@@ -137,11 +157,11 @@ disturb(struct world *w, uint32_t who, uint8_t where)
 
 	if (!c)
 		return;
-	if (c->client->n_out == 0)
-		tls_mbed_shake(c->client);
-	if (c->client->n_out == 0)
+	if (c->peer->n_out == 0)
+		tls_mbed_shake(c->peer);
+	if (c->peer->n_out == 0)
 		return;
-	c->client->out[where * 7u % c->client->n_out] ^= 0x40;
+	c->peer->out[where * 7u % c->peer->n_out] ^= 0x40;
 	w->disturbed[who] = true;
 }
 
@@ -173,7 +193,7 @@ take_answer(struct world *w, const struct tls_job *job)
 		return;
 	must(c->answer == TLS_ANSWER_DONE || c->answer == TLS_ANSWER_FAILED);
 	must(c->answer == TLS_ANSWER_DONE || w->disturbed[who] || c->cause == TLS_CAUSE_NO_MEMORY ||
-	     c->cause == TLS_CAUSE_NO_LISTENER);
+	     c->cause == (c->is_backend ? TLS_CAUSE_NO_POOL : TLS_CAUSE_NO_LISTENER));
 	must(c->answer == TLS_ANSWER_FAILED || w->disturbed[who] || tls_caller_talks(c));
 	forget(w, who);
 }
@@ -256,7 +276,7 @@ end(struct world *w)
 	} while (w->jobs->waiting[0] + w->jobs->waiting[1] > 0);
 	must(w->jobs->taken == 0 && rte_mempool_full(w->in) && rte_mempool_full(w->out));
 	if (w->removed)
-		put_server(w);
+		put_both(w);
 }
 
 static void
@@ -266,7 +286,7 @@ happen(struct world *w, uint8_t what, uint8_t how)
 
 	switch (what & 15) {
 	case 0 ... 2:
-		ask(w, who, what & 0x40, how);
+		ask(w, what, how);
 		break;
 	case 3:
 		disturb(w, who, how);
@@ -284,11 +304,10 @@ happen(struct world *w, uint8_t what, uint8_t how)
 		hold_buffers(w, who & 1);
 		break;
 	case 12:
-		put_server(w);
+		put_both(w);
 		break;
 	case 13:
-		must(tls_store_put(w->store, 0, w->epoch, NULL) == 0);
-		w->removed = true;
+		remove_both(w);
 		break;
 	default:
 		atomic_store(&w->ports[who % THREADS].asleep, true);

@@ -4,8 +4,8 @@
     shop        ECDSA, "shop.example" and "www.shop.example"
     shop-rsa    RSA, "shop.example"
     wild        ECDSA, "*.shop.example"
-    expired, future, short (RSA of 1,024 bits), curve (secp256k1), client (not for servers)
-    clients.pem, clients.crl, old.crl   an authority, what it has revoked, and the same years ago
+    expired, future, short (RSA of 1,024 bits), curve (secp256k1), client (not for servers), gateway (the same), server (not for clients)
+    clients.pem, clients.crl, old.crl   an authority, what it has revoked, and the same years ago; backends.pem: the same authority
     open.key (mode 0644), foreign.key (not root's), locked.key (encrypted), other.key (no certificate's), text.pem (none at all)
     tickets     a key of tickets
 """
@@ -68,8 +68,10 @@ def make(folder):
     certificate(folder, "wild", ["*.shop.example"])
     certificate(folder, "short", ["short.example"], ("rsa:1024",))
     certificate(folder, "curve", ["curve.example"], ("ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"))
-    certificate(folder, "client", ["client.example"], extra=("extendedKeyUsage=clientAuth",))
+    for name, use in (("client", "clientAuth"), ("gateway", "clientAuth"), ("server", "serverAuth")):
+        certificate(folder, name, [f"{name}.example"], extra=(f"extendedKeyUsage={use}",))
     ca = authority(folder)
+    shutil.copy(folder / "clients.pem", folder / "backends.pem")
     dated(folder, "expired", ca, "20200101000000Z", "20210101000000Z")
     dated(folder, "future", ca, "20900101000000Z", "20910101000000Z")
     openssl("ca", "-gencrl", *ca, "-crldays", "30", "-out", str(folder / "clients.crl"))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listeners that end TLS: streams between OpenSSL and a server that knows nothing of it. */
+/* Listeners that end TLS, and backends that are spoken to by TLS: streams between OpenSSL and an
+ * end that knows nothing of it. */
 #include <string.h>
 
 #include <CUnit/CUnit.h>
@@ -19,9 +20,9 @@ static const struct tls_world_plan plans[] = {
 #define PLANS (sizeof(plans) / sizeof(plans[0]))
 
 static struct tls_world *
-world(int version, uint64_t seed)
+world_of_role(int version, uint64_t seed, bool to_backend)
 {
-	struct tls_world_plan plan = { .version = version };
+	struct tls_world_plan plan = { .version = version, .to_backend = to_backend };
 
 	plan.wire.seed = seed;
 	plan.wire.ip6 = seed & 1;
@@ -30,15 +31,23 @@ world(int version, uint64_t seed)
 	return tls_world_create(&plan);
 }
 
-/* Both ways, in one piece and in many, with every cipher. */
+static struct tls_world *
+world(int version, uint64_t seed)
+{
+	return world_of_role(version, seed, false);
+}
+
+/* Both ways, in one piece and in many, with every cipher, as the server and as the client. */
 static void
 test_talk(void)
 {
 	size_t i;
 
-	for (i = 0; i < PLANS; i++) {
-		struct tls_world_plan plan = plans[i];
+	for (i = 0; i < 2 * PLANS; i++) {
+		struct tls_world_plan plan = plans[i % PLANS];
 		struct tls_world *w;
+
+		plan.to_backend = i >= PLANS;
 
 		plan.wire.seed = i + 1;
 		plan.wire.ip6 = i & 1;
@@ -54,20 +63,22 @@ test_talk(void)
 		CU_ASSERT(tls_world_talk(w, 100000, 100000));
 		CU_ASSERT_EQUAL(tls_world_unread(w), 0);
 		CU_ASSERT(tls_world_close(w));
-		CU_ASSERT_EQUAL(tls_world_counters(w)->full, 1);
+		CU_ASSERT_EQUAL(tls_world_counters(w)->full, !plan.to_backend);
+		CU_ASSERT_EQUAL(tls_world_counters(w)->backends, plan.to_backend);
 		CU_ASSERT_EQUAL(tls_world_counters(w)->truncated, 0);
 		tls_world_destroy(w);
 	}
 }
 
-/* Each byte of the client a segment of its own, handshake and all. */
+/* Each byte of the end with TLS a segment of its own, handshake and all. */
 static void
 test_trickle(void)
 {
 	uint64_t seed;
 
-	for (seed = 1; seed <= 2; seed++) {
-		struct tls_world *w = world(seed == 1 ? TLS1_3_VERSION : TLS1_2_VERSION, seed);
+	for (seed = 1; seed <= 4; seed++) {
+		struct tls_world *w =
+		    world_of_role(seed & 1 ? TLS1_3_VERSION : TLS1_2_VERSION, seed, seed > 2);
 
 		w->trickle = 1;
 		tls_world_open(w);
@@ -85,9 +96,10 @@ test_losses(void)
 	struct tls_world_plan plan = { .wire = { .lose_one_in = 15 } };
 	uint64_t seed;
 
-	for (seed = 1; seed <= 8; seed++) {
+	for (seed = 1; seed <= 16; seed++) {
 		struct tls_world *w;
 
+		plan.to_backend = seed & 8;
 		plan.version = seed & 2 ? TLS1_3_VERSION : TLS1_2_VERSION;
 		plan.wire.seed = seed;
 		plan.wire.ip6 = seed & 1;
@@ -97,15 +109,16 @@ test_losses(void)
 		CU_ASSERT(tls_world_shake(w));
 		CU_ASSERT(tls_world_talk(w, 60000, 90000));
 		CU_ASSERT(tls_world_close(w));
+		tls_world_steps(w, 5000); /* the last FIN may have to be sent again */
 		tls_world_destroy(w);
 	}
 }
 
 /* New keys in both directions, while both talk. */
 static void
-test_key_update(void)
+new_keys(bool to_backend)
 {
-	struct tls_world *w = world(TLS1_3_VERSION, 3);
+	struct tls_world *w = world_of_role(TLS1_3_VERSION, 3, to_backend);
 	uint32_t i;
 
 	tls_world_open(w);
@@ -120,6 +133,13 @@ test_key_update(void)
 	CU_ASSERT_EQUAL(tls_world_counters(w)->key_updates_out, 10);
 	CU_ASSERT(tls_world_close(w));
 	tls_world_destroy(w);
+}
+
+static void
+test_key_update(void)
+{
+	new_keys(false);
+	new_keys(true);
 }
 
 /* The client reads nothing for a while. */
@@ -277,6 +297,147 @@ test_bad_record(void)
 	}
 }
 
+/* ---- backends -------------------------------------------------------------------------------- */
+
+static bool
+all_is_over(const struct tls_world *w)
+{
+	return w->ends[CLIENT].closed && tls_streams(proxy_tls(worker_proxy(w->f->worker))) == 0;
+}
+
+/* Backends with the certificate of another one: the client hears nothing of what they say, and they
+ * nothing of what the client says. */
+static void
+test_backend_refused(void)
+{
+	struct tls_world_plan plan = { .to_backend = true, .name = "other.example" };
+	uint32_t i;
+
+	for (i = 0; i < 2; i++) {
+		const struct tls_counters *c;
+		struct tls_world *w;
+
+		plan.version = i ? TLS1_2_VERSION : TLS1_3_VERSION;
+		w = tls_world_create(&plan);
+		c = tls_world_counters(w);
+		tls_world_open(w);
+		w->ends[CLIENT].says.n = w->ends[SERVER].says.n = 1000;
+		tls_world_steps(w, 5000);
+		CU_ASSERT_EQUAL(c->backends_failed, 2);
+		CU_ASSERT_EQUAL(c->cause[TLS_CAUSE_WRONG_NAME], 2);
+		CU_ASSERT_EQUAL(c->failed + c->backends, 0);
+		CU_ASSERT_EQUAL(w->f->worker->service_drops[0][DROP_CONNECT_FAILED], 1);
+		CU_ASSERT_EQUAL(w->f->worker->service_drops[0][DROP_TLS_HANDSHAKE], 0);
+		CU_ASSERT_EQUAL(w->ends[CLIENT].heard + w->ends[SERVER].heard, 0);
+		CU_ASSERT(w->ends[CLIENT].closed && w->ends[CLIENT].cause == TCP_CLOSED_RESET);
+		CU_ASSERT(w->failed);
+		tls_world_steps(w, 60000);
+		CU_ASSERT(all_is_over(w));
+		tls_world_destroy(w);
+	}
+}
+
+/* They have so long for the handshake: when they say nothing, when they stop in the middle, and
+ * when none of our threads answers. */
+static void
+test_backend_slow(void)
+{
+	uint32_t how;
+
+	for (how = 0; how < 3; how++) {
+		struct tls_world *w = world_of_role(TLS1_3_VERSION, how, true);
+		const struct tls_counters *c = tls_world_counters(w);
+
+		w->wire.settings[0].timeout_connect = 2000 * MS;
+		tls_world_open(w);
+		w->silent = how == 0;
+		w->trickle = how == 1 ? 1 : 0;
+		w->no_threads = how == 2;
+		tls_world_steps(w, 100);
+		w->silent = true;
+		tls_world_steps(w, 1800);
+		CU_ASSERT_EQUAL(c->backends_failed, 0);
+		tls_world_steps(w, 500);
+		CU_ASSERT_EQUAL(c->backends_failed, 1);
+		CU_ASSERT_FALSE(w->ends[CLIENT].closed);
+		tls_world_steps(w, 2100);
+		CU_ASSERT(w->ends[CLIENT].closed);
+		CU_ASSERT_EQUAL(c->backends_failed, 2);
+		CU_ASSERT_EQUAL(c->cause[TLS_CAUSE_TIMEOUT], 2);
+		w->no_threads = false;
+		tls_world_steps(w, 60000);
+		CU_ASSERT(all_is_over(w));
+		tls_world_destroy(w);
+	}
+}
+
+/* A backend that is gone in the middle of the handshake, by a FIN or a reset: there is another
+ * one. */
+static void
+test_backend_gone(void)
+{
+	uint32_t how;
+
+	for (how = 0; how < 2; how++) {
+		struct tls_world *w = world_of_role(TLS1_3_VERSION, how, true);
+		struct tls_side_end *server = &w->ends[SERVER];
+		tcp_handle first;
+
+		w->no_threads = true;
+		tls_world_open(w);
+		tls_world_steps(w, 20);
+		first = server->handle;
+		if (how == 0)
+			tcp_shutdown(w->wire.peers[SERVER].tcp, first);
+		else
+			tcp_abort(w->wire.peers[SERVER].tcp, first);
+		w->no_threads = false;
+		tls_world_steps(w, 200);
+		CU_ASSERT_NOT_EQUAL(server->handle, first);
+		CU_ASSERT(tls_world_shake(w));
+		CU_ASSERT(tls_world_talk(w, 1000, 1000));
+		CU_ASSERT_EQUAL(tls_world_counters(w)->backends, 1);
+		CU_ASSERT(tls_world_close(w));
+		tls_world_steps(w, 60000);
+		tls_world_destroy(w);
+	}
+}
+
+/* The client, the same: what it has said is for the backend still, unless it has reset. */
+static void
+test_client_gone(void)
+{
+	uint32_t how;
+
+	for (how = 0; how < 2; how++) {
+		struct tls_world *w = world_of_role(TLS1_3_VERSION, how, true);
+		struct tls_side_end *client = &w->ends[CLIENT];
+
+		w->no_threads = true;
+		tls_world_open(w);
+		client->says.n = 1000;
+		tls_world_steps(w, 20);
+		if (how == 0)
+			tcp_shutdown(w->wire.peers[CLIENT].tcp, client->handle);
+		else
+			tcp_abort(w->wire.peers[CLIENT].tcp, client->handle);
+		tls_world_steps(w, 20);
+		w->no_threads = false;
+		tls_world_steps(w, 200);
+		CU_ASSERT_EQUAL(w->ends[SERVER].heard, how == 0 ? 1000 : 0);
+		CU_ASSERT_EQUAL(w->peer_notify, how == 0);
+		if (how == 0) {
+			CU_ASSERT(tls_world_close(w));
+		}
+		client->closed = true;
+		tls_world_steps(w, 60000);
+		CU_ASSERT(all_is_over(w));
+		tls_world_destroy(w);
+	}
+}
+
+/* ---- refusal --------------------------------------------------------------------------------- */
+
 /* What is no hello gets an alert; nobody answers: the client is let go after its time, and when all
  * jobs are taken, at once. */
 static void
@@ -328,6 +489,10 @@ test_tls_stream_register(void)
 		{ "clients that are gone", test_gone },
 		{ "a bad record", test_bad_record },
 		{ "refused, and not answered", test_refused },
+		{ "a backend with another name", test_backend_refused },
+		{ "a backend that takes too long", test_backend_slow },
+		{ "a backend that is gone", test_backend_gone },
+		{ "a client that is gone meanwhile", test_client_gone },
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = { { "tls stream", NULL, NULL, NULL, NULL, tests },

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <CUnit/CUnit.h>
+#include <openssl/pem.h>
 #include <rte_ring.h>
+
+#include "cp/tls/client.h"
 
 #define JOBS  8
 #define PIECE 1400u
@@ -51,6 +54,42 @@ hear(struct tls_world *w, enum where who, const uint8_t *bytes, size_t n)
 	e->heard += n;
 }
 
+/* The end that speaks plain TCP. */
+static enum where
+plain(const struct tls_world *w)
+{
+	return w->secure == CLIENT ? SERVER : CLIENT;
+}
+
+/* ---- OpenSSL --------------------------------------------------------------------------------- */
+
+static void
+ssl_forget(struct tls_world *w)
+{
+	SSL_free(w->ssl); /* with its BIOs */
+	w->ssl = NULL;
+}
+
+/* A connection of its end begins. */
+static void
+ssl_begin(struct tls_world *w)
+{
+	ssl_forget(w);
+	w->failed = w->peer_notify = false;
+	w->ssl = SSL_new(w->context);
+	w->in = BIO_new(BIO_s_mem());
+	w->out = BIO_new(BIO_s_mem());
+	CU_ASSERT_FATAL(w->ssl && w->in && w->out);
+	BIO_set_mem_eof_return(w->in, -1);
+	SSL_set_bio(w->ssl, w->in, w->out);
+	if (w->secure == SERVER) {
+		SSL_set_accept_state(w->ssl);
+	} else {
+		SSL_set_connect_state(w->ssl);
+		SSL_set_tlsext_host_name(w->ssl, "shop.example");
+	}
+}
+
 /* ---- events of TCP --------------------------------------------------------------------------- */
 
 static uint64_t
@@ -58,8 +97,11 @@ on_accepted(void *arg, tcp_handle h, uint32_t listener, const struct tuple *tupl
 {
 	(void)listener;
 	(void)tuple;
-	end_of(arg)->handle = h;
+	end_of(arg)->handle = h; /* of the backend that is tried now */
 	end_of(arg)->open = true;
+	end_of(arg)->closed = end_of(arg)->half_closed = false;
+	if (world_of(arg)->secure == SERVER)
+		ssl_begin(world_of(arg));
 	return 0;
 }
 
@@ -79,16 +121,16 @@ on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint
 	struct rte_mbuf *m;
 
 	(void)user;
-	for (m = chain; m; m = m->next) {
+	for (m = h == end_of(arg)->handle ? chain : NULL; m; m = m->next) {
 		const uint8_t *bytes = rte_pktmbuf_mtod(m, const uint8_t *);
 
-		if (p->where == SERVER)
-			hear(w, SERVER, bytes, m->data_len);
+		if (p->where != w->secure)
+			hear(w, p->where, bytes, m->data_len);
 		else
 			BIO_write(w->in, bytes, m->data_len);
 	}
 	rte_pktmbuf_free(chain);
-	if (p->where == SERVER || !w->deaf)
+	if (p->where != w->secure || !w->deaf)
 		tcp_credit(p->tcp, h, length);
 }
 
@@ -99,15 +141,16 @@ on_half_closed(void *arg, tcp_handle h, uint64_t user)
 
 	(void)user;
 	end_of(arg)->half_closed = true;
-	if (p->where == SERVER)
+	if (p->where != world_of(arg)->secure)
 		tcp_shutdown(p->tcp, h);
 }
 
 static void
 on_closed(void *arg, tcp_handle h, uint64_t user, enum tcp_close_cause cause)
 {
-	(void)h;
 	(void)user;
+	if (h != end_of(arg)->handle)
+		return;
 	end_of(arg)->closed = true;
 	end_of(arg)->cause = cause;
 }
@@ -115,9 +158,9 @@ on_closed(void *arg, tcp_handle h, uint64_t user, enum tcp_close_cause cause)
 /* ---- the ends -------------------------------------------------------------------------------- */
 
 static void
-client_speaks(struct tls_world *w)
+secure_speaks(struct tls_world *w)
 {
-	struct tls_side_end *e = &w->ends[CLIENT];
+	struct tls_side_end *e = &w->ends[w->secure];
 	uint8_t bytes[4 * PIECE];
 	int n;
 
@@ -126,7 +169,7 @@ client_speaks(struct tls_world *w)
 
 		n = (int)(left < sizeof(bytes) ? left : sizeof(bytes));
 		n = w->tiny ? 1 : n;
-		write_text(CLIENT, e->says.sent, bytes, (size_t)n);
+		write_text(w->secure, e->says.sent, bytes, (size_t)n);
 		n = SSL_write(w->ssl, bytes, n);
 		if (n <= 0)
 			break;
@@ -135,7 +178,7 @@ client_speaks(struct tls_world *w)
 }
 
 static void
-client_listens(struct tls_world *w)
+secure_listens(struct tls_world *w)
 {
 	uint8_t bytes[16384];
 	int n, error;
@@ -143,7 +186,7 @@ client_listens(struct tls_world *w)
 	if (w->deaf)
 		return;
 	while ((n = SSL_read(w->ssl, bytes, sizeof(bytes))) > 0)
-		hear(w, CLIENT, bytes, (size_t)n);
+		hear(w, w->secure, bytes, (size_t)n);
 	error = SSL_get_error(w->ssl, n);
 	if (error == SSL_ERROR_ZERO_RETURN)
 		w->peer_notify = true;
@@ -153,10 +196,10 @@ client_listens(struct tls_world *w)
 
 /* What OpenSSL has to send. */
 static void
-client_sends(struct tls_world *w)
+secure_sends(struct tls_world *w)
 {
-	struct tls_side_end *e = &w->ends[CLIENT];
-	struct tcp *tcp = w->wire.peers[CLIENT].tcp;
+	struct tls_side_end *e = &w->ends[w->secure];
+	struct tcp *tcp = w->wire.peers[w->secure].tcp;
 	uint8_t bytes[PIECE];
 	int n;
 
@@ -173,16 +216,16 @@ client_sends(struct tls_world *w)
 }
 
 static void
-server_speaks(struct tls_world *w)
+plain_speaks(struct tls_world *w)
 {
-	struct tls_side_end *e = &w->ends[SERVER];
-	struct tcp *tcp = w->wire.peers[SERVER].tcp;
+	struct tls_side_end *e = &w->ends[plain(w)];
+	struct tcp *tcp = w->wire.peers[plain(w)].tcp;
 	uint8_t bytes[PIECE];
 
 	while (e->open && e->says.sent < e->says.n && tcp_send_room(tcp, e->handle)) {
 		size_t left = e->says.n - e->says.sent, n = left < PIECE ? left : PIECE;
 
-		write_text(SERVER, e->says.sent, bytes, n);
+		write_text(plain(w), e->says.sent, bytes, n);
 		if (tcp_send(tcp, e->handle, fixture_mbuf(bytes, n)) < 0)
 			break;
 		e->says.sent += n;
@@ -205,12 +248,12 @@ void
 tls_world_step(struct tls_world *w)
 {
 	w->wire.now += MS;
-	if (w->ssl && w->ends[CLIENT].open && !w->ends[CLIENT].closed) {
-		client_listens(w);
-		client_speaks(w);
-		client_sends(w);
+	if (w->ssl && !w->silent && w->ends[w->secure].open && !w->ends[w->secure].closed) {
+		secure_listens(w);
+		secure_speaks(w);
+		secure_sends(w);
 	}
-	server_speaks(w);
+	plain_speaks(w);
 	proxy_wire_peer(&w->wire, &w->wire.peers[CLIENT]);
 	proxy_wire_peer(&w->wire, &w->wire.peers[SERVER]);
 	serve(w);
@@ -227,10 +270,30 @@ tls_world_steps(struct tls_world *w, uint32_t n)
 /* ---- the world ------------------------------------------------------------------------------- */
 
 static void
+show_certificate(SSL_CTX *context)
+{
+	const struct tls_pair pair = tls_test_pair(TLS_TEST_ECDSA);
+	BIO *certificate = BIO_new_mem_buf(pair.certificate, -1);
+	BIO *key = BIO_new_mem_buf(pair.key, -1);
+	X509 *x509 = PEM_read_bio_X509(certificate, NULL, NULL, NULL);
+	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+
+	CU_ASSERT_FATAL(x509 && pkey);
+	CU_ASSERT_EQUAL(SSL_CTX_use_certificate(context, x509), 1);
+	CU_ASSERT_EQUAL(SSL_CTX_use_PrivateKey(context, pkey), 1);
+	X509_free(x509);
+	EVP_PKEY_free(pkey);
+	BIO_free(certificate);
+	BIO_free(key);
+}
+
+static void
 context_create(struct tls_world *w, const struct tls_world_plan *plan)
 {
-	w->context = SSL_CTX_new(TLS_client_method());
+	w->context = SSL_CTX_new(plan->to_backend ? TLS_server_method() : TLS_client_method());
 	CU_ASSERT_FATAL(w->context != NULL);
+	if (plan->to_backend)
+		show_certificate(w->context);
 	SSL_CTX_set_min_proto_version(w->context, plan->version);
 	SSL_CTX_set_max_proto_version(w->context, plan->version);
 	if (plan->suite && plan->version == TLS1_3_VERSION) {
@@ -240,8 +303,26 @@ context_create(struct tls_world *w, const struct tls_world_plan *plan)
 	}
 }
 
+/* Who speaks to the backend: with the pool in slot 0. */
 static void
-threads_create(struct tls_world *w)
+client_put(struct tls_world *w, const char *name)
+{
+	const struct tls_client_settings settings = {
+		.ca = tls_test_pair(TLS_TEST_ECDSA).certificate,
+		.server_name = name ? name : "shop.example",
+		.verify = true,
+		.minimum = TLS_1_2,
+		.maximum = TLS_1_3,
+	};
+	char error[200];
+	struct tls_client *client = tls_client_create(&settings, error, sizeof(error));
+
+	CU_ASSERT_FATAL(client != NULL);
+	CU_ASSERT_EQUAL_FATAL(tls_store_put_client(w->store, 0, 1, client), 0);
+}
+
+static void
+threads_create(struct tls_world *w, const struct tls_world_plan *plan)
 {
 	struct tls_server_settings settings = tls_test_settings(TLS_TEST_ECDSA);
 
@@ -251,6 +332,8 @@ threads_create(struct tls_world *w)
 	w->threads.wake = eventfd(0, 0);
 	CU_ASSERT_FATAL(w->store && w->threads.asked);
 	CU_ASSERT_EQUAL_FATAL(tls_store_put(w->store, 0, 1, tls_test_server(&settings)), 0);
+	if (plan->to_backend)
+		client_put(w, plan->name);
 	w->serving = (struct tls_serving){ .mbufs = fixture_pool(),
 					   .store = w->store,
 					   .engine = &w->engine };
@@ -269,27 +352,23 @@ tls_world_create(const struct tls_world_plan *plan)
 	struct tls_world *w = calloc(1, sizeof(*w));
 
 	CU_ASSERT_FATAL(w != NULL);
+	w->secure = plan->to_backend ? SERVER : CLIENT;
 	context_create(w, plan);
 	proxy_wire_create(&w->wire, &plan->wire, &events);
 	w->wire.user = w;
 	w->f = w->wire.f;
 	w->f->services[0].epoch = 1;
-	w->wire.settings[0].tls = true;
+	w->wire.settings[0].tls = !plan->to_backend;
 	w->wire.settings[0].timeout_hello = 20000 * MS;
+	w->f->pools[0].tls = plan->to_backend;
+	w->f->pools[0].epoch = 1;
 	w->port = 5000;
-	threads_create(w);
+	threads_create(w, plan);
 	proxy_wire_start(&w->wire);
 	CU_ASSERT_EQUAL_FATAL(
 	    proxy_prepare_tls(worker_proxy(w->f->worker), &w->threads, 1, &w->engine, JOBS), 0);
 	proxy_iterate(w->f->worker);
 	return w;
-}
-
-static void
-client_forget(struct tls_world *w)
-{
-	SSL_free(w->ssl); /* with its BIOs */
-	w->ssl = NULL;
 }
 
 /* Nothing is left of anything. */
@@ -298,7 +377,7 @@ tls_world_destroy(struct tls_world *w)
 {
 	struct proxy *proxy = worker_proxy(w->f->worker);
 
-	client_forget(w);
+	ssl_forget(w);
 	CU_ASSERT_PTR_NULL(w->wire.wrong);
 	CU_ASSERT_EQUAL(proxy_sessions(proxy), 0);
 	CU_ASSERT_EQUAL(tls_streams(proxy_tls(proxy)), 0);
@@ -321,17 +400,12 @@ tls_world_open(struct tls_world *w)
 {
 	uint32_t i;
 
-	client_forget(w);
+	ssl_forget(w);
+	w->silent = false;
 	memset(w->ends, 0, sizeof(w->ends));
 	w->failed = w->peer_notify = w->deaf = false;
-	w->ssl = SSL_new(w->context);
-	w->in = BIO_new(BIO_s_mem());
-	w->out = BIO_new(BIO_s_mem());
-	CU_ASSERT_FATAL(w->ssl && w->in && w->out);
-	BIO_set_mem_eof_return(w->in, -1);
-	SSL_set_bio(w->ssl, w->in, w->out);
-	SSL_set_connect_state(w->ssl);
-	SSL_set_tlsext_host_name(w->ssl, "shop.example");
+	if (w->secure == CLIENT)
+		ssl_begin(w);
 	CU_ASSERT_FATAL(proxy_wire_connect(&w->wire, w->port++, 0, &w->ends[CLIENT].handle));
 	for (i = 0; i < PATIENCE && !w->ends[CLIENT].open; i++)
 		tls_world_step(w);
@@ -340,8 +414,15 @@ tls_world_open(struct tls_world *w)
 void
 tls_world_say(struct tls_world *w, const void *bytes, size_t n)
 {
-	CU_ASSERT_EQUAL(
-	    tcp_send(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle, fixture_mbuf(bytes, n)), 0);
+	CU_ASSERT_EQUAL(tcp_send(w->wire.peers[w->secure].tcp, w->ends[w->secure].handle,
+				 fixture_mbuf(bytes, n)),
+			0);
+}
+
+static bool
+is_secure(const struct tls_world *w)
+{
+	return w->ssl && SSL_is_init_finished(w->ssl);
 }
 
 bool
@@ -349,11 +430,9 @@ tls_world_shake(struct tls_world *w)
 {
 	uint32_t i;
 
-	for (i = 0;
-	     i < PATIENCE && !SSL_is_init_finished(w->ssl) && !w->failed && !w->ends[CLIENT].closed;
-	     i++)
+	for (i = 0; i < PATIENCE && !is_secure(w) && !w->failed && !w->ends[CLIENT].closed; i++)
 		tls_world_step(w);
-	return SSL_is_init_finished(w->ssl) && !w->failed;
+	return is_secure(w) && !w->failed;
 }
 
 bool
@@ -389,16 +468,16 @@ tls_world_unread(struct tls_world *w)
 bool
 tls_world_close(struct tls_world *w)
 {
-	struct tls_side_end *client = &w->ends[CLIENT], *server = &w->ends[SERVER];
+	struct tls_side_end *secure = &w->ends[w->secure], *other = &w->ends[plain(w)];
 	uint32_t i;
 
 	SSL_shutdown(w->ssl);
-	client->shut = true;
-	for (i = 0; i < PATIENCE && !(client->closed && server->closed); i++)
+	secure->shut = true;
+	for (i = 0; i < PATIENCE && !(secure->closed && other->closed); i++)
 		tls_world_step(w);
-	client_listens(w);
-	return client->closed && server->closed && client->cause == TCP_CLOSED_DONE &&
-	       server->cause == TCP_CLOSED_DONE && server->half_closed && w->peer_notify;
+	secure_listens(w);
+	return secure->closed && other->closed && secure->cause == TCP_CLOSED_DONE &&
+	       other->cause == TCP_CLOSED_DONE && other->half_closed && w->peer_notify;
 }
 
 const struct tls_counters *

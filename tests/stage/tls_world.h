@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A listener that ends TLS, between a client of OpenSSL's and a server that speaks plain TCP: each
- * has a TCP of its own (proxy_wire.h). The worker's handshakes are done between its iterations, by
- * what a handshake thread does, or not at all. One client at a time; both ends say a text of
- * numbered bytes, as long as the test wants, and what they hear has to be that of the other.
+ * A listener between a client and a server, one of which speaks TLS by OpenSSL and the other plain
+ * TCP: each has a TCP of its own (proxy_wire.h). The worker's handshakes are done between its
+ * iterations, by what a handshake thread does, or not at all. One client at a time; both ends say a
+ * text of numbered bytes, as long as the test wants, and what they hear has to be that of the
+ * other.
  */
 #ifndef TESTS_STAGE_TLS_WORLD_H
 #define TESTS_STAGE_TLS_WORLD_H
@@ -33,15 +34,17 @@ struct tls_world {
 	struct proxy_wire wire;
 	struct fixture *f;
 	struct tls_side_end ends[2];
+	enum where secure; /* who speaks TLS */
 	SSL_CTX *context;
 	SSL *ssl;
 	BIO *in, *out;
 	bool failed;      /* OpenSSL says that the connection is no good */
 	bool peer_notify; /* close_notify of ours has come */
-	bool deaf;        /* the client reads nothing */
+	bool deaf;        /* who speaks TLS reads nothing */
+	bool silent;      /* ... neither reads nor says anything */
 	bool no_threads;  /* nobody answers what the worker asks */
-	bool tiny;        /* the client says one byte a record */
-	uint32_t trickle; /* the client's bytes leave in pieces of so many; 0: as they are */
+	bool tiny;        /* ... says one byte a record */
+	uint32_t trickle; /* ... and its bytes leave in pieces of so many; 0: as they are */
 	uint16_t port;
 	struct tls_engine engine;
 	struct tls_store *store;
@@ -49,9 +52,12 @@ struct tls_world {
 	struct tls_port threads;
 };
 
-/* minimum, maximum: OpenSSL's versions; suite: NULL or a cipher of that version. */
+/* version: OpenSSL's; suite: NULL or a cipher of that version; name: that the backend's certificate
+ * is to have, NULL: the one that it has. */
 struct tls_world_plan {
 	struct proxy_plan wire;
+	bool to_backend; /* the server speaks TLS */
+	const char *name;
 	int version;
 	const char *suite;
 };
@@ -62,7 +68,7 @@ void tls_world_step(struct tls_world *w);
 void tls_world_steps(struct tls_world *w, uint32_t n);
 /* A new client, connected by TCP. */
 void tls_world_open(struct tls_world *w);
-/* Bytes of the client that are no TLS, or are put between what is. */
+/* Bytes of the end with TLS that are none, or are put between what is. */
 void tls_world_say(struct tls_world *w, const void *bytes, size_t n);
 /* Until the handshake is done, or has failed. */
 bool tls_world_shake(struct tls_world *w);
@@ -70,7 +76,8 @@ bool tls_world_shake(struct tls_world *w);
 bool tls_world_talk(struct tls_world *w, size_t up, size_t down);
 /* Bytes that the worker has taken and not given back to its peers' windows. */
 uint64_t tls_world_unread(struct tls_world *w);
-/* The client ends its side, in TLS and TCP, and the server then its own: both in good order? */
+/* The end with TLS ends its side, in TLS and TCP, and the other then its own: both in good order?
+ */
 bool tls_world_close(struct tls_world *w);
 const struct tls_counters *tls_world_counters(const struct tls_world *w);
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiling listeners that pass TLS on: which pool a name leads to, across snapshots. */
+/* Compiling listeners that pass TLS on: which pool a name leads to, across snapshots. And pools
+ * whose backends are spoken to by TLS: which number their settings have. */
 #include <CUnit/CUnit.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dp/proxy/server_names.h"
 #include "tests/unit/compile_world.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/tls_files.h"
 
 #define POOL(name, host) \
 	"{ name = \"" name "\"; backends = ( { address = \"" host "\"; port = 443; } ); }"
@@ -98,12 +101,107 @@ test_changes(void)
 	world_free(&w);
 }
 
+/* ---- towards backends ------------------------------------------------------------------------ */
+
+#define TLS(settings) "tls = { " settings " };"
+#define ANY           TLS("verify = false;")
+
+/* Two pools, with these settings of TLS; the numbers that these have. */
+static void
+number(struct world *w, const char *shop, const char *wiki, uint32_t numbers[2])
+{
+	char text[2000];
+
+	snprintf(
+	    text, sizeof(text),
+	    POOLS("{ name = \"shop\"; backends = ( { address = \"10.2.0.11\"; port = 443; } ); "
+		  "%s }, { name = \"wiki\"; backends = ( { address = \"10.2.0.12\"; port = 443; "
+		  "} ); %s }") "listeners = ( { name = \"shop\"; address = \"203.0.113.20\"; port "
+			       "= 80; protocol "
+			       "= \"tcp\"; pool = \"shop\"; },\n"
+			       "{ name = \"wiki\"; address = \"203.0.113.21\"; port = 80; protocol "
+			       "= \"tcp\"; "
+			       "pool = \"wiki\"; } );\n",
+	    shop, wiki);
+	apply(w, text);
+	numbers[0] = w->snapshot->pools[0].tls;
+	numbers[1] = w->snapshot->pools[1].tls;
+}
+
+static void
+test_backends(void)
+{
+	static const char *const others[] = {
+		TLS("verify = false; server_name = \"a\";"),
+		TLS("verify = false; server_name = \"b\";"),
+		TLS("verify = false; server_name = \"b\"; minimum = \"1.3\";"), ANY
+	};
+	uint32_t before[2], now[2];
+	struct world w;
+	size_t i;
+
+	world_init(&w, 1);
+	number(&w, "", ANY, before);
+	CU_ASSERT(before[0] == 0 && before[1] != 0);
+	recompile(&w);
+	CU_ASSERT_EQUAL(w.snapshot->pools[1].tls, before[1]);
+	number(&w, ANY, ANY, now);
+	CU_ASSERT(now[0] != 0 && now[0] != before[1] && now[1] == before[1]);
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		before[0] = now[0];
+		number(&w, others[i], ANY, now);
+		CU_ASSERT(now[0] > before[0] && now[1] == before[1]);
+	}
+	before[0] = now[0];
+	number(&w, "", ANY, now);
+	CU_ASSERT_EQUAL(now[0], 0);
+	number(&w, ANY, ANY, now);
+	CU_ASSERT(now[0] > before[0]);
+	world_free(&w);
+}
+
+/* The files count by their names, not by what is in them. */
+static void
+test_backends_files(void)
+{
+	char one[400], other[400];
+	uint32_t before[2], now[2];
+	struct world w;
+
+	tls_files_begin();
+	tls_files_replace_pair("one", &(struct tls_wish){ .name = "one", .authority = true });
+	tls_files_replace_pair("two", &(struct tls_wish){ .name = "two", .authority = true });
+	snprintf(one, sizeof(one), TLS("server_name = \"a\"; ca = \"%s/one.pem\";"), folder_path());
+	snprintf(other, sizeof(other), TLS("server_name = \"a\"; ca = \"%s/two.pem\";"),
+		 folder_path());
+	world_init(&w, 1);
+	number(&w, one, other, before);
+	tls_files_replace_pair("one", &(struct tls_wish){ .name = "new", .authority = true });
+	number(&w, one, other, now);
+	CU_ASSERT(now[0] == before[0] && now[1] == before[1]);
+	number(&w, other, other, now);
+	CU_ASSERT(now[0] > before[0] && now[1] == before[1]);
+	snprintf(one, sizeof(one),
+		 TLS("verify = false; cert = \"%1$s/one.pem\"; key = \"%1$s/one.key\";"),
+		 folder_path());
+	snprintf(other, sizeof(other),
+		 TLS("verify = false; cert = \"%1$s/two.pem\"; key = \"%1$s/two.key\";"),
+		 folder_path());
+	number(&w, one, other, before);
+	number(&w, other, other, now);
+	CU_ASSERT(now[0] > before[0] && now[1] == before[1]);
+	world_free(&w);
+	tls_files_end();
+}
+
 int
 test_compile_tls_register(void)
 {
 	CU_TestInfo tests[] = {
 		{ "names", test_names },
 		{ "changes", test_changes },
+		{ "numbers of settings towards backends", test_backends },
+		{ "... with files", test_backends_files },
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = { { "compile tls", NULL, NULL, NULL, NULL, tests },

@@ -8,11 +8,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cp/tls/client.h"
 #include "cp/tls/serve.h"
 #include "lib/tls/record.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tls_bytes.h"
 #include "tests/unit/tls_caller.h"
+#include "tests/unit/tls_peer.h"
 
 #define THREADS 3
 #define JOBS    8
@@ -46,6 +48,22 @@ make_server(void)
 	return server;
 }
 
+/* That believes whoever shows this certificate. */
+static struct tls_client *
+make_client(const char *ca)
+{
+	struct tls_client_settings s = { .ca = ca,
+					 .server_name = "shop.example",
+					 .verify = true,
+					 .minimum = TLS_1_2,
+					 .maximum = TLS_1_3 };
+	char error[200] = "";
+	struct tls_client *client = tls_client_create(&s, error, sizeof(error));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(client);
+	return client;
+}
+
 static void
 begin(void)
 {
@@ -63,6 +81,8 @@ begin(void)
 	}
 	w.store = tls_store_create();
 	CU_ASSERT_EQUAL(tls_store_put(w.store, 3, 1, make_server()), 0);
+	CU_ASSERT_EQUAL(
+	    tls_store_put_client(w.store, 4, 1, make_client(tls_mbed_pair().certificate)), 0);
 	for (i = 0; i < THREADS; i++) {
 		snprintf(name, sizeof(name), "jobs-asked-%d", i);
 		w.ports[i].asked =
@@ -157,6 +177,16 @@ call(enum tls_version version, int suite)
 	return c;
 }
 
+static struct tls_caller *
+backend(enum tls_version version)
+{
+	struct tls_caller *c = tls_caller_serve(version);
+
+	c->slot = 4;
+	c->epoch = 1;
+	return c;
+}
+
 /* A question and the answer to it. */
 static bool
 turn(struct tls_caller *c)
@@ -185,33 +215,68 @@ shake(struct tls_caller *c)
 
 static const enum tls_version versions[] = { TLS_1_2, TLS_1_3 };
 
-/* Cut by questions and by buffers. What a client of 1.3 says behind its Finished stays. */
+/* Cut by questions and by buffers. What the peer says behind its Finished stays. */
+static void
+check_cuts(enum tls_version version, bool is_backend)
+{
+	static const size_t cuts[] = { ALL, 1, 97 }, segments[] = { ALL, 1, 53 };
+	enum tls_version early = is_backend ? TLS_1_2 : TLS_1_3;
+	struct tls_caller *c;
+	size_t i, k;
+
+	for (i = 0; i < 3; i++) {
+		for (k = 0; k < 3; k++) {
+			c = is_backend ? backend(version) : call(version, 0);
+			c->cut = cuts[i];
+			c->segment = segments[k];
+			CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_DONE);
+			CU_ASSERT_EQUAL(c->handover.send.version, version);
+			CU_ASSERT_EQUAL(c->handover.peer.verified, is_backend);
+			CU_ASSERT_EQUAL(c->early, version == early);
+			CU_ASSERT(tls_caller_talks(c));
+			CU_ASSERT(all_is_back() && live() == 0);
+			tls_caller_end(c);
+		}
+	}
+}
+
 static void
 test_cut(void)
 {
-	static const size_t cuts[] = { ALL, 1, 97 }, segments[] = { ALL, 1, 53 };
-	struct tls_caller *c;
-	size_t v, i, k;
+	size_t v;
 
 	begin();
-	for (v = 0; v < 2; v++) {
-		for (i = 0; i < 3; i++) {
-			for (k = 0; k < 3; k++) {
-				c = call(versions[v], 0);
-				c->cut = cuts[i];
-				c->segment = segments[k];
-				CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_DONE);
-				CU_ASSERT_EQUAL(c->handover.send.version, versions[v]);
-				CU_ASSERT_EQUAL(c->early, versions[v] == TLS_1_3);
-				CU_ASSERT(tls_caller_talks(c));
-				CU_ASSERT(all_is_back() && live() == 0);
-				tls_caller_end(c);
-			}
-		}
-	}
+	for (v = 0; v < 2; v++)
+		check_cuts(versions[v], false);
 	CU_ASSERT_EQUAL(w.serving[0].counters.full[0] + w.serving[1].counters.full[0] +
 			    w.serving[2].counters.full[0],
 			9);
+	end();
+}
+
+/* We are the client. */
+static void
+test_backends(void)
+{
+	struct tls_pair other = tls_test_pair(TLS_TEST_ECDSA);
+	struct tls_caller *c;
+	size_t v;
+
+	begin();
+	for (v = 0; v < 2; v++)
+		check_cuts(versions[v], true);
+	CU_ASSERT_EQUAL(tls_store_put_client(w.store, 4, 1, make_client(other.certificate)), 0);
+	for (v = 0; v < 2; v++) {
+		c = backend(versions[v]);
+		CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_FAILED);
+		CU_ASSERT_EQUAL(c->cause, TLS_CAUSE_UNTRUSTED);
+		/* It has been told; in 1.3 without encryption, as mbedTLS does it. */
+		CU_ASSERT_EQUAL(tls_mbed_shake(c->peer), versions[v] == TLS_1_2
+							     ? MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE
+							     : MBEDTLS_ERR_SSL_INVALID_MAC);
+		tls_caller_end(c);
+	}
+	CU_ASSERT(all_is_back() && live() == 0);
 	end();
 }
 
@@ -245,10 +310,10 @@ test_counters(void)
 	c = call(TLS_1_2, 0);
 	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_DONE);
 	CU_ASSERT(tls_caller_talks(c));
-	CU_ASSERT_EQUAL(mbedtls_ssl_get_session(&c->client->ssl, &session), 0);
+	CU_ASSERT_EQUAL(mbedtls_ssl_get_session(&c->peer->ssl, &session), 0);
 	tls_caller_end(c);
 	c = call(TLS_1_2, 0);
-	CU_ASSERT_EQUAL(mbedtls_ssl_set_session(&c->client->ssl, &session), 0);
+	CU_ASSERT_EQUAL(mbedtls_ssl_set_session(&c->peer->ssl, &session), 0);
 	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_DONE);
 	CU_ASSERT(c->handover.resumed && counters->resumed[0] == 1 && counters->full[0] == 4);
 	CU_ASSERT(tls_caller_talks(c));
@@ -262,20 +327,19 @@ static void
 test_failures(void)
 {
 	struct tls_caller *c;
-	struct tls_job *job, *answered[1];
 
 	begin();
 	/* It says so in an alert, which the client understands. */
 	c = call(TLS_1_2, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256);
 	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_FAILED);
 	CU_ASSERT_EQUAL(c->cause, TLS_CAUSE_NOTHING_SHARED);
-	CU_ASSERT_EQUAL(tls_mbed_shake(c->client), MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE);
+	CU_ASSERT_EQUAL(tls_mbed_shake(c->peer), MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE);
 	CU_ASSERT_EQUAL(failed(TLS_CAUSE_NOTHING_SHARED), 1);
 	tls_caller_end(c);
 
 	c = call(TLS_1_3, 0);
-	memcpy(c->client->out, "GET / HTTP/1.1\r\n", 16);
-	c->client->n_out = 16;
+	memcpy(c->peer->out, "GET / HTTP/1.1\r\n", 16);
+	c->peer->n_out = 16;
 	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_FAILED);
 	CU_ASSERT_EQUAL(c->cause, TLS_CAUSE_NOT_TLS);
 	tls_caller_end(c);
@@ -287,12 +351,12 @@ test_failures(void)
 	tls_caller_end(c);
 	CU_ASSERT_EQUAL(failed(TLS_CAUSE_NO_LISTENER), 1);
 
-	/* We are no client yet. */
-	job = tls_job_take(w.jobs, 1);
-	tls_job_ask(w.jobs, job, TLS_ASK_CLIENT);
-	CU_ASSERT_EQUAL_FATAL(serve_all(answered), 1);
-	CU_ASSERT(job->answer == TLS_ANSWER_FAILED && job->cause == TLS_CAUSE_INTERNAL);
-	tls_job_give_back(w.jobs, job);
+	/* A server is no client. */
+	c = backend(TLS_1_3);
+	c->slot = 3;
+	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_FAILED);
+	CU_ASSERT(c->cause == TLS_CAUSE_NO_POOL && failed(TLS_CAUSE_NO_POOL) == 1);
+	tls_caller_end(c);
 	CU_ASSERT(all_is_back() && live() == 0);
 	end();
 }
@@ -370,9 +434,9 @@ test_order(void)
 	begin();
 	c = call(TLS_1_3, 0);
 	c->segment = 1;
-	tls_mbed_shake(c->client);
-	memcpy(c->client->out + c->client->n_out, record, sizeof(record));
-	c->client->n_out += sizeof(record);
+	tls_mbed_shake(c->peer);
+	memcpy(c->peer->out + c->peer->n_out, record, sizeof(record));
+	c->peer->n_out += sizeof(record);
 	CU_ASSERT_EQUAL(shake(c), TLS_ANSWER_DONE);
 	CU_ASSERT(tls_caller_talks(c));
 	tls_caller_end(c);
@@ -570,11 +634,40 @@ test_store(void)
 	end();
 }
 
+/* The same with clients. */
+static void
+test_store_clients(void)
+{
+	const char *ca = tls_mbed_pair().certificate;
+	struct tls_client *first;
+	struct tls_caller *old;
+
+	begin();
+	first = tls_store_get_client(w.store, 4, 1);
+	old = backend(TLS_1_3);
+	turn(old);
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 3);
+	CU_ASSERT_EQUAL(tls_store_put_client(w.store, 4, 2, make_client(ca)), 0);
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 2);
+	CU_ASSERT_PTR_NULL(tls_store_get_client(w.store, 4, 1));
+	CU_ASSERT_EQUAL(tls_store_put_client(w.store, 4, 2, NULL), 0);
+	CU_ASSERT_PTR_NULL(tls_store_get_client(w.store, 4, 2));
+	CU_ASSERT_PTR_NULL(tls_store_get_client(w.store, UINT32_MAX, 1));
+	CU_ASSERT_EQUAL(tls_store_put_client(w.store, UINT32_MAX, 1, first), -EINVAL);
+	CU_ASSERT_EQUAL(shake(old), TLS_ANSWER_DONE);
+	CU_ASSERT(tls_caller_talks(old));
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 1);
+	tls_client_free(first);
+	tls_caller_end(old);
+	end();
+}
+
 int
 test_tls_jobs_register(void)
 {
 	static CU_TestInfo tests[] = {
 		{ "cut by questions and buffers", test_cut },
+		{ "we are the client", test_backends },
 		{ "what is counted", test_counters },
 		{ "what fails", test_failures },
 		{ "no buffers", test_no_buffers },
@@ -585,6 +678,7 @@ test_tls_jobs_register(void)
 		{ "which thread is asked", test_choice },
 		{ "who is woken", test_wake },
 		{ "servers that are replaced", test_store },
+		{ "clients that are replaced", test_store_clients },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = { { "tls_jobs", NULL, NULL, NULL, NULL, tests },

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cp/tls/listeners: servers of a configuration in the store, and files that change. */
 #include <CUnit/CUnit.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,8 @@
 #include "cp/config/config.h"
 #include "cp/tls/listeners.h"
 #include "cp/tls/server.h"
-#include "tests/unit/folder.h"
 #include "tests/unit/suites.h"
-#include "tests/unit/tls_peer.h"
+#include "tests/unit/tls_files.h"
 
 #define PATH 200
 
@@ -23,37 +21,7 @@ struct scene {
 	struct tls_store *store;
 	struct tls_listeners *listeners;
 	struct config *config;
-	int saved; /* standard error, while the log is caught */
 };
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-/* Another file of this name, at once. */
-static void
-replace(const char *name, const char *text, mode_t mode)
-{
-	char path[PATH], new[PATH];
-	FILE *f = fopen(folder_file("new", new, sizeof(new)), "w");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	fputs(text, f);
-	fclose(f);
-	chmod(new, mode);
-	CU_ASSERT_EQUAL(rename(new, folder_file(name, path, sizeof(path))), 0);
-}
-
-static void
-replace_pair(const char *name, const struct tls_wish *wish)
-{
-	struct tls_pair pair = tls_test_make(wish);
-	char file[40];
-
-	snprintf(file, sizeof(file), "%s.pem", name);
-	replace(file, pair.certificate, 0644);
-	snprintf(file, sizeof(file), "%s.key", name);
-	replace(file, pair.key, 0600);
-	tls_test_free(&pair);
-}
 
 /* ---- a scene --------------------------------------------------------------------------------- */
 
@@ -131,20 +99,13 @@ run(struct scene *s, const char *listeners)
 static void
 scene_begin(struct scene *s)
 {
-	char path[PATH];
-	int fd;
-
-	folder_begin();
+	tls_files_begin();
 	memset(s, 0, sizeof(*s));
-	s->saved = dup(STDERR_FILENO);
-	fd = open(folder_file("log", path, sizeof(path)), O_CREAT | O_APPEND | O_WRONLY, 0600);
-	CU_ASSERT_EQUAL(dup2(fd, STDERR_FILENO), STDERR_FILENO);
-	close(fd);
 	s->loop = loop_create();
 	s->store = tls_store_create();
 	s->listeners = tls_listeners_create(s->loop, s->store);
 	CU_ASSERT_FATAL(s->loop && s->store && s->listeners);
-	replace_pair("shop", &(struct tls_wish){ .name = "shop.example" });
+	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "shop.example" });
 }
 
 static void
@@ -154,25 +115,7 @@ scene_end(struct scene *s)
 	tls_store_destroy(s->store);
 	loop_destroy(s->loop);
 	config_free(s->config);
-	dup2(s->saved, STDERR_FILENO);
-	close(s->saved);
-	folder_end();
-}
-
-/* Has the log said that since the last time? It is empty then. */
-static bool
-logged(const char *text)
-{
-	char path[PATH], log[8000];
-	FILE *f = fopen(folder_file("log", path, sizeof(path)), "r");
-	size_t n;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	n = fread(log, 1, sizeof(log) - 1, f);
-	log[n] = '\0';
-	fclose(f);
-	CU_ASSERT_EQUAL(truncate(path, 0), 0);
-	return *text ? strstr(log, text) != NULL : n == 0;
+	tls_files_end();
 }
 
 /* The server of the listener at this index, which stays the store's; NULL: none. */
@@ -211,7 +154,7 @@ test_configurations(void)
 	char both[3000];
 
 	scene_begin(&s);
-	replace_pair("wiki", &(struct tls_wish){ .name = "wiki.example" });
+	tls_files_replace_pair("wiki", &(struct tls_wish){ .name = "wiki.example" });
 	snprintf(both, sizeof(both), "%s, %s", listener("shop", 1, "shop", ""),
 		 listener("wiki", 2, "wiki", ""));
 	run(&s, both);
@@ -235,7 +178,7 @@ test_withdrawn(void)
 	struct config *config;
 
 	scene_begin(&s);
-	replace_pair("wiki", &(struct tls_wish){ .name = "wiki.example" });
+	tls_files_replace_pair("wiki", &(struct tls_wish){ .name = "wiki.example" });
 	run(&s, listener("shop", 1, "shop", ""));
 	snprintf(both, sizeof(both), "%s, %s", listener("shop", 1, "wiki", ""),
 		 listener("wiki", 2, "wiki", ""));
@@ -260,15 +203,15 @@ test_reload(void)
 	before = server_of(&s, 0);
 	look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
-	CU_ASSERT(logged(""));
-	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	CU_ASSERT(tls_files_logged(""));
+	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
 	tls_listeners_look(s.listeners); /* is it still being written? */
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
 	tls_listeners_look(s.listeners);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
-	CU_ASSERT(logged("certificate-reloaded listener=shop file="));
+	CU_ASSERT(tls_files_logged("certificate-reloaded listener=shop file="));
 	look(&s);
-	CU_ASSERT(logged(""));
+	CU_ASSERT(tls_files_logged(""));
 	scene_end(&s);
 }
 
@@ -283,7 +226,7 @@ test_reload_held(void)
 	run(&s, listener("shop", 1, "shop", ""));
 	held = tls_store_get(s.store, 5, 7);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(held);
-	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
 	look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
 	CU_ASSERT(is_for(held, "shop.example"));
@@ -303,20 +246,20 @@ test_mismatch(void)
 	scene_begin(&s);
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0);
-	replace("shop.pem", pair.certificate, 0644);
+	tls_files_replace("shop.pem", pair.certificate, 0644);
 	look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
-	CU_ASSERT(logged("reason=\"does not belong to the certificate\""));
+	CU_ASSERT(tls_files_logged("reason=\"does not belong to the certificate\""));
 	look(&s);
-	CU_ASSERT(logged("")); /* said once */
-	replace("shop.key", pair.key, 0644);
+	CU_ASSERT(tls_files_logged("")); /* said once */
+	tls_files_replace("shop.key", pair.key, 0644);
 	look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
-	CU_ASSERT(logged("(mode 0644)"));
+	CU_ASSERT(tls_files_logged("(mode 0644)"));
 	CU_ASSERT_EQUAL(chmod(folder_file("shop.key", path, sizeof(path)), 0600), 0);
 	look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
-	CU_ASSERT(logged("certificate-reloaded"));
+	CU_ASSERT(tls_files_logged("certificate-reloaded"));
 	tls_test_free(&pair);
 	scene_end(&s);
 }
@@ -331,17 +274,18 @@ test_bad_files(void)
 	scene_begin(&s);
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0);
-	replace("shop.pem", "", 0644);
+	tls_files_replace("shop.pem", "", 0644);
 	look(&s);
-	CU_ASSERT(logged("is not a certificate in PEM"));
+	CU_ASSERT(tls_files_logged("is not a certificate in PEM"));
 	unlink(folder_file("shop.pem", path, sizeof(path)));
 	look(&s);
-	CU_ASSERT(logged("cannot be read: No such file or directory"));
-	replace_pair("shop", &(struct tls_wish){ .name = "old.example", .begin = -20, .end = -10 });
+	CU_ASSERT(tls_files_logged("cannot be read: No such file or directory"));
+	tls_files_replace_pair(
+	    "shop", &(struct tls_wish){ .name = "old.example", .begin = -20, .end = -10 });
 	look(&s);
-	CU_ASSERT(logged("reason=\"has expired\""));
+	CU_ASSERT(tls_files_logged("reason=\"has expired\""));
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
-	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
 	look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
 	scene_end(&s);
@@ -362,8 +306,8 @@ test_symlink(void)
 		snprintf(name, sizeof(name), "version%d", i);
 		mkdir(folder_file(name, target[i], sizeof(target[i])), 0700);
 		snprintf(name, sizeof(name), "version%d/shop", i);
-		replace_pair(name,
-			     &(struct tls_wish){ .name = i ? "new.example" : "shop.example" });
+		tls_files_replace_pair(
+		    name, &(struct tls_wish){ .name = i ? "new.example" : "shop.example" });
 	}
 	folder_file("current", link, sizeof(link));
 	folder_file("link", new, sizeof(new));
@@ -387,15 +331,15 @@ test_same_content(void)
 	struct scene s;
 
 	scene_begin(&s);
-	replace("shop.pem", pair.certificate, 0644);
-	replace("shop.key", pair.key, 0600);
+	tls_files_replace("shop.pem", pair.certificate, 0644);
+	tls_files_replace("shop.key", pair.key, 0600);
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0);
-	replace("shop.pem", pair.certificate, 0644);
-	replace("shop.key", pair.key, 0600);
+	tls_files_replace("shop.pem", pair.certificate, 0644);
+	tls_files_replace("shop.key", pair.key, 0600);
 	look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
-	CU_ASSERT(logged(""));
+	CU_ASSERT(tls_files_logged(""));
 	tls_test_free(&pair);
 	scene_end(&s);
 }
@@ -411,7 +355,7 @@ test_tickets(void)
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0)->tickets;
 	CU_ASSERT_PTR_NOT_NULL(before);
-	replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
+	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
 	look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0)->tickets, before);
@@ -432,17 +376,17 @@ test_authorities(void)
 	char rest[300];
 
 	scene_begin(&s);
-	replace_pair("ca", &(struct tls_wish){ .name = "one", .authority = true });
+	tls_files_replace_pair("ca", &(struct tls_wish){ .name = "one", .authority = true });
 	snprintf(rest, sizeof(rest), "client_auth = { mode = \"require\"; ca = \"%s/ca.pem\"; };",
 		 folder_path());
 	run(&s, listener("shop", 1, "shop", rest));
-	replace("ca.pem", "none", 0644);
+	tls_files_replace("ca.pem", "none", 0644);
 	look(&s);
-	CU_ASSERT(logged("has no certificates in PEM"));
+	CU_ASSERT(tls_files_logged("has no certificates in PEM"));
 	pair = tls_test_make(&(struct tls_wish){ .name = "two", .authority = true });
-	replace("ca.pem", pair.certificate, 0644);
+	tls_files_replace("ca.pem", pair.certificate, 0644);
 	look(&s);
-	CU_ASSERT(logged("authorities-reloaded"));
+	CU_ASSERT(tls_files_logged("authorities-reloaded"));
 	/* Who was good to the one may not be to the other. */
 	CU_ASSERT_PTR_NULL(server_of(&s, 0)->tickets);
 	CU_ASSERT(server_of(&s, 0)->trust->authorities.subject.val.len == 3 &&
@@ -461,17 +405,17 @@ test_shared_keys(void)
 	for (i = 0; i < 2; i++)
 		snprintf(key[i], sizeof(key[i]), "%064x\n", i + 1);
 	scene_begin(&s);
-	replace("tickets", key[0], 0600);
+	tls_files_replace("tickets", key[0], 0600);
 	snprintf(rest, sizeof(rest), "tickets = { keys = \"%s/tickets\"; };", folder_path());
 	run(&s, listener("shop", 1, "shop", rest));
 	look(&s);
-	CU_ASSERT(logged(""));
-	replace("tickets", key[1], 0644);
+	CU_ASSERT(tls_files_logged(""));
+	tls_files_replace("tickets", key[1], 0644);
 	look(&s);
-	CU_ASSERT(logged("(mode 0644)"));
-	replace("tickets", key[1], 0600);
+	CU_ASSERT(tls_files_logged("(mode 0644)"));
+	tls_files_replace("tickets", key[1], 0600);
 	look(&s);
-	CU_ASSERT(logged("ticket-keys-reloaded listener=shop file="));
+	CU_ASSERT(tls_files_logged("ticket-keys-reloaded listener=shop file="));
 	scene_end(&s);
 }
 

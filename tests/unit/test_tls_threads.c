@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cp/tls/client.h"
 #include "cp/tls/threads.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tls_bytes.h"
@@ -183,6 +184,37 @@ test_many(void)
 	CU_ASSERT(sum.full[0] == 12 && sum.full[1] == 12 && sum.resumed[0] + sum.resumed[1] == 0);
 	CU_ASSERT_EQUAL(sum.by_cipher[0] + sum.by_cipher[1] + sum.by_cipher[2], 24);
 	CU_ASSERT(sum.busy_ns > 0);
+	end();
+}
+
+/* As clients of backends. */
+static void
+test_backends(void)
+{
+	struct tls_client_settings s = { .ca = tls_mbed_pair().certificate,
+					 .server_name = "shop.example",
+					 .verify = true,
+					 .minimum = TLS_1_2,
+					 .maximum = TLS_1_3 };
+	char error[200] = "";
+	uint32_t i;
+
+	begin(2, JOBS);
+	CU_ASSERT_EQUAL(
+	    tls_store_put_client(w.store, 7, 1, tls_client_create(&s, error, sizeof(error))), 0);
+	for (i = 0; i < 12; i++) {
+		struct tls_caller *c = tls_caller_serve(i % 2 ? TLS_1_3 : TLS_1_2);
+
+		c->slot = 7;
+		c->epoch = 1;
+		c->cut = i / 2 % 2 ? 53 : ALL;
+		w.callers[w.n++] = c;
+		CU_ASSERT_FATAL(tls_caller_ask(c, w.jobs, w.in));
+	}
+	CU_ASSERT(wait_for(12));
+	for (i = 0; i < 12; i++)
+		CU_ASSERT(w.callers[i]->handover.peer.verified && tls_caller_talks(w.callers[i]));
+	CU_ASSERT(all_come_back());
 	end();
 }
 
@@ -395,6 +427,7 @@ test_tls_threads_register(void)
 {
 	static CU_TestInfo tests[] = {
 		{ "many at a time", test_many },
+		{ "backends", test_backends },
 		{ "given back at any moment", test_abandoned },
 		{ "certificates that change", test_rotation },
 		{ "a thread that sleeps", test_asleep },

@@ -42,23 +42,42 @@ tls_caller_pool(const char *name, unsigned int n)
 	return pool;
 }
 
-struct tls_caller *
-tls_caller_begin(enum tls_version version, int suite)
+static struct tls_caller *
+make_caller(void)
 {
 	struct tls_caller *c = calloc(1, sizeof(*c));
 
 	must(c != NULL, "no memory");
-	c->client = malloc(sizeof(*c->client));
-	must(c->client != NULL, "no memory");
-	tls_mbed_begin(c->client, version, suite);
+	c->peer = malloc(sizeof(*c->peer));
+	must(c->peer != NULL, "no memory");
+	return c;
+}
+
+struct tls_caller *
+tls_caller_begin(enum tls_version version, int suite)
+{
+	struct tls_caller *c = make_caller();
+
+	tls_mbed_begin(c->peer, version, suite);
+	return c;
+}
+
+struct tls_caller *
+tls_caller_serve(enum tls_version version)
+{
+	struct tls_caller *c = make_caller();
+	struct tls_pair pair = tls_mbed_pair();
+
+	c->is_backend = true;
+	tls_mbed_serve(c->peer, &pair, version, 0);
 	return c;
 }
 
 void
 tls_caller_end(struct tls_caller *c)
 {
-	tls_mbed_end(c->client);
-	free(c->client);
+	tls_mbed_end(c->peer);
+	free(c->peer);
 	free(c);
 }
 
@@ -81,35 +100,38 @@ in_buffers(struct rte_mempool *pool, const uint8_t *bytes, size_t length, size_t
 	return head;
 }
 
-/* What a client of TLS 1.3 has to say follows its Finished at once. */
+/* What a client of TLS 1.3 has to say follows its Finished at once, and what a backend of 1.2 has.
+ */
 static void
 speak(struct tls_caller *c)
 {
-	if (c->client->n_out > 0 || tls_mbed_shake(c->client) != 0 || c->early)
+	if (c->peer->n_out > 0 || tls_mbed_shake(c->peer) != 0 || c->early)
 		return;
-	must(mbedtls_ssl_write(&c->client->ssl, (const uint8_t *)"GET /", 5) == 5, "writing");
+	must(mbedtls_ssl_write(&c->peer->ssl, (const uint8_t *)"GET /", 5) == 5, "writing");
 	c->early = true;
 }
 
 bool
 tls_caller_ask(struct tls_caller *c, struct tls_jobs *jobs, struct rte_mempool *pool)
 {
-	enum tls_question question = c->job ? TLS_ASK_MORE : TLS_ASK_SERVER;
-	struct tls_mbed *client = c->client;
+	enum tls_question question = c->is_backend ? TLS_ASK_CLIENT : TLS_ASK_SERVER;
+	struct tls_mbed *peer = c->peer;
 	size_t n;
 
-	if (!c->job)
+	if (c->job)
+		question = TLS_ASK_MORE;
+	else
 		c->job = tls_job_take(jobs, 0);
 	if (!c->job)
 		return false;
 	speak(c);
-	n = c->cut && c->cut < client->n_out ? c->cut : client->n_out;
+	n = c->cut && c->cut < peer->n_out ? c->cut : peer->n_out;
 	c->job->slot = c->slot;
 	c->job->epoch = c->epoch;
-	c->job->in = in_buffers(pool, client->out, n, c->segment);
+	c->job->in = in_buffers(pool, peer->out, n, c->segment);
 	c->job->in_length = (uint32_t)n;
-	client->n_out -= n;
-	memmove(client->out, client->out + n, client->n_out);
+	peer->n_out -= n;
+	memmove(peer->out, peer->out + n, peer->n_out);
 	tls_job_ask(jobs, c->job, question);
 	return true;
 }
@@ -118,7 +140,7 @@ static void
 take_over(struct tls_caller *c)
 {
 	struct tls_job *job = c->job;
-	struct tls_mbed *client = c->client;
+	struct tls_mbed *peer = c->peer;
 	struct rte_mbuf *m;
 	uint32_t skip = job->used, part;
 
@@ -130,9 +152,9 @@ take_over(struct tls_caller *c)
 		skip -= part;
 	}
 	must(c->n_stream == job->in_length - job->used, "bytes that are left");
-	memcpy(c->stream + c->n_stream, client->out, client->n_out);
-	c->n_stream += client->n_out;
-	client->n_out = 0;
+	memcpy(c->stream + c->n_stream, peer->out, peer->n_out);
+	c->n_stream += peer->n_out;
+	peer->n_out = 0;
 	c->handover = job->handover;
 }
 
@@ -144,7 +166,7 @@ tls_caller_answered(struct tls_caller *c, struct tls_jobs *jobs)
 	uint32_t length = 0, segments = 0;
 
 	for (m = job->out; m; m = m->next) {
-		tls_mbed_hear(c->client, rte_pktmbuf_mtod(m, uint8_t *), m->data_len);
+		tls_mbed_hear(c->peer, rte_pktmbuf_mtod(m, uint8_t *), m->data_len);
 		length += m->data_len;
 		segments++;
 	}
@@ -172,7 +194,7 @@ hears(struct tls_caller *c, const char *text)
 	int n;
 
 	do
-		n = mbedtls_ssl_read(&c->client->ssl, got, sizeof(got));
+		n = mbedtls_ssl_read(&c->peer->ssl, got, sizeof(got));
 	while (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET);
 	return n == (int)length && memcmp(got, text, length) == 0;
 }
@@ -186,19 +208,19 @@ tls_caller_talks(struct tls_caller *c)
 	uint8_t record[64];
 	size_t n;
 
-	if (c->answer != TLS_ANSWER_DONE || tls_mbed_shake(c->client) != 0)
+	if (c->answer != TLS_ANSWER_DONE || tls_mbed_shake(c->peer) != 0)
 		return false;
 	tls_end_link(&receive);
 	tls_end_link(&send);
 	speak(c);
-	memcpy(c->stream + c->n_stream, c->client->out, c->client->n_out);
-	c->n_stream += c->client->n_out;
-	c->client->n_out = 0;
+	memcpy(c->stream + c->n_stream, c->peer->out, c->peer->n_out);
+	c->n_stream += c->peer->n_out;
+	c->peer->n_out = 0;
 	o = tls_end_open(&receive, c->stream, c->n_stream);
 	if (o.error || o.whole != c->n_stream || o.length != 5 ||
 	    memcmp(o.content, "GET /", 5) != 0)
 		return false;
 	n = tls_end_seal(&send, TLS_APPLICATION_DATA, "200", 3, record);
-	tls_mbed_hear(c->client, record, n);
+	tls_mbed_hear(c->peer, record, n);
 	return n > 0 && hears(c, "200");
 }

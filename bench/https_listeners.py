@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""HTTPS listeners: as http_listeners.py, but clients speak TLS 1.3 (AES-128-GCM) to penstockd, HAProxy and nginx, which all have the same
+certificate (ECDSA P-256) and speak HTTP to their backends.
+
+    bench/https_listeners.py [--runs N] [--seconds S] [--json FILE] [PART...]    parts: requests requests6 bulk others
+"""
+import argparse
+import json
+import os
+import subprocess
+
+from cases import head
+from http_listeners import BODY, KEPT, LONG, LOADS, PATIENCE, STREAMS, answers, line, measure, others
+from listeners import BACKENDS, PORT, listener
+
+
+def certificate(where):
+    """The path without its end."""
+    path = f"{where}/tls"
+    if not os.path.exists(f"{path}.pem"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        "/CN=h0.example", "-keyout", f"{path}.key", "-out", f"{path}.pem"], check=True, stderr=subprocess.DEVNULL)
+        os.chmod(f"{path}.key", 0o600)
+    return path
+
+
+def config(where, v6=False, memory="1400M", sessions=16384, many=False):
+    assert not many
+    net = "2001:db8:2::1:" if v6 else "10.2.1."
+    addresses = [f"{net}{i}" for i in range(1, BACKENDS + 1)]
+    backends = ", ".join(f'{{ address = "{a}"; port = {PORT}; }}' for a in addresses)
+    path = certificate(where.where)
+    return (head(where, 65536, addresses, memory, f"sessions = {sessions};") +
+            f'pools = ( {{ name = "p"; backends = ( {backends} ); }} );\n'
+            f'listeners = ( {{ name = "l"; address = "{listener(v6)}"; port = {PORT}; protocol = "https"; pool = "p"; {PATIENCE} '
+            f'tls = {{ certificates = ( {{ cert = "{path}.pem"; key = "{path}.key"; }} ); minimum = "1.3"; ciphers = [ "AES128-GCM" ]; }}; }} );\n')
+
+
+def requests(options, **how):
+    return measure("exchange", options, answers, "--tls", "--connections", KEPT, "--body", BODY, make=config, **how)
+
+
+def bulk(options):
+    return measure("bulk", options, lambda c: c["bytes"] * 8, "--tls", "--connections", STREAMS, "--body", LONG, make=config)
+
+
+def others_tls(where):
+    """The same for the others."""
+    path = certificate(where)
+    with open(f"{path}.both", "w", encoding="ascii") as out:
+        for end in ("pem", "key"):
+            with open(f"{path}.{end}", encoding="ascii") as text:
+                out.write(text.read())
+    cipher = "TLS_AES_128_GCM_SHA256"
+    return {"haproxy_tls": f" ssl crt {path}.both ssl-min-ver TLSv1.3 ciphersuites {cipher}",
+            "nginx_tls": f" ssl; ssl_certificate {path}.pem; ssl_certificate_key {path}.key; ssl_protocols TLSv1.3; "
+                         f"ssl_conf_command Ciphersuites {cipher}"}
+
+
+def beside(options):
+    """In bits a second where they are bulk. Longer, as the handshakes of all connections are in it."""
+    longer = argparse.Namespace(runs=1, seconds=max(6, 2 * options.seconds))
+    found = others(longer, {"requests": LOADS["requests"], "bulk": (("-c", str(STREAMS)), LONG)}, tls=others_tls)
+    for each in (found or {}).values():
+        each["bulk"] *= 8 * LONG
+    return found
+
+
+PARTS = {"requests": requests, "requests6": lambda o: requests(o, v6=True), "bulk": bulk, "others": beside}
+
+
+def text(name, r):
+    """Lines for people."""
+    if name != "others":
+        return line(name, r)
+    return "HAProxy, nginx: no wrk here, or no permission for a namespace" if r is None else "\n".join(
+        f"{who} {o['version']}: {o['requests']:,.0f} requests/s (busy for {o['requests_busy']:.0%}), {o['bulk'] / 1e9:.2f} Gb/s in "
+        f"answers of 1 MB (busy for {o['bulk_busy']:.0%})" for who, o in r.items())
+
+
+def measure_all(options, parts=None):
+    results = {}
+    for name in parts or PARTS:
+        results[name] = PARTS[name](options)
+        print(text(name, results[name]), flush=True)
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--json")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    options = parser.parse_args()
+    results = measure_all(options, options.parts)
+    if options.json:
+        with open(options.json, "w", encoding="ascii") as out:
+            json.dump(results, out, indent=2)
+
+
+if __name__ == "__main__":
+    main()
