@@ -148,12 +148,13 @@ static const struct metric tls_bad_metrics[] = {
 };
 
 static const struct metric tls_cause_metrics[] = {
-	COUNTER("tls_failures_total", "TLS that ends here: handshakes that failed.", "count"),
+	COUNTER("tls_failures_total", "TLS: handshakes that failed, with clients and backends.",
+		"count"),
 	{ 0 },
 };
 
 static const struct metric tls_metrics[] = {
-#define X(name, text) COUNTER("tls_" #name "_total", "TLS that ends here: " text ".", #name),
+#define X(name, text) COUNTER("tls_" #name "_total", "TLS: " text ".", #name),
 	TLS_COUNTERS(X)
 #undef X
 	    { 0 },

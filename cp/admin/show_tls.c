@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `show tls`: what workers count of connections whose TLS ends here, and of hellos that they read.
+/* `show tls`: what workers count of connections with TLS, and of hellos that they read.
  */
 #include <ctype.h>
 #include <string.h>
