@@ -62,7 +62,7 @@ start_threads(struct tls_handshakes *h, const struct dataplane *dp,
 		.engine = &h->engine,
 	};
 
-	*error = "not enough memory for tls.handshakes";
+	*error = "not enough memory for tls.handshakes and dataplane.sessions";
 	if (!h->mbufs)
 		h->mbufs = create_mbufs(settings.questions);
 	if (!h->mbufs)
@@ -84,7 +84,7 @@ open_engine(struct tls_handshakes *h, const char **error)
 
 	h->has_engine = rc == 0;
 	if (rc < 0)
-		*error = rc == -ENOTSUP ? "listeners that end TLS need a processor with AES "
+		*error = rc == -ENOTSUP ? "TLS needs a processor with AES "
 					  "instructions"
 					: "not enough memory";
 	return rc;
@@ -115,7 +115,7 @@ tls_handshakes_prepare(struct tls_handshakes *h, struct dataplane *dp,
 	}
 	h->prepared = rc == 0;
 	if (rc < 0)
-		*error = "not enough memory for tls.handshakes";
+		*error = "not enough memory for tls.handshakes and dataplane.sessions";
 	return rc;
 }
 

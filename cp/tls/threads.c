@@ -41,7 +41,7 @@ sleep_until_asked(const struct tls_threads *all, struct tls_port *port)
 
 	atomic_store(&port->asleep, true);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (rte_ring_empty(port->asked) && !atomic_load(&all->stop))
+	if (rte_ring_empty(port->first) && rte_ring_empty(port->asked) && !atomic_load(&all->stop))
 		eventfd_read(port->wake, &wakeups);
 	atomic_store(&port->asleep, false);
 }
@@ -55,7 +55,8 @@ run(void *arg)
 
 	/* One at a time, so that what waits can be seen. */
 	while (!atomic_load_explicit(&all->stop, memory_order_relaxed)) {
-		if (rte_ring_dequeue(t->port->asked, &job) != 0) {
+		if (rte_ring_dequeue(t->port->first, &job) != 0 &&
+		    rte_ring_dequeue(t->port->asked, &job) != 0) {
 			sleep_until_asked(all, t->port);
 			continue;
 		}
@@ -67,17 +68,23 @@ run(void *arg)
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
-static int
-make_port(struct tls_port *port, uint32_t index, uint32_t questions)
+static struct rte_ring *
+make_ring(const char *what, uint32_t index, uint32_t questions)
 {
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "tls-asked-%u", index);
+	snprintf(name, sizeof(name), "tls-%s-%u", what, index);
+	return rte_ring_create(name, questions, SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ);
+}
+
+static int
+make_port(struct tls_port *port, uint32_t index, uint32_t questions)
+{
 	port->wake = eventfd(0, EFD_CLOEXEC);
 	if (port->wake < 0)
 		return -errno;
-	port->asked =
-	    rte_ring_create(name, questions, SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ);
+	port->first = make_ring("first", index, questions);
+	port->asked = port->first ? make_ring("asked", index, questions) : NULL;
 	return port->asked ? 0 : -rte_errno;
 }
 
@@ -147,6 +154,7 @@ tls_threads_stop(struct tls_threads *all)
 		tls_serving_end(&all->threads[i].serving);
 	}
 	for (i = 0; i < all->n; i++) {
+		rte_ring_free(all->ports[i].first);
 		rte_ring_free(all->ports[i].asked);
 		if (all->ports[i].wake >= 0)
 			close(all->ports[i].wake);
@@ -190,6 +198,7 @@ tls_threads_waiting(const struct tls_threads *threads)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < threads->n; i++)
-		n += rte_ring_count(threads->ports[i].asked);
+		n += rte_ring_count(threads->ports[i].first) +
+		     rte_ring_count(threads->ports[i].asked);
 	return n;
 }

@@ -2,7 +2,7 @@
 /*
  * Handshake threads: they take what workers ask (dp/tls/jobs.h), let mbedTLS do a step of the
  * handshake, and answer. They sleep when there is nothing to do. A thread serves its jobs in the
- * order in which they were asked.
+ * order in which they were asked, but those that go before the others (struct tls_port).
  */
 #ifndef CP_TLS_THREADS_H
 #define CP_TLS_THREADS_H

@@ -80,7 +80,8 @@ struct proxy;
 	X(upgrades, "connections that became tunnels")                                        \
 	X(upstreams_opened, "connections opened to backends")                                 \
 	X(upstreams_reused, "requests over a kept connection")                                \
-	X(upstreams_failed, "connections to backends that were refused or timed out")         \
+	X(upstreams_failed,                                                                   \
+	  "connections to backends that were refused or timed out, TLS included")             \
 	X(upstreams_closed, "kept connections that ended while idle")                         \
 	X(headers_bad, "clients that sent no valid PROXY header")                             \
 	X(sessions_full, "clients refused: no room for another session")

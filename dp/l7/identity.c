@@ -2,8 +2,9 @@
 /*
  * What a backend is told of the client: X-Forwarded-For, -Proto and -Host, and Forwarded
  * (RFC 7239), and X-SSL-Client-... of the certificate that it has shown. What clients say of
- * themselves in these is removed, also where they write _ for -, which many servers make the same
- * of; what a trusted proxy says is kept, and its own address is put behind it.
+ * themselves in these is removed; what a trusted proxy says is kept, and its own address is put
+ * behind it. Names that many servers make the same of, as they are written with _ or another
+ * character for -, are removed in any case.
  */
 #include <string.h>
 
@@ -53,13 +54,15 @@ put_before(const struct http *h, const uint8_t *bytes, enum http_known known,
 	}
 }
 
+/* A trusted one that passes connections on, and says so by a PROXY header, says nothing of what is
+ * in them: there it counts whose they are. */
 static bool
 is_trusted(const struct http *h, const struct http_session *s)
 {
 	const struct proxy_settings *settings = http_settings(h, s);
 
 	return settings && settings->trusted &&
-	       lpm_lookup(settings->trusted, &s->tuple.src) != LPM_NONE;
+	       lpm_lookup(settings->trusted, http_client(s)) != LPM_NONE;
 }
 
 /* One of the fields that tell what the client has asked for. */
@@ -145,37 +148,21 @@ identify_certificate(const struct http *h, const struct http_session *s, bool tr
 
 /* ---- names that look alike ------------------------------------------------------------------- */
 
-#define IDENTITY                                                                                 \
-	(1ULL << HTTP_FORWARDED | 1ULL << HTTP_X_FORWARDED_FOR | 1ULL << HTTP_X_FORWARDED_HOST | \
-	 1ULL << HTTP_X_FORWARDED_PROTO | 1ULL << HTTP_X_SSL_CLIENT_VERIFY |                     \
-	 1ULL << HTTP_X_SSL_CLIENT_DN | 1ULL << HTTP_X_SSL_CLIENT_SAN |                          \
-	 1ULL << HTTP_X_SSL_CLIENT_SERIAL | 1ULL << HTTP_X_SSL_CLIENT_FINGERPRINT)
-
-static bool
-looks_like_identity(const uint8_t *name, size_t length)
-{
-	uint8_t plain[HTTP_KNOWN_LENGTH_MAX];
-	size_t i;
-
-	if (length > sizeof(plain) || !memchr(name, '_', length))
-		return false;
-	for (i = 0; i < length; i++)
-		plain[i] = name[i] == '_' ? '-' : name[i];
-	return http_known_bit(http_known(plain, length)) & IDENTITY;
-}
-
-/* Not passed on. */
+/* Not passed on: what looks like ours and is not; of who is not trusted all that begins like what
+ * says something of a certificate. */
 static void
-hide_lookalikes(struct http_head *head, const uint8_t *bytes)
+hide_lookalikes(struct http_head *head, const uint8_t *bytes, bool trusted)
 {
 	struct http_field *f;
 
-	if (!memchr(bytes, '_', head->length))
-		return;
-	for (f = head->fields; f < head->fields + head->n_fields; f++)
+	for (f = head->fields; f < head->fields + head->n_fields; f++) {
+		const uint8_t *name = bytes + f->name.at;
+
 		if (f->known == HTTP_UNKNOWN &&
-		    looks_like_identity(bytes + f->name.at, f->name.length))
+		    (http_known_bit(http_known_alike(name, f->name.length)) & HTTP_IDENTITY ||
+		     (!trusted && http_alike(name, f->name.length, "x-ssl-client-"))))
 			f->flags |= HTTP_FIELD_HOP;
+	}
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -193,8 +180,7 @@ http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes
 	uint32_t at = 0;
 
 	out->n = out->used = 0;
-	if (!trusted)
-		hide_lookalikes(&h->head, bytes);
+	hide_lookalikes(&h->head, bytes, trusted);
 	identify_certificate(h, s, trusted, out);
 	addr_format(client, text);
 	length = strlen(text);

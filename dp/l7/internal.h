@@ -345,6 +345,9 @@ struct rte_mbuf *http_proxy_header(struct http *h, const struct http_session *s)
  * http_retry. */
 bool http_request_retry(struct http *h, struct http_session *s, enum http_retry when);
 /* The attempt has failed before any of the answer: another one, or `status`. */
+/* The connection to the backend that was chosen cannot be had, which is no fault of the backend's.
+ */
+void http_request_unplaced(struct http *h, struct http_session *s, enum drop_reason why);
 void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
 			 uint16_t status);
 
@@ -409,8 +412,9 @@ enum drop_reason http_upstream_get(struct http *h, struct http_session *s, uint3
 void http_upstream_put(struct http *h, struct http_session *s, bool keep);
 /* ... or it is of no more use: RST. */
 void http_upstream_drop(struct http *h, struct http_session *s);
-/* The connection is there, and becomes one of TLS. False: no room, and it is of no use. */
-bool http_upstream_secure(struct http *h, struct http_session *s, struct http_upstream *u);
+/* The connection is there, and becomes one of TLS. Why it cannot; DROP_REASON_COUNT: it does. */
+enum drop_reason http_upstream_secure(struct http *h, struct http_session *s,
+				      struct http_upstream *u);
 /* Ends an idle connection. */
 void http_upstream_close(struct http *h, struct http_upstream *u);
 /* Its connection is over: nothing of it is left in TCP. */

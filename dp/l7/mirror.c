@@ -51,6 +51,10 @@ begin(struct http *h, const struct http_session *s, struct http_session *mirror)
 	mirror->minor = s->minor;
 	mirror->request = s->request;
 	mirror->client = TCP_HANDLE_NONE;
+	mirror->secure = s->secure;
+	mirror->certified = s->certified;
+	if (s->certified)
+		h->peers[http_session_index(h, mirror)] = h->peers[http_session_index(h, s)];
 }
 
 void

@@ -363,6 +363,14 @@ enter_pool(struct http *h, struct http_session *s)
 	       (!s->attempts || http_circuit_enter(h, pool, HTTP_BOUND_RETRIES, &s->counted));
 }
 
+static void
+refuse_placed(struct http *h, struct http_session *s, uint32_t backend, enum drop_reason why)
+{
+	s->mark.cause = http_cause_unplaced(backend, why);
+	worker_count_drop(h->worker, s->service, why);
+	http_answer(h, s, 503);
+}
+
 void
 http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
@@ -378,9 +386,7 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 	else if (enter_pool(h, s))
 		why = http_upstream_get(h, s, backend, s->stale_tried || http_tells_client(h, s));
 	if (why != DROP_REASON_COUNT) {
-		s->mark.cause = http_cause_unplaced(backend, why);
-		worker_count_drop(h->worker, s->service, why);
-		http_answer(h, s, 503);
+		refuse_placed(h, s, backend, why);
 		return;
 	}
 	http_seen_placed(h, s, backend);
@@ -543,6 +549,15 @@ leave_backend(struct http *h, struct http_session *s, bool judge)
 		http_upstream_drop(h, s);
 	}
 	http_circuit_leave_all(h, s);
+}
+
+void
+http_request_unplaced(struct http *h, struct http_session *s, enum drop_reason why)
+{
+	uint32_t backend = http_upstream_of(h, s)->backend;
+
+	leave_backend(h, s, false);
+	refuse_placed(h, s, backend, why);
 }
 
 bool

@@ -445,7 +445,9 @@ upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause ca
 		http_upstream_gone(h, u);
 		return;
 	}
-	if (s->state == HTTP_CONNECTING) {
+	if (s->state == HTTP_CONNECTING && cause == TCP_CLOSED_LOCAL) {
+		http_request_unplaced(h, s, DROP_TLS_BUSY);
+	} else if (s->state == HTTP_CONNECTING) {
 		h->counters.upstreams_failed++;
 		h->counters.connect_failed++;
 		http_request_failed(h, s, HTTP_RETRY_CONNECT,
@@ -461,12 +463,18 @@ upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause ca
 static void
 upstream_connected(struct http *h, struct http_upstream *u)
 {
+	struct http_session *s = &h->sessions[u->session];
+	enum drop_reason why;
+
 	if (!u->tls) {
 		upstream_ready(h, u);
-	} else if (!http_upstream_secure(h, &h->sessions[u->session], u)) {
-		stream_abort(h->proxy, u->handle);
-		upstream_closed(h, u, TCP_CLOSED_RESET);
+		return;
 	}
+	why = http_upstream_secure(h, s, u);
+	if (why == DROP_REASON_COUNT)
+		return;
+	http_request_unplaced(h, s, why);
+	http_step(h, s);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */

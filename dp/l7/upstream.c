@@ -196,7 +196,7 @@ send_proxy_header(struct http *h, const struct http_session *s, const struct htt
 	return false;
 }
 
-bool
+enum drop_reason
 http_upstream_secure(struct http *h, struct http_session *s, struct http_upstream *u)
 {
 	const struct tls_begin what = {
@@ -211,12 +211,12 @@ http_upstream_secure(struct http *h, struct http_session *s, struct http_upstrea
 	tcp_handle handle;
 
 	if (http_tells_client(h, s) && !send_proxy_header(h, s, u))
-		return false;
+		return DROP_MBUF_EXHAUSTED;
 	handle = tls_begin(proxy_tls(h->proxy), &what);
 	if (handle == TCP_HANDLE_NONE)
-		return false;
+		return DROP_CONNECTION_TABLE_FULL;
 	u->handle = handle;
-	return true;
+	return DROP_REASON_COUNT;
 }
 
 void

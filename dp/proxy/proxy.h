@@ -34,15 +34,15 @@
 struct proxy;
 
 /* What a worker counts of its listeners besides what services count: X(name, help). */
-#define PROXY_COUNTERS(X)                                                              \
-	X(backends_tried, "connections opened to backends")                            \
-	X(backends_failed, "connections to backends that were refused or timed out")   \
-	X(connect_failed, "clients whose connection no backend took")                  \
-	X(headers_bad, "clients that sent no valid PROXY header")                      \
-	X(hellos, "ClientHellos that have chosen a pool (tls-passthrough)")            \
-	X(hellos_refused, "clients refused for their ClientHello, or for want of one") \
-	X(idle_timeouts, "sessions ended because nothing came for the idle time")      \
-	X(aborted, "sessions ended by a reset, a timeout or want of memory")           \
+#define PROXY_COUNTERS(X)                                                                          \
+	X(backends_tried, "connections opened to backends")                                        \
+	X(backends_failed, "connections to backends that were refused or timed out, TLS included") \
+	X(connect_failed, "clients whose connection no backend took")                              \
+	X(headers_bad, "clients that sent no valid PROXY header")                                  \
+	X(hellos, "ClientHellos that have chosen a pool (tls-passthrough)")                        \
+	X(hellos_refused, "clients refused for their ClientHello, or for want of one")             \
+	X(idle_timeouts, "sessions ended because nothing came for the idle time")                  \
+	X(aborted, "sessions ended by a reset, a timeout or want of memory")                       \
 	X(sessions_full, "clients refused: no room for another session")
 
 struct proxy_counters {

@@ -432,10 +432,15 @@ session_on_half_closed(struct proxy *p, uint64_t user)
 	flush(p, s, to);
 }
 
-/* The backend did not take the connection. */
+/* The backend did not take the connection; or we could not open it, then another one would not do
+ * better. */
 static void
-backend_failed(struct proxy *p, struct session *s)
+backend_failed(struct proxy *p, struct session *s, enum tcp_close_cause cause)
 {
+	if (cause == TCP_CLOSED_LOCAL) {
+		session_refuse(p, s, DROP_TLS_BUSY);
+		return;
+	}
 	p->counters.backends_failed++;
 	p->worker->backend_stats[s->backend].connections_ended++;
 	s->backend = INDEX_NONE;
@@ -450,7 +455,7 @@ session_on_closed(struct proxy *p, uint64_t user, enum tcp_close_cause cause)
 
 	s->legs[leg] = TCP_HANDLE_NONE;
 	if (leg == LEG_BACKEND && s->state == SESSION_CONNECTING) {
-		backend_failed(p, s);
+		backend_failed(p, s, cause);
 	} else if (cause != TCP_CLOSED_DONE && s->state != SESSION_REFUSED) {
 		p->counters.aborted++;
 		session_abort(p, s);

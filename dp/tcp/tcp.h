@@ -100,13 +100,14 @@ enum tcp_state {
 };
 
 /* Why a connection ended: X(NAME, name, text). */
-#define TCP_CLOSE_CAUSES(X)                                       \
-	X(DONE, done, "both sides have ended it")                 \
-	X(RESET, reset, "the peer has reset it")                  \
-	X(REFUSED, refused, "the peer has refused it")            \
-	X(TIMEOUT, timeout, "no answer, after all repetitions")   \
-	X(KEEPALIVE, keepalive, "no answer to keep-alive probes") \
-	X(UNREACHABLE, unreachable, "an ICMP error said that the peer cannot be reached")
+#define TCP_CLOSE_CAUSES(X)                                                               \
+	X(DONE, done, "both sides have ended it")                                         \
+	X(RESET, reset, "the peer has reset it")                                          \
+	X(REFUSED, refused, "the peer has refused it")                                    \
+	X(TIMEOUT, timeout, "no answer, after all repetitions")                           \
+	X(KEEPALIVE, keepalive, "no answer to keep-alive probes")                         \
+	X(UNREACHABLE, unreachable, "an ICMP error said that the peer cannot be reached") \
+	X(LOCAL, local, "for want of something of our own; TCP itself never says it")
 
 enum tcp_close_cause {
 #define X(NAME, name, text) TCP_CLOSED_##NAME,

@@ -42,6 +42,13 @@ ask(struct tls *t, struct tls_stream *s, enum tls_question question)
 	tls_job_ask(t->jobs, job, question);
 }
 
+/* The last of the jobs are for backends. */
+static bool
+is_room(const struct tls *t, const struct tls_stream *s)
+{
+	return s->client || t->jobs->taken < t->jobs->n - t->jobs->n / 16;
+}
+
 /* Clients that begin handshakes and do not go on with them shall not keep out those that would. */
 static void
 make_room(struct tls *t)
@@ -72,9 +79,11 @@ time_left(const struct tls *t, const struct tls_stream *s)
 static void
 watch(struct tls *t, const struct tls_stream *s)
 {
-	uint64_t left = (uint64_t)RTE_MAX(time_left(t, s), 0);
+	uint64_t left = (uint64_t)RTE_MAX(time_left(t, s), 0) * 1000000;
 
-	wheel_arm(t->wheel, tls_stream_index(t, s), t->worker->now + left * 1000000);
+	if (s->out.head) /* which may have to be tried again */
+		left = RTE_MIN(left, TLS_RETRY_NS);
+	wheel_arm(t->wheel, tls_stream_index(t, s), t->worker->now + left);
 }
 
 static void
@@ -83,11 +92,12 @@ handshake_begin(struct tls *t, struct tls_stream *s)
 	struct tls_job *job;
 
 	make_room(t);
-	job = tls_job_take(t->jobs, tls_stream_index(t, s));
+	job = is_room(t, s) ? tls_job_take(t->jobs, tls_stream_index(t, s)) : NULL;
 	if (!job) {
 		t->counters.busy++;
+		t->counters.backends_failed += s->client;
 		count_drop(t, s, DROP_TLS_BUSY);
-		tls_end(t, s, TCP_CLOSED_RESET);
+		tls_end(t, s, TCP_CLOSED_LOCAL);
 		return;
 	}
 	s->job = (uint32_t)(job - t->jobs->jobs);
@@ -151,6 +161,14 @@ take_back(struct tls *t, struct tls_stream *s, struct tls_job *job)
 	tls_tell(t, s);
 }
 
+/* Is it no fault of the peer's? */
+static bool
+is_ours(enum tls_cause cause)
+{
+	return cause == TLS_CAUSE_NO_MEMORY || cause == TLS_CAUSE_NO_POOL ||
+	       cause == TLS_CAUSE_NO_LISTENER || cause == TLS_CAUSE_INTERNAL;
+}
+
 static void
 failed(struct tls *t, struct tls_stream *s, enum tls_cause cause)
 {
@@ -160,7 +178,7 @@ failed(struct tls *t, struct tls_stream *s, enum tls_cause cause)
 		t->counters.failed++;
 	t->counters.cause[cause]++;
 	count_drop(t, s, DROP_TLS_HANDSHAKE);
-	tls_end(t, s, TCP_CLOSED_RESET);
+	tls_end(t, s, is_ours(cause) ? TCP_CLOSED_LOCAL : TCP_CLOSED_RESET);
 }
 
 void
@@ -174,7 +192,7 @@ tls_handshake_timer(struct tls *t, struct tls_stream *s)
 	}
 	t->counters.backends_failed++;
 	t->counters.cause[TLS_CAUSE_TIMEOUT]++;
-	tls_end(t, s, TCP_CLOSED_TIMEOUT);
+	tls_end(t, s, job_of(t, s)->asked ? TCP_CLOSED_LOCAL : TCP_CLOSED_TIMEOUT);
 }
 
 static void
@@ -240,7 +258,11 @@ tls_handshake_cut(struct tls *t, struct tls_stream *s)
 	/* Its last bytes may complete it. */
 	if (s->state == TLS_STREAM_HANDSHAKE && (job_of(t, s)->asked || s->in.length))
 		return;
-	if (s->state == TLS_STREAM_HANDSHAKE || s->client)
+	if (s->client) {
+		failed(t, s, TLS_CAUSE_BACKEND_GAVE_UP);
+		return;
+	}
+	if (s->state == TLS_STREAM_HANDSHAKE)
 		t->counters.given_up++;
 	else if (s->in.length) {
 		hello_refuse(t, s, TLS_HELLO_BAD_INCOMPLETE);

@@ -169,14 +169,17 @@ void
 tls_job_ask(struct tls_jobs *jobs, struct tls_job *job, enum tls_question question)
 {
 	struct tls_port *port = &jobs->ports[job->thread];
+	bool later = question == TLS_ASK_SERVER || !port->first;
 	int rc;
 
 	wait_end(jobs, job);
 	job->question = (uint8_t)question;
+	if (!job->begun)
+		job->client = question == TLS_ASK_CLIENT;
 	job->asked = true;
 	job->begun = true;
 	jobs->waiting[job->thread]++;
-	rc = rte_ring_enqueue(port->asked, job);
+	rc = rte_ring_enqueue(later ? port->asked : port->first, job);
 	assert(rc == 0); /* it has room for all jobs */
 	(void)rc;
 	/* Either the thread sees the question before it falls asleep, or we see that it does. While
@@ -221,7 +224,7 @@ tls_jobs_answered(struct tls_jobs *jobs, struct tls_job **answered, uint32_t n)
 			let_go(jobs, job);
 			continue;
 		}
-		if (job->begun)
+		if (job->begun && !job->client)
 			wait_begin(jobs, job);
 		answered[to++] = job;
 	}

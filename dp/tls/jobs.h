@@ -71,15 +71,20 @@ struct tls_job {
 	uint32_t connection;
 	uint32_t next_free;
 	uint32_t before, behind; /* among those that wait for their peers */
-	bool waits;              /* for its peer */
+	bool waits;              /* for its peer, and may have to give way */
+	bool client;             /* we are: it has a time of its own */
 	bool asked;              /* the thread has it */
 	bool begun;              /* the thread has a handshake of it, or will have */
 	bool abandoned;          /* nobody wants the answer */
 } __rte_cache_aligned;
 
-/* What the worker and a thread meet at. Made by cp/tls/threads; outlives the workers. */
+/* What the worker and a thread meet at. Made by cp/tls/threads; outlives the workers. Handshakes
+ * that are under way, and those with backends, whose clients are here already, go before those that
+ * clients ask to begin: a flood of these costs nobody else his place. */
 struct tls_port {
-	struct rte_ring *asked; /* of struct tls_job: many workers, one thread */
+	struct rte_ring
+	    *first; /* of struct tls_job: many workers, one thread; NULL: all in `asked` */
+	struct rte_ring *asked; /* the same: what begins with a client */
 	int wake;               /* eventfd */
 	atomic_bool asleep;     /* the thread waits for `wake`, or is about to */
 } __rte_cache_aligned;
@@ -115,7 +120,7 @@ struct tls_job *tls_job_take(struct tls_jobs *jobs, uint32_t connection);
 /* Ask; `in` and its chain are not to be touched until the answer, and the worker's again from then
  * on. Worker. */
 void tls_job_ask(struct tls_jobs *jobs, struct tls_job *job, enum tls_question question);
-/* The job that waits for its peer the longest, NULL: none does. Worker. */
+/* The job that waits for its client the longest, NULL: none does. Worker. */
 struct tls_job *tls_jobs_longest(struct tls_jobs *jobs);
 /* Are so many taken that those that wait should give way to new ones? */
 static inline bool

@@ -159,7 +159,7 @@ stream_free(struct tls *t, struct tls_stream *s)
 {
 	wheel_disarm(t->wheel, tls_stream_index(t, s));
 	if (s->state == TLS_STREAM_HANDSHAKE) {
-		t->counters.given_up++;
+		t->counters.given_up += !s->client;
 		tls_job_give_back(t->jobs, &t->jobs->jobs[s->job]);
 	}
 	queue_free(&s->in);
@@ -414,7 +414,10 @@ tls_on_closed(struct tls *t, uint64_t user, enum tcp_close_cause cause)
 	/* What waits here for a buffer is lost. */
 	if (s->state == TLS_STREAM_OPEN && !s->peer_done && !s->drains && cause == TCP_CLOSED_DONE)
 		cause = TCP_CLOSED_RESET;
-
+	if (s->client && (s->state == TLS_STREAM_HELLO || s->state == TLS_STREAM_HANDSHAKE)) {
+		t->counters.backends_failed++;
+		t->counters.cause[TLS_CAUSE_BACKEND_GAVE_UP]++;
+	}
 	stream_free(t, s);
 	if (has_user)
 		t->calls.closed(t->calls.arg, h, above, cause);

@@ -23,8 +23,9 @@
  *     shutdown  close_notify, then a FIN
  *     half_closed  the peer's close_notify. A FIN without one is as good while what is inside says
  *               itself where it ends (`lenient`), else it is a reset
- *     closed    of a failed handshake, and after records that are no good: TCP_CLOSED_RESET; the
- *               peer is still told by an alert
+ *     closed    of a failed handshake, and after records that are no good: TCP_CLOSED_RESET, or
+ *               _LOCAL if that was for want of something of ours, or _TIMEOUT; the peer is still
+ *               told by an alert
  *
  * Owner: the worker; made by the control thread; nothing is allocated afterwards but from the
  * dataplane's mempools. Invariants:
@@ -61,7 +62,7 @@ struct worker;
 	X(failed, "handshakes with clients that failed")                                        \
 	X(backends, "handshakes completed with backends")                                       \
 	X(backends_failed, "handshakes with backends that failed, or took too long")            \
-	X(given_up, "handshakes whose connection ended meanwhile")                              \
+	X(given_up, "handshakes whose client ended the connection meanwhile")                   \
 	X(gave_way, "handshakes ended for waiting for the peer when others needed their place") \
 	X(busy, "connections refused: handshakes are asked for faster than they are done")      \
 	X(no_stream, "connections refused: no room for another stream")                         \

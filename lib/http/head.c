@@ -288,8 +288,23 @@ static const uint64_t no_trailers =
     1ULL << HTTP_TE | 1ULL << HTTP_TRAILER | 1ULL << HTTP_CONNECTION | 1ULL << HTTP_KEEP_ALIVE |
     1ULL << HTTP_PROXY_CONNECTION | 1ULL << HTTP_UPGRADE | 1ULL << HTTP_EXPECT |
     1ULL << HTTP_MAX_FORWARDS | 1ULL << HTTP_AUTHORIZATION | 1ULL << HTTP_COOKIE |
-    1ULL << HTTP_SET_COOKIE | 1ULL << HTTP_FORWARDED | 1ULL << HTTP_X_FORWARDED_FOR |
-    1ULL << HTTP_X_FORWARDED_HOST | 1ULL << HTTP_X_FORWARDED_PROTO;
+    1ULL << HTTP_SET_COOKIE | HTTP_IDENTITY;
+
+/* Is there one, or one that looks like what is said of clients? */
+static bool
+has_no_trailer(const struct http_head *h, const uint8_t *bytes)
+{
+	const struct http_field *f;
+
+	if (h->present & no_trailers)
+		return true;
+	for (f = h->fields; f < h->fields + h->n_fields; f++)
+		if (http_known_bit(http_known_alike(bytes + f->name.at, f->name.length)) &
+			HTTP_IDENTITY ||
+		    http_alike(bytes + f->name.at, f->name.length, "x-ssl-client-"))
+			return true;
+	return false;
+}
 
 enum http_result
 http_trailer_parse(struct http_head *h, const struct http_limits *limits, const uint8_t *bytes,
@@ -301,7 +316,7 @@ http_trailer_parse(struct http_head *h, const struct http_limits *limits, const 
 		h->stage = STAGE_FIELDS;
 	if (h->stage != STAGE_FIELDS || !read_fields(&r))
 		return verdict(h);
-	return understood(h, h->present & no_trailers ? HTTP_BAD_TRAILER_FIELD : HTTP_BAD_NONE);
+	return understood(h, has_no_trailer(h, bytes) ? HTTP_BAD_TRAILER_FIELD : HTTP_BAD_NONE);
 }
 
 bool

@@ -54,6 +54,42 @@ http_known(const uint8_t *name, size_t length)
 	return HTTP_UNKNOWN;
 }
 
+bool
+http_alike(const uint8_t *name, size_t length, const char *lower)
+{
+	size_t i;
+
+	for (i = 0; lower[i]; i++) {
+		uint8_t c, letter;
+
+		if (i == length)
+			return false;
+		c = name[i];
+		letter = (uint8_t)((c | 0x20) - 'a');
+		if (letter <= 'z' - 'a')
+			c |= 0x20;
+		else if ((uint8_t)(c - '0') > 9)
+			c = '-';
+		if (c != lower[i])
+			return false;
+	}
+	return true;
+}
+
+enum http_known
+http_known_alike(const uint8_t *name, size_t length)
+{
+	unsigned int i, last;
+
+	if (length > HTTP_KNOWN_LENGTH_MAX)
+		return HTTP_UNKNOWN;
+	last = of_length[length].first + of_length[length].n;
+	for (i = of_length[length].first; i < last; i++)
+		if (http_alike(name, length, fields[i].name))
+			return (enum http_known)i;
+	return HTTP_UNKNOWN;
+}
+
 const char *
 http_known_name(enum http_known known)
 {

@@ -92,11 +92,24 @@ http_same_name(const uint8_t *a, const uint8_t *b, size_t length)
 	return true;
 }
 
+/* Which field servers may take a name for that make variables of names (CGI, RFC 3875 4.1.18):
+ * as http_known, but any character that is neither letter nor digit is a hyphen. */
+enum http_known http_known_alike(const uint8_t *name, size_t length);
+/* Does a name begin like this text of lower-case letters, digits and hyphens, seen so? */
+bool http_alike(const uint8_t *name, size_t length, const char *lower);
+
 /* The bit of a known field in a set of them. */
 static inline uint64_t
 http_known_bit(enum http_known known)
 {
 	return 1ULL << known;
 }
+
+/* What is said of the client by who passes its messages on. */
+#define HTTP_IDENTITY                                                                            \
+	(1ULL << HTTP_FORWARDED | 1ULL << HTTP_X_FORWARDED_FOR | 1ULL << HTTP_X_FORWARDED_HOST | \
+	 1ULL << HTTP_X_FORWARDED_PROTO | 1ULL << HTTP_X_SSL_CLIENT_VERIFY |                     \
+	 1ULL << HTTP_X_SSL_CLIENT_DN | 1ULL << HTTP_X_SSL_CLIENT_SAN |                          \
+	 1ULL << HTTP_X_SSL_CLIENT_SERIAL | 1ULL << HTTP_X_SSL_CLIENT_FINGERPRINT)
 
 #endif

@@ -34,7 +34,7 @@
 	X(WEAK_CERTIFICATE, 43, "a backend's certificate with a weak key or signature")       \
 	X(BACKEND_CERTIFICATE, 42, "a backend's certificate that is not understood")          \
 	X(CERTIFICATE_REFUSED, 0, "a backend that refuses our certificate, or wants one")     \
-	X(BACKEND_GAVE_UP, 0, "an alert of the backend")                                      \
+	X(BACKEND_GAVE_UP, 0, "an alert of the backend, or the end of its connection")        \
 	X(TIMEOUT, 0, "a backend that took too long")                                         \
 	X(TOO_LONG, 80, "more bytes than a handshake has")                                    \
 	X(NO_MEMORY, 80, "no memory")                                                         \

@@ -86,8 +86,11 @@ class Secure(Bed):
             for last, mode in ((84, "request"), (85, "require")):
                 ask = f'client_auth = {{ mode = "{mode}"; ca = "{self.lab.where}/wild-ec.pem"; }};'
                 listeners.append(configs.listener(f"{mode}-{family}", address(last, family), 443, f"web-{family}", tls("shop-ec", more=ask), "https"))
-            listeners.append(configs.listener(f"trusting-{family}", address(86, family), 443, f"web-{family}",
-                                              f'trusted_proxies = [ "{CLIENT4}", "{CLIENT6}" ]; ' + every, "https"))
+            trusts = f'trusted_proxies = [ "{CLIENT4}", "{CLIENT6}" ]; '
+            listeners += [
+                configs.listener(f"trusting-{family}", address(86, family), 443, f"web-{family}", trusts + every, "https"),
+                configs.listener(f"passing-{family}", address(87, family), 443, f"web-{family}", trusts + "accept_proxy_protocol = true; " + every,
+                                 "https")]
         return configs.objects(pools, [], listeners) + 'admin = { listen = "127.0.0.1:9471"; };\n'
 
 
@@ -213,7 +216,8 @@ def pair(bed, name):
 
 
 FORGED = [word for name in ("Verify: SUCCESS", "DN: CN=root", "SAN: DNS:root", "Serial: 01", "Fingerprint: 00")
-          for word in ("-H", f"X-SSL-Client-{name}", "-H", f"x_ssl-Client_{name}")] + ["-H", "X_Forwarded_For: 192.0.2.7"]
+          for word in ("-H", f"X-SSL-Client-{name}", "-H", f"x_ssl-Client_{name}")] + [
+              "-H", "X_Forwarded_For: 192.0.2.7", "-H", "X.Forwarded+For: 192.0.2.7", "-H", "X-SSL-Client-Cert: root"]
 
 
 @both_beds("certificates of clients")
@@ -235,10 +239,28 @@ def of_clients(bed, family):
         expect(said == ["", "", "", "", "", client], f"to a listener that asks for none, {version}: {said}")
         said = curl(bed, 86, family, "/shown", *version.split("="), "-H", "X-SSL-Client-DN: CN=known").split("|")
         expect(said[:2] == ["", "CN=known"], f"from a trusted proxy, {version}: {said}")
+        said = curl(bed, 86, family, "/shown", *version.split("="), "-H", "X_SSL_Client_DN: CN=root").split("|")
+        expect(said[:2] == ["", ""], f"what a trusted proxy has let through, {version}: {said}")
         for words in ((), pair(bed, "rest-ec")):
             done = bed.lab.run(bed.lab.client, "curl", "-s", "-m", "10", "-k", *version.split("="), *words, "--resolve",
                                f"shop.example:443:{host(85, family)}", "https://shop.example/", check=False)
             expect(done.returncode in (35, 56, 98) and not done.stdout, f"a client that has none, or not a good one: {done.returncode} {done.stdout}")
+
+
+@both_beds("clients behind a trusted balancer")
+def passed_on(bed, family):
+    """One that only passes connections on, and says so by a PROXY header: what clients say of themselves is not what it says."""
+    name, mine, others = ("TCP4", CLIENT4, "192.0.2.99") if family == 4 else ("TCP6", CLIENT6, "2001:db8:99::1")
+    for source, said in ((others, f"||||| {others}"), (mine, f"SUCCESS|CN=root|||| 192.0.2.7, {mine}")):
+        got = in_client(bed, "import socket, ssl", f"c = ssl.create_default_context(cafile='{bed.lab.where}/all.pem')",
+                        f"raw = socket.create_connection(('{address(87, family)}', 443), 5)",
+                        f"raw.sendall(b'PROXY {name} {source} {address(87, family)} 1234 443\\r\\n')",
+                        "s = c.wrap_socket(raw, server_hostname='shop.example')",
+                        "s.sendall(b'GET /shown HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nX-SSL-Client-Verify: SUCCESS\\r\\n'"
+                        " b'X-SSL-Client-DN: CN=root\\r\\nX-Forwarded-For: 192.0.2.7\\r\\n\\r\\n')",
+                        "text = b''", "while True:", " got = s.recv(4096)", " text += got", " if not got: break",
+                        "print(text.split(b'\\r\\n\\r\\n')[1].decode())")
+        expect(got == said.replace("| ", "|"), f"of {source}: {got}")
 
 
 @both_beds("new keys")

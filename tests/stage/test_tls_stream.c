@@ -337,14 +337,13 @@ test_backend_refused(void)
 	}
 }
 
-/* They have so long for the handshake: when they say nothing, when they stop in the middle, and
- * when none of our threads answers. */
+/* They have so long for the handshake: when they say nothing, and when they stop in the middle. */
 static void
 test_backend_slow(void)
 {
 	uint32_t how;
 
-	for (how = 0; how < 3; how++) {
+	for (how = 0; how < 2; how++) {
 		struct tls_world *w = world_of_role(TLS1_3_VERSION, how, true);
 		const struct tls_counters *c = tls_world_counters(w);
 
@@ -352,7 +351,6 @@ test_backend_slow(void)
 		tls_world_open(w);
 		w->silent = how == 0;
 		w->trickle = how == 1 ? 1 : 0;
-		w->no_threads = how == 2;
 		tls_world_steps(w, 100);
 		w->silent = true;
 		tls_world_steps(w, 1800);
@@ -364,11 +362,51 @@ test_backend_slow(void)
 		CU_ASSERT(w->ends[CLIENT].closed);
 		CU_ASSERT_EQUAL(c->backends_failed, 2);
 		CU_ASSERT_EQUAL(c->cause[TLS_CAUSE_TIMEOUT], 2);
-		w->no_threads = false;
 		tls_world_steps(w, 60000);
 		CU_ASSERT(all_is_over(w));
 		tls_world_destroy(w);
 	}
+}
+
+/* Nobody of ours answers, or has no room for more: another backend would not do better. */
+static void
+test_backend_busy(void)
+{
+	struct tls_world *w = world_of_role(TLS1_3_VERSION, 4, true);
+	const struct tls_counters *c = tls_world_counters(w);
+	const uint64_t *drops = w->f->worker->service_drops[0];
+	uint32_t i;
+
+	w->wire.settings[0].timeout_connect = 2000 * MS;
+	w->no_threads = true;
+	tls_world_open(w);
+	tls_world_steps(w, 1900);
+	CU_ASSERT_FALSE(w->ends[CLIENT].closed);
+	tls_world_steps(w, 300);
+	CU_ASSERT(w->ends[CLIENT].closed);
+	CU_ASSERT_EQUAL(c->cause[TLS_CAUSE_TIMEOUT], 1);
+	CU_ASSERT_EQUAL(drops[DROP_TLS_BUSY], 1);
+	w->no_threads = false;
+	tls_world_steps(w, 3000);
+
+	w->no_threads = true;
+	for (i = 0; i < 8; i++) {
+		tls_world_open(w);
+		tls_world_steps(w, 20);
+		CU_ASSERT_FALSE(w->ends[CLIENT].closed);
+	}
+	tls_world_open(w);
+	tls_world_steps(w, 20);
+	CU_ASSERT(w->ends[CLIENT].closed);
+	CU_ASSERT_EQUAL(c->busy, 1);
+	CU_ASSERT_EQUAL(c->backends_failed, 2);
+	CU_ASSERT_EQUAL(drops[DROP_TLS_BUSY], 2);
+	CU_ASSERT_EQUAL(drops[DROP_CONNECT_FAILED], 0);
+	w->no_threads = false;
+	w->silent = true;
+	tls_world_steps(w, 60000);
+	CU_ASSERT_EQUAL(tls_streams(proxy_tls(worker_proxy(w->f->worker))), 0);
+	tls_world_destroy(w);
 }
 
 /* A backend that is gone in the middle of the handshake, by a FIN or a reset: there is another
@@ -397,6 +435,8 @@ test_backend_gone(void)
 		CU_ASSERT(tls_world_shake(w));
 		CU_ASSERT(tls_world_talk(w, 1000, 1000));
 		CU_ASSERT_EQUAL(tls_world_counters(w)->backends, 1);
+		CU_ASSERT_EQUAL(tls_world_counters(w)->backends_failed, 1);
+		CU_ASSERT_EQUAL(tls_world_counters(w)->cause[TLS_CAUSE_BACKEND_GAVE_UP], 1);
 		CU_ASSERT(tls_world_close(w));
 		tls_world_steps(w, 60000);
 		tls_world_destroy(w);
@@ -491,6 +531,7 @@ test_tls_stream_register(void)
 		{ "refused, and not answered", test_refused },
 		{ "a backend with another name", test_backend_refused },
 		{ "a backend that takes too long", test_backend_slow },
+		{ "no threads for backends", test_backend_busy },
 		{ "a backend that is gone", test_backend_gone },
 		{ "a client that is gone meanwhile", test_client_gone },
 		CU_TEST_INFO_NULL,

@@ -286,6 +286,22 @@ test_known(void)
 			upper[i] ^= 0x04;
 		}
 	}
+	/* Names that make the same variable. */
+	for (known = HTTP_UNKNOWN + 1; known < HTTP_KNOWN_COUNT; known++) {
+		name = http_known_name(known);
+		length = strlen(name);
+		for (i = 0; i < length; i++)
+			upper[i] = (char)(name[i] == '-' ? "_.+~"[i % 4] : name[i] & ~0x20);
+		CU_ASSERT_EQUAL(http_known_alike((const uint8_t *)upper, length), known);
+		CU_ASSERT_EQUAL(http_known_alike((const uint8_t *)name, length), known);
+		upper[0] ^= 0x01;
+		CU_ASSERT_NOT_EQUAL(http_known_alike((const uint8_t *)upper, length), known);
+		upper[0] = '9';
+		CU_ASSERT_EQUAL(http_known_alike((const uint8_t *)upper, length), HTTP_UNKNOWN);
+	}
+	CU_ASSERT(http_alike((const uint8_t *)"X_ssl.Client-Cert", 17, "x-ssl-client-"));
+	CU_ASSERT_FALSE(http_alike((const uint8_t *)"X_ssl.Client", 12, "x-ssl-client-"));
+	CU_ASSERT_FALSE(http_alike((const uint8_t *)"X-ssl-client9Cert", 17, "x-ssl-client-"));
 	/* Setting bit 5 makes one of these of the other: not the same name. */
 	CU_ASSERT(http_same_name((const uint8_t *)"x-Ab", (const uint8_t *)"X-aB", 4));
 	CU_ASSERT_FALSE(http_same_name((const uint8_t *)"x^", (const uint8_t *)"x~", 2));

@@ -248,10 +248,17 @@ test_trailers(void)
 {
 	static const char good[] = "X-Sum: 1\r\nY:\r\n\r\n";
 	static const char *const refused[] = {
-		"Content-Length: 5\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n",
-		"Host: a\r\n\r\n",           "connection: close\r\n\r\n",
-		"Authorization: x\r\n\r\n",  "X-Forwarded-For: a\r\n\r\n",
-		"Cookie: a\r\n\r\n",         "X : a\r\n\r\n",
+		"Content-Length: 5\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n",
+		"Host: a\r\n\r\n",
+		"connection: close\r\n\r\n",
+		"Authorization: x\r\n\r\n",
+		"X-Forwarded-For: a\r\n\r\n",
+		"Cookie: a\r\n\r\n",
+		"X : a\r\n\r\n",
+		"X-SSL-Client-DN: a\r\n\r\n",
+		"X_Forwarded_For: a\r\n\r\n",
+		"x.ssl.client.cert: a\r\n\r\n",
 	};
 	struct http_head h;
 	uint8_t out[128];

@@ -84,6 +84,9 @@ begin(void)
 	CU_ASSERT_EQUAL(
 	    tls_store_put_client(w.store, 4, 1, make_client(tls_mbed_pair().certificate)), 0);
 	for (i = 0; i < THREADS; i++) {
+		snprintf(name, sizeof(name), "jobs-first-%d", i);
+		w.ports[i].first =
+		    rte_ring_create(name, JOBS, SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ);
 		snprintf(name, sizeof(name), "jobs-asked-%d", i);
 		w.ports[i].asked =
 		    rte_ring_create(name, JOBS, SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ);
@@ -109,6 +112,7 @@ end(void)
 
 	for (i = 0; i < THREADS; i++) {
 		tls_serving_end(&w.serving[i]);
+		rte_ring_free(w.ports[i].first);
 		rte_ring_free(w.ports[i].asked);
 		close(w.ports[i].wake);
 	}
@@ -123,7 +127,8 @@ serve(uint32_t thread)
 {
 	void *job;
 
-	if (rte_ring_dequeue(w.ports[thread].asked, &job) != 0)
+	if (rte_ring_dequeue(w.ports[thread].first, &job) != 0 &&
+	    rte_ring_dequeue(w.ports[thread].asked, &job) != 0)
 		return false;
 	tls_serve(&w.serving[thread], job);
 	CU_ASSERT_EQUAL(rte_ring_enqueue(w.jobs->answers, job), 0);
@@ -443,6 +448,52 @@ test_order(void)
 	end();
 }
 
+/* What goes on, and what is with a backend, is not behind what clients ask to begin; and a backend
+ * that is waited for does not give way to them. */
+static void
+test_first(void)
+{
+	struct tls_caller *clients[2], *b;
+	struct tls_job *answered[JOBS];
+	uint32_t n;
+
+	begin();
+	w.jobs->n_ports = 1;
+	clients[0] = call(TLS_1_3, 0);
+	clients[1] = call(TLS_1_3, 0);
+	b = backend(TLS_1_3);
+	CU_ASSERT(tls_caller_ask(clients[0], w.jobs, w.in));
+	CU_ASSERT_FATAL(tls_caller_ask(b, w.jobs, w.in));
+	CU_ASSERT(serve(0));
+	CU_ASSERT_EQUAL_FATAL(tls_jobs_answered(w.jobs, answered, JOBS), 1);
+	CU_ASSERT_PTR_EQUAL(answered[0], b->job);
+	CU_ASSERT_PTR_NULL(tls_jobs_longest(w.jobs));
+	tls_caller_answered(b, w.jobs);
+	CU_ASSERT_FATAL(tls_caller_ask(clients[1], w.jobs, w.in));
+	CU_ASSERT(serve(0));
+	CU_ASSERT_EQUAL_FATAL(tls_jobs_answered(w.jobs, answered, JOBS), 1);
+	CU_ASSERT_PTR_EQUAL(answered[0], clients[0]->job);
+	CU_ASSERT_PTR_EQUAL(tls_jobs_longest(w.jobs), clients[0]->job);
+	tls_caller_answered(clients[0], w.jobs);
+	CU_ASSERT(tls_caller_ask(clients[0], w.jobs, w.in)); /* more, while the other waits */
+	CU_ASSERT(serve(0));
+	CU_ASSERT_EQUAL_FATAL(tls_jobs_answered(w.jobs, answered, JOBS), 1);
+	CU_ASSERT_PTR_EQUAL(answered[0], clients[0]->job);
+	tls_caller_answered(clients[0], w.jobs);
+	for (n = 0; n < 2; n++) {
+		if (clients[n]->job)
+			tls_job_give_back(w.jobs, clients[n]->job);
+		tls_caller_end(clients[n]);
+	}
+	tls_job_give_back(w.jobs, b->job);
+	tls_caller_end(b);
+	while (serve(0))
+		tls_jobs_answered(w.jobs, answered, JOBS);
+	CU_ASSERT(all_is_back() && live() == 0);
+	w.jobs->n_ports = THREADS;
+	end();
+}
+
 /* ---- nobody wants it any more ---------------------------------------------------------------- */
 
 /* Given back after so many steps: a question and its answer are two. `served`: the thread has
@@ -675,6 +726,7 @@ test_tls_jobs_register(void)
 		{ "output in the middle of a question", test_order },
 		{ "given back in each state", test_abandoned },
 		{ "keys do not stay", test_wiped },
+		{ "what goes before the others", test_first },
 		{ "which thread is asked", test_choice },
 		{ "who is woken", test_wake },
 		{ "servers that are replaced", test_store },
