@@ -143,10 +143,10 @@ $(B)/gen/version.h: FORCE
 	   echo '#define PENSTOCK_DPDK "DPDK $(shell pkg-config --modversion libdpdk 2>/dev/null)"'; \
 	   echo '#define PENSTOCK_BUILD "$(notdir $(CC)) $(MARCH)$(if $(SAN), sanitizers)"'; } $(keep_if_new)
 
-# Other flags or another compiler: everything is built again.
+# Other flags, another compiler or another mbedTLS of our own: everything is built again.
 $(B)/gen/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS)' $(keep_if_new)
+	@echo '$(CC) $(ALL_CFLAGS)' $(if $(MBEDTLS),$$(cksum <$(MBEDTLS)/recipe)) $(keep_if_new)
 
 # ---- tests ------------------------------------------------------------------------------------
 # Each suite ends with one line `N passed, N failed`. A suite is there when its files are there.
