@@ -282,8 +282,8 @@ $(B)/bench-$(1): $(call obj,$(sort $(wildcard bench/$(1)/*.c bench/common/*.c)))
 endef
 # The ports of this one are rings.
 $(B)/bench-limits: private DEP_LIBS += -lrte_net_ring
-# The clients of this one are OpenSSL's.
-$(B)/bench-tls: private DEP_LIBS += -lssl -lcrypto
+# The clients of these are OpenSSL's.
+$(B)/bench-tls $(B)/bench-handshakes: private DEP_LIBS += -lssl -lcrypto
 $(B)/bench-tls: $(call obj,$(addprefix tests/unit/,tls_peer.c tls_bytes.c))
 $(foreach name,$(BENCHES),$(eval $(call bench_program,$(name))))
 benches: $(addprefix $(B)/bench-,$(BENCHES))

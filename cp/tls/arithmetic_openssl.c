@@ -322,10 +322,12 @@ keep(const mbedtls_rsa_context *context)
 	if (!k)
 		return NULL;
 	*k = (struct kept){ context, make_rsa(context), all };
-	if (k->key)
-		return all = k;
-	free(k);
-	return NULL;
+	if (!k->key) {
+		free(k);
+		return NULL;
+	}
+	all = k;
+	return k;
 }
 
 /* To be freed; NULL: no memory. */
