@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench-tls: what the record layer of TLS costs, on one core.
+ * bench-tls: what TLS costs on one core: its record layer, and handshakes.
  *
- *     bench-tls [--json FILE] [PART...]      parts: records, cryptodev, keys, slots; all of them
+ *     bench-tls [--json FILE] [PART...]      parts: records, cryptodev, keys, slots, handshakes;
+ *                                          all of them
  *
  * records    TLS 1.3 records sealed and opened by lib/tls/record, hot in the cache: of one
  *            connection one at a time; of 32 connections in bursts; in pieces of 1,400 bytes, as
  *            they lie in packets (those of 100 bytes in two halves)
  * cryptodev  the same by DPDK's cryptodev, sealed only: of one connection, and of 32
  * keys       schedules and keys: to make them, to update them
- * cold       records of 1,000 and of 50,000 connections in no order: with a schedule for each,
+ * slots      records of 1,000 and of 50,000 connections in no order: with a schedule for each,
  * kept; with one that is made again for each record
+ * handshakes what they cost a handshake thread, beside their arithmetic alone
  *
  * Beside it: openssl speed -elapsed -seconds 3 -bytes 1400 -aead -evp aes-128-gcm
  */
@@ -23,6 +25,7 @@
 
 #include "bench/common/samples.h"
 #include "bench/tls/cryptodev.h"
+#include "bench/tls/handshakes.h"
 #include "lib/tls/record.h"
 
 #define ROUNDS 41
@@ -408,8 +411,10 @@ main(int argc, char **argv)
 	must(w.slots != MAP_FAILED, "memory");
 	madvise(w.slots, SLOTS_MAX * sizeof(*w.slots), MADV_HUGEPAGE);
 	w.schedules = tls_schedules_of(&engine, w.slots, SLOTS);
-	printf("%-34s %-18s %6s %9s %9s %8s %8s %7s\n", "", "", "bytes", "ns", "least", "M/s",
-	       "Gb/s", "TSC/B");
+	if (asked(argc, argv, "records") || asked(argc, argv, "cryptodev") ||
+	    asked(argc, argv, "keys") || asked(argc, argv, "slots"))
+		printf("%-34s %-18s %6s %9s %9s %8s %8s %7s\n", "", "", "bytes", "ns", "least",
+		       "M/s", "Gb/s", "TSC/B");
 	if (asked(argc, argv, "records"))
 		run_records(&w, &s);
 	if (asked(argc, argv, "cryptodev"))
@@ -418,6 +423,8 @@ main(int argc, char **argv)
 		run_keys(&w, &s);
 	if (asked(argc, argv, "slots"))
 		run_slots(&w);
+	if (asked(argc, argv, "handshakes"))
+		bench_handshakes(&engine, results);
 	for (i = 1; i + 1 < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)
 			must(json_dump_file(results, argv[i + 1], JSON_INDENT(1)) == 0,

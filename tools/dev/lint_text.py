@@ -33,7 +33,8 @@ FOREIGN = {
     "tools": r"rte_|libconfig|libmnl|microhttpd|mbedtls/|psa/",
 }
 # Functions whose parameters a library dictates: "file:function".
-PARAMETERS_ALLOWED = {"cp/admin/metrics_server.c:on_request", "cp/tls/handshake.c:on_secret"}
+PARAMETERS_ALLOWED = {"cp/admin/metrics_server.c:on_request", "cp/tls/handshake.c:on_secret",
+                      "cp/tls/arithmetic_openssl.c:mbedtls_rsa_rsassa_pss_sign_no_mode_check"}
 
 C_FOLDERS = ("lib/", "dp/", "cp/", "tools/", "tests/", "bench/")
 KEYWORDS = {"if", "for", "while", "switch", "return", "sizeof", "do", "else", "case", "typeof",
@@ -134,7 +135,8 @@ def parameters(tree, found):
     """A function has at most 5 parameters (... not counted); more want a context struct."""
     for name in c_files(tree):
         for function, line, count, _, _ in functions(tree.text(name)):
-            if count > PARAMETERS and f"{name}:{function}" not in PARAMETERS_ALLOWED:
+            stands_for_another = function.startswith("__wrap_")  # ld's --wrap
+            if count > PARAMETERS and not stands_for_another and f"{name}:{function}" not in PARAMETERS_ALLOWED:
                 found.error(name, line, f"{function} has {count} parameters, "
                                         f"the bound is {PARAMETERS}")
 
