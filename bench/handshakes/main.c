@@ -134,10 +134,9 @@ main(int argc, char **argv)
 {
 	double begun, cpu, server, seconds;
 	clockid_t theirs;
-	int i, n;
+	int i, n = argc == 5 ? atoi(argv[2]) : 0;
 
-	must(argc == 5 && (n = atoi(argv[2])) > 0 && n <= CLIENTS_MAX,
-	     "bench-handshakes PORT CLIENTS SECONDS PID");
+	must(n > 0 && n <= CLIENTS_MAX, "bench-handshakes PORT CLIENTS SECONDS PID");
 	b.port = (uint16_t)atoi(argv[1]);
 	seconds = atof(argv[3]);
 	must(clock_getcpuclockid(atoi(argv[4]), &theirs) == 0, "the process");

@@ -6,8 +6,8 @@
  * mbedTLS has hooks of its own (*_ALT, drivers of PSA), but each needs an mbedTLS that was built
  * for it, and none is for all that both versions of TLS ask for. So it is done by the linker: what
  * calls f in another object than that which defines it gets __wrap_f (ld's --wrap, in the
- * Makefile), and __real_f is mbedTLS's own. What is wrapped is called from other objects only, and
- * everything of its kind goes through it:
+ * Makefile), and __real_f is mbedTLS's own. What is wrapped is called from other objects than its
+ * own, and all of its kind that handshakes ask for goes through it:
  *
  *     Hacl_Curve25519_crypto_scalarmult   X25519, keys and secrets, in TLS 1.2 and in PSA, so 1.3
  *     mbedtls_ecp_mul[_restartable]       the same with P-256
@@ -20,16 +20,16 @@
  * here takes the same time whatever the secrets are: libcrypto's X25519, its P-256 (nistz256), its
  * RSA, which is blinded. Copies of secrets are wiped.
  *
- * Any thread. An RSA key is kept in libcrypto's form from its first signature on, since making that
- * takes as long as a part of a signature does. Invariant: of each key that is kept, mbedTLS has not
- * freed the context.
+ * Any thread. An RSA key is kept in libcrypto's form from its first signature on, since bringing
+ * it there takes a good part of what a signature takes. Invariant: of each key that is kept,
+ * mbedTLS has not freed the context.
  */
 
 /* Keys of curves as they were before OpenSSL 3: with its providers between, to make one takes
  * longer than to sign. */
-#define OPENSSL_API_COMPAT            0x10100000L
-#define MBEDTLS_ALLOW_PRIVATE_ACCESS  /* the numbers of keys, which would have to be copied twice \
-				       */
+#define OPENSSL_API_COMPAT 0x10100000L
+/* The numbers of keys, which would have to be copied twice. */
+#define MBEDTLS_ALLOW_PRIVATE_ACCESS
 
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/platform_util.h>
