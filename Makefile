@@ -91,7 +91,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench bench-short bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-vhost check-tls-arithmetic lint check demo lab benches \
+.PHONY: bench bench-short bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-testssl check-vhost check-tls-arithmetic lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -214,6 +214,8 @@ tcp-linux: $(B)/tcp-peer
 	@$(SUITE_ENV) /usr/bin/python3 tests/tcp/run.py
 tcp-linux-long: $(B)/tcp-peer
 	@$(SUITE_ENV) /usr/bin/python3 tests/tcp/run.py --long
+check-testssl: all
+	@$(SUITE_ENV) /usr/bin/python3 tests/e2e/run.py "testssl.sh by"
 conf admin packets e2e: all
 	@$(SUITE_ENV) /usr/bin/python3 tests/$@/run.py
 
@@ -336,6 +338,7 @@ help:
 	@echo 'make bench-limits   are limits exact, for 1, 2 and 4 workers? ten seconds for each line'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'
 	@echo 'make san        the suites under AddressSanitizer and UndefinedBehaviourSanitizer'
+	@echo 'sudo make check-testssl  what testssl.sh finds at an HTTPS listener; two minutes'
 	@echo 'sudo make check-vhost  twins behind vhost-net, in a virtual machine that it downloads a kernel for'
 	@echo 'make check-tls-arithmetic  the unit tests with handshakes whose arithmetic is of OpenSSL (TLS_ARITHMETIC=openssl)'
 	@echo 'make lint       the bounds on the code'

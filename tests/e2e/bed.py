@@ -151,10 +151,10 @@ class Bed:
     def peer(self, *words, seconds=30):
         return self.client(*PEER, *map(str, words), seconds=seconds)
 
-    def start_peer(self, *words):
+    def start_peer(self, *words, program=tuple(PEER)):
         """A counting client that goes on; returns when it says that it is ready."""
         with topology.inside(self.lab.client):
-            process = subprocess.Popen([*PEER, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen([*program, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lab.processes.append(process)
         expect(process.stdout.readline() == "ready\n", "the client did not become ready")
         return process

@@ -24,10 +24,13 @@ def kept():
     """What SHARE leaves, as a set of (group, test). A test may stand for IPv4 and IPv6, on one worker and on two: of these four one is
     kept, a hash of the name says which, and whether in the usual build or (a tenth) under sanitizers. Forwarding modes are so cheap that
     one of the four is kept in the usual build, and of a tenth of them one of the other family under sanitizers, on the other bed where
-    there are two. What is timed is kept by "plain", but for what is `long`. Of restarts and of changes under load one mode each is run."""
+    there are two. What is timed is kept by "plain". Of restarts and of changes under load one mode each is run. What is `long` is kept by
+    neither."""
     mine, same = set(), {}
     for group in bed.GROUPS:
         for test in group.tests:
+            if getattr(test, "long", False):
+                continue
             key = re.sub("(one|two) workers?|two queues", "", group.name), re.sub("IPv[46]", "", test.__name__)
             if group.part == "restart":
                 key = group.name, test.__name__.split(",")[0]
@@ -39,7 +42,7 @@ def kept():
             if share.NAME == "plain" and variants[0][0].part == "restart":
                 mine.add(variants[share.number(key) % len(variants)])
             elif share.NAME == "plain":
-                mine.update(v for v in variants if not getattr(v[1], "long", False))
+                mine.update(variants)
             continue
         # In such an order that the next one but one differs in what it can.
         order = sorted(variants, key=lambda v: ("IPv6" in v[1].__name__, ("IPv6" in v[1].__name__) ^ ("two" in v[0].name)))

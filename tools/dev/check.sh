@@ -132,8 +132,8 @@ run_suite() {
 		report "$prefix$name" 0 1 "missing"
 		return
 	fi
-	# All end-to-end tests take half an hour under sanitizers.
-	[ "$prefix$name" = san-e2e ] && limit=3600
+	# All end-to-end tests take half an hour under sanitizers, and some minutes what is long among them.
+	[ "$name" = e2e ] && limit=3600
 	suite "$prefix$name" "$limit" make -s "$@" "$name"
 }
 

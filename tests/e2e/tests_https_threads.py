@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handshakes that do not go on, of clients and of handshake threads: there is an end to them, and nothing else suffers."""
+import contextlib
+import ctypes
+import os
+import select
+import time
+
+import configs
+import inside
+from bed import Wrong, expect, for_families, group, wait_until
+from http_bed import address
+from https_bed import LOAD, WEB, HttpsBed, host
+from tests_changes import result_of
+from tests_tls import hello
+
+HANDSHAKES, THREADS, PATIENCE = 16, 2, 2
+PLACES = HANDSHAKES - HANDSHAKES // 16  # for clients; the others are for backends
+SHOP = 110
+HELLO = hello("shop.example")
+SEIZE, INTERRUPT, DETACH, ALL_THREADS = 0x4206, 0x4207, 17, 0x40000000
+
+
+class FewBed(HttpsBed):
+    """203.0.113.110, 2001:db8:f::110: https, and on port 80 http; few handshakes at a time."""
+
+    def __init__(self):
+        super().__init__("1", self.few, f"tls = {{ handshake_threads = {THREADS}; handshakes = {HANDSHAKES}; }};\n")
+
+    def few(self, backends):
+        pools, listeners = [], []
+        more = f'timeouts = {{ header = "{PATIENCE}s"; }}; '
+        for family in (4, 6):
+            pools.append(configs.pool(f"web-{family}", backends, WEB, family))
+            listeners += [configs.listener(f"secure-{family}", address(SHOP, family), 443, f"web-{family}", self.tls("shop-ec") + more, "https"),
+                          configs.listener(f"plain-{family}", address(SHOP, family), 80, f"web-{family}", "", "http")]
+        return configs.objects(pools, [], listeners)
+
+    # ---- what tests ask ------------------------------------------------------------------------
+    def begin(self, family):
+        """A client that says hello, and no more."""
+        wire = inside.connect(self.lab.client, address(SHOP, family), 443)
+        wire.send(HELLO)
+        return wire
+
+    def half(self, family):
+        """The same, once it has heard an answer."""
+        wire = self.begin(family)
+        try:
+            wire.more()
+            return wire
+        except inside.Cut:
+            return None
+
+    def ask(self, family, seconds=10):
+        """curl's exit code, and how long it took."""
+        done = self.lab.run(self.lab.client, "curl", "-s", "-f", "-o", "/dev/null", "-m", str(seconds), "-w", "%{time_total}", "--cacert",
+                            self.path("root.pem"), "--resolve", f"shop.example:443:{host(SHOP, family)}", "https://shop.example/", check=False)
+        return done.returncode, float(done.stdout)
+
+    @contextlib.contextmanager
+    def others(self, family):
+        """Who has a connection, and who comes without TLS, do not notice what goes on inside the `with`; only within the machine's means: in
+        both halves the median of their times is the same, and nobody waits long."""
+        load = self.start_peer("steady", self.path("root.pem"), "shop.example", address(SHOP, family), program=LOAD)
+        time.sleep(0.5)
+        load.stdin.write("meanwhile\n")
+        load.stdin.flush()
+        yield
+        load.stdin.close()
+        result = result_of(load)
+        expect(not result["failed"], f"{result['failed']}")
+        for what in ("tls", "plain"):
+            (_, before, _), (n, median, longest) = result["first"][what], result["meanwhile"][what]
+            expect(n > 10 and median < 3 * before + 5 and longest < 1000, f"{what}, ms: {result}")
+
+
+few = group("few handshakes", FewBed)
+of_families = for_families("HTTPS", (few,))
+
+
+def ended(wire):
+    """Has the other side ended the connection?"""
+    while select.select([wire.sock], [], [], 0)[0]:
+        try:
+            wire.more()
+        except inside.Cut:
+            return True
+    return False
+
+
+def insist(ask):
+    """One in whose favour another one gives way may still be refused: the thread of that one has to let it go first. It comes again, at once."""
+    for _ in range(3):
+        answer = ask()
+        if answer:
+            return answer
+    raise Wrong("others should have made room for a client")
+
+
+@of_families("half handshakes", families=(6,))
+def half(bed, family):
+    """Clients that do not go on with their handshakes take all places; they give way to others, the first that came first, and the
+    last ones are waited for as long as clients are."""
+    with bed.others(family), contextlib.ExitStack() as stack:
+        before = bed.sum("gave_way"), bed.sum("full"), bed.sum("busy")
+        wires = [stack.enter_context(insist(lambda: bed.half(family))) for _ in range(3 * HANDSHAKES)]
+        last = time.monotonic()
+        for _ in range(10):
+            insist(lambda: bed.ask(family)[0] == 0)
+        expect(time.monotonic() - last < PATIENCE, "clients had to wait between half handshakes")
+        gone = [ended(wire) for wire in wires]
+        expect(all(gone[:2 * HANDSHAKES]) and not gone[-1], f"who gave way: {gone}")
+        expect(wait_until(lambda: all(ended(wire) for wire in wires), 10), "half handshakes go on for ever")
+        took = time.monotonic() - last
+        expect(PATIENCE - 0.5 < took < PATIENCE + 2, f"the last was waited for {took} s")
+    after = bed.sum("gave_way"), bed.sum("full"), bed.sum("busy")
+    expect(after[0] - before[0] >= 2 * HANDSHAKES, f"{after[0] - before[0]} gave way")
+    expect(after[1] - before[1] == 10 and after[2] - before[2] < PLACES, f"done {after[1] - before[1]}, refused {after[2] - before[2]}")
+
+
+# ---- threads that stand still ------------------------------------------------------------------
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def trace(request, thread):
+    LIBC.ptrace.argtypes = [ctypes.c_long] * 4
+    if LIBC.ptrace(request, thread, 0, 0):
+        raise OSError(ctypes.get_errno(), f"ptrace {request}")
+
+
+def handshake_threads(bed):
+    found = {}
+    for thread in os.listdir(f"/proc/{bed.daemon.pid}/task"):
+        with open(f"/proc/{bed.daemon.pid}/task/{thread}/comm", encoding="ascii") as comm:
+            found[comm.read().strip()] = int(thread)
+    return [found[f"tls-{number}"] for number in range(THREADS)]
+
+
+@contextlib.contextmanager
+def stopped(threads):
+    """Threads of another process stand still inside the `with`; its other threads do not."""
+    for thread in threads:
+        trace(SEIZE, thread)
+    try:
+        for thread in threads:
+            trace(INTERRUPT, thread)
+            os.waitpid(thread, ALL_THREADS)
+        yield
+    finally:
+        for thread in threads:
+            trace(DETACH, thread)
+
+
+@of_families("one handshake thread stands still", families=(4,))
+def one_stuck(bed, family):
+    """Whoever it has is refused in time, one client or two; the other thread serves all others."""
+    with bed.others(family), stopped(handshake_threads(bed)[:1]):
+        results = [bed.ask(family) for _ in range(12)]
+        bad = [took for code, took in results if code]
+        expect(1 <= len(bad) <= 2 and all(PATIENCE - 0.5 < took < PATIENCE + 2 for took in bad), f"{results}")
+    expect([bed.ask(family)[0] for _ in range(6)] == [0] * 6, "not all is well after that")
+
+
+@of_families("all handshake threads stand still", families=(4,))
+def all_stuck(bed, family):
+    """As many as there are places wait, not longer than a client is waited for; all others are refused at once, and a configuration is
+    applied, with another certificate. All is well as soon as they run again."""
+    with bed.others(family):
+        busy, full = bed.sum("busy"), bed.sum("full")
+        with stopped(handshake_threads(bed)), contextlib.ExitStack() as stack:
+            begin = time.monotonic()
+            wires = [stack.enter_context(bed.begin(family)) for _ in range(2 * PLACES)]
+            wanted = [False] * PLACES + [True] * (len(wires) - PLACES)
+            expect(wait_until(lambda: [ended(wire) for wire in wires] == wanted, 1), f"refused: {[ended(wire) for wire in wires]}")
+            expect(bed.sum("busy") - busy == sum(wanted), f"{bed.sum('busy') - busy} refused")
+            expect(wait_until(lambda: all(ended(wire) for wire in wires), 10), "they wait for ever")
+            took = time.monotonic() - begin
+            expect(PATIENCE - 0.5 < took < PATIENCE + 2, f"they were waited for {took} s")
+            code, took = bed.ask(family)
+            expect(code and took < 1, f"curl ended with {code} after {took} s")
+            serial = bed.authority.sign("shop", "ec")
+            bed.apply(bed.config(bed.lab.backends))
+        expect(bed.sum("full") == full, "who has done handshakes?")
+        expect(wait_until(lambda: bed.ask(family)[0] == 0, 2), "they run, but clients are refused")
+        results = [bed.ask(family) for _ in range(2 * HANDSHAKES)]
+        expect([code for code, _ in results] == [0] * len(results), f"not all is well after that: {results}")
+        expect(bed.served(SHOP, family) == serial, "the old certificate is served")
+    drops = bed.service(f"secure-{family}")["drops"]
+    expect(drops.get("tls-busy", 0) > PLACES, f"{drops}")
