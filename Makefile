@@ -165,7 +165,7 @@ $(B)/gen/version.h: FORCE
 # Other flags, another compiler or another mbedTLS of our own: everything is built again.
 $(B)/gen/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(WRAPPED)' $(if $(MBEDTLS),$$(cksum <$(MBEDTLS)/recipe)) $(keep_if_new)
+	@echo '$(CC) $(ALL_CFLAGS) $(WRAPPED)' $(if $(MBEDTLS),$$(cat $(MBEDTLS)/recipe $(MBEDTLS)/lib/*.a | cksum)) $(keep_if_new)
 
 # ---- tests ------------------------------------------------------------------------------------
 # Each suite ends with one line `N passed, N failed`. A suite is there when its files are there.

@@ -98,8 +98,8 @@ x25519_key(uint8_t *scalar, uint8_t *point)
 	return key;
 }
 
-/* Zeros are an error to those who call it: the point is one of the few bad ones, or there is no
- * memory. */
+/* What libcrypto does not do, be it for the point or for want of anything else, mbedTLS does: for
+ * one of the few bad points it gives zeros, which are an error to those who call it. */
 void
 __wrap_Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t *point)
 {
@@ -113,7 +113,7 @@ __wrap_Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t 
 	EVP_PKEY_CTX_free(c);
 	EVP_PKEY_free(key);
 	if (answer(ok, 1) != 0)
-		memset(out, 0, NUMBER);
+		__real_Hacl_Curve25519_crypto_scalarmult(out, scalar, point);
 }
 
 /* ---- P-256 ----------------------------------------------------------------------------------- */
@@ -137,7 +137,7 @@ is_p256(const mbedtls_ecp_group *group)
 	return p256 != NULL;
 }
 
-/* A number, perhaps a secret one; NULL: no memory. */
+/* A number, perhaps a secret one; NULL: no memory, or it is longer than any of a good key. */
 static BIGNUM *
 number_of(const mbedtls_mpi *from)
 {
@@ -145,6 +145,8 @@ number_of(const mbedtls_mpi *from)
 	size_t n = mbedtls_mpi_size(from);
 	BIGNUM *to = NULL;
 
+	if (n > sizeof(bytes))
+		return NULL;
 	if (mbedtls_mpi_write_binary(from, bytes, n) == 0)
 		to = BN_bin2bn(bytes, (int)n, NULL);
 	mbedtls_platform_zeroize(bytes, n);
@@ -162,6 +164,7 @@ point_of(const mbedtls_ecp_group *group, const mbedtls_ecp_point *from)
 	if (to &&
 	    mbedtls_ecp_point_write_binary(group, from, MBEDTLS_ECP_PF_UNCOMPRESSED, &n, bytes,
 					   sizeof(bytes)) == 0 &&
+	    n == sizeof(bytes) && /* the point at infinity has one byte */
 	    EC_POINT_oct2point(p256, to, bytes, n, NULL) == 1)
 		return to;
 	EC_POINT_free(to);
@@ -289,11 +292,19 @@ make_rsa(const mbedtls_rsa_context *c)
 {
 	const mbedtls_mpi *from[NUMBERS] = { &c->N, &c->E,  &c->D,  &c->P,
 					     &c->Q, &c->DP, &c->DQ, &c->QP };
-	EVP_PKEY *key = EVP_PKEY_new();
-	RSA *rsa = RSA_new();
+	EVP_PKEY *key;
+	RSA *rsa;
 	BIGNUM *b[NUMBERS];
-	bool ok = key && rsa;
+	bool ok;
 	int i;
+
+	/* mbedTLS has looked at these by what is left of them only. */
+	if (mbedtls_mpi_cmp_mpi(&c->DP, &c->P) >= 0 || mbedtls_mpi_cmp_mpi(&c->DQ, &c->Q) >= 0 ||
+	    mbedtls_mpi_cmp_mpi(&c->QP, &c->P) >= 0)
+		return NULL;
+	key = EVP_PKEY_new();
+	rsa = RSA_new();
+	ok = key && rsa;
 
 	for (i = 0; i < NUMBERS; i++) {
 		b[i] = number_of(from[i]);
@@ -330,7 +341,7 @@ keep(const mbedtls_rsa_context *context)
 	return k;
 }
 
-/* To be freed; NULL: no memory. */
+/* To be freed; NULL: no memory, or no good key. */
 static EVP_PKEY *
 key_of(const mbedtls_rsa_context *context)
 {

@@ -122,8 +122,6 @@ static const struct {
 	{ MBEDTLS_ERR_SSL_BAD_INPUT_DATA, TLS_CAUSE_MALFORMED },
 	{ MBEDTLS_ERR_ECP_BAD_INPUT_DATA, TLS_CAUSE_MALFORMED },
 	{ MBEDTLS_ERR_ECP_INVALID_KEY, TLS_CAUSE_MALFORMED },
-	/* What X25519 gives for the points of no use (RFC 7748 6.1). */
-	{ MBEDTLS_ERR_ECP_RANDOM_FAILED, TLS_CAUSE_MALFORMED },
 	{ MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE, TLS_CAUSE_UNEXPECTED },
 	{ MBEDTLS_ERR_SSL_UNEXPECTED_RECORD, TLS_CAUSE_UNEXPECTED },
 	{ MBEDTLS_ERR_ECP_VERIFY_FAILED, TLS_CAUSE_NOT_AUTHENTIC },
@@ -154,6 +152,10 @@ tls_cause_of(const struct tls_failure *f)
 	case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
 	case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
 		return cause_of_alert(f);
+	case MBEDTLS_ERR_ECP_RANDOM_FAILED:
+		/* What X25519 gives for the points of no use (RFC 7748 6.1); where we are the
+		 * server mbedTLS says something else of these. */
+		return f->is_client ? TLS_CAUSE_MALFORMED : TLS_CAUSE_INTERNAL;
 	case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
 	case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
 		return cause_of_certificate(f);

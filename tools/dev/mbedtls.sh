@@ -53,7 +53,39 @@ public_keys='--- a/library/psa_crypto_ecp.c
      status = mbedtls_psa_ecp_load_representation(
          attributes->type, attributes->bits,
 '
-recipe="wanted: ${wanted[*]}; unwanted: ${unwanted[*]}; quick: ${quick[*]}; $public_keys; $flags"
+# It wipes what it has computed with, as all the rest of mbedTLS does, and takes a public key of its length only.
+wiped='--- a/3rdparty/everest/library/Hacl_Curve25519.c
++++ b/3rdparty/everest/library/Hacl_Curve25519.c
+@@ -10,4 +10,5 @@
+ 
+ #include "Hacl_Curve25519.h"
++#include "mbedtls/platform_util.h"
+ 
+ extern uint64_t FStar_UInt64_eq_mask(uint64_t x0, uint64_t x1);
+@@ -720,4 +721,5 @@
+   Hacl_EC_Ladder_BigLoop_cmult_big_loop(n1, nq, nqpq, nq2, nqpq2, q, (uint32_t)32U);
+   Hacl_EC_Point_copy(result, nq);
++  mbedtls_platform_zeroize(point_buf, sizeof(point_buf));
+ }
+ 
+@@ -755,4 +757,6 @@
+       Hacl_EC_Ladder_cmult(nq, scalar, q);
+       Hacl_EC_Format_scalar_of_point(mypublic, nq);
++      mbedtls_platform_zeroize(buf, sizeof(buf));
++      mbedtls_platform_zeroize(e, sizeof(e));
+     }
+   }
+--- a/3rdparty/everest/library/x25519.c
++++ b/3rdparty/everest/library/x25519.c
+@@ -175,5 +175,5 @@
+                         const unsigned char *buf, size_t blen )
+ {
+-    if( blen < MBEDTLS_X25519_KEY_SIZE_BYTES + 1 )
++    if( blen != MBEDTLS_X25519_KEY_SIZE_BYTES + 1 )
+         return(MBEDTLS_ERR_ECP_BUFFER_TOO_SMALL);
+     if( (*buf++ != MBEDTLS_X25519_KEY_SIZE_BYTES) )
+'
+recipe="wanted: ${wanted[*]}; unwanted: ${unwanted[*]}; quick: ${quick[*]}; $public_keys; $wiped; $flags"
 
 fail() {
 	echo "deps: mbedTLS 3.6 (for TLS) $*" >&2
@@ -110,7 +142,7 @@ build() {
 	cd "$source" || exit 1
 	for option in "${wanted[@]}" "${quick[@]}"; do python3 scripts/config.py set "$option"; done >>"$1/log" 2>&1
 	for option in "${unwanted[@]}"; do python3 scripts/config.py unset "$option"; done >>"$1/log" 2>&1
-	patch -p1 <<<"$public_keys" >>"$1/log" 2>&1 || fail "was fetched, but is not the one that our change is for"
+	patch -p1 <<<"$public_keys$wiped" >>"$1/log" 2>&1 || fail "was fetched, but is not the one that our changes are for"
 	# The generated files are in the package.
 	make -C library -j"$(nproc)" static GEN_FILES= WARNING_CFLAGS= CFLAGS="$flags" >>"$1/log" 2>&1 ||
 		fail "was fetched, but could not be built: $(grep -a 'rror' "$1/log" | head -n 1)"
@@ -136,5 +168,6 @@ make_own() {
 }
 
 usable && exit 0
-[ "${1:-}" != --own ] && command -v pkg-config >/dev/null && pkg-config --exists 'mbedtls >= 3.6' && suits && exit 0
+# One of our own is what gets used if it is there, so it is not to be an older one.
+[ ! -e "$to" ] && [ "${1:-}" != --own ] && command -v pkg-config >/dev/null && pkg-config --exists 'mbedtls >= 3.6' && suits && exit 0
 make_own
