@@ -404,6 +404,7 @@ listener_compile(struct build *b, const struct listener_config *l)
 	out->limits = b->limits;
 	b->failed = b->failed || http_table_build(&b->block->table, routes, n) < 0;
 	out->table = b->block->table;
+	b->of_key = NULL; /* it may be one of `one` */
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ http_alike(const uint8_t *name, size_t length, const char *lower)
 			c |= 0x20;
 		else if ((uint8_t)(c - '0') > 9)
 			c = '-';
-		if (c != lower[i])
+		if (c != (uint8_t)lower[i])
 			return false;
 	}
 	return true;

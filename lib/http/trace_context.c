@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/http/trace_context.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define LONG_MEMBER 128 /* the first to go where there is no room */
@@ -217,6 +218,7 @@ trace_state_join(const struct trace_text *fields, size_t n, uint8_t out[TRACE_ST
 		return -1;
 	members_fit(&m);
 	for (i = 0; i < m.n; i++) {
+		assert(m.list[i].bytes);
 		if (i)
 			out[at++] = ',';
 		memcpy(out + at, m.list[i].bytes, m.list[i].length);
