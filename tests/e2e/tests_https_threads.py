@@ -8,7 +8,7 @@ import time
 
 import configs
 import inside
-from bed import Wrong, expect, for_families, group, wait_until
+from bed import expect, for_families, group, wait_until
 from http_bed import address
 from https_bed import LOAD, WEB, HttpsBed, host
 from tests_changes import result_of
@@ -90,12 +90,11 @@ def ended(wire):
 
 
 def insist(ask):
-    """One in whose favour another one gives way may still be refused: the thread of that one has to let it go first. It comes again, at once."""
-    for _ in range(3):
-        answer = ask()
-        if answer:
-            return answer
-    raise Wrong("others should have made room for a client")
+    """One in whose favour another one gives way may still be refused: the thread of that one has to let it go first, and computes at times for
+    others, too. It comes again, for less long than clients are waited for."""
+    answer = wait_until(ask, PATIENCE / 2)
+    expect(answer, "others should have made room for a client")
+    return answer
 
 
 @of_families("half handshakes", families=(6,))

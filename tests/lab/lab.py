@@ -168,7 +168,9 @@ def limited_client(lab):
         if over > 6 or fine != 5:
             raise RuntimeError("the limit does not hold, or holds the wrong one back:\n" + penstock(lab, "show", "drops").stdout)
     say("penstock explain: why is that client not answered?")
-    attempts(lab, topology.CLIENT4, "203.0.113.30", 6)
+    for _ in range(10):  # until it has just used what it may
+        if attempts(lab, topology.CLIENT4, "203.0.113.30", 1):
+            break
     for client in (topology.CLIENT4, "198.51.100.77"):
         print(penstock(lab, "explain", "--protocol", "tcp", "--client", f"{client}:40000", "--service", "203.0.113.30:80").stdout)
 
