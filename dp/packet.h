@@ -38,6 +38,29 @@ struct tuple {
 };
 static_assert(sizeof(struct tuple) == 40, "struct tuple is a hash key");
 
+/* What of a tuple is behind its addresses, as one word. */
+static inline uint64_t
+tuple_rest(uint16_t sport, uint16_t dport, uint8_t proto)
+{
+	return (uint64_t)sport | (uint64_t)dport << 16 | (uint64_t)proto << 32;
+}
+
+/* Written in whole words, as tuples are read: what is read in other pieces than it has just been
+ * written in has to wait until it is in the cache. */
+static inline struct tuple
+tuple_make(const struct addr *src, const struct addr *dst, uint64_t rest)
+{
+	struct tuple t;
+
+	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "proto is the fifth byte");
+	t.src.q[0] = src->q[0];
+	t.src.q[1] = src->q[1];
+	t.dst.q[0] = dst->q[0];
+	t.dst.q[1] = dst->q[1];
+	memcpy(&t.sport, &rest, sizeof(rest));
+	return t;
+}
+
 enum verdict {
 	VERDICT_CONTINUE, /* goes on to the next stage */
 	VERDICT_TRANSMIT, /* rewritten, leaves by out_port */

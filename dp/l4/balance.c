@@ -71,18 +71,19 @@ choose_backend(const struct worker *w, const struct packet *p, const struct pool
 	return balance_member(w->snapshot, pool, pool_candidate(pool, p->flow_hash));
 }
 
-/* Of a connection that p begins in the nat modes, but for full-nat's source. */
-static struct connection_target
-tracked_target(const struct worker *w, const struct packet *p)
+/* Of a connection that p begins in the nat modes, but for full-nat's source. Where it is wanted, as
+ * a copy would have to wait for what it copies. */
+static inline void
+tracked_target(const struct worker *w, const struct packet *p, struct connection_target *t)
 {
 	const struct backend *b = &w->snapshot->backends[p->backend];
 
-	return (struct connection_target){
-		.service = p->service,
-		.backend = p->backend,
-		.backend_port = b->port ? b->port : p->tuple.dport,
-		.backend_addr = b->addr,
-	};
+	t->service = p->service;
+	t->backend = p->backend;
+	t->backend_port = b->port ? b->port : p->tuple.dport;
+	t->local_port = 0;
+	t->backend_addr = b->addr;
+	t->local = (struct addr){ 0 };
 }
 
 /* After a restart of ours nat finds its way in the middle of a stream; full-nat cannot know the
@@ -96,9 +97,10 @@ may_begin_tracked(const struct packet *p, uint8_t mode)
 
 /* nat and full-nat: no packet goes without a connection. */
 static bool
-begin_tracked(struct worker *w, struct packet *p, uint8_t mode)
+begin_tracked(struct worker *w, struct packet *p, uint8_t mode,
+	      const struct connection_sought *sought)
 {
-	struct connection_target t = tracked_target(w, p);
+	struct connection_target t;
 	enum drop_reason why;
 
 	if (!may_begin_tracked(p, mode)) {
@@ -107,12 +109,13 @@ begin_tracked(struct worker *w, struct packet *p, uint8_t mode)
 	}
 	if (!limit_begin(w, p))
 		return false;
+	tracked_target(w, p, &t);
 	if (mode == MODE_FULL_NAT && !source_port_choose(w, p, &t)) {
 		limit_abort(w, p);
 		packet_drop(p, DROP_SOURCE_PORT_EXHAUSTED);
 		return false;
 	}
-	p->connection = connection_open(w, p, &t, &why);
+	p->connection = connection_open(w, p, &t, sought, &why);
 	if (p->connection == INDEX_NONE) {
 		limit_abort(w, p);
 		packet_drop(p, why);
@@ -132,12 +135,12 @@ begin_pinned(struct worker *w, struct packet *p)
 	enum drop_reason why;
 
 	if (leaves_entry(p))
-		p->connection = connection_open(w, p, &t, &why);
+		p->connection = connection_open(w, p, &t, NULL, &why);
 }
 
 /* DSR, where a limit counts connections: none begins without an entry. */
 static bool
-begin_counted(struct worker *w, struct packet *p)
+begin_counted(struct worker *w, struct packet *p, const struct connection_sought *sought)
 {
 	const struct connection_target t = { .service = p->service, .backend = p->backend };
 	enum drop_reason why;
@@ -146,7 +149,7 @@ begin_counted(struct worker *w, struct packet *p)
 		return true;
 	if (!limit_begin(w, p))
 		return false;
-	p->connection = connection_open(w, p, &t, &why);
+	p->connection = connection_open(w, p, &t, sought, &why);
 	if (p->connection == INDEX_NONE) {
 		limit_abort(w, p);
 		packet_drop(p, why);
@@ -219,35 +222,52 @@ place_stable(const struct snapshot *s, const struct row *row, struct packet *p)
 	return true;
 }
 
-/* Give p a backend, and a connection where that is due. False: dropped. */
+/* Refuse p, whose pool has no backend for it. */
+static void
+refuse_unserved(struct worker *w, struct packet *p)
+{
+	if (w->snapshot->services[p->service].flags & SERVICE_REFUSE)
+		refuse(w, p, DROP_NO_BACKEND);
+	else
+		packet_drop(p, DROP_NO_BACKEND);
+}
+
+/* Give p a backend, and a connection where that is due. hashes: NULL, or p has been foreseen.
+ * False: dropped. */
 static bool
-place(struct worker *w, struct packet *p, bool *opened)
+place(struct worker *w, struct packet *p, const struct connection_hashes *hashes, bool *opened)
 {
 	const struct service *service = &w->snapshot->services[p->service];
 	const struct pool *pool = &w->snapshot->pools[service->pool];
-	uint32_t hit;
+	struct connection_sought sought, *known = NULL;
 
-	/* An earlier packet of this burst may have opened it after stage track looked. */
-	if (*opened) {
-		hit = connection_find(w, &p->tuple);
-		if (hit != INDEX_NONE && connection_join(w, p, hit))
-			return keep(w, p);
+	if (hashes) {
+		known = &sought;
+		sought.hashes = *hashes;
+		sought.hit = connection_seek(w, p, hashes->forward);
+	} else if (*opened) {
+		sought.hit = connection_find(w, &p->tuple);
 	}
-	p->backend = pool->n_members ? choose_backend(w, p, pool) : INDEX_NONE;
+	/* An earlier packet of this burst may have opened it after stage track looked. */
+	if (*opened && sought.hit != INDEX_NONE) {
+		if (connection_join(w, p, sought.hit))
+			return keep(w, p);
+		/* If it was over it is gone. */
+		sought.hit = connection_find(w, &p->tuple);
+	}
+	if (!hashes)
+		p->backend = pool->n_members ? choose_backend(w, p, pool) : INDEX_NONE;
 	if (p->backend == INDEX_NONE) {
-		if (service->flags & SERVICE_REFUSE)
-			refuse(w, p, DROP_NO_BACKEND);
-		else
-			packet_drop(p, DROP_NO_BACKEND);
+		refuse_unserved(w, p);
 		return false;
 	}
 	if (forward_tracks(service->mode)) {
 		*opened = true;
-		return begin_tracked(w, p, service->mode);
+		return begin_tracked(w, p, service->mode, known);
 	}
 	if (service->flags & SERVICE_TRACKED) {
 		*opened = true;
-		return begin_counted(w, p);
+		return begin_counted(w, p, known);
 	}
 	if (is_syn(p) && !limit_begin(w, p))
 		return false;
@@ -348,34 +368,50 @@ hash_flows(const struct snapshot *s, struct burst *b)
 	return begin;
 }
 
+/* What connections that may begin will be: of packet i if bit i of `seen` is set. */
+struct foresight {
+	uint64_t seen;
+	struct connection_hashes hashes[BURST_MAX];
+};
+static_assert(BURST_MAX <= 64, "a bit for each packet of a burst");
+
 /* So many packets before a connection begins, what it needs is sent for: it lies in many places.
  * (For the whole burst at once the processor would wait here, with nothing to do meanwhile.) */
-#define FORESEEN 8
+#define AHEAD 8
 
-/* How far that has come. */
-struct foresight {
-	struct packet *next, *end;
-	struct row row;
-};
-
-/* Look at the next packet. */
+/* Choose backends, and hash what they make of the packets. All packets in a row, as each has many
+ * steps of which one waits for the other. */
 static void
-foresee(struct worker *w, struct foresight *f)
+foresee(struct worker *w, struct burst *b, struct foresight *f)
 {
-	struct packet *p = f->next++;
-	struct connection_target t;
+	struct row row = { .service = INDEX_NONE };
+	uint32_t i;
 
-	if (p >= f->end || !wants_backend(p) || p->connection != INDEX_NONE)
-		return;
-	if (unlikely(p->service != f->row.service))
-		f->row = row_of(w->snapshot, p->service);
-	if (!f->row.opens || !f->row.pool->n_members)
-		return;
-	p->backend = choose_backend(w, p, f->row.pool);
-	if (p->backend == INDEX_NONE)
-		return;
-	t = tracked_target(w, p);
-	connection_foresee(w, p, &t);
+	for (i = 0; i < b->count; i++) {
+		struct packet *p = &b->packets[i];
+		struct connection_target t;
+
+		if (!wants_backend(p) || p->connection != INDEX_NONE)
+			continue;
+		if (unlikely(p->service != row.service))
+			row = row_of(w->snapshot, p->service);
+		if (!row.opens || !row.pool->n_members)
+			continue;
+		p->backend = choose_backend(w, p, row.pool);
+		if (p->backend == INDEX_NONE)
+			continue;
+		tracked_target(w, p, &t);
+		connection_foresee(w, p, &t, &f->hashes[i]);
+		f->seen |= 1ull << i;
+	}
+}
+
+static inline void
+prefetch_foreseen(const struct worker *w, const struct burst *b, const struct foresight *f,
+		  uint32_t i)
+{
+	if (i < b->count && (f->seen >> i & 1))
+		connection_prefetch(w, &b->packets[i], &f->hashes[i]);
 }
 
 void
@@ -383,26 +419,30 @@ stage_balance(struct worker *w, struct burst *b)
 {
 	const struct snapshot *s = w->snapshot;
 	struct row row = { .service = INDEX_NONE };
-	struct foresight f = { b->packets, &b->packets[b->count], { .service = INDEX_NONE } };
 	struct tally tally = { 0 };
-	bool opened = false, begin;
+	bool opened = false;
+	struct foresight f;
 	struct packet *p;
+	uint32_t i;
 
 	/* 1. Which row? */
-	begin = hash_flows(s, b);
-	while (begin && f.next < b->packets + FORESEEN)
-		foresee(w, &f);
+	f.seen = 0;
+	if (hash_flows(s, b))
+		foresee(w, b, &f);
+	for (i = 0; f.seen && i < AHEAD; i++)
+		prefetch_foreseen(w, b, &f, i);
 	/* 2. A backend for those without a connection. */
-	for (p = b->packets; p < &b->packets[b->count]; p++) {
-		if (begin)
-			foresee(w, &f);
+	for (i = 0; i < b->count; i++) {
+		p = &b->packets[i];
+		prefetch_foreseen(w, b, &f, i + AHEAD);
 		if (!wants_backend(p))
 			continue;
 		if (unlikely(p->service != row.service))
 			row = row_of(s, p->service);
 		if (p->connection != INDEX_NONE
 			? keep(w, p)
-			: likely(place_stable(s, &row, p)) || place(w, p, &opened))
+			: likely(place_stable(s, &row, p)) ||
+			      place(w, p, f.seen >> i & 1 ? &f.hashes[i] : NULL, &opened))
 			count_forward(w, &tally, p);
 	}
 	tally_end(w, &tally);
@@ -415,8 +455,8 @@ stage_balance(struct worker *w, struct burst *b)
 static bool
 peek_tracked(struct worker *w, struct packet *p, uint8_t mode, struct balance_choice *choice)
 {
-	struct connection_target t = tracked_target(w, p);
 	enum drop_reason why = DROP_CONNECTION_UNKNOWN;
+	struct connection_target t;
 	uint32_t count;
 	bool found;
 
@@ -425,6 +465,7 @@ peek_tracked(struct worker *w, struct packet *p, uint8_t mode, struct balance_ch
 		packet_drop(p, why);
 		return false;
 	}
+	tracked_target(w, p, &t);
 	if (mode == MODE_FULL_NAT) {
 		count = connections_source_count(w->connections);
 		connections_source_rewind(w->connections, count);

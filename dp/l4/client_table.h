@@ -38,8 +38,21 @@
 
 struct client_key {
 	struct addr prefix; /* host bits are zero */
-	uint32_t service, epoch;
+	union {
+		struct {
+			uint32_t service, epoch;
+		};
+		uint64_t owner; /* both: client_owner */
+	};
 };
+
+/* Written at once, as it is read: see tuple_make. */
+static inline uint64_t
+client_owner(uint32_t service, uint32_t epoch)
+{
+	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "service comes first");
+	return (uint64_t)epoch << 32 | service;
+}
 
 struct client {
 	struct client_key key;
@@ -106,12 +119,11 @@ int client_table_populate(struct client_table *t);
 static inline uint64_t
 client_hash(const struct client_table *t, const struct client_key *key)
 {
-	uint64_t rest = (uint64_t)key->epoch << 32 | key->service;
 	unsigned __int128 address =
 	    (unsigned __int128)(key->prefix.q[0] ^ t->key[0]) * (key->prefix.q[1] ^ t->key[1]);
 
 	return multiply_fold((uint64_t)address ^ t->key[2],
-			     (uint64_t)(address >> 64) ^ t->key[3] ^ rest);
+			     (uint64_t)(address >> 64) ^ t->key[3] ^ key->owner);
 }
 
 static inline uint32_t
@@ -154,8 +166,7 @@ uint32_t client_take_any(struct client_table *t, const struct client_lookup *l, 
 static inline bool
 client_same_key(const struct client_key *a, const struct client_key *b)
 {
-	return addr_equal(&a->prefix, &b->prefix) && a->service == b->service &&
-	       a->epoch == b->epoch;
+	return addr_equal(&a->prefix, &b->prefix) && a->owner == b->owner;
 }
 
 /* The same, at once for those that were fetched and whose bucket knows of a late use. */

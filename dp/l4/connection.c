@@ -24,6 +24,8 @@
 /* So many timers a call, and so many slots a query: some microseconds each. */
 #define EXPIRE_BATCH 64
 #define ANSWER_SLOTS 512
+/* Of slots that were never used, which come in a row, those so far ahead are sent for. */
+#define FRESH_AHEAD 4
 /* An index and a bit more in 32 bits, and both tuples in one flow table. */
 #define CONNECTIONS_MAX (1u << 29)
 
@@ -202,7 +204,7 @@ find_same(struct worker *w, const struct connection_target *t, uint32_t *hit)
 	return INDEX_NONE;
 }
 
-/* Bring a free slot into the cache. Those never used come in a row, which the processor sees. */
+/* Bring a free slot into the cache. */
 static void
 slot_prefetch(const struct connections *c, uint32_t index)
 {
@@ -224,7 +226,13 @@ slot_take(struct connections *c)
 		slot_prefetch(c, c->free_list);
 		return index;
 	}
-	return c->head->fresh < c->capacity ? c->head->fresh++ : INDEX_NONE;
+	index = c->head->fresh;
+	if (index >= c->capacity)
+		return INDEX_NONE;
+	if (index + FRESH_AHEAD < c->capacity)
+		slot_prefetch(c, index + FRESH_AHEAD);
+	c->head->fresh = index + 1;
+	return index;
 }
 
 void
@@ -324,34 +332,59 @@ count_closed(struct worker *w, const struct connection *connection)
 
 void
 connection_foresee(const struct worker *w, const struct packet *p,
-		   const struct connection_target *t)
+		   const struct connection_target *t, struct connection_hashes *hashes)
 {
 	const struct connections *c = w->connections;
-	struct tuple reply = {
-		.src = t->backend_addr,
-		.dst = p->tuple.src,
-		.sport = t->backend_port,
-		.dport = p->tuple.sport,
-		.proto = p->tuple.proto,
-	};
+	struct tuple reply;
 
-	if (w->snapshot->services[t->service].mode == MODE_NAT)
-		flow_table_prefetch(&c->index, connections_hash(c, &reply));
-	heaviest_prefetch(w, t->service, &p->tuple.src);
-	rte_prefetch0(&w->backend_stats[t->backend]);
+	hashes->forward = connections_hash(c, &p->tuple);
+	if (w->snapshot->services[t->service].mode == MODE_NAT) {
+		reply = tuple_make(&t->backend_addr, &p->tuple.src,
+				   tuple_rest(t->backend_port, p->tuple.sport, p->tuple.proto));
+		hashes->reply = connections_hash(c, &reply);
+	}
+}
+
+void
+connection_prefetch(const struct worker *w, const struct packet *p,
+		    const struct connection_hashes *hashes)
+{
+	if (w->snapshot->services[p->service].mode == MODE_NAT)
+		flow_table_prefetch(&w->connections->index, hashes->reply);
+	heaviest_prefetch(w, p->service, &p->tuple.src);
+	rte_prefetch0(&w->backend_stats[p->backend]);
+}
+
+/* May the connection's reply tuple lead to it? It must be nobody else's, nor the forward tuple. */
+static bool
+claim_reply(struct worker *w, const struct connection *connection,
+	    const struct connection_sought *sought, struct connection_hashes *hashes)
+{
+	const struct connections *c = w->connections;
+	struct tuple reply = connection_reply_tuple(connection);
+
+	if (!sought || (connection->flags & CONNECTION_FULL_NAT))
+		hashes->reply = connections_hash(c, &reply);
+	return !tuples_equal(&reply, &connection->forward) &&
+	       make_way(w, connections_find_hashed(c, &reply, hashes->reply));
 }
 
 uint32_t
 connection_open(struct worker *w, const struct packet *p, const struct connection_target *t,
-		enum drop_reason *why)
+		const struct connection_sought *sought, enum drop_reason *why)
 {
 	struct connections *c = w->connections;
-	struct connection_hashes hashes = { .forward = connections_hash(c, &p->tuple) };
-	struct tuple reply;
+	struct connection_hashes hashes;
 	uint32_t hit, index;
 
 	/* 1. The forward tuple. */
-	hit = connections_find_hashed(c, &p->tuple, hashes.forward);
+	if (sought) {
+		hashes = sought->hashes;
+		hit = sought->hit;
+	} else {
+		hashes.forward = connections_hash(c, &p->tuple);
+		hit = connections_find_hashed(c, &p->tuple, hashes.forward);
+	}
 	index = find_same(w, t, &hit);
 	if (index != INDEX_NONE)
 		return index;
@@ -364,16 +397,12 @@ connection_open(struct worker *w, const struct packet *p, const struct connectio
 	if (index == INDEX_NONE)
 		return INDEX_NONE;
 	connection_fill(w, &c->array[index], p, t);
-	/* 3. The reply tuple, which is not the forward tuple itself either. */
-	if (c->array[index].flags & CONNECTION_HAS_REPLY) {
-		reply = connection_reply_tuple(&c->array[index]);
-		hashes.reply = connections_hash(c, &reply);
-		if (tuples_equal(&reply, &p->tuple) ||
-		    !make_way(w, connections_find_hashed(c, &reply, hashes.reply))) {
-			*why = DROP_CONNECTION_CLASH;
-			connection_slot_give(c, index);
-			return INDEX_NONE;
-		}
+	/* 3. The reply tuple. */
+	if ((c->array[index].flags & CONNECTION_HAS_REPLY) &&
+	    !claim_reply(w, &c->array[index], sought, &hashes)) {
+		*why = DROP_CONNECTION_CLASH;
+		connection_slot_give(c, index);
+		return INDEX_NONE;
 	}
 	/* 4. Both into the hash, and the clock starts. */
 	if (!connection_enter(c, index, &hashes)) {

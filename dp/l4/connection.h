@@ -110,15 +110,33 @@ struct connection_target {
 	struct addr local;
 };
 
+/* Hashes of both tuples. */
+struct connection_hashes {
+	uint64_t forward, reply; /* reply: if it has one */
+};
+
+/* What is known already of a connection that is to be opened. */
+struct connection_sought {
+	struct connection_hashes hashes; /* of what p and the target make: connection_foresee */
+	uint32_t hit; /* what connection_seek has found for the forward tuple just before */
+};
+
 /* Make the connection of forward packet p. Returns its index, or INDEX_NONE with *why set: table
  * full, or a tuple belongs to another connection (CONNECTION_CLASH); one that is closing or stale
  * gives way. If p's tuple has a current connection already, that is returned, whatever t says. Sets
- * state and deadline by p's protocol and flags. Worker. */
+ * state and deadline by p's protocol and flags. sought: NULL if nothing is known. Worker. */
 uint32_t connection_open(struct worker *w, const struct packet *p,
-			 const struct connection_target *t, enum drop_reason *why);
-/* Bring into the cache what connection_open will touch for p and t, if it comes to that. Worker. */
+			 const struct connection_target *t, const struct connection_sought *sought,
+			 enum drop_reason *why);
+/* The hashes of what p and t make (of the reply tuple in nat only: full-nat has yet to choose a
+ * source). Worker. */
 void connection_foresee(const struct worker *w, const struct packet *p,
-			const struct connection_target *t);
+			const struct connection_target *t, struct connection_hashes *hashes);
+/* Bring into the cache what connection_open will touch for p, whose backend is chosen. Worker. */
+void connection_prefetch(const struct worker *w, const struct packet *p,
+			 const struct connection_hashes *hashes);
+/* connection_find by the hash of p's tuple. Worker. */
+uint32_t connection_seek(struct worker *w, const struct packet *p, uint64_t hash);
 /* Would connection_open find room, for a packet whose tuple has no current connection? Changes
  * nothing. */
 bool connection_may_open(struct worker *w, const struct packet *p,

@@ -23,8 +23,9 @@ static inline uint64_t
 tuple_hash(const struct connections *c, const struct tuple *t)
 {
 	const uint64_t *k = c->key;
-	uint64_t rest = (uint64_t)t->sport | (uint64_t)t->dport << 16 | (uint64_t)t->proto << 32;
+	uint64_t rest;
 
+	memcpy(&rest, &t->sport, sizeof(rest));
 	return multiply_fold(multiply_fold(t->src.q[0] ^ k[0], t->src.q[1] ^ k[1]) ^
 				 multiply_fold(t->dst.q[0] ^ k[2], t->dst.q[1] ^ k[3]) ^ k[4],
 			     rest ^ k[5]);
@@ -67,24 +68,6 @@ tuples_equal(const struct tuple *a, const struct tuple *b)
 	const uint64_t *x = (const void *)a, *y = (const void *)b;
 
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
-}
-
-struct tuple
-connection_reply_tuple(const struct connection *c)
-{
-	struct tuple t = {
-		.src = c->backend_addr,
-		.dst = c->forward.src,
-		.sport = c->backend_port,
-		.dport = c->forward.sport,
-		.proto = c->forward.proto,
-	};
-
-	if (c->flags & CONNECTION_FULL_NAT) {
-		t.dst = c->local;
-		t.dport = c->local_port;
-	}
-	return t;
 }
 
 /* Is this the tuple that a value stands for? */
@@ -156,6 +139,12 @@ uint32_t
 connection_find(struct worker *w, const struct tuple *tuple)
 {
 	return connections_find_hashed(w->connections, tuple, tuple_hash(w->connections, tuple));
+}
+
+uint32_t
+connection_seek(struct worker *w, const struct packet *p, uint64_t hash)
+{
+	return connections_find_hashed(w->connections, &p->tuple, hash);
 }
 
 bool

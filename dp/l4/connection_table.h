@@ -46,13 +46,17 @@ void connections_index_destroy(struct connections *c);
 uint64_t connections_hash(const struct connections *c, const struct tuple *t);
 /* What is found for a tuple by its hash, INDEX_NONE: nothing. */
 uint32_t connections_find_hashed(const struct connections *c, const struct tuple *t, uint64_t hash);
-/* The tuple of the packets that come back: from the backend to the client, or to our address. */
-struct tuple connection_reply_tuple(const struct connection *c);
 bool tuples_equal(const struct tuple *a, const struct tuple *b);
-/* Of both tuples. */
-struct connection_hashes {
-	uint64_t forward, reply; /* reply: if it has one */
-};
+/* The tuple of the packets that come back: from the backend to the client, or to our address. */
+static inline struct tuple
+connection_reply_tuple(const struct connection *c)
+{
+	bool full = c->flags & CONNECTION_FULL_NAT;
+
+	return tuple_make(
+	    &c->backend_addr, full ? &c->local : &c->forward.src,
+	    tuple_rest(c->backend_port, full ? c->local_port : c->forward.sport, c->forward.proto));
+}
 /* Enter the connection of a slot into the index, by both tuples or by none. False: no room. */
 bool connection_enter(struct connections *c, uint32_t index, const struct connection_hashes *h);
 /* ... and take it out again. */

@@ -50,8 +50,7 @@ client_key(const struct worker *w, const struct service_limits *l, const struct 
 	   struct client_key *key)
 {
 	limit_client_prefix(l, &p->tuple.src, &key->prefix);
-	key->service = p->service;
-	key->epoch = w->snapshot->services[p->service].epoch;
+	key->owner = client_owner(p->service, w->snapshot->services[p->service].epoch);
 }
 
 /* True if the packet may begin a connection, as far as this stage can tell. */
@@ -95,10 +94,7 @@ client_of(struct worker *w, const struct service_limits *l, struct packet *p)
 	if (p->client & CLIENT_SHARED)
 		return c;
 	client_key(w, l, p, &key);
-	if (addr_equal(&c->key.prefix, &key.prefix) && c->key.service == key.service &&
-	    c->key.epoch == key.epoch)
-		return c;
-	return client_alone(w, l, p);
+	return client_same_key(&c->key, &key) ? c : client_alone(w, l, p);
 }
 
 /* ---- refusing ---- */
@@ -277,8 +273,7 @@ visit(struct worker *w, struct visits *v, const struct row *row, struct packet *
 	if (client) {
 		lookup = &v->lookups[v->n_lookups++];
 		limit_client_prefix(l, &p->tuple.src, &lookup->key.prefix);
-		lookup->key.service = row->service;
-		lookup->key.epoch = row->epoch;
+		lookup->key.owner = client_owner(row->service, row->epoch);
 		client_lookup_begin(w->clients, lookup);
 	} else if (!(l->flags & LIMITS_SERVICE)) {
 		return;

@@ -61,8 +61,9 @@ place_of(struct peek *k)
 {
 	const struct client_table *t = k->w->clients;
 	struct client_lookup l = {
-		.key = { k->out->client.addr, k->query->service,
-			 k->w->snapshot->services[k->query->service].epoch },
+		.key = { .prefix = k->out->client.addr,
+			 .service = k->query->service,
+			 .epoch = k->w->snapshot->services[k->query->service].epoch },
 	};
 	uint32_t index;
 

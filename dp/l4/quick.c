@@ -201,8 +201,7 @@ prepare(struct run *r, struct item *item, const struct seen *seen)
 		l = &r->lookups[r->n_lookups];
 		item->lookup = (uint8_t)r->n_lookups++;
 		limit_client_prefix(plan->limits, &seen->src, &l->key.prefix);
-		l->key.service = plan->service;
-		l->key.epoch = plan->epoch;
+		l->key.owner = client_owner(plan->service, plan->epoch);
 		client_lookup_begin(r->w->clients, l);
 	}
 }

@@ -14,7 +14,9 @@
 static struct client_lookup
 lookup(const struct client_table *t, uint32_t n)
 {
-	struct client_lookup l = { .key = { addr_from_v4(htonl(n)), 3, 1 } };
+	struct client_lookup l = {
+		.key = { .prefix = addr_from_v4(htonl(n)), .service = 3, .epoch = 1 }
+	};
 
 	client_lookups_begin(t, &l, 1);
 	client_lookups_fetch(t, &l, 1);

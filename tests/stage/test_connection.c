@@ -37,7 +37,7 @@ open_one(struct fixture *f, uint32_t service, struct tuple t, enum drop_reason *
 		.backend_addr = fixture_addr("10.0.0.1"),
 	};
 
-	return connection_open(f->worker, p, &target, why);
+	return connection_open(f->worker, p, &target, NULL, why);
 }
 
 static void
