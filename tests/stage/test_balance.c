@@ -551,6 +551,35 @@ test_same_burst(void)
 	}
 }
 
+/* A connection that begins, ends and begins again, all in one burst. */
+static void
+test_again_in_burst(void)
+{
+	static const enum forward modes[] = { MODE_NAT, MODE_FULL_NAT };
+	unsigned int k;
+
+	for (k = 0; k < 2; k++) {
+		struct fixture *f = moving_service(modes[k], IPPROTO_TCP);
+		struct tuple t = flow_number(1, IPPROTO_TCP);
+		struct burst b = { 0 };
+
+		f->backends[A].sources_count = f->backends[B].sources_count = 1;
+		fixture_source(f, "10.9.9.9", 0);
+		flow_forward(&b, 0, t, TCP_SYN);
+		flow_forward(&b, 0, t, TCP_RST);
+		flow_forward(&b, 0, t, TCP_SYN);
+		flow_run(f, &b);
+		CU_ASSERT_EQUAL(live(f), 1);
+		CU_ASSERT_EQUAL(b.packets[2].verdict, VERDICT_CONTINUE);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(flow_connection(f, &t));
+		CU_ASSERT_EQUAL(flow_connection(f, &t)->state, CONNECTION_OPENING);
+		CU_ASSERT_EQUAL(flow_connection(f, &t)->packets_in, 1);
+		CU_ASSERT_EQUAL(f->worker->service_stats[0].connections_total, 2);
+		CU_ASSERT_TRUE(flow_invariant(f));
+		flow_fixture_destroy(f);
+	}
+}
+
 /* Nobody sees the end of what is not remembered: it has begun, and is not active. */
 static void
 test_begun_dsr(void)
@@ -650,6 +679,7 @@ test_balance_register(void)
 		{ "strays in nat modes", test_strays_tracked },
 		{ "nat in the middle of a stream", test_mid_stream_nat },
 		{ "one flow twice in a burst", test_same_burst },
+		{ "begun, ended and begun again in a burst", test_again_in_burst },
 		{ "connections that have begun in DSR modes", test_begun_dsr },
 		{ "full table, nat", test_full_nat_table },
 		{ "full table, DSR", test_full_dsr_table },
