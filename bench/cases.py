@@ -39,6 +39,12 @@ class Case:
     def first_backend(self):
         return "2001:db8:2::1:1" if self.v6 else "10.2.1.1"
 
+    @property
+    def bare(self):
+        """Options of bench-bare, so that it does what the wire has to do in this case; None: R is that already."""
+        grow = {"dsr-ipip": 40 if self.v6 else 20, "dsr-gue": 52 if self.v6 else 32}.get(self.forward)
+        return ["--drop"] if self.dropped else ["--grow", grow] if grow else None
+
     def packets(self):
         """The generator's options, for penstockd and for the reference alike."""
         smallest = (74 if self.tcp else 62) if self.v6 else 60

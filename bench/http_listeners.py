@@ -21,8 +21,8 @@ import time
 
 import wire
 from cases import head
-from listeners import BACKENDS, DISTURBED, OPENING, PORT, RING, cpu_seconds, listener, memory_of, network
-from wire import Wire, read_count, waited
+from listeners import BACKENDS, DISTURBED, OPENING, PORT, cpu_seconds, listener, memory_of, network
+from wire import RING, Wire, read_count, waited
 
 KEPT = 1000         # connections that carry one request after the other
 BODY = 100          # bytes of a small answer

@@ -20,7 +20,7 @@ import time
 
 import wire
 from cases import head
-from wire import Wire, read_count, waited
+from wire import RING, Wire, read_count, waited
 
 PORT = 8080
 BACKENDS = 4
@@ -30,7 +30,6 @@ STREAMS = 16            # that carry bulk data
 IDLE = 1000000
 FLOOD = 5000000         # SYNs a second
 FLOOD_EXCHANGES = 100000  # a second, beside them
-RING = 10               # 1,024 packets, as penstockd asks of a card: buffers that stay in caches
 DISTURBED = 0.03        # of the time: such a run is made again
 
 

@@ -26,7 +26,8 @@ from report import Report
 
 PARTS = ["stages", "system", "new", "attack", "steering", "listeners", "http", "https", "control"]
 STEERING = ("two workers, none steered", "two workers, half steered", "two workers, all steered",
-            "two workers, two cores, all steered")
+            "two workers, two cores, all steered", "two workers, packets only handed over",
+            "two workers, two cores, only handed over")
 
 
 def run_program(name, json_path, *words):
@@ -133,7 +134,9 @@ def main():
            "listeners": listeners_part, "http": http_part, "https": https_part, "control": control_part}
     reference(report, options)
     for part in options.parts or PARTS:
+        begun = time.monotonic()
         run[part](report, options)
+        print(f"({part}: {time.monotonic() - begun:.0f} s)", flush=True)
     report.finish(options.out, time.monotonic() - start)
 
 

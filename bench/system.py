@@ -14,20 +14,31 @@ import json
 import statistics
 
 from cases import ATTACKS, CASES, NEW, SIZES
-from wire import Wire, read_count, waited
+from wire import RING, Wire, read_count, waited
 
 REFERENCE_FLOWS = 1 << 10
+BARE_RUNS = 3
 DISTURBED = 0.03  # of the time: such a run is made again, half as many times as there are runs
 
 
 def run_reference(case, seconds, *more):
     """Packets per second through testpmd, and the share of what was offered that the wire refused at first."""
-    with Wire() as wire:
+    with Wire(RING) as wire:
         generator = wire.generator(*case.packets(), "--flows", REFERENCE_FLOWS, "--clients", REFERENCE_FLOWS, "--seconds", seconds, *more)
         peer = wire.reference()
         count = read_count(generator)
         disturbed = is_disturbed(count, peer)
     return {"pps": count["received"] / count["seconds"], "refused": refused(count), "disturbed": disturbed}
+
+
+def run_bare(case, seconds):
+    """Packets per second through what does only the wire's part of the case: R for packets that grow, or do not leave."""
+    one_way = ["--one-way"] * case.dropped
+    with Wire(RING) as wire:
+        generator = wire.generator(*case.packets(), "--flows", REFERENCE_FLOWS, "--clients", REFERENCE_FLOWS, "--seconds", seconds, *one_way)
+        wire.bare(*case.bare)
+        count = read_count(generator)
+    return count["sent" if case.dropped else "received"] / count["seconds"]
 
 
 def is_disturbed(count, peer):
@@ -42,13 +53,13 @@ def refused(count):
 
 def run_flowgen(seconds):
     """R with testpmd's own generator."""
-    with Wire() as wire:
+    with Wire(RING) as wire:
         return wire.flowgen(seconds)
 
 
 def run_generator_alone(case, seconds):
     """Packets per second that the generator sends to a testpmd that only receives."""
-    with Wire() as wire:
+    with Wire(RING) as wire:
         generator = wire.generator(*case.packets(), *case.flow_options()[:4], "--one-way", "--seconds", seconds)
         wire.reference("rxonly")
         count = read_count(generator)
@@ -57,7 +68,7 @@ def run_generator_alone(case, seconds):
 
 def run_penstock(case, seconds):
     """What the generator has counted, what came through per second, and what was lost where."""
-    with Wire() as wire:
+    with Wire(RING) as wire:
         generator = wire.generator(*case.packets(), *case.flow_options(), "--seconds", seconds)
         daemon = wire.penstockd(case.config(wire))
         count = read_count(generator)
@@ -82,6 +93,7 @@ def run_penstock(case, seconds):
 def measure(case, runs, seconds):
     """Alternating; the medians."""
     ours, references, again = [], [], (runs + 1) // 2
+    bare = [run_bare(case, seconds) for _ in range(min(runs, BARE_RUNS))] if case.bare and case.target else []
     while len(ours) < runs:
         reference = run_reference(dataclasses.replace(case, tcp=case.tcp and not case.new), seconds)
         mine = run_penstock(case, seconds)
@@ -97,6 +109,7 @@ def measure(case, runs, seconds):
         "ratio": statistics.median(a / b for a, b in zip(rates, wires)), "ratio_of_bests": max(rates) / max(wires),
         "disturbed": sum(a["disturbed"] or b["disturbed"] for a, b in zip(ours, references)),
         "refused": statistics.median(o["refused"] for o in ours), "reference_refused": statistics.median(r["refused"] for r in references),
+        "bare": statistics.median(bare) if bare else None, "bare_best": max(bare, default=None),
         "gbits": statistics.median(o["gbits"] for o in ours),
         "lost": loss(case, ours), "runs": ours, "references": references,
     }
@@ -123,7 +136,7 @@ def line(case, r):
     lost = ", ".join(f"{where} {share:.2%}" for where, share in r["lost"].items() if share)
     return (f"{r['case']:38} {r['pps'] / 1e6:7.2f} {r['pps_best'] / 1e6:7.2f} {r['reference'] / 1e6:7.2f} "
             f"{r['reference_best'] / 1e6:7.2f} {r['refused']:8.0%} {r['ratio']:6.2f} {target:>7}  {lost or 'nothing'}"
-            + f"; {r['disturbed']} of {len(r['runs'])} runs disturbed" * bool(r["disturbed"]))
+            + (f"; the wire alone {r['bare'] / 1e6:.2f}" if r["bare"] else "") + f"; {r['disturbed']} of {len(r['runs'])} runs disturbed" * bool(r["disturbed"]))
 
 
 def main():

@@ -21,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("BUILD", os.path.join(HERE, "..", "build"))
 MAC = "02:00:00:00:00:01"
 WORKER_CORE, GENERATOR_CORE = 0, 1
+RING = 10  # binary logarithm of the packets that a ring holds: 1,024, what penstockd asks of a card
 
 
 def free_hugepages():
@@ -132,6 +133,12 @@ class Wire:
         words = ["dpdk-testpmd", *eal("reference", f"0@{GENERATOR_CORE},1@{WORKER_CORE}",
                                       self._device("client", ",zero-copy=no")), "--", "-a", "--nb-cores=1",
                  f"--forward-mode={mode}", "--rxd=8192", "--txd=8192", "--stats-period", "1000"]
+        return self._start(words, subprocess.DEVNULL)
+
+    def bare(self, *options):
+        """What in penstockd's place does nothing but receive and send, or drop."""
+        words = [f"{BUILD}/bench-bare", *eal("bare", f"0@{WORKER_CORE}", self._device("client", ",zero-copy=no")), "--",
+                 *(str(o) for o in options)]
         return self._start(words, subprocess.DEVNULL)
 
     def penstockd(self, config):

@@ -114,6 +114,10 @@ static const struct bench_case cases[] = {
 	  false, BENCH_KNOWN, 2, 8 },
 	{ "two workers, two cores, all steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
 	  LIMITS, false, BENCH_APART, 2, 8 },
+	{ "two workers, packets only handed over", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
+	  LIMITS, false, BENCH_HANDED, 2, 8 },
+	{ "two workers, two cores, only handed over", "dsr-gue", false, false, false, 1 << 20,
+	  1 << 17, LIMITS, false, BENCH_HANDED_APART, 2, 8 },
 };
 
 static const char *const stage_names[STAGES] = { "parse",    "classify", "echo",  "steer",

@@ -170,6 +170,12 @@ print_drops(const struct worker *w)
 				(unsigned long)w->stats.drops[i]);
 }
 
+static bool
+is_handed(const struct run *r)
+{
+	return r->of->kind == BENCH_HANDED || r->of->kind == BENCH_HANDED_APART;
+}
+
 /* Of so many packets since these counts each has left, and none was dropped, or the other way
  * round. What a limit lets through of clients that send too much is their share, and little. */
 static void
@@ -178,6 +184,8 @@ check_left(const struct run *r, uint64_t left_before, uint64_t dropped_before, u
 	uint64_t out = left(r->world) - left_before, gone = dropped(r->world) - dropped_before;
 	uint32_t w;
 
+	if (is_handed(r))
+		return;
 	if (r->of->kind == BENCH_DROPPED ? out + gone == sent && out < sent / 10
 					 : out == sent && gone == 0)
 		return;
@@ -232,6 +240,17 @@ fill(struct run *r)
 	world_tick(r->world);
 }
 
+static void
+hand_over(struct run *r, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct worker *second = r->world->workers[1];
+
+	if (!rte_ring_sp_enqueue_bulk(second->inbox, (void *const *)mbufs, n, NULL))
+		world_fail("%s: the inbox is full", r->of->name);
+	if (!r->apart)
+		second_take_bare(second);
+}
+
 /* One burst through everything; its cycles. */
 static uint64_t
 whole(struct run *r)
@@ -245,6 +264,10 @@ whole(struct run *r)
 	for (i = 0; i < r->burst->count; i++)
 		mbufs[i] = r->burst->packets[i].mbuf;
 	start = rte_rdtsc();
+	if (is_handed(r)) {
+		hand_over(r, mbufs, r->burst->count);
+		return rte_rdtsc() - start;
+	}
 	pipeline_received(w, r->burst->packets[0].in_port, mbufs, r->burst->count);
 	worker_flush(w);
 	if (r->world->n_workers > 1 && !r->apart)
@@ -263,7 +286,7 @@ warm_up(struct run *r)
 	r->answer = false;
 	t->next = 0;
 	t->tcp_flags = TCP_SYN;
-	if (r->of->kind == BENCH_NEW || r->of->kind == BENCH_COOKIES)
+	if (r->of->kind == BENCH_NEW || r->of->kind == BENCH_COOKIES || is_handed(r))
 		return;
 	for (i = 0; i < bursts; i++, r->answer = false)
 		whole(r);
@@ -340,7 +363,7 @@ measure_apart(struct run *r, struct measured *m)
 	for (round = 0; round < r->rounds; round++) {
 		bursts.n = 0;
 		r->apart = true;
-		second_start(&second, r->world->workers[1]);
+		second_start(&second, r->world->workers[1], is_handed(r));
 		for (i = 0; i < r->bursts; i++) {
 			second_wait(&second);
 			samples_add(&bursts, (double)whole(r) / BURST_MAX);
@@ -389,7 +412,7 @@ run_case(const struct bench_case *c, bool shortly, struct measured *m)
 
 	open_run(&r, c);
 	warm_up(&r);
-	if (c->kind == BENCH_APART)
+	if (c->kind == BENCH_APART || c->kind == BENCH_HANDED_APART)
 		measure_apart(&r, m);
 	else
 		measure(&r, m);

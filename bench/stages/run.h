@@ -14,11 +14,13 @@
 #include "bench/common/samples.h"
 
 enum bench_kind {
-	BENCH_KNOWN,   /* all flows have been seen before */
-	BENCH_NEW,     /* each packet begins a connection */
-	BENCH_DROPPED, /* each packet is refused */
-	BENCH_APART,   /* known, and the second worker runs on a core of its own */
-	BENCH_COOKIES, /* SYNs to a listener, each answered by a cookie */
+	BENCH_KNOWN,        /* all flows have been seen before */
+	BENCH_NEW,          /* each packet begins a connection */
+	BENCH_DROPPED,      /* each packet is refused */
+	BENCH_APART,        /* known, and the second worker runs on a core of its own */
+	BENCH_HANDED,       /* packets are handed to the second worker and freed there, no more */
+	BENCH_HANDED_APART, /* the same, on a core of its own */
+	BENCH_COOKIES,      /* SYNs to a listener, each answered by a cookie */
 };
 
 struct bench_case {

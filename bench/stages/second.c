@@ -4,6 +4,7 @@
 #include <rte_cycles.h>
 #include <rte_launch.h>
 #include <rte_pause.h>
+#include <rte_prefetch.h>
 
 #include "bench/common/world.h"
 #include "dp/pipeline.h"
@@ -25,6 +26,25 @@ second_take(struct worker *w)
 	return n;
 }
 
+uint16_t
+second_take_bare(struct worker *w)
+{
+	struct rte_mbuf *mbufs[BURST_MAX];
+	uint16_t n, i;
+
+	n = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
+	for (i = 0; i < n; i++)
+		rte_prefetch0(mbufs[i]);
+	for (i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+	/* A hop less: the frame is read and written. */
+	for (i = 0; i < n; i++)
+		rte_pktmbuf_mtod(mbufs[i], uint8_t *)[22]--;
+	if (n)
+		rte_pktmbuf_free_bulk(mbufs, n);
+	return n;
+}
+
 static int
 run_apart(void *arg)
 {
@@ -34,7 +54,7 @@ run_apart(void *arg)
 
 	while (!atomic_load(&s->stop) || !rte_ring_empty(s->worker->inbox)) {
 		start = rte_rdtsc();
-		n = second_take(s->worker);
+		n = s->bare ? second_take_bare(s->worker) : second_take(s->worker);
 		if (n)
 			samples_add(&s->cycles, (double)(rte_rdtsc() - start) / n);
 	}
@@ -42,9 +62,10 @@ run_apart(void *arg)
 }
 
 void
-second_start(struct second *s, struct worker *w)
+second_start(struct second *s, struct worker *w, bool bare)
 {
 	s->worker = w;
+	s->bare = bare;
 	s->cycles.n = 0;
 	atomic_store(&s->stop, false);
 	if (rte_eal_remote_launch(run_apart, s, WORLD_SECOND_LCORE))

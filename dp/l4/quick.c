@@ -95,7 +95,7 @@ struct seen {
 };
 
 /* The transport header at l4, which is `left` bytes before the packet's end. */
-static inline bool
+static __rte_always_inline bool
 transport_sound(const struct plan *plan, const uint8_t *l4, uint32_t left, struct seen *seen)
 {
 	uint32_t len;
@@ -111,7 +111,7 @@ transport_sound(const struct plan *plan, const uint8_t *l4, uint32_t left, struc
 }
 
 /* The rest of what quick_look asks, of a frame that fits its plan: lengths, checksum, source. */
-static inline bool
+static __rte_always_inline bool
 sound(const struct plan *plan, const struct rte_mbuf *m, const uint8_t *d, struct seen *seen)
 {
 	uint32_t len = rte_pktmbuf_data_len(m);
@@ -143,7 +143,7 @@ sound(const struct plan *plan, const struct rte_mbuf *m, const uint8_t *d, struc
 }
 
 /* Is the frame for this plan? Of replies bytes do not tell enough. */
-static inline bool
+static __rte_always_inline bool
 plan_fits(const struct run *r, const struct plan *plan, const uint8_t *d, uint8_t in_port)
 {
 	struct tuple t;
@@ -158,7 +158,7 @@ plan_fits(const struct run *r, const struct plan *plan, const uint8_t *d, uint8_
 }
 
 /* Sets r->last. NULL: the packet goes the long way. */
-static inline const struct plan *
+static __rte_always_inline const struct plan *
 plan_of(struct run *r, const struct rte_mbuf *m, uint8_t in_port)
 {
 	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -175,7 +175,7 @@ plan_of(struct run *r, const struct rte_mbuf *m, uint8_t in_port)
 }
 
 /* Where the plan's packets are remembered, on its way. */
-static inline void
+static __rte_always_inline void
 prepare(struct run *r, struct item *item, const struct seen *seen)
 {
 	struct plan *plan = item->plan;

@@ -35,6 +35,21 @@ way_to(const struct worker *w, const struct backend *backend)
 	return hop->state == NEXTHOP_READY && hop->header_len == 12 ? hop : NULL;
 }
 
+static void
+head_source(const struct snapshot *s, struct tunnel *t, const struct backend *backend)
+{
+	const struct tunnel_sources several = { backend->sources_first, backend->sources_count };
+	const struct addr *source = &s->sources[backend->sources_first].addr;
+	uint8_t *at = t->head + QUICK_FRAME + tunnel_source_at(t->outer == 4);
+
+	if (t->sources)
+		memcpy(at, &several, sizeof(several));
+	else if (t->outer == 4)
+		put32(at, source->w[3]);
+	else
+		memcpy(at, source->b, 16);
+}
+
 /* The IP headers of a tunnel, and what is behind them. */
 static void
 head_make(const struct snapshot *s, struct tunnel *t, const struct backend *backend)
@@ -42,16 +57,14 @@ head_make(const struct snapshot *s, struct tunnel *t, const struct backend *back
 	bool gue = t->kind == TUNNEL_GUE4 || t->kind == TUNNEL_GUE6;
 	uint8_t inner =
 	    t->kind == TUNNEL_GUE4 || t->kind == TUNNEL_IPIP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-	const struct addr *source = &s->sources[backend->sources_first].addr;
 	uint8_t *udp = t->head + QUICK_FRAME + IP4_HEADER;
 
+	head_source(s, t, backend);
 	if (t->outer == 6) {
 		head_outer6(t, backend, gue ? IPPROTO_UDP : inner);
-		memcpy(t->head + QUICK_FRAME + 8, source->b, 16);
 		return;
 	}
 	head_outer4(t, backend, gue ? IPPROTO_UDP : inner);
-	put32(t->head + QUICK_FRAME + 12, source->w[3]);
 	if (!gue)
 		return;
 	put16(udp + 2, htons(GUE_PORT));

@@ -91,7 +91,8 @@ tunnel_kind(uint8_t mode, bool v4)
 }
 
 /* By backend slot: made when it is first needed after each publication. Bytes that differ from
- * packet to packet are 0. */
+ * packet to packet are 0; where there are several sources struct tunnel_sources stands in place of
+ * the source address. */
 struct tunnel {
 	uint8_t head[54]; /* Ethernet, IP, UDP, GUE */
 	uint16_t most;    /* bytes of a client's packet that fit */
@@ -102,6 +103,18 @@ struct tunnel {
 	bool sources; /* there are several: chosen by flow */
 };
 static_assert(sizeof(struct tunnel) == 64, "a cache line");
+
+struct tunnel_sources {
+	uint16_t first, count; /* in snapshot.sources */
+};
+static_assert(sizeof(struct tunnel_sources) == 4, "no longer than an IPv4 address");
+
+/* Where the source address is in an outer header. */
+static inline unsigned int
+tunnel_source_at(bool outer4)
+{
+	return outer4 ? 12 : 8;
+}
 
 /* Make *t for the backend; t->outer says whether it can be used. */
 void tunnel_make(const struct worker *w, struct tunnel *t, uint32_t backend, uint8_t kind);
@@ -142,12 +155,13 @@ struct tunnel_form {
 };
 
 static __rte_always_inline const struct addr *
-quick_source(const struct run *r, const struct item *item)
+quick_source(const struct run *r, const struct item *item, const struct tunnel *t, bool outer4)
 {
-	const struct backend *b = &r->s->backends[item->backend];
-	uint64_t which = (uint64_t)item->flow_hash * b->sources_count >> 32;
+	struct tunnel_sources sources;
 
-	return &r->s->sources[b->sources_first + which].addr;
+	memcpy(&sources, t->head + QUICK_FRAME + tunnel_source_at(outer4), sizeof(sources));
+	return &r->s->sources[sources.first + ((uint64_t)item->flow_hash * sources.count >> 32)]
+		    .addr;
 }
 
 /* What differs from packet to packet in an outer IPv4 header; first: its first word. */
@@ -161,7 +175,7 @@ quick_outer4(struct run *r, uint8_t *at, const struct item *item, const struct t
 	uint64_t sum = (uint64_t)first + second + get32(head + 8) + get32(head + 16);
 
 	if (t->sources) {
-		src = quick_source(r, item)->w[3];
+		src = quick_source(r, item, t, true)->w[3];
 		put32(at + 12, src);
 	}
 	put32(at, first);
@@ -178,7 +192,7 @@ quick_outer6(struct run *r, uint8_t *at, const struct item *item, const struct t
 	put32(at, first | htonl(item->flow_hash & 0xfffff));
 	put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
 	if (t->sources)
-		memcpy(at + 8, quick_source(r, item)->b, 16);
+		memcpy(at + 8, quick_source(r, item, t, false)->b, 16);
 }
 
 /* Can the sum of the packet inside be known from its headers? As in encap.c: it can if its own
