@@ -72,6 +72,9 @@ class Report:
         self.raw.setdefault("stages", {}).update(results)
         for name, r in results.items():
             self.cycles[name] = (r["cycles"], r["tsc_hz"])
+            if not r["flows"]:
+                self.add(name, r["cycles"] / r["tsc_hz"] * 1e9, "ns", note=f"{r['cycles']:.0f} cycles")
+                continue
             self.add(f"in process: {name}", r["cycles"], "cycles a packet", pps=r["tsc_hz"] / r["cycles"], size=64,
                      note=f"{r['cycles_least']:.0f} to {r['cycles_most']:.0f}")
         self._growth("nat IPv4")

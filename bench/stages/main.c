@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "bench/common/world.h"
+#include "bench/stages/memory.h"
 #include "bench/stages/run.h"
 #include "dp/packet.h"
 
@@ -201,6 +202,26 @@ report_case(const struct options *o, const struct bench_case *c, json_t *results
 	free(m);
 }
 
+static const unsigned int memories[] = { 1, 8, 32, 128 }; /* MB */
+
+/* A table's line, in no order. */
+static void
+report_memory(json_t *results, unsigned int mb)
+{
+	struct bench_case c = { .flows = 0 };
+	struct measured *m = calloc(1, sizeof(*m));
+	char name[64];
+
+	if (!m)
+		world_fail("no memory");
+	snprintf(name, sizeof(name), "a line of memory, of %u MB", mb);
+	c.name = name;
+	memory_measure(mb, &m->whole);
+	print_result(&c, m);
+	json_array_append_new(results, result_json(&c, m));
+	free(m);
+}
+
 static bool
 options_parse(struct options *o, int argc, char **argv)
 {
@@ -243,6 +264,9 @@ main(int argc, char **argv)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if (wanted(&o, &cases[i]))
 			report_case(&o, &cases[i], results);
+	/* Only when all is asked for. */
+	for (i = 0; !o.n_names && !o.shortly && i < sizeof(memories) / sizeof(memories[0]); i++)
+		report_memory(results, memories[i]);
 	if (o.json && json_dump_file(results, o.json, JSON_INDENT(2)) < 0)
 		world_fail("%s: %s", o.json, strerror(errno));
 	json_decref(results);
