@@ -91,22 +91,27 @@ struct seen {
 	struct addr src, dst;
 	uint32_t ports;
 	uint32_t ip_len;
-	uint32_t flags; /* of TCP, FIN to ACK */
 };
+
+/* FIN to ACK, of a frame that fits its plan; of one that is too short for them they are anything.
+ */
+static inline uint32_t
+tcp_flags(const struct plan *plan, const uint8_t *d)
+{
+	return plan->proto == IPPROTO_TCP ? d[(plan->v4 ? QUICK_L4 : QUICK_L46) + 13] & 31 : 0;
+}
 
 /* The transport header at l4, which is `left` bytes before the packet's end. */
 static __rte_always_inline bool
-transport_sound(const struct plan *plan, const uint8_t *l4, uint32_t left, struct seen *seen)
+transport_sound(const struct plan *plan, const uint8_t *l4, uint32_t left)
 {
 	uint32_t len;
 
-	seen->flags = 0;
 	if (plan->proto == IPPROTO_UDP) {
 		len = quick16(l4 + 4);
 		return left <= UINT16_MAX && len >= 8 && len <= left;
 	}
 	len = (l4[12] >> 4) * 4u;
-	seen->flags = l4[13] & 31;
 	return left <= UINT16_MAX && len >= 20 && len <= left;
 }
 
@@ -126,7 +131,7 @@ sound(const struct plan *plan, const struct rte_mbuf *m, const uint8_t *d, struc
 		if (unlikely(plan->kind == PLAN_REPLY))
 			seen->dst = addr_from_v4(quick32(d + 30));
 		return seen->ip_len + QUICK_L3 <= len &&
-		       transport_sound(plan, d + QUICK_L4, seen->ip_len - 20, seen) &&
+		       transport_sound(plan, d + QUICK_L4, seen->ip_len - 20) &&
 		       (quick_sum_good(d + QUICK_L3) ||
 			(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) ==
 			    RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
@@ -138,8 +143,7 @@ sound(const struct plan *plan, const struct rte_mbuf *m, const uint8_t *d, struc
 	if (unlikely(plan->kind == PLAN_REPLY))
 		seen->dst = addr_from_v6(d + 38);
 	return seen->ip_len + QUICK_L3 <= len && seen->ip_len <= UINT16_MAX &&
-	       transport_sound(plan, d + QUICK_L46, seen->ip_len - 40, seen) &&
-	       quick_single6(d + 22);
+	       transport_sound(plan, d + QUICK_L46, seen->ip_len - 40) && quick_single6(d + 22);
 }
 
 /* Is the frame for this plan? Of replies bytes do not tell enough. */
@@ -224,7 +228,8 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 		stay_whole(r, i);
 		return true;
 	}
-	if (unlikely(!sound(plan, m, d, &seen)) || unlikely(plan->long_flags >> seen.flags & 1))
+	if (unlikely(plan->long_flags >> tcp_flags(plan, d) & 1) ||
+	    unlikely(!sound(plan, m, d, &seen)))
 		return false;
 	client = seen.src;
 	if (unlikely(plan->kind == PLAN_REPLY))
