@@ -7,7 +7,7 @@ import struct
 import time
 
 import cases
-from wire import MAC, Wire, read_count
+from wire import RING, MAC, Wire, read_count
 
 FLOWS = 100000
 
@@ -54,14 +54,14 @@ def cost_of(wire, seconds):
 
 def measure(seconds):
     case = next(c for c in cases.CASES if c.name == "dsr-gue IPv4 limits")
-    with Wire() as wire:
+    with Wire(RING) as wire:
         path = f"{wire.where}/flows.pcap"
         write_file(path, case)
         wire.packet_file(path, FLOWS)
         wire.wait_until_ready(wire.penstockd(case.config(wire)))
         time.sleep(1)
         of_file = cost_of(wire, seconds)
-    with Wire() as wire:
+    with Wire(RING) as wire:
         generator = wire.generator(*case.packets(), "--flows", 1 << 17, "--clients", 1 << 17, "--seconds", seconds + 3)
         wire.wait_until_ready(wire.penstockd(case.config(wire)))
         time.sleep(1)

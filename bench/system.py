@@ -36,9 +36,10 @@ def run_bare(case, seconds):
     one_way = ["--one-way"] * case.dropped
     with Wire(RING) as wire:
         generator = wire.generator(*case.packets(), "--flows", REFERENCE_FLOWS, "--clients", REFERENCE_FLOWS, "--seconds", seconds, *one_way)
-        wire.bare(*case.bare)
+        peer = wire.bare(*case.bare)
         count = read_count(generator)
-    return count["sent" if case.dropped else "received"] / count["seconds"]
+        disturbed = is_disturbed(count, peer)
+    return {"pps": count["sent" if case.dropped else "received"] / count["seconds"], "disturbed": disturbed}
 
 
 def is_disturbed(count, peer):
@@ -92,16 +93,19 @@ def run_penstock(case, seconds):
 
 def measure(case, runs, seconds):
     """Alternating; the medians."""
-    ours, references, again = [], [], (runs + 1) // 2
-    bare = [run_bare(case, seconds) for _ in range(min(runs, BARE_RUNS))] if case.bare and case.target else []
+    ours, references, bare, again = [], [], [], (runs + 1) // 2
+    bares = min(runs, BARE_RUNS) if case.bare and case.target else 0
     while len(ours) < runs:
         reference = run_reference(dataclasses.replace(case, tcp=case.tcp and not case.new), seconds)
         mine = run_penstock(case, seconds)
-        if again and (reference["disturbed"] or mine["disturbed"]):
+        alone = run_bare(case, seconds) if len(bare) < bares else None
+        if again and (reference["disturbed"] or mine["disturbed"] or (alone and alone["disturbed"])):
             again -= 1
             continue
         references.append(reference)
         ours.append(mine)
+        if alone:
+            bare.append(alone["pps"])
     rates, wires = [o["pps"] for o in ours], [r["pps"] for r in references]
     result = {
         "case": case.name, "frame": case.frame + 4, "pps": statistics.median(rates), "pps_best": max(rates), "pps_least": min(rates),

@@ -26,7 +26,7 @@
 #define BURST       64   /* as penstockd */
 #define DESCRIPTORS 1024 /* as penstockd */
 #define AHEAD       4
-#define GROW_MAX    48
+#define GROW_MAX    52 /* GUE over IPv6 */
 #define ETHERNET    14
 
 static volatile sig_atomic_t stopped;

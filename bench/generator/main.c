@@ -43,6 +43,7 @@
  * at a ring without pause takes its cache lines from who works on it, and slows him down. */
 #define PAUSE_US       5
 #define LINGER_SECONDS 30
+#define LOOKS          100000 /* for what does not come: in all longer than a pause */
 
 struct counters {
 	uint64_t offered, sent, received, received_bytes;
@@ -208,31 +209,38 @@ goes_on(const struct generator *g, uint64_t end)
 	return g->options.once ? g->count.sent < g->options.flows : rte_get_timer_cycles() < end;
 }
 
+/* Since when nothing has come back: timer cycles, and how often somebody has looked. */
+struct silence {
+	uint64_t since, received;
+	uint32_t looks;
+};
+
 /* At most a window of packets on the way: true if there is room for a burst. Packets that have not
- * come back for a while will not. */
+ * come back for a while, in which this program was not stopped itself, will not. */
 static bool
-window_opens(struct generator *g, uint64_t *stuck, uint32_t window)
+window_opens(struct generator *g, struct silence *silence, uint32_t window)
 {
 	struct counters *c = &g->count;
+	uint64_t now = rte_get_timer_cycles();
+	bool opens = c->sent - c->lost - c->received + BURST_MAX <= window;
 
-	if (c->sent - c->lost - c->received + BURST_MAX <= window) {
-		*stuck = rte_get_timer_cycles();
-		return true;
-	}
-	if (rte_get_timer_cycles() - *stuck > rte_get_timer_hz() / 2)
+	if (opens || c->received != silence->received)
+		*silence = (struct silence){ now, c->received, 0 };
+	else if (++silence->looks > LOOKS && now - silence->since > rte_get_timer_hz() / 2)
 		c->lost = c->sent - c->received;
-	return false;
+	return opens;
 }
 
 /* Send every flow's packet, not faster than they come back. */
 static void
 pass(struct generator *g)
 {
-	uint64_t end, stuck = rte_get_timer_cycles();
+	struct silence silence = { rte_get_timer_cycles(), 0, 0 };
+	uint64_t end;
 
 	memset(&g->count, 0, sizeof(g->count));
 	for (end = g->options.flows; g->count.sent < end;) {
-		if (window_opens(g, &stuck, 512))
+		if (window_opens(g, &silence, 512))
 			send_burst(g);
 		receive_burst(g, true);
 	}
@@ -272,15 +280,16 @@ static void
 measure(struct generator *g)
 {
 	const struct options *o = &g->options;
-	uint64_t hz = rte_get_timer_hz(), start, end, stuck, received, wait = thread_waited();
+	uint64_t hz = rte_get_timer_hz(), start, end, received, wait = thread_waited();
+	struct silence silence = { 0 };
 	struct rte_eth_stats stats = { 0 };
 
 	memset(&g->count, 0, sizeof(g->count));
 	g->packets.traffic.tcp_flags = o->syn ? TCP_SYN : TCP_ACK;
-	stuck = start = rte_get_timer_cycles();
+	start = silence.since = rte_get_timer_cycles();
 	end = start + (uint64_t)(o->seconds * (double)hz);
 	while (goes_on(g, end)) {
-		if (!o->window || window_opens(g, &stuck, o->window))
+		if (!o->window || window_opens(g, &silence, o->window))
 			send_burst(g);
 		receive_burst(g, false);
 	}

@@ -245,7 +245,7 @@ hand_over(struct run *r, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct worker *second = r->world->workers[1];
 
-	if (!rte_ring_sp_enqueue_bulk(second->inbox, (void *const *)mbufs, n, NULL))
+	if (!rte_ring_enqueue_bulk(second->inbox, (void *const *)mbufs, n, NULL))
 		world_fail("%s: the inbox is full", r->of->name);
 	if (!r->apart)
 		second_take_bare(second);

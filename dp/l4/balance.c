@@ -232,8 +232,8 @@ refuse_unserved(struct worker *w, struct packet *p)
 		packet_drop(p, DROP_NO_BACKEND);
 }
 
-/* Give p a backend, and a connection where that is due. hashes: NULL, or p has been foreseen.
- * False: dropped. */
+/* Give p a backend, and a connection where that is due. hashes: NULL, or p has been foreseen:
+ * then p->backend is chosen. False: dropped. */
 static bool
 place(struct worker *w, struct packet *p, const struct connection_hashes *hashes, bool *opened)
 {
@@ -253,7 +253,8 @@ place(struct worker *w, struct packet *p, const struct connection_hashes *hashes
 		if (connection_join(w, p, sought.hit))
 			return keep(w, p);
 		/* If it was over it is gone. */
-		sought.hit = connection_find(w, &p->tuple);
+		if (hashes)
+			sought.hit = connection_seek(w, p, hashes->forward);
 	}
 	if (!hashes)
 		p->backend = pool->n_members ? choose_backend(w, p, pool) : INDEX_NONE;

@@ -355,7 +355,8 @@ connection_prefetch(const struct worker *w, const struct packet *p,
 	rte_prefetch0(&w->backend_stats[p->backend]);
 }
 
-/* May the connection's reply tuple lead to it? It must be nobody else's, nor the forward tuple. */
+/* Sees to it that the connection's reply tuple may lead to it, and sets its hash. False: it is
+ * somebody else's, or the forward tuple. */
 static bool
 claim_reply(struct worker *w, const struct connection *connection,
 	    const struct connection_sought *sought, struct connection_hashes *hashes)

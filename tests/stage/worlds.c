@@ -182,6 +182,7 @@ world(bool long_way)
 	fixture_source(f, "10.9.0.1", 0);
 	fixture_source(f, "10.9.0.2", 0);
 	fixture_source(f, "2001:db8:9::1", 0);
+	fixture_source(f, "2001:db8:9::2", 0);
 	for (i = 0; i < SERVICES; i++) {
 		service = fixture_service(f, world_services[i].address, world_services[i].proto,
 					  world_services[i].port, world_services[i].mode);
@@ -193,7 +194,7 @@ world(bool long_way)
 
 			b->nexthop = ways[i % 4 == 0][k];
 			b->sources_first = v6 ? 2 : 0;
-			b->sources_count = v6 ? 1 : 2;
+			b->sources_count = 2;
 		}
 	}
 	fixture_route(f, "198.51.100.0/25", hop);
