@@ -290,7 +290,7 @@ $(B)/bench-tls: $(call obj,$(addprefix tests/unit/,tls_peer.c tls_bytes.c))
 $(foreach name,$(BENCHES),$(eval $(call bench_program,$(name))))
 benches: $(addprefix $(B)/bench-,$(BENCHES))
 
-# No card, two cores, about twelve minutes: a table, and $(B)/bench/result.json.
+# No card, two cores, about ten minutes: a table, and $(B)/bench/result.json.
 bench: all benches
 	@$(SUITE_ENV) /usr/bin/python3 bench/run.py $(BENCH)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The whole bench, `make bench`: eight parts, one table, build/bench/result.json. About twelve minutes on two cores.
+"""The whole bench, `make bench`: nine parts, one table, build/bench/result.json. About ten minutes on two cores.
 
     bench/run.py [--runs N] [--seconds S] [PART...]        parts: stages system new attack steering listeners http https control
 

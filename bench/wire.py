@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wire of the system bench: one memif port, with bench-generator at the one end, on core 1, and at the other, on
-core 0, penstockd, or dpdk-testpmd in its place as the reference.
+core 0, penstockd, or in its place dpdk-testpmd as the reference, or bench-bare.
 
 A Wire is a temporary folder with the processes that use it; used as a context manager it ends them all. Every wait has
 a limit; a process that fails ends the bench with a sentence.

@@ -408,7 +408,7 @@ measure(struct run *r, struct measured *m)
 void
 run_case(const struct bench_case *c, bool shortly, struct measured *m)
 {
-	struct run r = { .rounds = shortly ? 5 : 31, .bursts = shortly ? 512 : 1024 };
+	struct run r = { .rounds = shortly ? 5 : 21, .bursts = shortly ? 512 : 1024 };
 
 	open_run(&r, c);
 	warm_up(&r);
