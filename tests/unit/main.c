@@ -41,6 +41,7 @@ static int (*const registers[])(void) = {
 	test_tls_mbed_register,
 	test_tls_record_register,
 	test_tls_listeners_register,
+	test_tls_places_register,
 	test_tls_pools_register,
 	test_tls_server_register,
 	test_tls_verify_register,

@@ -61,6 +61,7 @@ int test_tls_keys_register(void);
 int test_tls_mbed_register(void);
 int test_tls_record_register(void);
 int test_tls_listeners_register(void);
+int test_tls_places_register(void);
 int test_tls_pools_register(void);
 int test_tls_server_register(void);
 int test_tls_verify_register(void);

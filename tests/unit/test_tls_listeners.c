@@ -7,54 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cp/config/config.h"
-#include "cp/tls/listeners.h"
 #include "cp/tls/server.h"
 #include "tests/unit/suites.h"
-#include "tests/unit/tls_files.h"
+#include "tests/unit/tls_scene.h"
 
 #define PATH 200
 
-/* One configuration at a time, its certificates in the test's folder. */
-struct scene {
-	struct loop *loop;
-	struct tls_store *store;
-	struct tls_listeners *listeners;
-	struct config *config;
-};
-
 /* ---- a scene --------------------------------------------------------------------------------- */
-
-static struct tls_place
-place_of(const void *arg, size_t service)
-{
-	(void)arg;
-	return (struct tls_place){ (uint32_t)service + 5, 7 };
-}
-
-static struct config *
-parse(const char *listeners)
-{
-	struct config_messages messages;
-	struct config *config;
-	char text[4000];
-	size_t i;
-
-	snprintf(text, sizeof(text),
-		 "dataplane = { workers = [ 0 ]; control = 0; share_cores = true; };\n"
-		 "interfaces = ( { name = \"net\"; device = \"net_null0\"; addresses = [ "
-		 "\"198.51.100.2/24\" ]; } );\n"
-		 "pools = ( { name = \"web\"; backends = ( { address = \"198.51.100.11\"; port = "
-		 "80; } ); } );\n"
-		 "listeners = ( %s );\n",
-		 listeners);
-	config = config_parse("test.conf", text, strlen(text), &messages);
-	for (i = 0; !config && i < messages.count; i++)
-		fprintf(stderr, "%s\n", messages.list[i].text);
-	config_messages_free(&messages);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
-	return config;
-}
 
 /* A listener with one certificate of the folder, and what else its tls has. */
 static const char *
@@ -63,66 +22,43 @@ listener(const char *name, unsigned int host, const char *certificate, const cha
 	static char text[4][1000];
 	static unsigned int next;
 	char *out = text[next++ % 4];
-	const char *folder = folder_path();
 
 	snprintf(out, sizeof(text[0]),
 		 "{ name = \"%s\"; address = \"203.0.113.%u\"; port = 443; protocol = \"https\"; "
-		 "pool = \"web\"; tls = { certificates = ( { cert = \"%s/%s.pem\"; key = "
-		 "\"%s/%s.key\"; } ); %s }; }",
-		 name, host, folder, certificate, folder, certificate, rest);
+		 "pool = \"web\"; tls = { certificates = ( { cert = \"@/%s.pem\"; key = "
+		 "\"@/%s.key\"; } ); %s }; }",
+		 name, host, certificate, certificate, rest);
 	return out;
 }
 
-/* False: it was not taken. */
-static bool
-offer(struct scene *s, struct config *config)
+static struct config *
+parse(const char *listeners)
 {
-	const char *error = NULL;
+	static const char pool[] =
+	    "{ name = \"web\"; backends = ( { address = \"198.51.100.11\"; port = 80; } ); }";
 
-	if (tls_listeners_offer(s->listeners, config, place_of, NULL, &error) == 0)
-		return true;
-	fprintf(stderr, "%s\n", error);
-	return false;
+	return tls_scene_parse(pool, listeners);
 }
 
 static void
-run(struct scene *s, const char *listeners)
+run(struct tls_scene *s, const char *listeners)
 {
-	struct config *config = parse(listeners);
-
-	CU_ASSERT_FATAL(offer(s, config));
-	tls_listeners_published(s->listeners);
-	config_free(s->config);
-	s->config = config;
+	tls_scene_run(s, parse(listeners));
 }
 
 static void
-scene_begin(struct scene *s)
+scene_begin(struct tls_scene *s)
 {
-	tls_files_begin();
-	memset(s, 0, sizeof(*s));
-	s->loop = loop_create();
-	s->store = tls_store_create();
-	s->listeners = tls_listeners_create(s->loop, s->store);
-	CU_ASSERT_FATAL(s->loop && s->store && s->listeners);
+	tls_scene_begin(s);
 	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "shop.example" });
-}
-
-static void
-scene_end(struct scene *s)
-{
-	tls_listeners_destroy(s->listeners);
-	tls_store_destroy(s->store);
-	loop_destroy(s->loop);
-	config_free(s->config);
-	tls_files_end();
 }
 
 /* The server of the listener at this index, which stays the store's; NULL: none. */
 static const struct tls_server *
-server_of(struct scene *s, uint32_t index)
+server_of(struct tls_scene *s, uint32_t index)
 {
-	struct tls_server *server = tls_store_get(s->store, index + 5, 7);
+	struct tls_server *server =
+	    tls_store_get(s->store, index + TLS_SCENE_SLOT, TLS_SCENE_EPOCH);
 
 	if (server)
 		tls_store_release(s->store, server);
@@ -137,20 +73,12 @@ is_for(const struct tls_server *server, const char *name)
 	return server && tls_server_find(server, name, &n) != NULL;
 }
 
-/* What the timer does, as often as it takes. */
-static void
-look(struct scene *s)
-{
-	tls_listeners_look(s->listeners);
-	tls_listeners_look(s->listeners);
-}
-
 /* ---- tests ----------------------------------------------------------------------------------- */
 
 static void
 test_configurations(void)
 {
-	struct scene s;
+	struct tls_scene s;
 	char both[3000];
 
 	scene_begin(&s);
@@ -167,13 +95,13 @@ test_configurations(void)
 	run(&s, "{ name = \"web\"; address = \"203.0.113.1\"; port = 80; protocol = \"http\"; pool "
 		"= \"web\"; }");
 	CU_ASSERT_PTR_NULL(server_of(&s, 0));
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 static void
 test_withdrawn(void)
 {
-	struct scene s;
+	struct tls_scene s;
 	char both[3000];
 	struct config *config;
 
@@ -183,25 +111,25 @@ test_withdrawn(void)
 	snprintf(both, sizeof(both), "%s, %s", listener("shop", 1, "wiki", ""),
 		 listener("wiki", 2, "wiki", ""));
 	config = parse(both);
-	CU_ASSERT(offer(&s, config));
+	tls_scene_offer(&s, config);
 	CU_ASSERT(is_for(server_of(&s, 0), "wiki.example"));
-	tls_listeners_withdraw(s.listeners);
+	tls_scene_withdraw(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "shop.example"));
 	CU_ASSERT_PTR_NULL(server_of(&s, 1));
 	config_free(config);
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 static void
 test_reload(void)
 {
 	const struct tls_server *before;
-	struct scene s;
+	struct tls_scene s;
 
 	scene_begin(&s);
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
 	CU_ASSERT(tls_files_logged(""));
 	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
@@ -210,9 +138,9 @@ test_reload(void)
 	tls_listeners_look(s.listeners);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
 	CU_ASSERT(tls_files_logged("certificate-reloaded listener=shop file="));
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged(""));
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 /* Handshakes that have begun go on with what they began with. */
@@ -220,18 +148,18 @@ static void
 test_reload_held(void)
 {
 	struct tls_server *held;
-	struct scene s;
+	struct tls_scene s;
 
 	scene_begin(&s);
 	run(&s, listener("shop", 1, "shop", ""));
-	held = tls_store_get(s.store, 5, 7);
+	held = tls_store_get(s.store, TLS_SCENE_SLOT, TLS_SCENE_EPOCH);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(held);
 	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
 	CU_ASSERT(is_for(held, "shop.example"));
 	tls_store_release(s.store, held);
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 /* A certificate without its key, then with it. */
@@ -240,63 +168,63 @@ test_mismatch(void)
 {
 	struct tls_pair pair = tls_test_make(&(struct tls_wish){ .name = "new.example" });
 	const struct tls_server *before;
-	struct scene s;
+	struct tls_scene s;
 	char path[PATH];
 
 	scene_begin(&s);
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0);
 	tls_files_replace("shop.pem", pair.certificate, 0644);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
 	CU_ASSERT(tls_files_logged("reason=\"does not belong to the certificate\""));
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("")); /* said once */
 	tls_files_replace("shop.key", pair.key, 0644);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
 	CU_ASSERT(tls_files_logged("(mode 0644)"));
 	CU_ASSERT_EQUAL(chmod(folder_file("shop.key", path, sizeof(path)), 0600), 0);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
 	CU_ASSERT(tls_files_logged("certificate-reloaded"));
 	tls_test_free(&pair);
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 static void
 test_bad_files(void)
 {
 	const struct tls_server *before;
-	struct scene s;
+	struct tls_scene s;
 	char path[PATH];
 
 	scene_begin(&s);
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0);
 	tls_files_replace("shop.pem", "", 0644);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("is not a certificate in PEM"));
 	unlink(folder_file("shop.pem", path, sizeof(path)));
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("cannot be read: No such file or directory"));
 	tls_files_replace_pair(
 	    "shop", &(struct tls_wish){ .name = "old.example", .begin = -20, .end = -10 });
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("reason=\"has expired\""));
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
 	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 /* As those do it who want both files to change at once. */
 static void
 test_symlink(void)
 {
-	char target[2][PATH], link[PATH], new[PATH], list[1000];
-	struct scene s;
+	char target[2][PATH], link[PATH], new[PATH];
+	struct tls_scene s;
 	int i;
 
 	scene_begin(&s);
@@ -312,14 +240,13 @@ test_symlink(void)
 	folder_file("current", link, sizeof(link));
 	folder_file("link", new, sizeof(new));
 	CU_ASSERT_EQUAL(symlink(target[0], link), 0);
-	snprintf(list, sizeof(list), "%s", listener("shop", 1, "current/shop", ""));
-	run(&s, list);
+	run(&s, listener("shop", 1, "current/shop", ""));
 	CU_ASSERT(is_for(server_of(&s, 0), "shop.example"));
 	CU_ASSERT_EQUAL(symlink(target[1], new), 0);
 	CU_ASSERT_EQUAL(rename(new, link), 0);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 /* Another time, or another file with the same in it. */
@@ -328,7 +255,7 @@ test_same_content(void)
 {
 	struct tls_pair pair = tls_test_make(&(struct tls_wish){ .name = "shop.example" });
 	const struct tls_server *before;
-	struct scene s;
+	struct tls_scene s;
 
 	scene_begin(&s);
 	tls_files_replace("shop.pem", pair.certificate, 0644);
@@ -337,11 +264,11 @@ test_same_content(void)
 	before = server_of(&s, 0);
 	tls_files_replace("shop.pem", pair.certificate, 0644);
 	tls_files_replace("shop.key", pair.key, 0600);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), before);
 	CU_ASSERT(tls_files_logged(""));
 	tls_test_free(&pair);
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 /* Tickets stay good while what was agreed on with their clients does. */
@@ -349,14 +276,14 @@ static void
 test_tickets(void)
 {
 	const struct tls_tickets *before;
-	struct scene s;
+	struct tls_scene s;
 
 	scene_begin(&s);
 	run(&s, listener("shop", 1, "shop", ""));
 	before = server_of(&s, 0)->tickets;
 	CU_ASSERT_PTR_NOT_NULL(before);
 	tls_files_replace_pair("shop", &(struct tls_wish){ .name = "new.example" });
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(is_for(server_of(&s, 0), "new.example"));
 	CU_ASSERT_PTR_EQUAL(server_of(&s, 0)->tickets, before);
 	run(&s, listener("shop", 1, "shop", ""));
@@ -365,58 +292,55 @@ test_tickets(void)
 	CU_ASSERT_PTR_NOT_EQUAL(server_of(&s, 0)->tickets, before);
 	run(&s, listener("shop", 1, "shop", "tickets = { lifetime = \"0s\"; };"));
 	CU_ASSERT_PTR_NULL(server_of(&s, 0)->tickets);
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 static void
 test_authorities(void)
 {
 	struct tls_pair pair;
-	struct scene s;
-	char rest[300];
+	struct tls_scene s;
 
 	scene_begin(&s);
 	tls_files_replace_pair("ca", &(struct tls_wish){ .name = "one", .authority = true });
-	snprintf(rest, sizeof(rest), "client_auth = { mode = \"require\"; ca = \"%s/ca.pem\"; };",
-		 folder_path());
-	run(&s, listener("shop", 1, "shop", rest));
+	run(&s, listener("shop", 1, "shop",
+			 "client_auth = { mode = \"require\"; ca = \"@/ca.pem\"; };"));
 	tls_files_replace("ca.pem", "none", 0644);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("has no certificates in PEM"));
 	pair = tls_test_make(&(struct tls_wish){ .name = "two", .authority = true });
 	tls_files_replace("ca.pem", pair.certificate, 0644);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("authorities-reloaded"));
 	/* Who was good to the one may not be to the other. */
 	CU_ASSERT_PTR_NULL(server_of(&s, 0)->tickets);
 	CU_ASSERT(server_of(&s, 0)->trust->authorities.subject.val.len == 3 &&
 		  memcmp(server_of(&s, 0)->trust->authorities.subject.val.p, "two", 3) == 0);
 	tls_test_free(&pair);
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 static void
 test_shared_keys(void)
 {
-	char rest[300], key[2][80];
-	struct scene s;
+	char key[2][80];
+	struct tls_scene s;
 	int i;
 
 	for (i = 0; i < 2; i++)
 		snprintf(key[i], sizeof(key[i]), "%064x\n", i + 1);
 	scene_begin(&s);
 	tls_files_replace("tickets", key[0], 0600);
-	snprintf(rest, sizeof(rest), "tickets = { keys = \"%s/tickets\"; };", folder_path());
-	run(&s, listener("shop", 1, "shop", rest));
-	look(&s);
+	run(&s, listener("shop", 1, "shop", "tickets = { keys = \"@/tickets\"; };"));
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged(""));
 	tls_files_replace("tickets", key[1], 0644);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("(mode 0644)"));
 	tls_files_replace("tickets", key[1], 0600);
-	look(&s);
+	tls_scene_look(&s);
 	CU_ASSERT(tls_files_logged("ticket-keys-reloaded listener=shop file="));
-	scene_end(&s);
+	tls_scene_end(&s);
 }
 
 int
