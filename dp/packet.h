@@ -47,18 +47,15 @@ tuple_rest(uint16_t sport, uint16_t dport, uint8_t proto)
 
 /* Written in whole words, as tuples are read: what is read in other pieces than it has just been
  * written in has to wait until it is in the cache. */
-static inline struct tuple
-tuple_make(const struct addr *src, const struct addr *dst, uint64_t rest)
+static inline void
+tuple_make(struct tuple *t, const struct addr *src, const struct addr *dst, uint64_t rest)
 {
-	struct tuple t;
-
 	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "proto is the fifth byte");
-	t.src.q[0] = src->q[0];
-	t.src.q[1] = src->q[1];
-	t.dst.q[0] = dst->q[0];
-	t.dst.q[1] = dst->q[1];
-	memcpy(&t.sport, &rest, sizeof(rest));
-	return t;
+	t->src.q[0] = src->q[0];
+	t->src.q[1] = src->q[1];
+	t->dst.q[0] = dst->q[0];
+	t->dst.q[1] = dst->q[1];
+	memcpy(&t->sport, &rest, sizeof(rest));
 }
 
 enum verdict {

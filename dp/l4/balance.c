@@ -422,6 +422,7 @@ stage_balance(struct worker *w, struct burst *b)
 	struct row row = { .service = INDEX_NONE };
 	struct tally tally = { 0 };
 	bool opened = false;
+	const struct connection_hashes *hashes;
 	struct foresight f;
 	struct packet *p;
 	uint32_t i;
@@ -440,10 +441,10 @@ stage_balance(struct worker *w, struct burst *b)
 			continue;
 		if (unlikely(p->service != row.service))
 			row = row_of(s, p->service);
+		hashes = f.seen >> i & 1 ? &f.hashes[i] : NULL;
 		if (p->connection != INDEX_NONE
 			? keep(w, p)
-			: likely(place_stable(s, &row, p)) ||
-			      place(w, p, f.seen >> i & 1 ? &f.hashes[i] : NULL, &opened))
+			: likely(place_stable(s, &row, p)) || place(w, p, hashes, &opened))
 			count_forward(w, &tally, p);
 	}
 	tally_end(w, &tally);

@@ -16,14 +16,12 @@
 #include "dp/l4/connection_memory.h"
 #include "dp/l4/heaviest.h"
 #include "dp/l4/limit.h"
-#include "dp/proxy/proxy.h"
 
 /* Timers fire at most this much late. It only says how long a dead connection keeps its memory:
  * lookups go by the deadline itself. */
 #define TICK_NS 100000000ull
-/* So many timers a call, and so many slots a query: some microseconds each. */
+/* So many timers a call: some microseconds. */
 #define EXPIRE_BATCH 64
-#define ANSWER_SLOTS 512
 /* Of slots that were never used, which come in a row, those so far ahead are sent for. */
 #define FRESH_AHEAD 4
 /* An index and a bit more in 32 bits, and both tuples in one flow table. */
@@ -339,8 +337,8 @@ connection_foresee(const struct worker *w, const struct packet *p,
 
 	hashes->forward = connections_hash(c, &p->tuple);
 	if (w->snapshot->services[t->service].mode == MODE_NAT) {
-		reply = tuple_make(&t->backend_addr, &p->tuple.src,
-				   tuple_rest(t->backend_port, p->tuple.sport, p->tuple.proto));
+		tuple_make(&reply, &t->backend_addr, &p->tuple.src,
+			   tuple_rest(t->backend_port, p->tuple.sport, p->tuple.proto));
 		hashes->reply = connections_hash(c, &reply);
 	}
 }
@@ -481,51 +479,4 @@ connections_expire(struct worker *w)
 		else
 			connection_close(w, due[i]);
 	}
-}
-
-void
-connection_view_fill(struct connection_view *v, const struct connection *connection, uint64_t now)
-{
-	*v = (struct connection_view){
-		.forward = connection->forward,
-		.local = connection->local,
-		.local_port = connection->local_port,
-		.state = connection->state,
-		.service = connection->service,
-		.backend = connection->backend,
-		.service_epoch = connection->service_epoch,
-		.backend_epoch = connection->backend_epoch,
-		.expires = connection->deadline - now,
-		.packets_in = connection->packets_in,
-		.packets_out = connection->packets_out,
-	};
-}
-
-void
-connections_answer(struct worker *w, struct worker_query *query)
-{
-	const struct connections *c = w->connections;
-	const struct connection *connection;
-	uint32_t i, end;
-
-	if (atomic_load_explicit(&query->state, memory_order_acquire) != QUERY_ASKED)
-		return;
-	query->count = 0;
-	if (query->cursor & QUERY_SESSIONS) {
-		proxy_answer(w, query);
-		atomic_store_explicit(&query->state, QUERY_DONE, memory_order_release);
-		return;
-	}
-	i = RTE_MIN(query->cursor, c->head->fresh);
-	end = RTE_MIN(c->head->fresh - i, (uint32_t)ANSWER_SLOTS) + i;
-	for (; i < end && query->count < QUERY_MAX; i++) {
-		connection = &c->array[i];
-		if (connection->state == CONNECTION_FREE || w->now >= connection->deadline)
-			continue;
-		if (query->service != INDEX_NONE && query->service != connection->service)
-			continue;
-		connection_view_fill(&query->views[query->count++], connection, w->now);
-	}
-	query->cursor = i < c->head->fresh ? i : QUERY_SESSIONS;
-	atomic_store_explicit(&query->state, QUERY_DONE, memory_order_release);
 }

@@ -52,10 +52,12 @@ static inline struct tuple
 connection_reply_tuple(const struct connection *c)
 {
 	bool full = c->flags & CONNECTION_FULL_NAT;
+	struct tuple t;
 
-	return tuple_make(
-	    &c->backend_addr, full ? &c->local : &c->forward.src,
+	tuple_make(
+	    &t, &c->backend_addr, full ? &c->local : &c->forward.src,
 	    tuple_rest(c->backend_port, full ? c->local_port : c->forward.sport, c->forward.proto));
+	return t;
 }
 /* Enter the connection of a slot into the index, by both tuples or by none. False: no room. */
 bool connection_enter(struct connections *c, uint32_t index, const struct connection_hashes *h);

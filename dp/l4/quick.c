@@ -98,7 +98,9 @@ struct seen {
 static inline uint32_t
 tcp_flags(const struct plan *plan, const uint8_t *d)
 {
-	return plan->proto == IPPROTO_TCP ? d[(plan->v4 ? QUICK_L4 : QUICK_L46) + 13] & 31 : 0;
+	uint32_t l4 = plan->v4 ? QUICK_L4 : QUICK_L46;
+
+	return plan->proto == IPPROTO_TCP ? d[l4 + 13] & 31 : 0;
 }
 
 /* The transport header at l4, which is `left` bytes before the packet's end. */
