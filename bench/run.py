@@ -73,7 +73,7 @@ def system_cases(report, options, cases, runs):
 def system_part(report, options):
     print("\n== system ==", flush=True)
     system_cases(report, options, CASES, options.runs)
-    system_cases(report, options, SIZES, max(1, options.runs // 2))
+    system_cases(report, options, SIZES, max(1, options.runs // 3))
     check = packets.measure(options.seconds)
     report.check_of_generator(check)
 
