@@ -45,10 +45,14 @@ class Case:
         grow = {"dsr-ipip": 40 if self.v6 else 20, "dsr-gue": 52 if self.v6 else 32}.get(self.forward)
         return ["--drop"] if self.dropped else ["--grow", grow] if grow else None
 
+    @property
+    def size(self):
+        """Bytes of a packet, with the frame check sequence."""
+        return max(self.frame, (74 if self.tcp else 62) if self.v6 else 60) + 4
+
     def packets(self):
         """The generator's options, for penstockd and for the reference alike."""
-        smallest = (74 if self.tcp else 62) if self.v6 else 60
-        words = ["--service", self.service, "--port", 8080, "--frame", max(self.frame, smallest)]
+        words = ["--service", self.service, "--port", 8080, "--frame", self.size - 4]
         return words + ["--tcp"] * self.tcp
 
     def flow_options(self):

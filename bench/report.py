@@ -26,6 +26,11 @@ RECORDS_TARGET = 12.0   # Gb/s, HTTPS
 TIMES_HAPROXY_TLS = {"requests": 6, "bulk": 3}
 
 
+def cpu_flags():
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        return next((line.split(":", 1)[1].split() for line in info if line.startswith("flags")), [])
+
+
 def cpu_name():
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         return next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), platform.machine())
@@ -34,7 +39,7 @@ def cpu_name():
 class Report:
     def __init__(self, hugepages):
         self.machine = {"cpu": cpu_name(), "kernel": platform.release(), "hugepages": hugepages,
-                        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")}
+                        "virtual": "hypervisor" in cpu_flags(), "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")}
         self.rows = []
         self.raw = {}
         self.references = {}  # by size of the packets: what R reached in each of its runs
@@ -79,6 +84,7 @@ class Report:
                      note=f"{r['cycles_least']:.0f} to {r['cycles_most']:.0f}")
         self._growth("nat IPv4")
         self._growth("nat IPv4 both ways limits")
+        self._growth("nat IPv6 both ways limits")
         self._growth("dsr-gue IPv4 limits")
 
     def _growth(self, case):
@@ -92,20 +98,22 @@ class Report:
         self.raw.setdefault("system", []).append(r)
         verb = "dropped" if case.dropped else "connections" if case.new else "forwarded"
         lost = ", ".join(f"{where} {share:.2%}" for where, share in r["lost"].items() if share) or "nothing"
-        size = case.frame + 4
+        size = case.size
         self.references.setdefault(size, []).extend(w["pps"] for w in r["references"])
         more = {"target": f">= {NEW_TARGET:.0f} M/s", "met": r["pps"] / 1e6 >= NEW_TARGET} if case.new else {"at_least": case.target}
         name = case.name if case.new or "bytes" in case.name else f"{case.name}, {size} bytes"
         self.add(f"{name}: {verb}", r["pps"] / 1e6, "M/s" if case.new else "Mpps", pps=r["pps"], size=size, paired=r["ratio"],
                  short=bool(case.new or case.target), **more,
-                 note=f"best {r['pps_best'] / 1e6:.1f}; R beside it {r['reference'] / 1e6:.1f}, best {r['reference_best'] / 1e6:.1f}; lost: {lost}"
+                 note=f"{r['pps_least'] / 1e6:.1f} to {r['pps_best'] / 1e6:.1f}; R beside it {r['reference'] / 1e6:.1f}, best {r['reference_best'] / 1e6:.1f}; "
+                 f"refused at first {r['refused']:.0%}; lost: {lost}" + f" ({', '.join(r['reasons'])})" * bool(r["reasons"])
                  + f"; {r['disturbed']} of {len(r['runs'])} runs disturbed" * bool(r["disturbed"]))
         if r["bare"]:
             self.add("... the wire alone: what receives and drops" if case.dropped else "... the wire alone: packets grow by as much",
-                     r["bare"] / 1e6, "Mpps", pps=r["bare"], size=size, short=True, note=f"best {r['bare_best'] / 1e6:.1f}")
+                     r["bare"] / 1e6, "Mpps", pps=r["bare"], size=size, paired=r["bare_ratio"], short=True,
+                     note=f"best {r['bare_best'] / 1e6:.1f}; refused at first {r['bare_refused']:.0%}: with little it is the generator that limits")
         if case.dropped:
             share = r["lost"]["of the well-behaved"]
-            self.add(f"{case.name}: lost of well-behaved clients", share * 100, "%", target="0", met=share == 0)
+            self.add(f"{case.name}: lost of well-behaved clients", share * 100, "%", target="0", met=share == 0, short=True)
 
     def check_of_generator(self, check):
         self.raw["generator_check"] = check
@@ -113,6 +121,9 @@ class Report:
             self.add(f"dsr-gue IPv4 limits, {check['flows']:,} flows of a {what}" if what == "file" else
                      "dsr-gue IPv4 limits, as many flows of the generator", check[what]["pps"] / 1e6, "Mpps",
                      pps=check[what]["pps"], size=64, note=f"penstockd busy {check[what]['busy_ns']:.0f} ns a packet")
+        ratio = check["file"]["busy_ns"] / check["generator"]["busy_ns"]
+        self.add("... what packets of the file cost penstockd, over those of the generator", ratio, "times", target="0.8 to 1.25",
+                 met=0.8 <= ratio <= 1.25, short=True)
         print(f"{check['flows']:,} flows of a file: {check['file']['busy_ns']:.0f} ns a packet; of the generator: "
               f"{check['generator']['busy_ns']:.0f} ns", flush=True)
 
@@ -125,6 +136,7 @@ class Report:
         self.add("packets that only go from core to core, over the same on one core", alone, "ns a packet more", short=True)
         for name, label, asked in ((names[1], "half of the packets at the wrong worker, same core", False),
                                    (names[2], "all packets at the wrong worker, same core", True),
+                                   (names[6], "half of the packets at the wrong worker, from core to core", False),
                                    (names[3], "all packets at the wrong worker, from core to core", True)):
             more = (self.cycles[name][0] - none) / hz * 1e9
             self.add(label, more, "ns a packet more", target=f"<= {STEERING_TARGET:.0f} ns" if asked else "",
@@ -141,9 +153,11 @@ class Report:
     def changes(self, r):
         self.raw["changes"] = r
         self.add(f"... apply, {r['pools_changed']} pools changed", r["apply_ms"], "ms", target="< 1 s", met=r["apply_ms"] < APPLY_TARGET, short=True)
-        self.add("... apply, all pools changed: 1,000 Maglev tables", r["apply_all_ms"], "ms", short=True)
+        self.add("... apply, all pools changed: 1,000 Maglev tables", r["apply_all_ms"], "ms", target="< 1 s", met=r["apply_all_ms"] < APPLY_TARGET,
+                 short=True)
+        self.add("... the first beside the generator, which wants the same core", r["loaded_ms"], "ms", short=True, note=f"most {r['loaded_ms_most']:.0f}")
         self.add(f"... packets lost during {r['times']} of the first under load", r["lost"], "packets", target="0", met=r["lost"] == 0, short=True,
-                 note=f"of {r['sent']:,}, {r['pps'] / 1e6:.2f} M/s; beside the generator each took {r['loaded_ms']:.0f} ms, most {r['loaded_ms_most']:.0f}")
+                 note=f"of {r['sent']:,}, {r['pps'] / 1e6:.2f} M/s")
 
     def listeners(self, r):
         self.raw["listeners"] = r
@@ -175,7 +189,7 @@ class Report:
     def _listeners_flood(self, r):
         without, beside = r["without"], r["with"]
         self.add("listener: p99 of 1,000 connections beside a flood of SYNs, over that without", r["times"], "times", short=True,
-                 target=f"< {FLOOD_TARGET:g}", met=r["times"] < FLOOD_TARGET and not beside["broken"] and r["syns"] >= 4.9e6,
+                 target=f"< {FLOOD_TARGET:g} at 5 M SYN/s", met=r["times"] < FLOOD_TARGET and not beside["broken"] and r["syns"] >= 4.9e6,
                  note=f"{r['syns'] / 1e6:.2f} M SYN/s; {without['p99']:.0f} us without, {beside['p99']:.0f} us with; {beside['broken']} broken; "
                  f"the generator busy {beside['busy']:.0%}")
 
@@ -248,7 +262,7 @@ class Report:
                 ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
                 lines.append(f"| {row['name']} | {self._number(row)} {row['unit']} | {ratio} | {row.get('target', '')} | {self._met(row)} |")
         lines.append("")
-        lines.append(f"(`make bench`, {self.machine['date']}, two cores of a virtual machine, {self.machine['cpu']}, one of them "
+        lines.append(f"(`make bench`, {self.machine['date']}, two cores{' of a virtual machine' * self.machine['virtual']}, {self.machine['cpu']}, one of them "
                      f"penstockd's, kernel {self.machine['kernel']}, {'2 MB hugepages' if self.machine['hugepages'] else 'ordinary memory'}.)")
         return "\n".join(lines)
 

@@ -10,6 +10,7 @@ system bench. Every rate stands beside its share of R; every target beside what 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +28,8 @@ from report import Report
 PARTS = ["stages", "system", "new", "attack", "steering", "listeners", "http", "https", "control"]
 STEERING = ("two workers, none steered", "two workers, half steered", "two workers, all steered",
             "two workers, two cores, all steered", "two workers, packets only handed over",
-            "two workers, two cores, only handed over")
+            "two workers, two cores, only handed over",
+            "two workers, two cores, half steered")
 
 
 def run_program(name, json_path, *words):
@@ -62,30 +64,30 @@ def stages(report, options):
     report.stages({r["case"]: r for r in results})
 
 
-def system_cases(report, options, cases, runs):
+def system_cases(report, cases, runs, seconds):
     print(system.HEAD, flush=True)
     for case in cases:
-        result = system.measure(case, runs, options.seconds)
+        result = system.measure(case, runs, seconds)
         print(system.line(case, result), flush=True)
         report.system(case, result)
 
 
 def system_part(report, options):
     print("\n== system ==", flush=True)
-    system_cases(report, options, CASES, options.runs)
-    system_cases(report, options, SIZES, max(1, options.runs // 3))
-    check = packets.measure(options.seconds)
+    system_cases(report, CASES, options.runs, options.seconds)
+    system_cases(report, SIZES, min(3, options.runs), options.seconds / 2)
+    check = packets.measure(options.seconds / 2)
     report.check_of_generator(check)
 
 
 def new_part(report, options):
     print("\n== new connections ==", flush=True)
-    system_cases(report, options, [NEW], options.runs)
+    system_cases(report, [NEW], options.runs, options.seconds)
 
 
 def attack_part(report, options):
     print("\n== attack ==", flush=True)
-    system_cases(report, options, ATTACKS, options.runs)
+    system_cases(report, ATTACKS, options.runs, options.seconds)
 
 
 def steering_part(report, options):
@@ -99,17 +101,17 @@ def steering_part(report, options):
 def listeners_part(report, options):
     """Its runs are longer: connections have to be opened before."""
     print("\n== listeners ==", flush=True)
-    report.listeners(listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=1.5 * options.seconds)))
+    report.listeners(listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=options.seconds)))
 
 
 def http_part(report, options):
     print("\n== HTTP listeners ==", flush=True)
-    report.http(http_listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=1.5 * options.seconds)))
+    report.http(http_listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=options.seconds)))
 
 
 def https_part(report, options):
     print("\n== HTTPS listeners ==", flush=True)
-    report.https(https_listeners.measure_all(argparse.Namespace(runs=min(2, options.runs), seconds=1.5 * options.seconds)))
+    report.https(https_listeners.measure_all(argparse.Namespace(runs=min(2, options.runs), seconds=options.seconds)))
 
 
 def control_part(report, options):
@@ -128,16 +130,23 @@ def main():
     os.makedirs(options.out, exist_ok=True)
     if os.cpu_count() < 2:
         sys.exit("bench: two cores are needed, one for penstockd and one for the generator")
+    if not shutil.which("dpdk-testpmd"):
+        sys.exit("bench: R needs dpdk-testpmd (make deps; on Debian it is in the package dpdk-dev)")
+    if not wire.have_hugepages():
+        print(f"bench: {wire.free_hugepages()} hugepages are free, {wire.HUGEPAGES} are needed: ordinary memory is used, which is slower")
     start = time.monotonic()
     report = Report(wire.have_hugepages())
     run = {"stages": stages, "system": system_part, "new": new_part, "attack": attack_part, "steering": steering_part,
            "listeners": listeners_part, "http": http_part, "https": https_part, "control": control_part}
     reference(report, options)
-    for part in options.parts or PARTS:
-        begun = time.monotonic()
-        run[part](report, options)
-        print(f"({part}: {time.monotonic() - begun:.0f} s)", flush=True)
-    report.finish(options.out, time.monotonic() - start)
+    try:
+        for part in options.parts or PARTS:
+            begun = time.monotonic()
+            run[part](report, options)
+            print(f"({part}: {time.monotonic() - begun:.0f} s)", flush=True)
+    finally:
+        # What a part that fails has not lost.
+        report.finish(options.out, time.monotonic() - start)
 
 
 if __name__ == "__main__":

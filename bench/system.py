@@ -39,7 +39,7 @@ def run_bare(case, seconds):
         peer = wire.bare(*case.bare)
         count = read_count(generator)
         disturbed = is_disturbed(count, peer)
-    return {"pps": count["sent" if case.dropped else "received"] / count["seconds"], "disturbed": disturbed}
+    return {"pps": count["sent" if case.dropped else "received"] / count["seconds"], "refused": refused(count), "disturbed": disturbed}
 
 
 def is_disturbed(count, peer):
@@ -105,26 +105,33 @@ def measure(case, runs, seconds):
         references.append(reference)
         ours.append(mine)
         if alone:
-            bare.append(alone["pps"])
+            bare.append({**alone, "ratio": alone["pps"] / reference["pps"]})
     rates, wires = [o["pps"] for o in ours], [r["pps"] for r in references]
     result = {
-        "case": case.name, "frame": case.frame + 4, "pps": statistics.median(rates), "pps_best": max(rates), "pps_least": min(rates),
+        "case": case.name, "frame": case.size, "pps": statistics.median(rates), "pps_best": max(rates), "pps_least": min(rates),
         "reference": statistics.median(wires), "reference_best": max(wires),
         "ratio": statistics.median(a / b for a, b in zip(rates, wires)), "ratio_of_bests": max(rates) / max(wires),
         "disturbed": sum(a["disturbed"] or b["disturbed"] for a, b in zip(ours, references)),
         "refused": statistics.median(o["refused"] for o in ours), "reference_refused": statistics.median(r["refused"] for r in references),
-        "bare": statistics.median(bare) if bare else None, "bare_best": max(bare, default=None),
+        "reasons": sorted({reason for o in ours for reason in o["drops"] if not asked_for(case, reason)}),
         "gbits": statistics.median(o["gbits"] for o in ours),
-        "lost": loss(case, ours), "runs": ours, "references": references,
+        "lost": loss(case, ours), "runs": ours, "references": references, "bares": bare, "bare": None,
     }
+    if bare:
+        result["bare_best"] = max(b["pps"] for b in bare)
+        result |= {f"bare_{what}".replace("bare_pps", "bare"): statistics.median(b[what] for b in bare) for what in ("pps", "ratio", "refused")}
     return result
+
+
+def asked_for(case, reason):
+    """Is it what the case wants to see dropped?"""
+    return case.dropped and any(a in reason for a in ("client-packets", "denied"))
 
 
 def loss(case, ours):
     """Shares of what was sent; drops that the case asks for are none."""
-    asked = ("client-packets", "denied") if case.dropped else ()
     sent = sum(o["sent"] for o in ours)
-    in_penstock = sum(n for o in ours for reason, n in o["drops"].items() if not any(a in reason for a in asked))
+    in_penstock = sum(n for o in ours for reason, n in o["drops"].items() if not asked_for(case, reason))
     result = {"to penstockd": sum(o["lost_to"] for o in ours) / sent, "in penstockd": in_penstock / sent,
               "back": sum(o["lost_back"] for o in ours) / sent}
     if case.dropped:

@@ -21,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("BUILD", os.path.join(HERE, "..", "build"))
 MAC = "02:00:00:00:00:01"
 WORKER_CORE, GENERATOR_CORE = 0, 1
+HUGEPAGES = 1000  # of 2 MB: penstockd, generator and reference
 RING = 10  # binary logarithm of the packets that a ring holds: 1,024, what penstockd asks of a card
 
 
@@ -35,7 +36,7 @@ def free_hugepages():
 @functools.cache
 def have_hugepages():
     """Enough for penstockd, generator and reference? Asked before the first of them takes its share."""
-    return free_hugepages() >= 1000
+    return free_hugepages() >= HUGEPAGES
 
 
 def eal(name, lcores, device):

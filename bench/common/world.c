@@ -15,7 +15,7 @@
 #include "dp/proxy/proxy.h"
 
 /* In hugepages at least and at most; in ordinary memory, which is taken when it is touched. */
-#define MEMORY_LEAST_MB    1024u
+#define MEMORY_LEAST_MB    1800u
 #define MEMORY_MOST_MB     16384u
 #define MEMORY_ORDINARY_MB 3072u
 

@@ -38,6 +38,9 @@
 #define TIGHT  "limits = { client = { packets = \"1/s\"; burst = \"1ms\"; }; };"
 #define DENIED "deny = [ \"20.0.0.0/8\" ];"
 
+#define UNSTEADY 1.2
+#define TRIES    2
+
 static const struct bench_case cases[] = {
 	{ "dsr-l2 IPv4", "dsr-l2", false, false, false, 1 << 20, 1 << 17, "", true, BENCH_KNOWN, 0,
 	  0 },
@@ -69,6 +72,8 @@ static const struct bench_case cases[] = {
 	  LIMITS, false, BENCH_KNOWN, 0, 0 },
 	{ "dsr-gue IPv4 limits 1M clients", "dsr-gue", false, false, false, 1 << 20, 1 << 20,
 	  LIMITS, false, BENCH_KNOWN, 0, 0 },
+	{ "dsr-ipip IPv6 limits 1M clients", "dsr-ipip", true, false, false, 1 << 20, 1 << 20,
+	  LIMITS, false, BENCH_KNOWN, 0, 0 },
 	{ "dsr-gue IPv4 limits 2^15", "dsr-gue", false, false, false, 1 << 15, 1 << 15, LIMITS,
 	  true, BENCH_KNOWN, 0, 0 },
 	{ "dsr-gue IPv4 limits 2^23", "dsr-gue", false, false, false, 1 << 23, 1 << 20, LIMITS,
@@ -87,8 +92,12 @@ static const struct bench_case cases[] = {
 	  false, BENCH_KNOWN, 0, 0 },
 	{ "nat IPv4 both ways limits 2^23", "nat", false, true, true, 1 << 23, 1 << 20, LIMITS_ALL,
 	  false, BENCH_KNOWN, 0, 0 },
+	{ "nat IPv6 both ways limits 2^15", "nat", true, true, true, 1 << 15, 1 << 13, LIMITS_ALL,
+	  false, BENCH_KNOWN, 0, 0 },
 	{ "nat IPv6 both ways limits", "nat", true, true, true, 1 << 20, 1 << 17, LIMITS_ALL, false,
 	  BENCH_KNOWN, 0, 0 },
+	{ "nat IPv6 both ways limits 2^23", "nat", true, true, true, 1 << 23, 1 << 20, LIMITS_ALL,
+	  false, BENCH_KNOWN, 0, 0 },
 	{ "full-nat IPv4 both ways", "full-nat", false, true, true, 1 << 15, 1 << 13, "", false,
 	  BENCH_KNOWN, 0, 0 },
 	{ "full-nat IPv4 both ways limits", "full-nat", false, true, true, 1 << 15, 1 << 13,
@@ -115,6 +124,8 @@ static const struct bench_case cases[] = {
 	  false, BENCH_KNOWN, 2, 8 },
 	{ "two workers, two cores, all steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
 	  LIMITS, false, BENCH_APART, 2, 8 },
+	{ "two workers, two cores, half steered", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
+	  LIMITS, false, BENCH_APART, 2, 4 },
 	{ "two workers, packets only handed over", "dsr-gue", false, false, false, 1 << 20, 1 << 17,
 	  LIMITS, false, BENCH_HANDED, 2, 8 },
 	{ "two workers, two cores, only handed over", "dsr-gue", false, false, false, 1 << 20,
@@ -189,14 +200,30 @@ wanted(const struct options *o, const struct bench_case *c)
 	return false;
 }
 
+/* The processor was slow for more than half of the rounds: others compute on it, too. */
+static bool
+is_unsteady(struct measured *m)
+{
+	return samples_quantile(&m->whole, 0.5) > UNSTEADY * samples_quantile(&m->whole, 0);
+}
+
+/* One that was measured unsteadily is measured again; what counts is the least median. */
 static void
 report_case(const struct options *o, const struct bench_case *c, json_t *results)
 {
-	struct measured *m = calloc(1, sizeof(*m));
+	struct measured *m = calloc(1, sizeof(*m)), *again = calloc(1, sizeof(*again));
+	unsigned int tries;
 
-	if (!m)
+	if (!m || !again)
 		world_fail("no memory");
 	run_case(c, o->shortly, m);
+	for (tries = 0; !o->shortly && tries < TRIES && is_unsteady(m); tries++) {
+		*again = (struct measured){ 0 };
+		run_case(c, o->shortly, again);
+		if (samples_quantile(&again->whole, 0.5) < samples_quantile(&m->whole, 0.5))
+			*m = *again;
+	}
+	free(again);
 	print_result(c, m);
 	json_array_append_new(results, result_json(c, m));
 	free(m);
