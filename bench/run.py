@@ -46,7 +46,7 @@ def reference(report, options):
     print("\n== the wire ==", flush=True)
     case = CASES[0]
     rates = {"R": [], "still": [], "flowgen": [], "alone": []}
-    for _ in range(min(3, options.runs)):
+    for _ in range(min(2, options.runs)):
         for name, more in (("R", []), ("still", ["--still"])):
             for _ in range(3):
                 found = system.run_reference(case, options.seconds, *more)
@@ -75,7 +75,7 @@ def system_cases(report, cases, runs, seconds):
 def system_part(report, options):
     print("\n== system ==", flush=True)
     system_cases(report, CASES, options.runs, options.seconds)
-    system_cases(report, SIZES, min(3, options.runs), options.seconds / 2)
+    system_cases(report, SIZES, min(2, options.runs), options.seconds / 2)
     check = packets.measure(options.seconds / 2)
     report.check_of_generator(check)
 

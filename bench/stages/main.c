@@ -39,7 +39,7 @@
 #define DENIED "deny = [ \"20.0.0.0/8\" ];"
 
 #define UNSTEADY 1.2
-#define TRIES    2
+#define TRIES    1
 
 static const struct bench_case cases[] = {
 	{ "dsr-l2 IPv4", "dsr-l2", false, false, false, 1 << 20, 1 << 17, "", true, BENCH_KNOWN, 0,
