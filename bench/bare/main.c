@@ -20,9 +20,9 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#include "bench/common/port.h"
 #include "bench/common/world.h"
 
-#define PORT        0
 #define BURST       64   /* as penstockd */
 #define DESCRIPTORS 1024 /* as penstockd */
 #define AHEAD       4
@@ -36,22 +36,6 @@ stop(int signal)
 {
 	(void)signal;
 	stopped = 1;
-}
-
-static void
-open_port(struct rte_mempool *pool)
-{
-	struct rte_eth_conf conf = { 0 };
-
-	if (!pool)
-		world_fail("no memory for packet buffers");
-	if (!rte_eth_dev_is_valid_port(PORT))
-		world_fail("no port: give DPDK one by --vdev");
-	if (rte_eth_dev_configure(PORT, 1, 1, &conf) < 0 ||
-	    rte_eth_rx_queue_setup(PORT, 0, DESCRIPTORS, rte_socket_id(), NULL, pool) < 0 ||
-	    rte_eth_tx_queue_setup(PORT, 0, DESCRIPTORS, rte_socket_id(), NULL) < 0 ||
-	    rte_eth_dev_start(PORT) < 0)
-		world_fail("the port cannot be started");
 }
 
 /* A new beginning; the addresses change places as in macswap. */
@@ -78,13 +62,13 @@ run(uint16_t bytes, bool drop)
 	uint16_t n, i, sent;
 
 	while (!stopped) {
-		n = rte_eth_rx_burst(PORT, 0, mbufs, BURST);
+		n = rte_eth_rx_burst(BENCH_PORT, 0, mbufs, BURST);
 		for (i = 0; i < n && !drop; i++) {
 			if (i + AHEAD < n)
 				rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + AHEAD], void *));
 			grow(mbufs[i], template, bytes);
 		}
-		sent = drop ? 0 : rte_eth_tx_burst(PORT, 0, mbufs, n);
+		sent = drop ? 0 : rte_eth_tx_burst(BENCH_PORT, 0, mbufs, n);
 		if (sent < n)
 			rte_pktmbuf_free_bulk(mbufs + sent, n - sent);
 	}
@@ -96,6 +80,7 @@ main(int argc, char **argv)
 	static const struct option list[] = { { "grow", required_argument, NULL, 'g' },
 					      { "drop", no_argument, NULL, 'd' },
 					      { NULL, 0, NULL, 0 } };
+	struct rte_mempool *pool;
 	unsigned long bytes = 0;
 	bool drop = false;
 	int used, c;
@@ -116,10 +101,13 @@ main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGTERM, stop);
-	open_port(rte_pktmbuf_pool_create("bare", 32767, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-					  SOCKET_ID_ANY));
+	pool = rte_pktmbuf_pool_create("bare", 32767, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+				       SOCKET_ID_ANY);
+	if (!pool)
+		world_fail("no memory for packet buffers");
+	bench_port_open(pool, DESCRIPTORS);
 	run((uint16_t)bytes, drop);
-	rte_eth_dev_stop(PORT);
+	rte_eth_dev_stop(BENCH_PORT);
 	rte_eal_cleanup();
 	return 0;
 }

@@ -31,12 +31,12 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "bench/common/port.h"
 #include "bench/common/waited.h"
 #include "bench/common/world.h"
 #include "bench/generator/options.h"
 #include "bench/generator/packets.h"
 
-#define PORT    0
 #define BUFFERS 512 /* in turn: none is sent again while the port may still read it */
 #define RECEIVE 64
 /* A port that is full or empty is left alone for a while (much less than its rings last): who looks
@@ -93,21 +93,6 @@ make_buffers(struct generator *g)
 	packets_write(&g->packets, g->buffers, BUFFERS, false);
 }
 
-static void
-open_port(struct generator *g)
-{
-	struct rte_eth_conf conf = { 0 };
-	struct rte_eth_dev_info info;
-
-	if (!rte_eth_dev_is_valid_port(PORT))
-		world_fail("no port: give DPDK one by --vdev");
-	if (rte_eth_dev_info_get(PORT, &info) < 0 || rte_eth_dev_configure(PORT, 1, 1, &conf) < 0 ||
-	    rte_eth_rx_queue_setup(PORT, 0, 8192, rte_socket_id(), NULL, g->pool) < 0 ||
-	    rte_eth_tx_queue_setup(PORT, 0, 8192, rte_socket_id(), NULL) < 0 ||
-	    rte_eth_dev_start(PORT) < 0)
-		world_fail("the port cannot be started");
-}
-
 /* Is it time for a well-behaved client's packet? Then it is the first one of the burst. */
 static bool
 good_is_due(struct generator *g, struct rte_mbuf *first)
@@ -136,7 +121,7 @@ send_burst(struct generator *g)
 	if (!g->options.still)
 		packets_write(&g->packets, burst, BURST_MAX, answer);
 	good = good_is_due(g, burst[0]);
-	sent = rte_eth_tx_burst(PORT, 0, burst, BURST_MAX);
+	sent = rte_eth_tx_burst(BENCH_PORT, 0, burst, BURST_MAX);
 	g->count.offered += BURST_MAX;
 	g->count.sent += sent;
 	g->send_next = sent < BURST_MAX ? rte_get_timer_cycles() + g->pause : 0;
@@ -160,7 +145,7 @@ receive_burst(struct generator *g, bool learning)
 
 	if (g->receive_next && rte_get_timer_cycles() < g->receive_next)
 		return 0;
-	n = rte_eth_rx_burst(PORT, 0, burst, RECEIVE);
+	n = rte_eth_rx_burst(BENCH_PORT, 0, burst, RECEIVE);
 	g->receive_next = n < RECEIVE / 2 ? rte_get_timer_cycles() + g->pause : 0;
 	for (i = 0; i < n; i++) {
 		g->count.received_bytes += rte_pktmbuf_pkt_len(burst[i]);
@@ -298,7 +283,7 @@ measure(struct generator *g)
 	printf(", \"waited\": %.4f", (double)(thread_waited() - wait) / 1e9);
 	received = g->count.received;
 	drain(g, false);
-	rte_eth_stats_get(PORT, &stats);
+	rte_eth_stats_get(BENCH_PORT, &stats);
 	printf(", \"good_received\": %" PRIu64 ", \"received_later\": %" PRIu64
 	       ", \"no_buffer\": %" PRIu64 ", \"port_sent\": %" PRIu64
 	       ", \"port_received\": %" PRIu64 "}\n",
@@ -334,7 +319,7 @@ main(int argc, char **argv)
 	signal(SIGTERM, stop);
 	g.pause = rte_get_timer_hz() * PAUSE_US / 1000000;
 	make_buffers(&g);
-	open_port(&g);
+	bench_port_open(g.pool, 8192);
 	wait_for_peer(&g);
 	if (g.options.connect)
 		connect_flows(&g);
@@ -343,8 +328,8 @@ main(int argc, char **argv)
 	measure(&g);
 	if (g.options.linger)
 		linger();
-	rte_eth_dev_stop(PORT);
-	rte_eth_dev_close(PORT);
+	rte_eth_dev_stop(BENCH_PORT);
+	rte_eth_dev_close(BENCH_PORT);
 	rte_eal_cleanup();
 	return 0;
 }

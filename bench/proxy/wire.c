@@ -6,10 +6,10 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
+#include "bench/common/port.h"
 #include "bench/common/world.h"
 #include "bench/proxy/frame.h"
 
-#define PORT        0
 #define DESCRIPTORS 8192
 #define BUFFERS     32767
 /* An empty ring is left alone for a while: who looks at it without pause takes its cache lines from
@@ -34,18 +34,10 @@ make_buffers(struct wire *p)
 void
 wire_open(struct wire *p)
 {
-	struct rte_eth_conf conf = { 0 };
-
-	if (!rte_eth_dev_is_valid_port(PORT))
-		world_fail("no port: give DPDK one by --vdev");
 	memset(p, 0, sizeof(*p));
 	p->pause = rte_get_tsc_hz() / 1000000 * PAUSE_NS / 1000;
 	make_buffers(p);
-	if (rte_eth_dev_configure(PORT, 1, 1, &conf) < 0 ||
-	    rte_eth_rx_queue_setup(PORT, 0, DESCRIPTORS, rte_socket_id(), NULL, p->pool) < 0 ||
-	    rte_eth_tx_queue_setup(PORT, 0, DESCRIPTORS, rte_socket_id(), NULL) < 0 ||
-	    rte_eth_dev_start(PORT) < 0)
-		world_fail("the port cannot be started");
+	bench_port_open(p->pool, DESCRIPTORS);
 }
 
 struct rte_mbuf *
@@ -72,7 +64,7 @@ wire_offer(struct wire *p)
 	uint16_t sent;
 
 	hold(p, 0);
-	sent = rte_eth_tx_burst(PORT, 0, p->out, p->n_out);
+	sent = rte_eth_tx_burst(BENCH_PORT, 0, p->out, p->n_out);
 	p->full += sent < p->n_out;
 	p->sent += sent;
 	p->n_out = 0;
@@ -87,7 +79,7 @@ wire_flush(struct wire *p)
 
 	hold(p, 0);
 	while (sent < p->n_out) {
-		sent += rte_eth_tx_burst(PORT, 0, p->out + sent, p->n_out - sent);
+		sent += rte_eth_tx_burst(BENCH_PORT, 0, p->out + sent, p->n_out - sent);
 		if (sent == p->n_out)
 			break;
 		if (!end) {
@@ -109,7 +101,7 @@ wire_receive(struct wire *p, struct rte_mbuf **burst, uint64_t now)
 
 	if (now < p->receive_next)
 		return 0;
-	n = rte_eth_rx_burst(PORT, 0, burst, WIRE_BURST);
+	n = rte_eth_rx_burst(BENCH_PORT, 0, burst, WIRE_BURST);
 	p->receive_next = n < WIRE_BURST / 4 ? now + p->pause : 0;
 	p->received += n;
 	return n;
@@ -124,6 +116,6 @@ wire_done(struct rte_mbuf **burst, uint16_t n)
 void
 wire_close(void)
 {
-	rte_eth_dev_stop(PORT);
-	rte_eth_dev_close(PORT);
+	rte_eth_dev_stop(BENCH_PORT);
+	rte_eth_dev_close(BENCH_PORT);
 }

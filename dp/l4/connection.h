@@ -160,7 +160,7 @@ uint64_t connection_timeout(const struct service *service, uint8_t state);
 /* Remove what has timed out; bounded work (a few hundred timers a call). Called once per iteration.
  * Worker. */
 void connections_expire(struct worker *w);
-/* A copy for people. */
+/* connection_answer.c: a copy for people. */
 void connection_view_fill(struct connection_view *v, const struct connection *connection,
 			  uint64_t now);
 /* Answer a pending query of the control thread. Called once per iteration. Worker. */

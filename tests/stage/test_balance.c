@@ -518,6 +518,17 @@ test_mid_stream_nat(void)
 
 /* ---- one burst ---- */
 
+/* TCP; both backends have a source for full-nat. */
+static struct fixture *
+moving_with_source(enum forward mode)
+{
+	struct fixture *f = moving_service(mode, IPPROTO_TCP);
+
+	f->backends[A].sources_count = f->backends[B].sources_count = 1;
+	fixture_source(f, "10.9.9.9", 0);
+	return f;
+}
+
 static void
 test_same_burst(void)
 {
@@ -525,12 +536,10 @@ test_same_burst(void)
 	unsigned int k, i;
 
 	for (k = 0; k < 3; k++) {
-		struct fixture *f = moving_service(modes[k], IPPROTO_TCP);
+		struct fixture *f = moving_with_source(modes[k]);
 		struct tuple t = flow_number(1, IPPROTO_TCP);
 		struct burst b = { 0 };
 
-		f->backends[A].sources_count = f->backends[B].sources_count = 1;
-		fixture_source(f, "10.9.9.9", 0);
 		flow_forward(&b, 0, t, TCP_SYN);
 		flow_forward(&b, 0, flow_number(2, IPPROTO_TCP), TCP_SYN);
 		flow_forward(&b, 0, t, TCP_SYN);
@@ -559,12 +568,10 @@ test_again_in_burst(void)
 	unsigned int k;
 
 	for (k = 0; k < 2; k++) {
-		struct fixture *f = moving_service(modes[k], IPPROTO_TCP);
+		struct fixture *f = moving_with_source(modes[k]);
 		struct tuple t = flow_number(1, IPPROTO_TCP);
 		struct burst b = { 0 };
 
-		f->backends[A].sources_count = f->backends[B].sources_count = 1;
-		fixture_source(f, "10.9.9.9", 0);
 		flow_forward(&b, 0, t, TCP_SYN);
 		flow_forward(&b, 0, t, TCP_RST);
 		flow_forward(&b, 0, t, TCP_SYN);
