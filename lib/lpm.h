@@ -70,13 +70,10 @@ lpm_agrees(const struct lpm_path *p, const struct addr *a)
 		((a->q[1] & p->mask.q[1]) ^ p->key.q[1])) == 0;
 }
 
-/* The value of the longest prefix that contains a, or LPM_NONE. */
+/* From word w on, with byte i of the address. */
 static inline uint32_t
-lpm_lookup(const struct lpm *t, const struct addr *a)
+lpm_walk(const struct lpm *t, const struct addr *a, uint32_t w, unsigned int i)
 {
-	unsigned int i = addr_is_v4(a) ? 12 : 0;
-	uint32_t w = i ? t->root4 : t->root6;
-
 	while (w & LPM_CHILD) {
 		const struct lpm_path *path;
 
@@ -91,6 +88,25 @@ lpm_lookup(const struct lpm *t, const struct addr *a)
 		i = path->depth;
 	}
 	return w;
+}
+
+/* The value of the longest prefix that contains a, or LPM_NONE. v4: a's family, best as a constant:
+ * a node at the root, which is often all there is, is then looked into without a loop. */
+static inline uint32_t
+lpm_lookup_as(const struct lpm *t, const struct addr *a, bool v4)
+{
+	unsigned int i = v4 ? 12 : 0;
+	uint32_t w = v4 ? t->root4 : t->root6;
+
+	if ((w & (LPM_CHILD | LPM_PATH)) == LPM_CHILD)
+		w = t->words[(size_t)(w & LPM_INDEX) * 256 + lpm_byte(a, i++)];
+	return w & LPM_CHILD ? lpm_walk(t, a, w, i) : w;
+}
+
+static inline uint32_t
+lpm_lookup(const struct lpm *t, const struct addr *a)
+{
+	return lpm_lookup_as(t, a, addr_is_v4(a));
 }
 
 #endif

@@ -252,7 +252,7 @@ hand_over(struct run *r, struct rte_mbuf **mbufs, uint16_t n)
 }
 
 /* One burst through everything; its cycles. */
-static uint64_t
+static __rte_noinline uint64_t
 whole(struct run *r)
 {
 	struct worker *w = r->world->worker;
@@ -315,7 +315,7 @@ send_all(struct worker *w, const struct burst *b)
 }
 
 /* One burst, the clock read between the stages. */
-static void
+static __rte_noinline void
 staged(struct run *r, uint64_t cycles[STAGES])
 {
 	struct worker *w = r->world->worker;
@@ -377,8 +377,9 @@ measure_apart(struct run *r, struct measured *m)
 }
 
 /* Of a round counts its median burst: what another program has interrupted is not among those.
- * With two workers there is no journey of one burst whose stages could be told apart. */
-static void
+ * With two workers there is no journey of one burst whose stages could be told apart. A function of
+ * its own, as whole() and staged(): bench/instructions.py counts from here, by these names. */
+static __rte_noinline void
 measure(struct run *r, struct measured *m)
 {
 	static struct samples bursts[STAGES + 1];

@@ -25,21 +25,35 @@ uint32_t classify_destination_flags(const struct snapshot *s, const struct addr 
  * and the later fragments of a datagram get the same direction. */
 void classify_packet(const struct snapshot *s, struct packet *p);
 
-/* True if the source is an address that only we and our backends have. A service's prefix may well
- * contain clients, so only single addresses count there. */
+/* Is what destination_lpm says of an address that only we and our backends have it? A service's
+ * prefix may well contain clients, so only single addresses count there. */
+static inline bool
+classify_is_ours(const struct snapshot *s, uint32_t found)
+{
+	const struct destination *d;
+
+	if (likely(found >= s->n_destinations))
+		return false;
+	d = &s->destinations[found];
+	return (d->flags & (DESTINATION_OWN | DESTINATION_LOCAL)) ||
+	       ((d->flags & DESTINATION_SERVICE) && d->prefix_len == 128);
+}
+
+/* True if the source is such an address, or the destination. */
 static inline bool
 classify_spoofed(const struct snapshot *s, const struct addr *src, const struct addr *dst)
 {
-	uint32_t i = lpm_lookup(s->destination_lpm, src);
-	const struct destination *d;
+	return addr_equal(src, dst) || classify_is_ours(s, lpm_lookup(s->destination_lpm, src));
+}
 
-	if (addr_equal(src, dst))
-		return true;
-	if (likely(i >= s->n_destinations))
-		return false;
-	d = &s->destinations[i];
-	return (d->flags & (DESTINATION_OWN | DESTINATION_LOCAL)) ||
-	       ((d->flags & DESTINATION_SERVICE) && d->prefix_len == 128);
+/* The same of two IPv4 addresses, or of two that are not. v4 is a constant. */
+static __rte_always_inline bool
+classify_spoofed_as(const struct snapshot *s, const struct addr *src, const struct addr *dst,
+		    bool v4)
+{
+	bool same = v4 ? src->w[3] == dst->w[3] : addr_equal(src, dst);
+
+	return same || classify_is_ours(s, lpm_lookup_as(s->destination_lpm, src, v4));
 }
 
 /* True if a whole packet of this tuple, which came in by in_port, is a nat backend's answer to a

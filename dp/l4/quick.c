@@ -86,66 +86,54 @@ owner_of(const struct run *r, const struct rte_mbuf *m, const struct addr *clien
 	return steer_client_owner(r->w, &query);
 }
 
-/* What is found out of a frame that fits its plan. */
+/* What is found out of a frame. */
 struct seen {
 	struct addr src, dst;
 	uint32_t ports;
 	uint32_t ip_len;
 };
 
-/* FIN to ACK, of a frame that fits its plan; of one that is too short for them they are anything.
- */
-static inline uint32_t
-tcp_flags(const struct plan *plan, const uint8_t *d)
-{
-	uint32_t l4 = plan->v4 ? QUICK_L4 : QUICK_L46;
-
-	return plan->proto == IPPROTO_TCP ? d[l4 + 13] & 31 : 0;
-}
+/* What of a frame that fits its plan is known at compile time. */
+struct frame_form {
+	bool v4, tcp, reply;
+};
 
 /* The transport header at l4, which is `left` bytes before the packet's end. */
 static __rte_always_inline bool
-transport_sound(const struct plan *plan, const uint8_t *l4, uint32_t left)
+transport_sound(const uint8_t *l4, int32_t left, bool tcp)
 {
-	uint32_t len;
+	int32_t len = tcp ? (l4[12] >> 4) * 4 : quick16(l4 + 4);
 
-	if (plan->proto == IPPROTO_UDP) {
-		len = quick16(l4 + 4);
-		return left <= UINT16_MAX && len >= 8 && len <= left;
-	}
-	len = (l4[12] >> 4) * 4u;
-	return left <= UINT16_MAX && len >= 20 && len <= left;
+	return len >= (tcp ? 20 : 8) && len <= left;
+}
+
+/* FIN to ACK; of a frame that is too short for them they are anything. */
+static __rte_always_inline uint32_t
+flags_of(const uint8_t *l4, bool tcp)
+{
+	return tcp ? l4[13] & 31u : 0;
 }
 
 /* The rest of what quick_look asks, of a frame that fits its plan: lengths, checksum, source. */
 static __rte_always_inline bool
-sound(const struct plan *plan, const struct rte_mbuf *m, const uint8_t *d, struct seen *seen)
+sound(const struct rte_mbuf *m, const uint8_t *d, struct seen *seen, const struct frame_form form)
 {
-	uint32_t len = rte_pktmbuf_data_len(m);
+	uint32_t len = rte_pktmbuf_data_len(m), l4 = form.v4 ? QUICK_L4 : QUICK_L46;
 
 	if (unlikely(m->nb_segs != 1 || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)))
 		return false;
-	seen->dst = plan->dst;
-	if (plan->v4) {
-		seen->ip_len = quick16(d + 16);
-		seen->src = addr_from_v4(quick32(d + 26));
-		seen->ports = quick32(d + QUICK_L4);
-		if (unlikely(plan->kind == PLAN_REPLY))
-			seen->dst = addr_from_v4(quick32(d + 30));
-		return seen->ip_len + QUICK_L3 <= len &&
-		       transport_sound(plan, d + QUICK_L4, seen->ip_len - 20) &&
-		       (quick_sum_good(d + QUICK_L3) ||
-			(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) ==
-			    RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
-		       quick_single4(d[26]);
-	}
-	seen->ip_len = 40u + quick16(d + 18);
-	seen->src = addr_from_v6(d + 22);
-	seen->ports = quick32(d + QUICK_L46);
-	if (unlikely(plan->kind == PLAN_REPLY))
-		seen->dst = addr_from_v6(d + 38);
-	return seen->ip_len + QUICK_L3 <= len && seen->ip_len <= UINT16_MAX &&
-	       transport_sound(plan, d + QUICK_L46, seen->ip_len - 40) && quick_single6(d + 22);
+	seen->ports = quick32(d + l4);
+	seen->ip_len = form.v4 ? quick16(d + 16) : 40u + quick16(d + 18);
+	seen->src = form.v4 ? addr_from_v4(quick32(d + 26)) : addr_from_v6(d + 22);
+	seen->dst = form.v4 ? addr_from_v4(quick32(d + 30)) : addr_from_v6(d + 38);
+	if (unlikely(seen->ip_len + QUICK_L3 > len || (!form.v4 && seen->ip_len > UINT16_MAX) ||
+		     !transport_sound(d + l4, (int32_t)(seen->ip_len + QUICK_L3 - l4), form.tcp)))
+		return false;
+	if (!form.v4)
+		return quick_single6(d + 22);
+	return (quick_sum_good(d + QUICK_L3) ||
+		(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
+	       quick_single4(d[26]);
 }
 
 /* Is the frame for this plan? Of replies bytes do not tell enough. */
@@ -207,38 +195,30 @@ prepare(struct run *r, struct item *item, const struct seen *seen)
 		l = &r->lookups[r->n_lookups];
 		item->lookup = (uint8_t)r->n_lookups++;
 		limit_client_prefix(plan->limits, &seen->src, &l->key.prefix);
-		l->key.owner = client_owner(plan->service, plan->epoch);
+		l->key.owner = plan->owner;
 		client_lookup_begin(r->w->clients, l);
 	}
 }
 
-/* False: it stays, and nobody has seen to that yet. */
+/* The packet fits r->last. False: it stays, and nobody has seen to that yet. */
 static __rte_always_inline bool
-look(struct run *r, uint32_t i, uint8_t in_port)
+look_as(struct run *r, uint32_t i, uint8_t in_port, const struct frame_form form)
 {
 	struct item *item = &r->items[r->n_items];
 	struct rte_mbuf *m = r->mbufs[i];
 	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
-	const struct plan *plan = plan_of(r, m, in_port);
+	const struct plan *plan = r->last;
 	struct seen seen;
 	struct addr client;
 	uint16_t owner;
 
-	if (unlikely(!plan))
+	if (unlikely(plan->long_flags >> flags_of(d + (form.v4 ? QUICK_L4 : QUICK_L46), form.tcp) &
+		     1) ||
+	    unlikely(!sound(m, d, &seen, form)) ||
+	    unlikely(classify_spoofed_as(r->s, &seen.src, &seen.dst, form.v4)))
 		return false;
-	if (unlikely(plan->kind == PLAN_LONG)) {
-		stay_whole(r, i);
-		return true;
-	}
-	if (unlikely(plan->long_flags >> tcp_flags(plan, d) & 1) ||
-	    unlikely(!sound(plan, m, d, &seen)))
-		return false;
-	client = seen.src;
-	if (unlikely(plan->kind == PLAN_REPLY))
-		client = seen.dst;
-	item->held = held_slot(r->s, &client);
-	if (unlikely(is_held(&r->held, item->held)) ||
-	    unlikely(classify_spoofed(r->s, &seen.src, &seen.dst)))
+	client = form.reply ? seen.dst : seen.src;
+	if (unlikely(r->held.any) && is_held(&r->held, held_slot(r->s, &client)))
 		return false;
 	if (unlikely(r->steered)) {
 		owner = owner_of(r, m, &client, in_port);
@@ -253,7 +233,7 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 	item->plan = r->last;
 	item->ip_len = (uint16_t)seen.ip_len;
 	item->position = (uint8_t)i;
-	item->df = d[20] & (plan->v4 ? 0x40 : 0xff);
+	item->df = form.v4 ? d[20] & 0x40 : 1;
 	item->fate = FATE_OPEN;
 	r->n_items++;
 	if (unlikely(plan->access) && !limit_lists_allow(plan->limits, &seen.src)) {
@@ -266,6 +246,35 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 	return true;
 }
 
+static __rte_always_inline bool
+look_family(struct run *r, uint32_t i, uint8_t in_port, bool v4)
+{
+	bool udp = r->last->proto == IPPROTO_UDP;
+
+	if (r->last->kind == PLAN_REPLY)
+		return udp ? look_as(r, i, in_port, (struct frame_form){ v4, false, true })
+			   : look_as(r, i, in_port, (struct frame_form){ v4, true, true });
+	return udp ? look_as(r, i, in_port, (struct frame_form){ v4, false, false })
+		   : look_as(r, i, in_port, (struct frame_form){ v4, true, false });
+}
+
+/* The same, whatever the packet is. */
+static __rte_always_inline bool
+look(struct run *r, uint32_t i, uint8_t in_port)
+{
+	const struct plan *plan = plan_of(r, r->mbufs[i], in_port);
+
+	if (unlikely(!plan))
+		return false;
+	if (unlikely(plan->kind == PLAN_LONG)) {
+		stay_whole(r, i);
+		return true;
+	}
+	if (plan->v4)
+		return look_family(r, i, in_port, true);
+	return look_family(r, i, in_port, false);
+}
+
 /* ---- fetch ---- */
 
 static inline void
@@ -273,7 +282,7 @@ stay(struct run *r, struct item *item)
 {
 	item->fate = FATE_STAYS;
 	r->staying |= 1ull << item->position;
-	hold(&r->held, item->held);
+	hold(&r->held, item_slot(r->s, item));
 }
 
 /* The backend that the row names, whether or not it may be chosen. */
@@ -300,8 +309,10 @@ fetch(struct run *r)
 		if (unlikely(item->fate != FATE_OPEN) || plan->kind >= PLAN_NAT)
 			continue;
 		item->backend = plan_backend(plan, item->flow_hash);
-		if (unlikely(item->backend >= r->s->n_backends))
+		if (unlikely(item->backend >= r->s->n_backends)) {
+			stay(r, item);
 			continue;
+		}
 		rte_prefetch0(&r->w->tunnels[item->backend]);
 		rte_prefetch0(&r->w->backend_stats[item->backend]);
 	}
@@ -309,38 +320,43 @@ fetch(struct run *r)
 
 /* ---- carry out ---- */
 
+/* Returns the item behind the last that has been seen to: the first itself if it stays. */
+static inline struct item *
+carry_out_from(struct run *r, struct item *item)
+{
+	if (unlikely(r->held.any)) {
+		/* One after the other: each may be of a client that is held since the last. */
+		if (is_held(&r->held, item_slot(r->s, item)))
+			return item;
+	}
+	switch ((enum plan_kind)item->plan->kind) {
+	case PLAN_TUNNEL:
+		return quick_tunnels(r, item);
+	case PLAN_L2:
+		return item + quick_l2(r, item);
+	case PLAN_NAT:
+		return item + quick_nat(r, item);
+	case PLAN_REPLY:
+		return item + quick_reply(r, item);
+	default:
+		return item;
+	}
+}
+
 static void
 carry_out(struct run *r)
 {
-	bool done;
-	struct item *item;
+	const struct item *end = &r->items[r->n_items];
+	struct item *item = r->items, *next;
 
-	for (item = r->items; item < &r->items[r->n_items]; item++) {
-		if (unlikely(item->fate != FATE_OPEN))
-			continue;
-		if (unlikely(is_held(&r->held, item->held))) {
-			stay(r, item);
-			continue;
+	while (item < end) {
+		next = item + 1;
+		if (likely(item->fate == FATE_OPEN)) {
+			next = carry_out_from(r, item);
+			if (unlikely(next == item))
+				stay(r, next++);
 		}
-		switch ((enum plan_kind)item->plan->kind) {
-		case PLAN_TUNNEL:
-			done = quick_tunnel(r, item);
-			break;
-		case PLAN_L2:
-			done = quick_l2(r, item);
-			break;
-		case PLAN_NAT:
-			done = quick_nat(r, item);
-			break;
-		case PLAN_REPLY:
-			done = quick_reply(r, item);
-			break;
-		default:
-			done = false;
-			break;
-		}
-		if (unlikely(!done))
-			stay(r, item);
+		item = next;
 	}
 }
 
@@ -464,8 +480,7 @@ quick_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t
 	r.steered = w->snapshot->n_workers > 1 ? steered : NULL;
 	r.port = quick_begin(&w->snapshot->ports[port], port);
 	for (i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n)
-			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + PREFETCH_AHEAD], void *));
+		rte_prefetch0(rte_pktmbuf_mtod(mbufs[RTE_MIN(i + PREFETCH_AHEAD, n - 1u)], void *));
 		if (unlikely(!look(&r, i, port)))
 			stay_unseen(&r, i);
 	}

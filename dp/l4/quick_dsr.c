@@ -52,11 +52,11 @@ head_source(const struct snapshot *s, struct tunnel *t, const struct backend *ba
 
 /* The IP headers of a tunnel, and what is behind them. */
 static void
-head_make(const struct snapshot *s, struct tunnel *t, const struct backend *backend)
+head_make(const struct snapshot *s, struct tunnel *t, const struct backend *backend,
+	  const struct plan *plan)
 {
-	bool gue = t->kind == TUNNEL_GUE4 || t->kind == TUNNEL_GUE6;
-	uint8_t inner =
-	    t->kind == TUNNEL_GUE4 || t->kind == TUNNEL_IPIP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	bool gue = plan->tunnel == TUNNEL_GUE4 || plan->tunnel == TUNNEL_GUE6;
+	uint8_t inner = plan->v4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	uint8_t *udp = t->head + QUICK_FRAME + IP4_HEADER;
 
 	head_source(s, t, backend);
@@ -72,18 +72,19 @@ head_make(const struct snapshot *s, struct tunnel *t, const struct backend *back
 }
 
 void
-tunnel_make(const struct worker *w, struct tunnel *t, uint32_t index, uint8_t kind)
+tunnel_make(const struct worker *w, struct tunnel *t, uint32_t index, const struct plan *plan)
 {
 	const struct snapshot *s = w->snapshot;
 	const struct backend *backend = &s->backends[index];
 	const struct nexthop *hop = way_to(w, backend);
-	bool outer4 = addr_is_v4(&backend->addr), gue = kind == TUNNEL_GUE4 || kind == TUNNEL_GUE6;
+	bool outer4 = addr_is_v4(&backend->addr);
+	bool gue = plan->tunnel == TUNNEL_GUE4 || plan->tunnel == TUNNEL_GUE6;
 	uint32_t more = 0;
 
-	*t = (struct tunnel){ .version = (uint32_t)s->version, .kind = kind };
+	*t = (struct tunnel){ .mark = plan->mark };
 	if (!hop)
 		return;
-	if (kind != TUNNEL_NONE)
+	if (plan->tunnel != TUNNEL_NONE)
 		more = (outer4 ? IP4_HEADER : IP6_HEADER) + (gue ? UDP_HEADER + GUE_HEADER : 0);
 	/* A card may compute the outer headers' checksums. */
 	if (more && (!backend->sources_count || hop->mtu < more ||
@@ -96,5 +97,5 @@ tunnel_make(const struct worker *w, struct tunnel *t, uint32_t index, uint8_t ki
 	t->outer = outer4 ? 4 : 6;
 	memcpy(t->head, hop->header, 12);
 	if (more)
-		head_make(s, t, backend);
+		head_make(s, t, backend, plan);
 }

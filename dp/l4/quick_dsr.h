@@ -95,14 +95,22 @@ tunnel_kind(uint8_t mode, bool v4)
  * the source address. */
 struct tunnel {
 	uint8_t head[54]; /* Ethernet, IP, UDP, GUE */
-	uint16_t most;    /* bytes of a client's packet that fit */
-	uint32_t version; /* of the snapshot */
-	uint8_t kind;     /* enum tunnel_kind */
-	uint8_t outer;    /* 4, 6; 0: not this way */
+	uint16_t most;    /* bytes of a client's packet that fit; 0: not this way */
+	uint32_t mark;    /* what it was made for */
+	uint8_t outer;    /* 4, 6 */
 	uint8_t port;
 	bool sources; /* there are several: chosen by flow */
+	uint8_t unused;
 };
 static_assert(sizeof(struct tunnel) == 64, "a cache line");
+
+/* Snapshot and kind. A tunnel that was never made has mark 0 and takes no packet. */
+static inline uint32_t
+tunnel_mark(const struct snapshot *s, uint8_t kind)
+{
+	static_assert(TUNNEL_GUE6 < 8, "three bits");
+	return (uint32_t)s->version << 3 | kind;
+}
 
 struct tunnel_sources {
 	uint16_t first, count; /* in snapshot.sources */
@@ -116,21 +124,19 @@ tunnel_source_at(bool outer4)
 	return outer4 ? 12 : 8;
 }
 
-/* Make *t for the backend; t->outer says whether it can be used. */
-void tunnel_make(const struct worker *w, struct tunnel *t, uint32_t backend, uint8_t kind);
+/* Make *t for the backend, and for packets of the plan's service. */
+void tunnel_make(const struct worker *w, struct tunnel *t, uint32_t backend,
+		 const struct plan *plan);
 
 /* NULL: not this way. */
 static inline const struct tunnel *
 tunnel_to(struct run *r, const struct item *item)
 {
-	struct tunnel *t;
+	struct tunnel *t = &r->w->tunnels[item->backend];
 
-	if (unlikely(item->backend >= r->s->n_backends))
-		return NULL;
-	t = &r->w->tunnels[item->backend];
-	if (unlikely(t->version != (uint32_t)r->s->version || t->kind != item->plan->tunnel))
-		tunnel_make(r->w, t, item->backend, item->plan->tunnel);
-	return likely(t->outer && item->ip_len <= t->most) ? t : NULL;
+	if (unlikely(t->mark != item->plan->mark))
+		tunnel_make(r->w, t, item->backend, item->plan);
+	return likely(item->ip_len <= t->most) ? t : NULL;
 }
 
 static inline bool
@@ -185,10 +191,8 @@ quick_outer4(struct run *r, uint8_t *at, const struct item *item, const struct t
 
 static __rte_always_inline void
 quick_outer6(struct run *r, uint8_t *at, const struct item *item, const struct tunnel *t,
-	     uint32_t first)
+	     uint32_t first, unsigned int gue)
 {
-	unsigned int gue = t->kind >= TUNNEL_GUE4 ? UDP_HEADER + GUE_HEADER : 0;
-
 	put32(at, first | htonl(item->flow_hash & 0xfffff));
 	put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
 	if (t->sources)
@@ -271,7 +275,7 @@ quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
 	if (form.outer4)
 		quick_outer4(r, at, item, t, htonl(0x45000000u | class << 16 | len));
 	else
-		quick_outer6(r, at, item, t, htonl(6u << 28 | class << 20));
+		quick_outer6(r, at, item, t, htonl(6u << 28 | class << 20), gue);
 	if (gue && !form.outer4)
 		quick_gue6(item, at, ip, form.inner4);
 	if (gue && form.outer4) {
@@ -283,36 +287,53 @@ quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
 	return true;
 }
 
-/* Mode and families, as constants. */
-static inline bool
-quick_tunnel(struct run *r, struct item *item)
+/* A row of items from this one on: as many as are of its plan and its backends' family. Where
+ * clients are held, one: who is held is asked for each. */
+static __rte_always_inline struct item *
+quick_row_as(struct run *r, struct item *item, const struct tunnel_form form)
+{
+	const struct item *end = r->held.any ? item + 1 : &r->items[r->n_items];
+	const struct plan *plan = item->plan;
+	const struct tunnel *t;
+
+	do {
+		t = tunnel_to(r, item);
+		if (unlikely(!t || (t->outer == 4) != form.outer4) ||
+		    unlikely(!quick_tunnel_as(r, item, t, form)))
+			break;
+		item++;
+	} while (item < end && likely(item->plan == plan && item->fate == FATE_OPEN));
+	return item;
+}
+
+/* The first item is open. Returns the one behind the last that has been seen to; the first itself
+ * if it goes the long way. Mode and families are constants in each loop. */
+static inline struct item *
+quick_tunnels(struct run *r, struct item *item)
 {
 	const struct tunnel *t = tunnel_to(r, item);
 
 	if (unlikely(!t))
-		return false;
-	switch ((enum tunnel_kind)t->kind) {
+		return item;
+	switch ((enum tunnel_kind)item->plan->tunnel) {
 	case TUNNEL_IPIP4:
 		return t->outer == 4
-			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ false, true, true })
-			   : quick_tunnel_as(r, item, t,
-					     (struct tunnel_form){ false, true, false });
+			   ? quick_row_as(r, item, (struct tunnel_form){ false, true, true })
+			   : quick_row_as(r, item, (struct tunnel_form){ false, true, false });
 	case TUNNEL_IPIP6:
 		return t->outer == 4
-			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ false, false, true })
-			   : quick_tunnel_as(r, item, t,
-					     (struct tunnel_form){ false, false, false });
+			   ? quick_row_as(r, item, (struct tunnel_form){ false, false, true })
+			   : quick_row_as(r, item, (struct tunnel_form){ false, false, false });
 	case TUNNEL_GUE4:
 		return t->outer == 4
-			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ true, true, true })
-			   : quick_tunnel_as(r, item, t, (struct tunnel_form){ true, true, false });
+			   ? quick_row_as(r, item, (struct tunnel_form){ true, true, true })
+			   : quick_row_as(r, item, (struct tunnel_form){ true, true, false });
 	case TUNNEL_GUE6:
 		return t->outer == 4
-			   ? quick_tunnel_as(r, item, t, (struct tunnel_form){ true, false, true })
-			   : quick_tunnel_as(r, item, t,
-					     (struct tunnel_form){ true, false, false });
+			   ? quick_row_as(r, item, (struct tunnel_form){ true, false, true })
+			   : quick_row_as(r, item, (struct tunnel_form){ true, false, false });
 	default:
-		return false;
+		return item;
 	}
 }
 

@@ -117,7 +117,7 @@ plan_service(const struct worker *w, struct plan *plan, const struct tuple *t)
 	const struct service *service = &s->services[plan->service];
 
 	plan->kind = (uint8_t)plan_kind(w, service, plan->service);
-	plan->epoch = service->epoch;
+	plan->owner = client_owner(plan->service, service->epoch);
 	plan->pool = &s->pools[service->pool];
 	plan->timeout =
 	    plan->proto == IPPROTO_TCP ? service->timeout_established : service->timeout_udp;
@@ -127,6 +127,7 @@ plan_service(const struct worker *w, struct plan *plan, const struct tuple *t)
 		plan->ports_mask = UINT32_MAX;
 	}
 	plan->tunnel = tunnel_kind(service->mode, plan->v4);
+	plan->mark = tunnel_mark(s, plan->tunnel);
 	plan_limits(s, plan);
 }
 

@@ -50,9 +50,10 @@ struct plan {
 	bool charges;        /* packets and bytes of clients are limited */
 	bool access;         /* there are allow or deny lists */
 	uint8_t tunnel;      /* enum tunnel_kind */
+	uint32_t mark;       /* tunnel_mark of it */
 	uint32_t long_flags; /* bit f: TCP packets with flags f (FIN to ACK) go the long way */
-	uint32_t epoch;
 	uint32_t ports_mask; /* of what is hashed: 0 for the client alone */
+	uint64_t owner;      /* client_owner */
 	uint64_t hash_to;
 	const struct pool *pool;
 	const struct service_limits *limits;
@@ -74,7 +75,6 @@ struct item {
 	struct plan *plan;
 	uint32_t flow_hash;
 	uint32_t backend;
-	uint32_t held; /* the slot of its client */
 	uint16_t ip_len;
 	uint8_t position; /* in mbufs */
 	uint8_t lookup;   /* in lookups, if plan.charges */
@@ -109,6 +109,21 @@ static inline bool
 is_held(const struct held *h, uint32_t slot)
 {
 	return h->any && (h->bits[slot / 64] >> (slot % 64) & 1);
+}
+
+/* The slot of the item's client, as long as its frame is what it was. */
+static inline uint32_t
+item_slot(const struct snapshot *s, const struct item *item)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(item->mbuf, const uint8_t *);
+	bool reply = item->plan->kind == PLAN_REPLY;
+	struct addr client;
+
+	if (item->plan->v4)
+		client = addr_from_v4(quick32(d + (reply ? 30 : 26)));
+	else
+		client = addr_from_v6(d + (reply ? 38 : 22));
+	return held_slot(s, &client);
 }
 
 static inline void
