@@ -139,9 +139,8 @@ client_lookup_begin(const struct client_table *t, struct client_lookup *l)
 	uint64_t hash = client_hash(t, &l->key);
 	uint32_t low = (uint32_t)hash, high = (uint32_t)(hash >> 32);
 
-	/* client_reduce() takes the high bits of both halves. */
-	l->tag = (uint16_t)(low ^ high * 31);
-	l->tag += !l->tag;
+	/* client_reduce() takes the high bits of both halves. Never 0. */
+	l->tag = (uint16_t)(low ^ high) | 1;
 	l->bucket = client_reduce(low, t->n_buckets);
 	l->other = client_reduce(high, t->n_buckets);
 	l->candidate = INDEX_NONE;
