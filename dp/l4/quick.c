@@ -379,16 +379,30 @@ count(struct run *r)
 }
 
 static void
+count_drops(const struct run *r, const struct item *first, uint32_t n)
+{
+	worker_count_drops(r->w, first->plan->service, (enum drop_reason)first->reason, n);
+}
+
+static void
 drop_refused(struct run *r)
 {
-	struct item *item;
+	const struct item *item, *end = &r->items[r->n_items], *first = NULL;
+	uint32_t n = 0;
 
-	for (item = r->items; item < &r->items[r->n_items]; item++) {
+	/* Counted by rows of what is alike. */
+	for (item = r->items; item < end; item++) {
 		if (item->fate != FATE_DROPPED)
 			continue;
-		worker_count_drop(r->w, item->plan->service, (enum drop_reason)item->reason);
+		if (n && (item->plan != first->plan || item->reason != first->reason)) {
+			count_drops(r, first, n);
+			n = 0;
+		}
+		first = n++ ? first : item;
 		r->dropped[r->n_dropped++] = item->mbuf;
 	}
+	if (n)
+		count_drops(r, first, n);
 	if (r->n_dropped)
 		rte_pktmbuf_free_bulk(r->dropped, r->n_dropped);
 }
