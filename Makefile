@@ -91,7 +91,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench bench-short bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-testssl check-vhost check-tls-arithmetic lint check demo lab benches \
+.PHONY: bench bench-short bench-instructions bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-testssl check-vhost check-tls-arithmetic lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -298,6 +298,11 @@ bench: all benches
 bench-short: $(B)/bench-stages $(B)/bench-generator
 	@$(SUITE_ENV) /usr/bin/python3 bench/short.py
 
+# Instructions per packet by stage and source file, for processors that do not count them; ten minutes. callgrind knows no AVX-512.
+bench-instructions:
+	@$(MAKE) --no-print-directory B=$(B)/count MARCH=x86-64-v3 $(B)/count/bench-stages
+	@BUILD=$(abspath $(B)/count) /usr/bin/python3 bench/instructions.py
+
 # Are limits exact? In real time with the table for people, and quickly as a test (whose sanitized run, nine times as long for the
 # processor, is of two workers alone).
 bench-limits: $(B)/bench-limits
@@ -335,6 +340,7 @@ help:
 	@echo 'make unit stage tcp sim control conf admin packets tcp-linux e2e limits bench-short    one suite'
 	@echo 'make sim SEEDS=100000   more runs of the TCP simulation; make sim-mutants: does it notice missing rules?'
 	@echo 'make bench      how fast, beside what the wire itself can do; BENCH="stages" for one part'
+	@echo 'make bench-instructions   instructions per packet by stage and source file (callgrind; ten minutes)'
 	@echo 'make bench-limits   are limits exact, for 1, 2 and 4 workers? ten seconds for each line'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60); the corpus is kept'
 	@echo 'make san        the suites under AddressSanitizer and UndefinedBehaviourSanitizer'

@@ -19,7 +19,7 @@ import tempfile
 PROGRAM = os.path.join(os.environ.get("BUILD", "build"), "bench-stages")
 BURST = 64  # BURST_MAX of dp/packet.h
 CASES = ["dsr-gue IPv4", "dsr-gue IPv4 limits", "dsr-ipip IPv6 limits", "nat IPv4 both ways limits", "full-nat IPv4 both ways limits",
-         "nat IPv4 new connections", "all limited", "all denied", "two workers, none steered", "two workers, all steered"]
+         "nat IPv4 new connections", "all denied", "two workers, none steered", "two workers, all steered"]
 WHOLE = ["pipeline_received", "pipeline_steered", "worker_flush"]
 STAGES = ["parse", "classify", "echo", "steer", "limit", "proxy", "track", "balance", "heaviest", "rewrite"]
 

@@ -110,7 +110,8 @@ class Report:
         if r["bare"]:
             self.add("... the wire alone: what receives and drops" if case.dropped else "... the wire alone: packets grow by as much",
                      r["bare"] / 1e6, "Mpps", pps=r["bare"], size=size, paired=r["bare_ratio"], short=True,
-                     note=f"best {r['bare_best'] / 1e6:.1f}; refused at first {r['bare_refused']:.0%}: with little it is the generator that limits")
+                     note=f"best {r['bare_best'] / 1e6:.1f}; refused at first {r['bare_refused']:.0%}: with little it is the generator that limits; "
+                     f"busy for {r['bare_busy_ns']:.0f} ns a packet, penstockd for {r['busy_ns']:.0f}")
         if case.dropped:
             share = r["lost"]["of the well-behaved"]
             self.add(f"{case.name}: lost of well-behaved clients", share * 100, "%", target="0", met=share == 0, short=True)

@@ -39,7 +39,9 @@ def run_bare(case, seconds):
         peer = wire.bare(*case.bare)
         count = read_count(generator)
         disturbed = is_disturbed(count, peer)
-    return {"pps": count["sent" if case.dropped else "received"] / count["seconds"], "refused": refused(count), "disturbed": disturbed}
+        busy = wire.bare_count(peer)["busy_ns"]
+    return {"pps": count["sent" if case.dropped else "received"] / count["seconds"], "refused": refused(count), "disturbed": disturbed,
+            "busy_ns": busy}
 
 
 def is_disturbed(count, peer):
@@ -86,6 +88,7 @@ def run_penstock(case, seconds):
         "lost_to": count["port_sent"] - worker["packets_in"],
         "drops": drops,
         "lost_back": worker["packets_out"] - count["port_received"],
+        "busy_ns": worker["busy_seconds"] * 1e9 / max(1, worker["packets_in"]),
         "connections": worker["connections"], "disturbed": disturbed,
         "gbits": count["received_bytes"] * 8 / count["seconds"] / 1e9,
     }
@@ -112,14 +115,14 @@ def measure(case, runs, seconds):
         "reference": statistics.median(wires), "reference_best": max(wires),
         "ratio": statistics.median(a / b for a, b in zip(rates, wires)), "ratio_of_bests": max(rates) / max(wires),
         "disturbed": sum(a["disturbed"] or b["disturbed"] for a, b in zip(ours, references)),
-        "refused": statistics.median(o["refused"] for o in ours), "reference_refused": statistics.median(r["refused"] for r in references),
+        "refused": statistics.median(o["refused"] for o in ours), "busy_ns": statistics.median(o["busy_ns"] for o in ours), "reference_refused": statistics.median(r["refused"] for r in references),
         "reasons": sorted({reason for o in ours for reason in o["drops"] if not asked_for(case, reason)}),
         "gbits": statistics.median(o["gbits"] for o in ours),
         "lost": loss(case, ours), "runs": ours, "references": references, "bares": bare, "bare": None,
     }
     if bare:
         result["bare_best"] = max(b["pps"] for b in bare)
-        result |= {f"bare_{what}".replace("bare_pps", "bare"): statistics.median(b[what] for b in bare) for what in ("pps", "ratio", "refused")}
+        result |= {f"bare_{what}".replace("bare_pps", "bare"): statistics.median(b[what] for b in bare) for what in ("pps", "ratio", "refused", "busy_ns")}
     return result
 
 
@@ -147,7 +150,7 @@ def line(case, r):
     lost = ", ".join(f"{where} {share:.2%}" for where, share in r["lost"].items() if share)
     return (f"{r['case']:38} {r['pps'] / 1e6:7.2f} {r['pps_best'] / 1e6:7.2f} {r['reference'] / 1e6:7.2f} "
             f"{r['reference_best'] / 1e6:7.2f} {r['refused']:8.0%} {r['ratio']:6.2f} {target:>7}  {lost or 'nothing'}"
-            + (f"; the wire alone {r['bare'] / 1e6:.2f}" if r["bare"] else "") + f"; {r['disturbed']} of {len(r['runs'])} runs disturbed" * bool(r["disturbed"]))
+            + (f"; the wire alone {r['bare'] / 1e6:.2f}, busy {r['bare_busy_ns']:.0f} ns a packet, penstockd {r['busy_ns']:.0f}" if r["bare"] else "") + f"; {r['disturbed']} of {len(r['runs'])} runs disturbed" * bool(r["disturbed"]))
 
 
 def main():

@@ -140,7 +140,12 @@ class Wire:
         """What in penstockd's place does nothing but receive and send, or drop."""
         words = [f"{BUILD}/bench-bare", *eal("bare", f"0@{WORKER_CORE}", self._device("client", ",zero-copy=no")), "--",
                  *(str(o) for o in options)]
-        return self._start(words, subprocess.DEVNULL)
+        return self._start(words, subprocess.PIPE)
+
+    def bare_count(self, process):
+        """End it; what it has counted."""
+        self.end(process)
+        return json.loads(process.stdout.read().splitlines()[-1])
 
     def penstockd(self, config):
         path = f"{self.where}/bench.conf"

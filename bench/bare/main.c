@@ -6,7 +6,8 @@
  *
  *     bench-bare EAL-OPTIONS -- [--grow BYTES | --drop]
  *
- * --grow: so many bytes come before the packet, written from a template. Ends with SIGTERM.
+ * --grow: so many bytes come before the packet, written from a template. Ends with SIGTERM, and
+ * prints {"busy_ns": nanoseconds for each packet in the iterations that had some}.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -54,24 +56,39 @@ grow(struct rte_mbuf *m, const uint8_t *template, uint16_t bytes)
 	memcpy(to + sizeof(addresses), template, ETHERNET - sizeof(addresses) + bytes);
 }
 
-static void
-run(uint16_t bytes, bool drop)
+static uint16_t
+iterate(uint16_t bytes, bool drop)
 {
 	static const uint8_t template[ETHERNET + GROW_MAX] = { 8, 0, 0x45 };
 	struct rte_mbuf *mbufs[BURST];
 	uint16_t n, i, sent;
 
-	while (!stopped) {
-		n = rte_eth_rx_burst(BENCH_PORT, 0, mbufs, BURST);
-		for (i = 0; i < n && !drop; i++) {
-			if (i + AHEAD < n)
-				rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + AHEAD], void *));
-			grow(mbufs[i], template, bytes);
-		}
-		sent = drop ? 0 : rte_eth_tx_burst(BENCH_PORT, 0, mbufs, n);
-		if (sent < n)
-			rte_pktmbuf_free_bulk(mbufs + sent, n - sent);
+	n = rte_eth_rx_burst(BENCH_PORT, 0, mbufs, BURST);
+	for (i = 0; i < n && !drop; i++) {
+		if (i + AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + AHEAD], void *));
+		grow(mbufs[i], template, bytes);
 	}
+	sent = drop ? 0 : rte_eth_tx_burst(BENCH_PORT, 0, mbufs, n);
+	if (sent < n)
+		rte_pktmbuf_free_bulk(mbufs + sent, n - sent);
+	return n;
+}
+
+static void
+run(uint16_t bytes, bool drop)
+{
+	uint64_t packets = 0, busy = 0, start;
+	uint16_t n;
+
+	while (!stopped) {
+		start = rte_rdtsc();
+		n = iterate(bytes, drop);
+		packets += n;
+		busy += n ? rte_rdtsc() - start : 0;
+	}
+	printf("{\"busy_ns\": %.2f}\n",
+	       packets ? (double)busy / (double)rte_get_tsc_hz() * 1e9 / (double)packets : 0);
 }
 
 int

@@ -351,13 +351,15 @@ staged(struct run *r, uint64_t cycles[STAGES])
 		cycles[i] += at[i + 1] - at[i];
 }
 
-/* The cost of both, each on its core: a median burst of the one and of the other. */
+/* The cost of both, each on its core: a median burst of the one, and of the other for the share of
+ * the packets that it gets. */
 static void
 measure_apart(struct run *r, struct measured *m)
 {
 	static struct samples bursts;
 	static struct second second;
 	uint64_t left_before = left(r->world), dropped_before = dropped(r->world);
+	double share = r->of->steered / 8.0;
 	uint32_t round, i;
 
 	for (round = 0; round < r->rounds; round++) {
@@ -370,8 +372,8 @@ measure_apart(struct run *r, struct measured *m)
 		}
 		second_stop(&second);
 		r->apart = false;
-		samples_add(&m->whole,
-			    samples_quantile(&bursts, 0.5) + samples_quantile(&second.cycles, 0.5));
+		samples_add(&m->whole, samples_quantile(&bursts, 0.5) +
+					   samples_quantile(&second.cycles, 0.5) * share);
 	}
 	check_left(r, left_before, dropped_before, (uint64_t)r->rounds * r->bursts * BURST_MAX);
 }
