@@ -102,6 +102,8 @@ static const struct bench_case cases[] = {
 	  BENCH_KNOWN, 0, 0 },
 	{ "full-nat IPv4 both ways limits", "full-nat", false, true, true, 1 << 15, 1 << 13,
 	  LIMITS_ALL, false, BENCH_KNOWN, 0, 0 },
+	{ "full-nat IPv4 both ways limits 2^20", "full-nat", false, true, true, 1 << 20, 1 << 17,
+	  LIMITS_ALL, false, BENCH_KNOWN, 0, 0 },
 	{ "full-nat IPv6 both ways limits", "full-nat", true, true, true, 1 << 15, 1 << 13,
 	  LIMITS_ALL, false, BENCH_KNOWN, 0, 0 },
 	{ "nat IPv4 new connections", "nat", false, true, false, 1 << 22, 1 << 17, LIMITS_ALL,

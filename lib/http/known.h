@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* X(constant, name): in the order of their lengths, so that a length has a range of them. */
 #define HTTP_KNOWN_FIELDS(X)                                    \
@@ -64,17 +65,37 @@ enum http_known http_known(const uint8_t *name, size_t length);
 /* Its name in lower case; of HTTP_UNKNOWN "". */
 const char *http_known_name(enum http_known known);
 
+/* How n characters, at most eight, differ from lower-case ones. */
+static inline uint64_t
+http_differ(const uint8_t *bytes, const char *lower, size_t n)
+{
+	uint64_t a = 0, b = 0;
+
+	memcpy(&a, bytes, n);
+	memcpy(&b, lower, n);
+	return (a | (UINT64_C(0x2020202020202020) & UINT64_MAX >> (64 - 8 * n))) ^ b;
+}
+
 /* Is the token at `bytes` this text of lower-case letters, digits and hyphens, in any case? A
- * character of a token that becomes one of these by setting bit 5 is that one. */
+ * character of a token that becomes one of these by setting bit 5 is that one. Eight characters at
+ * a time, or four; the last ones may be among those before. */
 static inline bool
 http_token_is(const uint8_t *bytes, const char *lower, size_t length)
 {
+	uint64_t differ = 0;
 	size_t i;
 
+	if (length >= 8) {
+		for (i = 0; i + 8 < length; i += 8)
+			differ |= http_differ(bytes + i, lower + i, 8);
+		return !(differ | http_differ(bytes + length - 8, lower + length - 8, 8));
+	}
+	if (length >= 4)
+		return !(http_differ(bytes, lower, 4) |
+			 http_differ(bytes + length - 4, lower + length - 4, 4));
 	for (i = 0; i < length; i++)
-		if ((bytes[i] | 0x20) != lower[i])
-			return false;
-	return true;
+		differ |= http_differ(bytes + i, lower + i, 1);
+	return !differ;
 }
 
 /* Are two tokens the same name, in any case? */

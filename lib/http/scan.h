@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -103,6 +104,68 @@ scan_load(const uint8_t *p)
 	return _mm256_loadu_si256((const __m256i *)p);
 }
 
+/* Fewer bytes than a vector, 4 at least, without reading beside them: the first and the last 16, 8
+ * or 4 of them, which may be the same in part, in the two halves of a vector. */
+struct scan_ends {
+	__m256i v;
+	unsigned int each;
+};
+
+static inline struct scan_ends
+scan_load_ends(const uint8_t *p, size_t n)
+{
+	uint64_t first, last;
+
+	if (n >= 16)
+		return (struct scan_ends){
+			_mm256_loadu2_m128i((const __m128i *)(p + n - 16), (const __m128i *)p), 16
+		};
+	first = last = 0;
+	memcpy(&first, p, n >= 8 ? 8 : 4);
+	memcpy(&last, p + n - (n >= 8 ? 8 : 4), n >= 8 ? 8 : 4);
+	return (struct scan_ends){ _mm256_set_epi64x(0, (int64_t)last, 0, (int64_t)first),
+				   n >= 8 ? 8 : 4 };
+}
+
+/* The first byte of n at which `stops` says so of one of the ends, or n. */
+static inline size_t
+scan_ends_stop(uint32_t stops, unsigned int each, size_t n)
+{
+	uint32_t of_one = (1u << each) - 1;
+
+	stops = (stops & of_one) | (stops >> 16 & of_one) << (n - each);
+	return stops ? (size_t)__builtin_ctz(stops) : n;
+}
+
+static inline __m256i
+scan_table(enum scan_set set)
+{
+	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)scan_sets[set]));
+}
+
+/* The same where there are fewer than SCAN_VECTOR bytes up to `end`. */
+static inline size_t
+scan_set_short(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
+{
+	struct scan_ends ends;
+
+	if (end < at + 4)
+		return scan_set_plain(set, bytes, at, end);
+	ends = scan_load_ends(bytes + at, end - at);
+	return at + scan_ends_stop(scan_set_stops(scan_table(set), ends.v), ends.each, end - at);
+}
+
+static inline size_t
+scan_text_short(const uint8_t *bytes, size_t at, size_t end)
+{
+	struct scan_ends ends;
+
+	if (end < at + 4)
+		return scan_text_plain(bytes, at, end);
+	ends = scan_load_ends(bytes + at, end - at);
+	return at + scan_ends_stop(scan_text_stops(ends.v), ends.each, end - at);
+}
+
 static inline size_t
 scan_set_avx2(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
 {
@@ -110,8 +173,8 @@ scan_set_avx2(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
 	uint32_t stops;
 
 	if (end < SCAN_VECTOR)
-		return scan_set_plain(set, bytes, at, end);
-	table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)scan_sets[set]));
+		return scan_set_short(set, bytes, at, end);
+	table = scan_table(set);
 	for (; at + SCAN_VECTOR <= end; at += SCAN_VECTOR) {
 		stops = scan_set_stops(table, scan_load(bytes + at));
 		if (stops)
@@ -130,7 +193,7 @@ scan_text_avx2(const uint8_t *bytes, size_t at, size_t end)
 	uint32_t stops;
 
 	if (end < SCAN_VECTOR)
-		return scan_text_plain(bytes, at, end);
+		return scan_text_short(bytes, at, end);
 	for (; at + SCAN_VECTOR <= end; at += SCAN_VECTOR) {
 		stops = scan_text_stops(scan_load(bytes + at));
 		if (stops)

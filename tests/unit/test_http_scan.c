@@ -61,7 +61,8 @@ check_scans(const uint8_t *bytes, size_t len)
 static void
 test_each_byte(void)
 {
-	static const size_t lengths[] = { 1, 31, 32, 33, 63, 64, 65, 100 };
+	static const size_t lengths[] = { 1,  3,  4,  5,  7,  8,  9,  12, 15, 16,
+					  17, 24, 31, 32, 33, 63, 64, 65, 100 };
 	size_t i, at;
 	int c;
 
