@@ -68,9 +68,11 @@ def callgrind(case, *options):
 def part(place):
     """What people call a source file, or a library whose source is not at hand."""
     ob, fl = place
-    inside = re.search(r"(?:^|/)((?:dp|lib|cp|bench)/[^?]+\.[ch])$", fl)
+    inside = re.search(r"(?:^|/)((?:dp|lib|cp|bench)/(?!gcc/)[^?]+\.[ch])$", fl)
     if inside:
         return inside.group(1)
+    if fl.endswith("intrin.h"):
+        return "intrinsics"
     if "rte_" in fl:
         return "DPDK: " + os.path.basename(fl)
     return os.path.basename(ob).split(".so")[0] or "?"
