@@ -5,8 +5,8 @@
  *
  * A worker owns its clients, so what it knows of one is all there is to know (until a change of the
  * ownership prefix moves it). Counts are exact while bursts are short. Where long ones are the rule
- * the worker looks at one packet in two, four, eight or sixteen, which stands for all: the mean of a
- * count is then still right, its standard error at most sqrt(15 x count).
+ * the worker looks at one packet in two, four, eight or sixteen, which stands for all: the mean of
+ * a count is then still right, its standard error at most sqrt(15 x count).
  *
  * Connections are counted by client in two rows of counters by hash. What is shown is the smaller
  * of a client's two: never less than its tracked connections, more by those of clients that share

@@ -83,17 +83,18 @@ static inline bool
 http_token_is(const uint8_t *bytes, const char *lower, size_t length)
 {
 	uint64_t differ = 0;
-	size_t i;
+	size_t i = 0, last;
 
 	if (length >= 8) {
-		for (i = 0; i + 8 < length; i += 8)
+		for (last = length - 8; i < last; i += 8)
 			differ |= http_differ(bytes + i, lower + i, 8);
-		return !(differ | http_differ(bytes + length - 8, lower + length - 8, 8));
+		return !(differ | http_differ(bytes + last, lower + last, 8));
 	}
-	if (length >= 4)
-		return !(http_differ(bytes, lower, 4) |
-			 http_differ(bytes + length - 4, lower + length - 4, 4));
-	for (i = 0; i < length; i++)
+	if (length >= 4) {
+		last = length - 4;
+		return !(http_differ(bytes, lower, 4) | http_differ(bytes + last, lower + last, 4));
+	}
+	for (; i < length; i++)
 		differ |= http_differ(bytes + i, lower + i, 1);
 	return !differ;
 }
