@@ -60,7 +60,7 @@ struct http_body_place {
 	struct rte_mbuf *trailer; /* the trailer section so far, NULL: none */
 };
 
-/* What is to be told of a request when it is over; all zero between requests. */
+/* What is to be told of a request when it is over. */
 struct http_mark {
 	uint32_t record; /* index + 1 in http.opens, 0: none */
 	uint16_t status; /* of the answer, 0: not yet */
@@ -353,9 +353,8 @@ http_scheme(const struct http_session *s)
 
 /* Cleared but for what a new one has; NULL: no room. */
 struct http_session *http_session_new(struct http *h);
-/* A request begins, if only to be refused: it has an exchange. False: it has only the one for
- * refusals, which is given back before the next event: there are as many requests under way as may
- * be. NULL afterwards is never: see http_no_exchange. */
+/* A request begins, if only to be refused: the session gets an exchange. False: there are as many
+ * requests under way as may be, and it is the one for refusals: answer at once. */
 bool http_exchange_begin(struct http *h, struct http_session *s);
 /* Go on as far as what is here allows. The session may be gone afterwards. */
 void http_step(struct http *h, struct http_session *s);

@@ -24,7 +24,8 @@
  *                 └── the connection has to end ──> ENDING ──> free
  *
  * While a request is at a backend its body may still come (WAITING, ANSWERING); what comes behind
- * it stays in `in`, where it closes the client's window.
+ * it stays in `in`, where it closes the client's window. From its head to its end a request has an
+ * exchange; a session that is READING has none.
  */
 #include "dp/l7/internal.h"
 #include "lib/proxy_protocol.h"
@@ -62,7 +63,7 @@ http_exchange_begin(struct http *h, struct http_session *s)
 		x = &h->exchanges[h->exchanges_fresh++];
 	}
 	*x = (struct http_exchange){ .upstream = INDEX_NONE, .failed = INDEX_NONE };
-	h->exchanges_used++;
+	h->exchanges_used += x != refusal(h);
 	s->x = x;
 	return x != refusal(h);
 }
@@ -87,9 +88,9 @@ request_clear(struct http *h, struct http_session *s)
 	if (x->listener)
 		http_listener_put(x->listener, h->worker->index);
 	s->x = no_exchange();
-	h->exchanges_used--;
 	if (x == refusal(h))
 		return;
+	h->exchanges_used--;
 	x->next_free = h->exchanges_free;
 	h->exchanges_free = http_exchange_index(h, x);
 }
