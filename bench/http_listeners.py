@@ -128,7 +128,7 @@ def routes(options):
     return {"one": one, "many": many, "cost": statistics.median(ratios) - 1}
 
 
-def idle(n=IDLE, memory="430M"):
+def idle(n=IDLE, memory="440M"):
     """Each connection carries a request; see what they take; and then each carries another one. All the tables are there from
     the start, for all the connections and for as many requests as may be under way beside them."""
     with Wire(RING) as w:

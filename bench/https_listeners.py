@@ -50,7 +50,7 @@ def bulk(options):
     return measure("bulk", options, lambda c: c["bytes"] * 8, "--tls", "--connections", STREAMS, "--body", LONG, make=config)
 
 
-def idle(n=SECURED, sessions=IDLE, memory="620M"):
+def idle(n=SECURED, sessions=IDLE, memory="630M"):
     """The tables are there for all sessions from the start; what is more comes with connections, of which some are opened, as
     handshakes take their time. Each of these carries a request, and later another one."""
     with Wire(RING) as w:
