@@ -29,6 +29,7 @@ BODY = 100          # bytes of a small answer
 LONG = 1000000      # of a long one
 STREAMS = 16        # connections with long ones
 IDLE = 500000
+UNDER_WAY = 32768   # connections to backends, and requests under way, that there may be beside those
 HOSTS = 10000
 ROUTES = 1000
 LAYER4 = 8081       # port of a listener without HTTP
@@ -45,11 +46,11 @@ def pool_routes(many):
     return f"routes = ( {', '.join(hosts + paths)} );"
 
 
-def config(where, v6=False, memory="1400M", sessions=65536, many=False):
+def config(where, v6=False, memory="1400M", sessions=65536, many=False, under_way=None):
     net = "2001:db8:2::1:" if v6 else "10.2.1."
     addresses = [f"{net}{i}" for i in range(1, BACKENDS + 1)]
     backends = ", ".join(f'{{ address = "{a}"; port = {PORT}; }}' for a in addresses)
-    return (head(where, 65536, addresses, memory, f"sessions = {sessions};") +
+    return (head(where, 65536, addresses, memory, f"sessions = {sessions};" + f" backend_connections = {under_way};" * bool(under_way)) +
             f'pools = ( {{ name = "p"; backends = ( {backends} ); }} );\n'
             f'listeners = ( {{ name = "l"; address = "{listener(v6)}"; port = {PORT}; protocol = "http"; {PATIENCE} '
             f'{pool_routes(many)} }},\n'
@@ -127,11 +128,12 @@ def routes(options):
     return {"one": one, "many": many, "cost": statistics.median(ratios) - 1}
 
 
-def idle(n=IDLE, memory="1100M"):
-    """Each connection carries a request; see what they take; and then each carries another one."""
+def idle(n=IDLE, memory="440M"):
+    """Each connection carries a request; see what they take; and then each carries another one. All the tables are there from
+    the start, for all the connections and for as many requests as may be under way beside them."""
     with Wire(RING) as w:
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--body", BODY, "idle")
-        daemon = w.penstockd(config(w, memory=memory, sessions=n))
+        daemon = w.penstockd(config(w, memory=memory, sessions=n, under_way=UNDER_WAY))
         read_count(peers)
         used = memory_of(daemon.pid)
         peers.send_signal(signal.SIGUSR1)

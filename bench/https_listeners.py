@@ -3,16 +3,21 @@
 """HTTPS listeners: as http_listeners.py, but clients speak TLS 1.3 (AES-128-GCM) to penstockd, HAProxy and nginx, which all have the same
 certificate (ECDSA P-256) and speak HTTP to their backends.
 
-    bench/https_listeners.py [--runs N] [--seconds S] [--json FILE] [PART...]    parts: requests requests6 bulk others
+    bench/https_listeners.py [--runs N] [--seconds S] [--json FILE] [PART...]    parts: requests requests6 bulk idle others
 """
 import argparse
 import json
 import os
+import signal
 import subprocess
+import time
 
 from cases import head
-from http_listeners import BODY, KEPT, LONG, LOADS, PATIENCE, STREAMS, answers, line, measure, others
-from listeners import BACKENDS, PORT, listener
+from http_listeners import BODY, IDLE, KEPT, LONG, LOADS, PATIENCE, STREAMS, UNDER_WAY, answers, bad, line, measure, others
+from listeners import BACKENDS, PORT, listener, memory_of
+from wire import RING, Wire, read_count
+
+SECURED = 10000  # connections that are opened
 
 
 def certificate(where):
@@ -25,13 +30,13 @@ def certificate(where):
     return path
 
 
-def config(where, v6=False, memory="1400M", sessions=16384, many=False):
+def config(where, v6=False, memory="1400M", sessions=16384, many=False, under_way=None):
     assert not many
     net = "2001:db8:2::1:" if v6 else "10.2.1."
     addresses = [f"{net}{i}" for i in range(1, BACKENDS + 1)]
     backends = ", ".join(f'{{ address = "{a}"; port = {PORT}; }}' for a in addresses)
     path = certificate(where.where)
-    return (head(where, 65536, addresses, memory, f"sessions = {sessions};") +
+    return (head(where, 65536, addresses, memory, f"sessions = {sessions};" + f" backend_connections = {under_way};" * bool(under_way)) +
             f'pools = ( {{ name = "p"; backends = ( {backends} ); }} );\n'
             f'listeners = ( {{ name = "l"; address = "{listener(v6)}"; port = {PORT}; protocol = "https"; pool = "p"; {PATIENCE} '
             f'tls = {{ certificates = ( {{ cert = "{path}.pem"; key = "{path}.key"; }} ); minimum = "1.3"; ciphers = [ "AES128-GCM" ]; }}; }} );\n')
@@ -43,6 +48,24 @@ def requests(options, **how):
 
 def bulk(options):
     return measure("bulk", options, lambda c: c["bytes"] * 8, "--tls", "--connections", STREAMS, "--body", LONG, make=config)
+
+
+def idle(n=SECURED, sessions=IDLE, memory="630M"):
+    """The tables are there for all sessions from the start; what is more comes with connections, of which some are opened, as
+    handshakes take their time. Each of these carries a request, and later another one."""
+    with Wire(RING) as w:
+        peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--tls", "--body", BODY, "idle")
+        daemon = w.penstockd(config(w, memory=memory, sessions=sessions, under_way=UNDER_WAY))
+        w.wait_until_ready(daemon)
+        time.sleep(0.5)
+        start = memory_of(daemon.pid)
+        read_count(peers)
+        used = memory_of(daemon.pid)
+        peers.send_signal(signal.SIGUSR1)
+        count = read_count(peers)
+    start, used = (each["huge"] + each["rss"] for each in (start, used))
+    return {"sessions": sessions, "connections": n, "start": start, "used": used, "each": start / sessions + (used - start) / n,
+            "answered": count["answered"], "bad": bad(count)}
 
 
 def others_tls(where):
@@ -67,11 +90,16 @@ def beside(options):
     return found
 
 
-PARTS = {"requests": requests, "requests6": lambda o: requests(o, v6=True), "bulk": bulk, "others": beside}
+PARTS = {"requests": requests, "requests6": lambda o: requests(o, v6=True), "bulk": bulk, "idle": lambda o: idle(),
+         "others": beside}
 
 
 def text(name, r):
     """Lines for people."""
+    if name == "idle":
+        return (f"idle connections: {r['start'] / 1e6:,.0f} MB for {r['sessions']:,} of them, and {(r['used'] - r['start']) / 1e6:,.1f} MB "
+                f"more for {r['connections']:,} that are opened: {r['each']:,.0f} bytes each; {r['answered']:,} of them carried a request "
+                f"afterwards, {r['bad']} wrong or broken")
     if name != "others":
         return line(name, r)
     return "HAProxy, nginx: no wrk here, or no permission for a namespace" if r is None else "\n".join(

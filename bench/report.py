@@ -19,6 +19,7 @@ REQUESTS_TARGET = 0.8   # million a second, on kept connections
 CONNECTIONS_TARGET = 0.15  # million a second, one request each
 ANSWERS_TARGET = 20.0   # Gb/s
 KEPT_TARGET = 1024      # bytes for an idle kept connection
+SECURE_TARGET = 2048    # the same with TLS
 ROUTES_TARGET = 0.1     # more than one route costs
 LATENCY_TARGET = 100.0  # us, p99.9
 TIMES_HAPROXY = {"requests": 10, "connections": 8}
@@ -223,6 +224,10 @@ class Report:
         self._http_rate("HTTPS: requests on 1,000 kept connections, answers of 100 bytes", r["requests"], "M/s", None)
         self._http_rate("... IPv6", r["requests6"], "M/s", None)
         self._http_rate("HTTPS: answers of 1 MB, 16 connections", r["bulk"], "Gb/s", RECORDS_TARGET)
+        idle = r["idle"]
+        self.add("HTTPS: an idle kept connection, all memory of penstockd", idle["each"], "bytes", short=True, target=f"<= {SECURE_TARGET:,}",
+                 met=idle["each"] <= SECURE_TARGET and idle["answered"] == idle["connections"] and not idle["bad"],
+                 note=f"tables for {idle['sessions']:,} connections, {idle['connections']:,} of them opened")
         self._http_others(r, TIMES_HAPROXY_TLS)
 
     def _http_others(self, r, targets=TIMES_HAPROXY):

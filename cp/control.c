@@ -470,7 +470,8 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 		rc = prepare_limits(c, n->config);
 	}
 	if (rc == 0) {
-		*error = "not enough memory for dataplane.sessions of listeners";
+		*error =
+		    "not enough memory for dataplane.sessions and backend_connections of listeners";
 		rc = prepare_listeners(c, n->config);
 	}
 	if (rc == 0)

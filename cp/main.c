@@ -134,6 +134,7 @@ start_workers(struct penstockd *d, const struct config *config)
 	dp->connections = config->dataplane.connections;
 	dp->clients = config->dataplane.clients;
 	dp->sessions = config->dataplane.sessions;
+	dp->backend_connections = config->dataplane.backend_connections;
 	dp->idle_sleep = config->dataplane.idle_sleep;
 	dp->rcu = rte_zmalloc("rcu", rcu_size, RTE_CACHE_LINE_SIZE);
 	dp->resolve = rte_ring_create_elem("resolve", sizeof(struct resolve_request),

@@ -123,6 +123,10 @@ prepare_http_keys(struct dataplane *dp)
 int
 dataplane_prepare_proxies(struct dataplane *dp, bool http)
 {
+	const struct proxy_bounds bounds = {
+		.clients = dp->sessions,
+		.backends = dp->backend_connections ? dp->backend_connections : dp->sessions,
+	};
 	uint8_t secret[48];
 	uint32_t i;
 	int rc = http ? prepare_http_keys(dp) : 0;
@@ -134,7 +138,7 @@ dataplane_prepare_proxies(struct dataplane *dp, bool http)
 		if (!worker_proxy(w)) {
 			if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
 				return -EIO;
-			proxy = proxy_create(w, dp->sessions, secret);
+			proxy = proxy_create(w, &bounds, secret);
 			if (!proxy)
 				return -ENOMEM;
 			atomic_store_explicit(&w->proxy, proxy, memory_order_release);

@@ -45,9 +45,10 @@ struct dataplane {
 	struct rte_ring *resolve; /* workers -> control: elements are struct resolve_request */
 	struct dp_clock clock;    /* the time that snapshots and workers speak of */
 	bool idle_sleep;
-	uint32_t connections; /* per worker */
-	uint32_t clients;     /* per worker */
-	uint32_t sessions;    /* of listeners, per worker */
+	uint32_t connections;         /* per worker */
+	uint32_t clients;             /* per worker */
+	uint32_t sessions;            /* clients' connections through listeners, per worker */
+	uint32_t backend_connections; /* of listeners, per worker; 0: as many as sessions */
 	/* by worker: where its connections lie, NULL: in memory of its own */
 	void *connection_memory[SNAPSHOT_MAX_WORKERS];
 	/* made before the first HTTP listener; workers write */

@@ -30,6 +30,7 @@ struct bench_seen {
 	struct http_route route;
 	struct backend backend;
 	struct http_session session;
+	struct http_exchange exchange;
 	struct http_upstream upstream;
 	struct http_identity identity;
 	struct http_latency latency[2];
@@ -63,8 +64,9 @@ bench_seen_create(size_t i)
 	b->snapshot.seen = cases[i].settings;
 	b->worker.snapshot = &b->snapshot;
 	b->session.service_epoch = 1;
-	b->session.listener = &b->listener;
-	b->session.route = &b->route;
+	b->session.x = &b->exchange;
+	b->exchange.listener = &b->listener;
+	b->exchange.route = &b->route;
 	b->http.worker = &b->worker;
 	b->http.upstreams = &b->upstream;
 	b->http.listener_latency = &b->latency[0];
@@ -100,7 +102,7 @@ bench_seen_run(struct bench_seen *b, size_t n)
 		http_seen_sent(&b->http, s);
 		http_seen_attempt(&b->http, 0, 200);
 		http_seen_answered(&b->http, s, 200);
-		s->answer.done = true;
+		s->x->answer.done = true;
 		http_seen_end(&b->http, s);
 		if (http_records_peek(b->http.records))
 			http_records_next(b->http.records);

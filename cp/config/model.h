@@ -80,11 +80,12 @@ struct dataplane_config {
 	bool hugepages;       /* default true */
 	uint64_t memory;      /* bytes, for DPDK; default 2G */
 	bool share_cores;
-	bool idle_sleep;      /* idle = "sleep" */
-	uint32_t connections; /* per worker; default 4194304 */
-	uint32_t clients;     /* per worker; default 1048576 */
-	uint32_t sessions;    /* per worker; default 65536 */
-	char **eal;           /* further arguments for DPDK */
+	bool idle_sleep;              /* idle = "sleep" */
+	uint32_t connections;         /* per worker; default 4194304 */
+	uint32_t clients;             /* per worker; default 1048576 */
+	uint32_t sessions;            /* per worker; default 65536 */
+	uint32_t backend_connections; /* per worker; 0: as many as sessions */
+	char **eal;                   /* further arguments for DPDK */
 	size_t n_eal;
 	int line;
 };

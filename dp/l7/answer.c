@@ -94,14 +94,14 @@ head_of(struct http *h, const struct http_session *s, const struct ours *a)
 {
 	const char *reason = reason_of(a->status);
 
-	http_response_start(&h->head, s->listener ? (enum http_method)s->method : HTTP_GET);
+	http_response_start(&h->head, s->x->listener ? (enum http_method)s->x->method : HTTP_GET);
 	h->head.minor = 1;
 	h->head.status = a->status;
 	h->head.reason = (struct http_span){ 0, (uint16_t)strlen(reason) };
 	h->head.body = HTTP_BODY_NONE;
 	h->head.has_length = has_body(a->status);
 	h->head.content_length = a->body.length;
-	if (h->head.has_length && !(s->listener && s->method == HTTP_HEAD))
+	if (h->head.has_length && !(s->x->listener && s->x->method == HTTP_HEAD))
 		h->head.body = HTTP_BODY_LENGTH;
 	return (const uint8_t *)reason;
 }
@@ -122,14 +122,14 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 	add(&change, edits, "Location", &a->location);
 	add(&change, edits, "Content-Type", &a->type);
 	add(&change, edits, "Retry-After", &after);
-	if (s->route && s->route->n_response_edits) {
-		memcpy(edits + change.n_edits, s->route->response_edits,
-		       s->route->n_response_edits * sizeof(*edits));
-		change.n_edits += s->route->n_response_edits;
+	if (s->x->route && s->x->route->n_response_edits) {
+		memcpy(edits + change.n_edits, s->x->route->response_edits,
+		       s->x->route->n_response_edits * sizeof(*edits));
+		change.n_edits += s->x->route->n_response_edits;
 	}
 	if (s->last)
 		change.connection = HTTP_SAY_CLOSE;
-	else if (s->minor == 0)
+	else if (s->x->minor == 0)
 		change.connection = HTTP_SAY_KEEP_ALIVE;
 	head = http_write(h, HTTP_KIND_RESPONSE, bytes, &change, &error);
 	if (!head)
@@ -141,10 +141,10 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 			return false;
 		}
 	}
-	queue_add(&s->down, head, head->pkt_len);
+	queue_add(&s->x->down, head, head->pkt_len);
 	if (body)
-		queue_add(&s->down, body, a->body.length);
-	s->answer.bytes = body ? a->body.length : 0;
+		queue_add(&s->x->down, body, a->body.length);
+	s->x->answer.bytes = body ? a->body.length : 0;
 	return true;
 }
 
@@ -152,45 +152,47 @@ compose(struct http *h, struct http_session *s, const struct ours *a)
 static void
 swallow(struct http *h, struct http_session *s)
 {
-	uint32_t left = (uint32_t)s->request.left;
+	uint32_t left = (uint32_t)s->x->request.left;
 
-	if (!s->listener || s->request.done || s->request.kind != HTTP_BODY_LENGTH ||
-	    s->request.left > s->in.length)
+	if (!s->x->listener || s->x->request.done || s->x->request.kind != HTTP_BODY_LENGTH ||
+	    s->x->request.left > s->in.length)
 		return;
 	queue_cut(&s->in, left);
 	http_tell(h, s->client, &s->in);
 	stream_credit(h->proxy, s->client, left);
-	s->request.left = 0;
-	s->request.done = true;
+	s->x->request.left = 0;
+	s->x->request.done = true;
 }
 
 static void
 answer(struct http *h, struct http_session *s, const struct ours *a)
 {
-	if (s->upstream != INDEX_NONE)
+	if (!http_has_exchange(s))
+		http_exchange_begin(h, s);
+	if (s->x->upstream != INDEX_NONE)
 		http_upstream_drop(h, s);
-	queue_free(&s->up);
-	http_tell(h, s->client, &s->up);
+	queue_free(&s->x->up);
+	http_tell(h, s->client, &s->x->up);
 	swallow(h, s);
 	/* What is left of the request is not read to find the next one. */
-	if (!s->listener || !s->request.done || (s->client_fin && !s->in.head))
+	if (!s->x->listener || !s->x->request.done || (s->client_fin && !s->in.head))
 		s->last = true;
 	if (s->mirrors) {
 		http_abort(h, s);
 		return;
 	}
-	if (!s->mark.open)
+	if (!s->x->mark.open)
 		http_seen_begin(h, s, NULL);
 	http_seen_refused(s, a->status);
-	if (s->begun || !compose(h, s, a)) {
+	if (s->x->begun || !compose(h, s, a)) {
 		h->counters.cut_off++;
 		http_abort(h, s);
 		return;
 	}
 	h->counters.answered_here++;
 	http_count_answer(h, s, a->status);
-	s->begun = true;
-	s->answer.done = true;
+	s->x->begun = true;
+	s->x->answer.done = true;
 	s->state = HTTP_ANSWERING;
 	s->again = true;
 }
@@ -201,7 +203,7 @@ static struct http_text
 error_page(const struct http *h, const struct http_session *s, uint16_t status)
 {
 	const struct proxy_settings *settings = http_settings(h, s);
-	const struct http_listener *l = s->listener;
+	const struct http_listener *l = s->x->listener;
 
 	if (!l && settings)
 		l = settings->http;
@@ -246,7 +248,7 @@ http_answer_limited(struct http *h, struct http_session *s, uint64_t wait)
 		a.type = (struct http_text){ "text/plain", 10 };
 	}
 	h->counters.limited++;
-	s->mark.cause = HTTP_CAUSE_LIMITED;
+	s->x->mark.cause = HTTP_CAUSE_LIMITED;
 	answer(h, s, &a);
 }
 
@@ -331,7 +333,7 @@ location(struct http *h, const struct http_session *s, const struct http_text *p
 void
 http_answer_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
-	const struct http_route *r = s->route;
+	const struct http_route *r = s->x->route;
 	struct ours a = { .status = r->status, .body = r->body, .type = r->content_type };
 
 	if (r->action == HTTP_ACTION_REDIRECT) {

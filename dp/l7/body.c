@@ -250,10 +250,10 @@ bool
 http_flush_up(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
-	uint32_t length = s->up.length;
+	uint32_t length = s->x->up.length;
 	struct backend_stats *stats;
 
-	if (!flush(h, s, &s->up, s->client, u ? u->handle : TCP_HANDLE_NONE))
+	if (!flush(h, s, &s->x->up, s->client, u ? u->handle : TCP_HANDLE_NONE))
 		return false;
 	if (u && length) {
 		stats = &h->worker->backend_stats[u->backend];
@@ -269,10 +269,10 @@ http_flush_down(struct http *h, struct http_session *s)
 	struct http_upstream *u = http_upstream_of(h, s);
 
 	if (unlikely(s->mirrors)) {
-		queue_free(&s->down);
+		queue_free(&s->x->down);
 		return true;
 	}
-	return flush(h, s, &s->down, u ? u->handle : TCP_HANDLE_NONE, s->client);
+	return flush(h, s, &s->x->down, u ? u->handle : TCP_HANDLE_NONE, s->client);
 }
 
 static void
@@ -286,17 +286,17 @@ bool
 http_pump_request(struct http *h, struct http_session *s)
 {
 	const struct pump p = {
-		.place = &s->request,
+		.place = &s->x->request,
 		.in = &s->in,
-		.out = &s->up,
+		.out = &s->x->up,
 		.from = s->client,
-		.chunks = s->request.kind == HTTP_BODY_CHUNKED,
+		.chunks = s->x->request.kind == HTTP_BODY_CHUNKED,
 	};
 	enum pump_result result = PUMP_MORE;
 
-	while (http_flush_up(h, s) && !s->request.done && result == PUMP_MORE) {
+	while (http_flush_up(h, s) && !s->x->request.done && result == PUMP_MORE) {
 		result = pump(h, &p);
-		if (s->listener->max_body && s->request.bytes > s->listener->max_body) {
+		if (s->x->listener->max_body && s->x->request.bytes > s->x->listener->max_body) {
 			h->counters.body_too_large++;
 			http_answer(h, s, 413);
 			return false;
@@ -304,14 +304,14 @@ http_pump_request(struct http *h, struct http_session *s)
 	}
 	http_tell(h, s->client, &s->in);
 	if (result == PUMP_BAD) {
-		h->counters.bad[s->request.chunked.bad]++;
-		http_answer(h, s, http_bad_status(s->request.chunked.bad));
+		h->counters.bad[s->x->request.chunked.bad]++;
+		http_answer(h, s, http_bad_status(s->x->request.chunked.bad));
 		return false;
 	}
 	if (result == PUMP_SHORT)
 		short_of_buffers(h, s);
-	if (s->request.done && !s->up.head && !s->sent) {
-		s->sent = h->worker->now;
+	if (s->x->request.done && !s->x->up.head && !s->x->sent) {
+		s->x->sent = h->worker->now;
 		http_watch(h, s);
 	}
 	return true;
@@ -322,23 +322,23 @@ http_pump_answer(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 	const struct pump p = {
-		.place = &s->answer,
+		.place = &s->x->answer,
 		.in = &u->in,
-		.out = &s->down,
+		.out = &s->x->down,
 		.from = u->handle,
-		.chunks = s->chunks,
+		.chunks = s->x->chunks,
 		.over = u->fin && !u->broken,
 	};
 	enum pump_result result = PUMP_MORE;
 
-	while (http_flush_down(h, s) && !s->answer.done && result == PUMP_MORE)
+	while (http_flush_down(h, s) && !s->x->answer.done && result == PUMP_MORE)
 		result = pump(h, &p);
 	http_tell(h, u->handle, &u->in);
 	if (result == PUMP_SHORT)
 		short_of_buffers(h, s);
 	if (result == PUMP_BAD || (result == PUMP_WAIT && u->fin)) {
 		h->counters.backend_bad += result == PUMP_BAD;
-		s->mark.cause =
+		s->x->mark.cause =
 		    result == PUMP_BAD ? HTTP_CAUSE_BACKEND_BAD : HTTP_CAUSE_BACKEND_CLOSED;
 		h->counters.cut_off++;
 		http_abort(h, s);
@@ -355,7 +355,7 @@ tunnel_way(struct http *h, struct http_session *s, struct queue *in, bool up)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 	tcp_handle from = up ? s->client : u->handle;
-	struct queue *out = up ? &s->up : &s->down;
+	struct queue *out = up ? &s->x->up : &s->x->down;
 
 	while (up ? http_flush_up(h, s) : http_flush_down(h, s)) {
 		uint32_t n = in->length;
@@ -363,7 +363,7 @@ tunnel_way(struct http *h, struct http_session *s, struct queue *in, bool up)
 		if (!n)
 			return up ? s->client_fin : u->fin;
 		queue_add(out, http_take(h, in, n), n);
-		(up ? &s->request : &s->answer)->bytes += n;
+		(up ? &s->x->request : &s->x->answer)->bytes += n;
 		http_tell(h, from, in);
 		stream_credit(h->proxy, from, n);
 	}
@@ -375,12 +375,12 @@ http_pump_tunnel(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 
-	if (tunnel_way(h, s, &s->in, true) && !s->request.done) {
-		s->request.done = true;
+	if (tunnel_way(h, s, &s->in, true) && !s->x->request.done) {
+		s->x->request.done = true;
 		stream_shutdown(h->proxy, u->handle);
 	}
-	if (tunnel_way(h, s, &u->in, false) && !s->answer.done) {
-		s->answer.done = true;
+	if (tunnel_way(h, s, &u->in, false) && !s->x->answer.done) {
+		s->x->answer.done = true;
 		stream_shutdown(h->proxy, s->client);
 	}
 }

@@ -43,7 +43,7 @@ add(struct charges *c, struct http_limit_table *table, const struct http_request
 static void
 add_client(const struct http *h, const struct http_session *s, uint32_t limit, struct charges *c)
 {
-	const struct http_listener *l = s->listener;
+	const struct http_listener *l = s->x->listener;
 	const struct addr *client = http_client(s);
 	const struct addr mask4 = { .w = { UINT32_MAX, UINT32_MAX, UINT32_MAX, l->mask4 } };
 	bool v4 = addr_is_v4(client);
@@ -62,7 +62,7 @@ add_key(const struct http *h, const struct http_session *s, const uint8_t *bytes
 {
 	static const struct siphash_key low = { 0x452821e638d01377ull, 0xbe5466cf34e90c6cull };
 	static const struct siphash_key high = { 0xc0ac29b7c97c50ddull, 0x3f84d5b5b5470917ull };
-	const struct http_route *r = s->route;
+	const struct http_route *r = s->x->route;
 	struct http_span value;
 	uint64_t whom[2];
 
@@ -73,7 +73,7 @@ add_key(const struct http *h, const struct http_session *s, const uint8_t *bytes
 		return;
 	whom[0] = siphash13(&low, bytes + value.at, value.length);
 	whom[1] = siphash13(&high, bytes + value.at, value.length);
-	add(c, shared_table(h), &s->listener->limits[r->limit_key], whom);
+	add(c, shared_table(h), &s->x->listener->limits[r->limit_key], whom);
 }
 
 bool
@@ -83,10 +83,10 @@ http_charge(struct http *h, struct http_session *s, const uint8_t *bytes)
 	uint64_t wait = 0;
 	uint32_t i;
 
-	if (likely(!s->listener->n_limits))
+	if (likely(!s->x->listener->n_limits))
 		return true;
-	add_client(h, s, s->listener->limit_client, &c);
-	add_client(h, s, s->route->limit_client, &c);
+	add_client(h, s, s->x->listener->limit_client, &c);
+	add_client(h, s, s->x->route->limit_client, &c);
 	add_key(h, s, bytes, &c);
 	for (i = 0; i < c.n && !wait; i++)
 		wait =

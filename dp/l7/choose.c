@@ -22,22 +22,22 @@
 static const struct pool *
 choose_pool(struct http *h, struct http_session *s)
 {
-	const struct http_route *r = s->route;
+	const struct http_route *r = s->x->route;
 	uint32_t i = 0, at;
 
 	if (s->mirrors) {
-		s->pool_slot = r->mirror_slot;
-		s->pool_epoch = r->mirror_epoch;
-		return snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+		s->x->pool_slot = r->mirror_slot;
+		s->x->pool_epoch = r->mirror_epoch;
+		return snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 	}
 	if (r->n_pools > 1) {
 		at = (uint32_t)((uint64_t)proxy_random(h->worker) * r->total_weight >> 32);
 		while (i + 1 < r->n_pools && at >= r->pools[i].up_to)
 			i++;
 	}
-	s->pool_slot = r->pools[i].slot;
-	s->pool_epoch = r->pools[i].epoch;
-	return snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+	s->x->pool_slot = r->pools[i].slot;
+	s->x->pool_epoch = r->pools[i].epoch;
+	return snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 }
 
 static bool
@@ -54,9 +54,9 @@ better(const struct http *h, const struct http_session *s, uint32_t a, uint32_t 
 	const struct backend *backends = h->worker->snapshot->backends;
 	const struct http_backend *x = &h->backends[a], *y = &h->backends[b];
 
-	if ((a == s->failed) != (b == s->failed))
-		return b == s->failed;
-	if (s->route->balance == HTTP_ROUND_ROBIN)
+	if ((a == s->x->failed) != (b == s->x->failed))
+		return b == s->x->failed;
+	if (s->x->route->balance == HTTP_ROUND_ROBIN)
 		return (int64_t)(x->pass - y->pass) < 0;
 	return (uint64_t)x->active * backends[b].weight < (uint64_t)y->active * backends[a].weight;
 }
@@ -94,7 +94,7 @@ choose_row(struct http *h, const struct http_session *s, const struct pool *pool
 		if (backend == INDEX_NONE)
 			continue;
 		found = backend;
-		if (backend != s->failed && !http_is_out(h, backend))
+		if (backend != s->x->failed && !http_is_out(h, backend))
 			return backend;
 	}
 	return found;
@@ -187,7 +187,7 @@ hash_text(const uint8_t *bytes, size_t length)
 static uint32_t
 hash_of(const struct http *h, const struct http_session *s, const uint8_t *bytes)
 {
-	const struct http_route *r = s->route;
+	const struct http_route *r = s->x->route;
 	struct http_span value = { 0, 0 };
 
 	if (r->hash == HTTP_HASH_HEADER)
@@ -220,7 +220,7 @@ static uint32_t
 choose_kept(struct http *h, const struct http_session *s, const struct pool *pool,
 	    const uint8_t *bytes)
 {
-	struct http_span value = cookie_find(&h->head, bytes, &s->route->affinity_cookie);
+	struct http_span value = cookie_find(&h->head, bytes, &s->x->route->affinity_cookie);
 	uint64_t id;
 	uint32_t i;
 
@@ -230,8 +230,8 @@ choose_kept(struct http *h, const struct http_session *s, const struct pool *poo
 		uint32_t backend = balance_member(h->worker->snapshot, pool, (uint16_t)i);
 
 		if (backend != INDEX_NONE && h->worker->snapshot->backends[backend].id == id)
-			return backend != s->failed && !http_is_out(h, backend) ? backend
-										: INDEX_NONE;
+			return backend != s->x->failed && !http_is_out(h, backend) ? backend
+										   : INDEX_NONE;
 	}
 	return INDEX_NONE;
 }
@@ -244,13 +244,13 @@ http_choose(struct http *h, struct http_session *s, const uint8_t *bytes)
 
 	if (!pool || !pool->n_members)
 		return INDEX_NONE;
-	if (s->route->affinity_cookie.bytes) {
+	if (s->x->route->affinity_cookie.bytes) {
 		backend = choose_kept(h, s, pool, bytes);
-		s->set_cookie = backend == INDEX_NONE;
-		if (!s->set_cookie)
+		s->x->set_cookie = backend == INDEX_NONE;
+		if (!s->x->set_cookie)
 			return backend;
 	}
-	switch (s->route->balance) {
+	switch (s->x->route->balance) {
 	case HTTP_MAGLEV:
 		return choose_row(h, s, pool, hash_of(h, s, bytes));
 	case HTTP_LEAST_REQUESTS:

@@ -73,8 +73,8 @@ http_circuit_leave_all(struct http *h, struct http_session *s)
 {
 	enum http_bound bound;
 
-	for (bound = 0; s->counted && bound < HTTP_BOUNDS; bound++)
-		http_circuit_leave(h, s->pool_slot, bound, &s->counted);
+	for (bound = 0; s->x->counted && bound < HTTP_BOUNDS; bound++)
+		http_circuit_leave(h, s->x->pool_slot, bound, &s->x->counted);
 }
 
 /* ---- retries --------------------------------------------------------------------------------- */
@@ -92,15 +92,15 @@ http_pool_state(struct http *h, uint32_t slot, uint32_t epoch)
 void
 http_budget_request(struct http *h, const struct http_session *s)
 {
-	struct http_pool *p = http_pool_state(h, s->pool_slot, s->pool_epoch);
+	struct http_pool *p = http_pool_state(h, s->x->pool_slot, s->x->pool_epoch);
 
-	p->tokens = RTE_MIN(p->tokens + s->route->retry_budget, TOKENS_MOST);
+	p->tokens = RTE_MIN(p->tokens + s->x->route->retry_budget, TOKENS_MOST);
 }
 
 bool
 http_budget_retry(struct http *h, const struct http_session *s, uint8_t when)
 {
-	struct http_pool *p = http_pool_state(h, s->pool_slot, s->pool_epoch);
+	struct http_pool *p = http_pool_state(h, s->x->pool_slot, s->x->pool_epoch);
 
 	if (when == HTTP_RETRY_CONNECT)
 		return true;
@@ -141,7 +141,7 @@ http_judge(struct http *h, const struct http_session *s, uint32_t backend, bool 
 		b->errors = 0;
 		return;
 	}
-	pool = snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+	pool = snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 	b->errors++;
 	if (!pool || !pool->bounds.outlier_errors || b->errors < pool->bounds.outlier_errors ||
 	    http_is_out(h, backend) || !may_eject(h, pool))

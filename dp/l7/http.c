@@ -41,7 +41,7 @@ unmap(void *p, size_t size)
 }
 
 struct http *
-http_create(struct proxy *proxy, uint32_t sessions)
+http_create(struct proxy *proxy, uint32_t sessions, uint32_t upstreams)
 {
 	struct worker *w = proxy->worker;
 	int socket = (int)rte_lcore_to_socket_id(w->lcore);
@@ -53,15 +53,19 @@ http_create(struct proxy *proxy, uint32_t sessions)
 	h->worker = w;
 	h->tcp = proxy->tcp;
 	h->n = sessions;
+	h->n_upstream = upstreams;
 	h->check = sessions;
-	h->sessions_free = h->upstreams_free = INDEX_NONE;
+	h->sessions_free = h->exchanges_free = h->upstreams_free = INDEX_NONE;
 	h->sessions = rte_zmalloc_socket("http-sessions", (size_t)sessions * sizeof(*h->sessions),
 					 RTE_CACHE_LINE_SIZE, socket);
-	h->upstreams =
-	    rte_zmalloc_socket("http-upstreams", (size_t)sessions * sizeof(*h->upstreams),
+	h->exchanges =
+	    rte_zmalloc_socket("http-exchanges", (upstreams + 1ul) * sizeof(*h->exchanges),
 			       RTE_CACHE_LINE_SIZE, socket);
-	h->wheel = wheel_create(2 * sessions, TICK_NS, dp_clock_now(&w->dataplane->clock), allocate,
-				&socket);
+	h->upstreams =
+	    rte_zmalloc_socket("http-upstreams", (size_t)upstreams * sizeof(*h->upstreams),
+			       RTE_CACHE_LINE_SIZE, socket);
+	h->wheel = wheel_create(sessions + upstreams, TICK_NS, dp_clock_now(&w->dataplane->clock),
+				allocate, &socket);
 	h->backends = map_lazily(sizeof(struct http_backend) * SNAPSHOT_MAX_BACKENDS);
 	h->pools = map_lazily(sizeof(struct http_pool) * SNAPSHOT_MAX_POOLS);
 	h->scratch = http_scratch_create();
@@ -70,8 +74,9 @@ http_create(struct proxy *proxy, uint32_t sessions)
 	h->attempts = map_lazily(sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
 	h->peers = map_lazily(sizeof(struct http_peer) * h->n);
 	h->limits = http_limit_table_create(w->dataplane->clients, false, &proxy->random_key);
-	if (h->sessions && h->upstreams && h->wheel && h->backends && h->pools && h->scratch &&
-	    h->limits && h->peers && h->listener_latency && h->pool_latency && h->attempts)
+	if (h->sessions && h->exchanges && h->upstreams && h->wheel && h->backends && h->pools &&
+	    h->scratch && h->limits && h->peers && h->listener_latency && h->pool_latency &&
+	    h->attempts)
 		return h;
 	http_destroy(h);
 	return NULL;
@@ -83,11 +88,13 @@ session_destroy(struct http_session *s)
 	if (s->state == HTTP_FREE)
 		return;
 	queue_free(&s->in);
-	queue_free(&s->down);
-	queue_free(&s->up);
-	rte_pktmbuf_free(s->head);
-	http_trailer_free(&s->request);
-	http_trailer_free(&s->answer);
+	if (!http_has_exchange(s))
+		return;
+	queue_free(&s->x->down);
+	queue_free(&s->x->up);
+	rte_pktmbuf_free(s->x->head);
+	http_trailer_free(&s->x->request);
+	http_trailer_free(&s->x->answer);
 }
 
 void
@@ -110,12 +117,13 @@ http_destroy(struct http *h)
 	unmap(h->pool_latency, sizeof(struct http_latency) * SNAPSHOT_MAX_POOLS);
 	unmap(h->attempts, sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
 	unmap(h->peers, sizeof(struct http_peer) * h->n);
-	unmap(h->opens, sizeof(struct http_open) * h->n);
+	unmap(h->opens, sizeof(struct http_open) * (h->n_upstream + 1ul));
 	http_records_destroy(h->records);
 	http_scratch_destroy(h->scratch);
 	http_limit_table_destroy(h->limits);
 	rte_free(h->wheel);
 	rte_free(h->sessions);
+	rte_free(h->exchanges);
 	rte_free(h->upstreams);
 	rte_free(h);
 }
@@ -132,7 +140,7 @@ http_prepare_records(struct http *h, const uint8_t secret[16])
 	if (h->records)
 		return 0;
 	memcpy(&h->trace_key, secret, sizeof(h->trace_key));
-	h->opens = map_lazily(sizeof(struct http_open) * h->n);
+	h->opens = map_lazily(sizeof(struct http_open) * (h->n_upstream + 1ul));
 	h->records = h->opens ? http_records_create() : NULL;
 	return h->records ? 0 : -ENOMEM;
 }
@@ -162,7 +170,7 @@ check_sessions(struct http *h)
 
 		if (s->state == HTTP_FREE || s->state == HTTP_ENDING || http_settings(h, s))
 			continue;
-		if (s->listener && s->state != HTTP_TUNNEL)
+		if (s->x->listener && s->state != HTTP_TUNNEL)
 			s->last = true;
 		else
 			http_abort(h, s);

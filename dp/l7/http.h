@@ -7,13 +7,15 @@
  *     client ──TCP──> session: head ──route──> pool ──balance──> upstream ──TCP──> backend
  *            <─────            body ══════════ mbufs ══════════>           <─────
  *
- * A session is a client's connection with the request that it is at, an upstream a connection to a
- * backend, with a request's session or idle. Heads are copied, payload is passed on as the mbufs
- * that it came in. What the other side does not take yet waits and is not credited to its sender.
+ * A session is a client's connection, an exchange the request that it is at with its answer (an
+ * idle session has none), an upstream a connection to a backend, with a request's session or idle.
+ * Heads are copied, payload is passed on as the mbufs that it came in. What the other side does not
+ * take yet waits and is not credited to its sender.
  *
  * Owner: the worker; made by the control thread before the first snapshot with an HTTP listener,
  * nothing is allocated afterwards. Invariants:
  *     sessions in use   = connections_total - connections_ended over all HTTP listeners
+ *     exchanges in use  = sessions with a request, or that mirror one
  *     upstreams busy    = sessions with a request that is at a backend
  *     requests          = answers to clients + requests that were cut off
  */
@@ -84,7 +86,8 @@ struct proxy;
 	  "connections to backends that were refused or timed out, TLS included")             \
 	X(upstreams_closed, "kept connections that ended while idle")                         \
 	X(headers_bad, "clients that sent no valid PROXY header")                             \
-	X(sessions_full, "clients refused: no room for another session")
+	X(sessions_full, "clients refused: no room for another session")                      \
+	X(requests_full, "requests refused: as many are under way as may be (503)")
 
 struct http_counters {
 #define X(name, help) uint64_t name;
@@ -94,8 +97,9 @@ struct http_counters {
 	uint64_t bad_path[HTTP_PATH_REASON_COUNT]; /* the same for their paths */
 };
 
-/* Sessions at a time, and as many connections to backends. NULL without memory. Control thread. */
-struct http *http_create(struct proxy *proxy, uint32_t sessions);
+/* Sessions at a time; upstreams at a time, and requests under way. NULL without memory. Control
+ * thread. */
+struct http *http_create(struct proxy *proxy, uint32_t sessions, uint32_t upstreams);
 /* After the worker has ended. NULL is allowed. */
 void http_destroy(struct http *h);
 

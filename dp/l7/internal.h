@@ -60,7 +60,7 @@ struct http_body_place {
 	struct rte_mbuf *trailer; /* the trailer section so far, NULL: none */
 };
 
-/* What is to be told of a request when it is over; all zero between requests. */
+/* What is to be told of a request when it is over. */
 struct http_mark {
 	uint32_t record; /* index + 1 in http.opens, 0: none */
 	uint16_t status; /* of the answer, 0: not yet */
@@ -69,26 +69,19 @@ struct http_mark {
 	bool pooled;     /* for the pool of pool_slot and pool_epoch */
 };
 
-struct http_session {
-	/* the client's connection */
-	tcp_handle client; /* TCP_HANDLE_NONE: over */
-	uint8_t state;     /* enum http_state */
-	bool client_fin;   /* it will send no more */
-	bool last;         /* the connection ends after this answer */
-	bool headed;       /* some of the request's head is here */
-	bool secure;       /* its connection is TLS */
-	bool certified;    /* ... and it has shown a certificate: http.peers */
-	uint8_t line_end;  /* how much of an empty line has been seen, see head_ended() */
-	uint32_t scanned;  /* bytes of `in` that were looked at for it */
-	uint32_t service, service_epoch;
-	uint32_t requests; /* on this connection */
-	uint64_t since;    /* ns: when it began */
-	uint64_t seen;     /* ns: the last progress */
-	uint64_t armed;    /* ns: when its timer fires; 0: not armed */
-	struct queue in;   /* from the client, not used yet */
-	struct queue down; /* to the client, not taken yet */
-
-	/* the request */
+/*
+ * A request with its answer: what a session has only while one is under way. Most connections of
+ * clients are idle most of the time, so there are fewer exchanges than sessions, in a pool.
+ *
+ *                head understood, or refused
+ *         free ─────────────────────────────────> of a session
+ *           ^                                        │
+ *           └────────────────────────────────────────┘
+ *                both bodies are done, or it is cut off
+ *
+ *     held + free = all; one more is for refusals, and held by nobody between two events
+ */
+struct http_exchange {
 	const struct http_listener *listener; /* held while there is a request, else NULL */
 	const struct http_route *route;
 	uint32_t upstream;              /* index, INDEX_NONE */
@@ -101,30 +94,58 @@ struct http_session {
 	bool expects_100;               /* and no final answer is there yet */
 	bool keep_upstream;             /* its connection can be used again */
 	bool set_cookie;                /* the client is to come back to this backend */
-	bool mirrors;                   /* another session's request; there is no client */
 	uint8_t counted;                /* 1 << enum http_bound: see circuit.h */
-	uint32_t pool_slot, pool_epoch; /* of the attempt */
-	bool again;                     /* step once more: a request has ended */
 	bool begun;                     /* some of the answer is on its way */
 	bool chunks;                    /* the client gets the answer in chunks */
+	uint32_t pool_slot, pool_epoch; /* of the attempt */
 	uint32_t failed;                /* backend of the last attempt that failed, INDEX_NONE */
 	uint32_t hash;                  /* for Maglev */
-	uint64_t began;                 /* ns */
 	uint64_t sent;                  /* ns: when the request was with the backend as a whole */
 	struct rte_mbuf *head;          /* as it came, as long as it may be sent again */
 	struct queue up;                /* to the backend, not taken yet */
+	struct queue down;              /* to the client, not taken yet */
 	struct http_body_place request, answer;
 	struct http_mark mark;
-
-	/* rare */
-	struct tuple tuple; /* client -> listener, as on the wire */
-	struct proxy_ends ends;
-	struct limit_count count;
-	uint32_t next_free;
+	uint32_t next_free; /* index, INDEX_NONE */
 };
+static_assert(sizeof(struct http_exchange) <= 256, "what a request under way costs");
 
-/* So much of a session is looked at for every request. */
-#define HTTP_SESSION_BUSY offsetof(struct http_session, ends)
+/* Of sessions without a request; nobody writes to it. */
+extern const struct http_exchange http_no_exchange;
+
+/* A client's connection. */
+struct http_session {
+	tcp_handle client;  /* TCP_HANDLE_NONE: over */
+	uint8_t state;      /* enum http_state */
+	bool client_fin;    /* it will send no more */
+	bool last;          /* the connection ends after this answer */
+	bool headed;        /* some of the request's head is here */
+	bool again;         /* step once more: a request has ended */
+	uint8_t line_end;   /* how much of an empty line has been seen, see head_ended() */
+	bool mirrors;       /* another session's request; there is no client */
+	bool secure : 1;    /* its connection is TLS */
+	bool certified : 1; /* ... and it has shown a certificate: http.peers */
+	uint32_t service, service_epoch;
+	uint32_t requests; /* on this connection */
+	uint32_t scanned;  /* bytes of `in` that were looked at for line_end */
+	uint64_t since;    /* ns: when it began */
+	uint64_t seen;     /* ns: the last progress */
+	uint64_t armed;    /* ns: when its timer fires; 0: not armed */
+	union {
+		uint64_t began;   /* ns: the request */
+		uint64_t untaken; /* ENDING: bytes that the client had not acknowledged */
+	};
+	struct http_exchange *x; /* &http_no_exchange: there is no request */
+	struct queue in;         /* from the client, not used yet */
+	struct tuple tuple;      /* client -> listener, as on the wire */
+	struct proxy_ends ends;
+	union {
+		struct limit_count count;
+		uint32_t next_free; /* FREE: index, INDEX_NONE */
+	};
+	uint64_t pad;
+};
+static_assert(sizeof(struct http_session) == 192, "what an idle session costs besides its block");
 
 enum http_upstream_state {
 	HTTP_UPSTREAM_FREE,
@@ -192,9 +213,12 @@ struct http {
 	struct worker *worker;
 	struct tcp *tcp;
 	struct http_session *sessions;
+	struct http_exchange *exchanges; /* one more than there may be under way: for refusals */
 	struct http_upstream *upstreams;
-	uint32_t n; /* of each */
+	uint32_t n;          /* sessions */
+	uint32_t n_upstream; /* upstreams, and exchanges that may be under way */
 	uint32_t sessions_fresh, sessions_free, sessions_used;
+	uint32_t exchanges_fresh, exchanges_free, exchanges_used;
 	uint32_t upstreams_fresh, upstreams_free;
 	uint32_t give_way;       /* the upstream that was looked at last for one that gives way */
 	uint32_t check;          /* sessions to look at since the snapshot has changed: from here */
@@ -211,7 +235,7 @@ struct http {
 	struct http_attempts *attempts;        /* [SNAPSHOT_MAX_BACKENDS], mapped lazily */
 	/* control makes both before the first snapshot that asks for them; NULL: none did */
 	struct http_records *records;
-	struct http_open *opens; /* [n], mapped lazily */
+	struct http_open *opens; /* [n_upstream + 1], mapped lazily */
 	uint32_t opens_fresh, opens_free;
 	struct siphash_key trace_key;
 	uint64_t trace_count;
@@ -242,6 +266,25 @@ http_upstream_index(const struct http *h, const struct http_upstream *u)
 	return (uint32_t)(u - h->upstreams);
 }
 
+static inline uint32_t
+http_exchange_index(const struct http *h, const struct http_exchange *x)
+{
+	return (uint32_t)(x - h->exchanges);
+}
+
+/* So many more requests may be under way. */
+static inline uint32_t
+http_exchanges_left(const struct http *h)
+{
+	return h->n_upstream - h->exchanges_used;
+}
+
+static inline bool
+http_has_exchange(const struct http_session *s)
+{
+	return s->x != &http_no_exchange;
+}
+
 static inline uint64_t
 http_session_user(const struct http *h, const struct http_session *s)
 {
@@ -269,7 +312,7 @@ http_user_index(uint64_t user)
 static inline struct http_upstream *
 http_upstream_of(struct http *h, const struct http_session *s)
 {
-	return s->upstream == INDEX_NONE ? NULL : &h->upstreams[s->upstream];
+	return s->x->upstream == INDEX_NONE ? NULL : &h->upstreams[s->x->upstream];
 }
 
 /* The listener as it is configured now, NULL: it is no more. */
@@ -310,6 +353,9 @@ http_scheme(const struct http_session *s)
 
 /* Cleared but for what a new one has; NULL: no room. */
 struct http_session *http_session_new(struct http *h);
+/* A request begins, if only to be refused: the session gets an exchange. False: there are as many
+ * requests under way as may be, and it is the one for refusals: answer at once. */
+bool http_exchange_begin(struct http *h, struct http_session *s);
 /* Go on as far as what is here allows. The session may be gone afterwards. */
 void http_step(struct http *h, struct http_session *s);
 /* End it at once, with RST to both sides. */
@@ -405,7 +451,7 @@ void http_tell(struct http *h, tcp_handle handle, struct queue *q);
 /* ---- upstream.c ----------------------------------------------------------------------------- */
 
 /* A connection to this backend for the session: a kept one, or a new one that is being opened
- * (then s->state is CONNECTING). Why not; DROP_REASON_COUNT: s->upstream is set. */
+ * (then s->state is CONNECTING). Why not; DROP_REASON_COUNT: s->x->upstream is set. */
 enum drop_reason http_upstream_get(struct http *h, struct http_session *s, uint32_t backend,
 				   bool fresh);
 /* The session's request is done with it: keep it for others, or end it. */

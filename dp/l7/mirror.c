@@ -10,16 +10,16 @@
 static bool
 body_is_here(const struct http_session *s)
 {
-	return s->request.done ||
-	       (s->request.kind == HTTP_BODY_LENGTH && s->request.left <= s->in.length &&
-		s->request.left <= HTTP_PUMP_BYTES);
+	return s->x->request.done ||
+	       (s->x->request.kind == HTTP_BODY_LENGTH && s->x->request.left <= s->in.length &&
+		s->x->request.left <= HTTP_PUMP_BYTES);
 }
 
 /* The body once more, into `in` of the session that mirrors. False: no buffer. */
 static bool
 copy_body(struct http *h, const struct http_session *s, struct http_session *mirror)
 {
-	uint32_t left = (uint32_t)s->request.left;
+	uint32_t left = (uint32_t)s->x->request.left;
 	struct rte_mbuf *m;
 
 	for (m = s->in.head; left && m; m = m->next) {
@@ -44,12 +44,12 @@ begin(struct http *h, const struct http_session *s, struct http_session *mirror)
 	mirror->tuple = s->tuple;
 	mirror->ends = s->ends;
 	mirror->since = mirror->seen = mirror->began = h->worker->now;
-	mirror->listener = s->listener;
-	http_listener_get(s->listener, h->worker->index);
-	mirror->route = s->route;
-	mirror->method = s->method;
-	mirror->minor = s->minor;
-	mirror->request = s->request;
+	mirror->x->listener = s->x->listener;
+	http_listener_get(s->x->listener, h->worker->index);
+	mirror->x->route = s->x->route;
+	mirror->x->method = s->x->method;
+	mirror->x->minor = s->x->minor;
+	mirror->x->request = s->x->request;
 	mirror->client = TCP_HANDLE_NONE;
 	mirror->secure = s->secure;
 	mirror->certified = s->certified;
@@ -66,14 +66,15 @@ http_mirror(struct http *h, const struct http_session *s, const uint8_t *bytes)
 		h->counters.mirrors_skipped++;
 		return;
 	}
-	mirror = http_session_new(h);
+	mirror = http_exchanges_left(h) ? http_session_new(h) : NULL;
 	if (!mirror) {
 		h->counters.mirrors_skipped++;
 		return;
 	}
+	http_exchange_begin(h, mirror);
 	begin(h, s, mirror);
-	mirror->head = http_copy(h, bytes, h->head.length);
-	if (!mirror->head || !copy_body(h, s, mirror)) {
+	mirror->x->head = http_copy(h, bytes, h->head.length);
+	if (!mirror->x->head || !copy_body(h, s, mirror)) {
 		h->counters.mirrors_skipped++;
 		http_abort(h, mirror);
 		return;

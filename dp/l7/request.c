@@ -94,31 +94,31 @@ keep_head(struct http *h, struct http_session *s, const uint8_t **bytes)
 	uint32_t length = h->head.length;
 
 	if (length == s->in.head->data_len) { /* a request without a body, as most are */
-		s->head = http_take(h, &s->in, length);
+		s->x->head = http_take(h, &s->in, length);
 	} else {
-		s->head = http_copy(h, *bytes, length);
-		if (!s->head)
+		s->x->head = http_copy(h, *bytes, length);
+		if (!s->x->head)
 			return false;
-		if (!s->head->next)
-			*bytes = rte_pktmbuf_mtod(s->head, const uint8_t *);
+		if (!s->x->head->next)
+			*bytes = rte_pktmbuf_mtod(s->x->head, const uint8_t *);
 		else if (*bytes != h->joined)
-			*bytes = rte_pktmbuf_read(s->head, 0, length, h->joined);
+			*bytes = rte_pktmbuf_read(s->x->head, 0, length, h->joined);
 		queue_cut(&s->in, length);
 	}
 	stream_credit(h->proxy, s->client, length);
-	return s->head != NULL;
+	return s->x->head != NULL;
 }
 
 /* A head again that was understood before. */
 static const uint8_t *
 parse_kept(struct http *h, const struct http_session *s)
 {
-	struct queue kept = { .head = s->head, .length = s->head->pkt_len };
+	struct queue kept = { .head = s->x->head, .length = s->x->head->pkt_len };
 	uint32_t length;
 	const uint8_t *bytes = http_peek(h, &kept, true, &length);
 
 	start_head(h);
-	http_request_parse(&h->head, &s->listener->head, bytes, length);
+	http_request_parse(&h->head, &s->x->listener->head, bytes, length);
 	return bytes;
 }
 
@@ -145,7 +145,7 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
 	struct http_question question = { .head = &h->head, .bytes = bytes };
 	enum http_path_reason reason;
-	struct http_path path = path_normal(h, s->listener, bytes, &reason);
+	struct http_path path = path_normal(h, s->x->listener, bytes, &reason);
 	uint64_t given_up = http_scratch_limited(h->scratch);
 	uint32_t route;
 
@@ -156,7 +156,7 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 	}
 	question.path = path.bytes;
 	question.path_length = path.length;
-	route = http_route_find(s->listener->table, h->scratch, &question);
+	route = http_route_find(s->x->listener->table, h->scratch, &question);
 	if (unlikely(http_scratch_limited(h->scratch) != given_up)) {
 		/* It may have been the route of an expression that took too long. */
 		h->counters.regex_limited++;
@@ -168,7 +168,7 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 		http_answer(h, s, 404);
 		return false;
 	}
-	s->route = &s->listener->routes[route];
+	s->x->route = &s->x->listener->routes[route];
 	return true;
 }
 
@@ -177,9 +177,9 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 static bool
 is_last(const struct http *h, const struct http_session *s)
 {
-	const struct http_listener *l = s->listener;
+	const struct http_listener *l = s->x->listener;
 
-	return !s->keep_alive || (s->client_fin && s->in.length <= h->head.length) ||
+	return !s->x->keep_alive || (s->client_fin && s->in.length <= h->head.length) ||
 	       (l->max_requests && s->requests >= l->max_requests) ||
 	       (l->max_age && h->worker->now >= s->since + l->max_age);
 }
@@ -190,23 +190,17 @@ request_begin(struct http *h, struct http_session *s, const struct http_listener
 	const struct http_head *head = &h->head;
 
 	http_listener_get(l, h->worker->index);
-	s->listener = l;
+	s->x->listener = l;
 	s->requests++;
-	s->method = head->method;
-	s->minor = head->minor;
-	s->keep_alive = head->keep_alive;
-	s->expects_100 = head->expect_100 && head->minor > 0;
-	s->attempts = 0;
-	s->stale_tried = false;
-	s->begun = false;
-	s->upgrade = false;
-	s->failed = INDEX_NONE;
-	s->sent = 0;
+	s->x->method = head->method;
+	s->x->minor = head->minor;
+	s->x->keep_alive = head->keep_alive;
+	s->x->expects_100 = head->expect_100 && head->minor > 0;
 	s->seen = h->worker->now;
 	if (!s->headed)
 		s->began = s->seen;
 	s->headed = true;
-	http_body_begin(&s->request, head);
+	http_body_begin(&s->x->request, head);
 	s->last = is_last(h, s);
 	h->counters.requests++;
 }
@@ -223,12 +217,21 @@ refused_at_once(struct http *h, const struct http_session *s)
 		h->counters.expectations++;
 		return 417;
 	}
-	if (s->listener->max_body && head->body == HTTP_BODY_LENGTH &&
-	    head->content_length > s->listener->max_body) {
+	if (s->x->listener->max_body && head->body == HTTP_BODY_LENGTH &&
+	    head->content_length > s->x->listener->max_body) {
 		h->counters.body_too_large++;
 		return 413;
 	}
 	return 0;
+}
+
+/* As many requests are under way as may be. The status. */
+static uint16_t
+no_room(struct http *h, const struct http_session *s)
+{
+	h->counters.requests_full++;
+	worker_count_drop(h->worker, s->service, DROP_CONNECTION_TABLE_FULL);
+	return 503;
 }
 
 /* ---- 4. and 5. limits and actions ------------------------------------------------------------ */
@@ -244,7 +247,7 @@ by_share(struct http *h, uint32_t share)
 static bool
 inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
-	const struct http_fault *f = &s->route->fault;
+	const struct http_fault *f = &s->x->route->fault;
 
 	if (!f->delay_share && !f->abort_share)
 		return false;
@@ -252,7 +255,7 @@ inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	if (by_share(h, f->abort_share)) {
 		h->counters.faults_aborted++;
-		s->mark.cause = HTTP_CAUSE_FAULT;
+		s->x->mark.cause = HTTP_CAUSE_FAULT;
 		http_answer(h, s, f->abort_status);
 		return true;
 	}
@@ -260,8 +263,8 @@ inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	h->counters.faults_delayed++;
 	s->state = HTTP_DELAYED;
-	s->sent = h->worker->now + f->delay;
-	http_arm(h, s, s->sent);
+	s->x->sent = h->worker->now + f->delay;
+	http_arm(h, s, s->x->sent);
 	return true;
 }
 
@@ -278,8 +281,9 @@ http_request_act(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
 	if (!bytes)
 		bytes = parse_kept(h, s);
-	if (s->route->action == HTTP_ACTION_POOL) {
-		if (s->route->mirror_slot != UINT32_MAX && by_share(h, s->route->mirror_share))
+	if (s->x->route->action == HTTP_ACTION_POOL) {
+		if (s->x->route->mirror_slot != UINT32_MAX &&
+		    by_share(h, s->x->route->mirror_share))
 			bytes = mirror(h, s, bytes);
 		http_request_place(h, s, bytes);
 	} else {
@@ -290,8 +294,8 @@ http_request_act(struct http *h, struct http_session *s, const uint8_t *bytes)
 static void
 begin_to_act(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
-	s->upgrade = h->head.websocket && s->route->websocket && h->head.method == HTTP_GET &&
-		     s->request.done;
+	s->x->upgrade = h->head.websocket && s->x->route->websocket && h->head.method == HTTP_GET &&
+			s->x->request.done;
 	if (!inject_fault(h, s, bytes))
 		http_request_act(h, s, bytes);
 }
@@ -300,6 +304,7 @@ static void
 take_request(struct http *h, struct http_session *s, const struct http_listener *l,
 	     const uint8_t *bytes)
 {
+	bool room = http_exchange_begin(h, s);
 	uint16_t status;
 
 	request_begin(h, s, l);
@@ -309,7 +314,7 @@ take_request(struct http *h, struct http_session *s, const struct http_listener 
 		refuse(h, s, 503);
 		return;
 	}
-	status = refused_at_once(h, s);
+	status = room ? refused_at_once(h, s) : no_room(h, s);
 	if (status)
 		http_answer(h, s, status);
 	else if (find_route(h, s, bytes) && http_charge(h, s, bytes))
@@ -355,18 +360,19 @@ http_tells_client(const struct http *h, const struct http_session *s)
 static bool
 enter_pool(struct http *h, struct http_session *s)
 {
-	const struct pool *pool = snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+	const struct pool *pool =
+	    snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 
-	if (!s->attempts)
+	if (!s->x->attempts)
 		http_budget_request(h, s);
-	return http_circuit_enter(h, pool, HTTP_BOUND_REQUESTS, &s->counted) &&
-	       (!s->attempts || http_circuit_enter(h, pool, HTTP_BOUND_RETRIES, &s->counted));
+	return http_circuit_enter(h, pool, HTTP_BOUND_REQUESTS, &s->x->counted) &&
+	       (!s->x->attempts || http_circuit_enter(h, pool, HTTP_BOUND_RETRIES, &s->x->counted));
 }
 
 static void
 refuse_placed(struct http *h, struct http_session *s, uint32_t backend, enum drop_reason why)
 {
-	s->mark.cause = http_cause_unplaced(backend, why);
+	s->x->mark.cause = http_cause_unplaced(backend, why);
 	worker_count_drop(h->worker, s->service, why);
 	http_answer(h, s, 503);
 }
@@ -379,18 +385,19 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 
 	if (!bytes)
 		bytes = parse_kept(h, s);
-	s->sent = 0;
+	s->x->sent = 0;
 	backend = http_choose(h, s, bytes);
 	if (backend == INDEX_NONE)
 		h->counters.no_backend++;
 	else if (enter_pool(h, s))
-		why = http_upstream_get(h, s, backend, s->stale_tried || http_tells_client(h, s));
+		why =
+		    http_upstream_get(h, s, backend, s->x->stale_tried || http_tells_client(h, s));
 	if (why != DROP_REASON_COUNT) {
 		refuse_placed(h, s, backend, why);
 		return;
 	}
 	http_seen_placed(h, s, backend);
-	if (h->upstreams[s->upstream].state == HTTP_UPSTREAM_CONNECTING) {
+	if (h->upstreams[s->x->upstream].state == HTTP_UPSTREAM_CONNECTING) {
 		s->state = HTTP_CONNECTING;
 		http_watch(h, s);
 	} else {
@@ -406,7 +413,7 @@ static bool
 path_for_backend(struct http *h, const struct http_session *s, const uint8_t *bytes,
 		 struct http_change *change)
 {
-	const struct http_text *to = &s->route->path_prefix;
+	const struct http_text *to = &s->x->route->path_prefix;
 	enum http_path_reason reason;
 	struct http_path path;
 	size_t cut, length;
@@ -414,10 +421,10 @@ path_for_backend(struct http *h, const struct http_session *s, const uint8_t *by
 	if (h->head.form == HTTP_ASTERISK ||
 	    (!h->head.path.length && h->head.method == HTTP_OPTIONS))
 		return true;
-	path = path_normal(h, s->listener, bytes, &reason);
+	path = path_normal(h, s->x->listener, bytes, &reason);
 	change->path = path.bytes;
 	if (to->bytes) {
-		cut = s->route->match_prefix.length;
+		cut = s->x->route->match_prefix.length;
 		length = to->length + path.length - cut;
 		memcpy(h->rewritten, to->bytes, to->length);
 		memcpy(h->rewritten + to->length, path.bytes + cut, path.length - cut);
@@ -432,14 +439,14 @@ path_for_backend(struct http *h, const struct http_session *s, const uint8_t *by
 static struct rte_mbuf *
 head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, int *error)
 {
-	const struct http_route *route = s->route;
+	const struct http_route *route = s->x->route;
 	struct http_edit edits[HTTP_EDITS_MAX];
 	struct http_identity *identity = &h->identity;
 	struct http_change change = {
 		.edits = edits,
 		.host = (const uint8_t *)route->host.bytes,
 		.host_length = (uint16_t)route->host.length,
-		.connection = s->upgrade ? HTTP_SAY_UPGRADE : HTTP_SAY_NOTHING,
+		.connection = s->x->upgrade ? HTTP_SAY_UPGRADE : HTTP_SAY_NOTHING,
 	};
 
 	http_identify(h, s, bytes, identity);
@@ -468,7 +475,7 @@ put_proxy_header(struct http *h, struct http_session *s)
 
 	if (!m)
 		return false;
-	queue_add(&s->up, m, m->pkt_len);
+	queue_add(&s->x->up, m, m->pkt_len);
 	return true;
 }
 
@@ -496,7 +503,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 		http_answer(h, s, 503);
 		return false;
 	}
-	queue_add(&s->up, head, length);
+	queue_add(&s->x->up, head, length);
 	http_seen_sent(h, s);
 	s->state = HTTP_WAITING;
 	s->seen = h->worker->now;
@@ -528,11 +535,11 @@ is_idempotent(uint8_t method)
 static bool
 may_repeat(const struct http_session *s, enum http_retry when)
 {
-	if (s->begun || !s->head || s->mirrors)
+	if (s->x->begun || !s->x->head || s->mirrors)
 		return false;
 	if (when == HTTP_RETRY_CONNECT)
 		return true;
-	return is_idempotent(s->method) && !s->request.bytes && s->request.done;
+	return is_idempotent(s->x->method) && !s->x->request.bytes && s->x->request.done;
 }
 
 /* The attempt and its backend are done with. */
@@ -543,7 +550,7 @@ leave_backend(struct http *h, struct http_session *s, bool judge)
 
 	if (u) {
 		if (judge) {
-			s->failed = u->backend;
+			s->x->failed = u->backend;
 			http_judge(h, s, u->backend, false);
 		}
 		http_upstream_drop(h, s);
@@ -563,12 +570,12 @@ http_request_unplaced(struct http *h, struct http_session *s, enum drop_reason w
 bool
 http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
 {
-	if (s->attempts >= s->route->retry_attempts || !(s->route->retry_on & when) ||
+	if (s->x->attempts >= s->x->route->retry_attempts || !(s->x->route->retry_on & when) ||
 	    !may_repeat(s, when) || !http_budget_retry(h, s, when))
 		return false;
 	http_seen_failed(h, s, when);
 	leave_backend(h, s, true);
-	s->attempts++;
+	s->x->attempts++;
 	h->counters.retries++;
 	http_request_place(h, s, NULL);
 	return true;
@@ -580,9 +587,10 @@ http_request_failed(struct http *h, struct http_session *s, enum http_retry when
 	struct http_upstream *u = http_upstream_of(h, s);
 
 	/* A kept connection that ends may have been about to before the request came. */
-	if (u && u->reused && when == HTTP_RETRY_RESET && !s->stale_tried && may_repeat(s, when)) {
+	if (u && u->reused && when == HTTP_RETRY_RESET && !s->x->stale_tried &&
+	    may_repeat(s, when)) {
 		leave_backend(h, s, false);
-		s->stale_tried = true;
+		s->x->stale_tried = true;
 		h->counters.retries_stale++;
 		http_request_place(h, s, NULL);
 		return;

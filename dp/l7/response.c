@@ -17,14 +17,14 @@ parse_head(struct http *h, const struct http_session *s, const struct queue *in,
 	enum http_result result;
 	uint32_t length;
 
-	http_response_start(&h->head, s->method);
+	http_response_start(&h->head, s->x->method);
 	*bytes = http_peek(h, in, false, &length);
-	result = http_response_parse(&h->head, &s->listener->head, *bytes, length);
+	result = http_response_parse(&h->head, &s->x->listener->head, *bytes, length);
 	if (result != HTTP_MORE || !in->head->next)
 		return result;
-	http_response_start(&h->head, s->method);
+	http_response_start(&h->head, s->x->method);
 	*bytes = http_peek(h, in, true, &length);
-	return http_response_parse(&h->head, &s->listener->head, *bytes, length);
+	return http_response_parse(&h->head, &s->x->listener->head, *bytes, length);
 }
 
 /* How the client is told where the body ends, and what of the connection. */
@@ -33,17 +33,17 @@ frame(const struct http *h, struct http_session *s, struct http_change *change)
 {
 	const struct http_head *head = &h->head;
 
-	s->chunks = false;
+	s->x->chunks = false;
 	if (head->body == HTTP_BODY_CHUNKED || head->body == HTTP_BODY_CLOSE) {
-		s->chunks = s->minor > 0;
-		change->framing = s->chunks ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_NONE;
-		s->last = s->last || !s->chunks;
+		s->x->chunks = s->x->minor > 0;
+		change->framing = s->x->chunks ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_NONE;
+		s->last = s->last || !s->x->chunks;
 	}
 	if (s->client_fin && !s->in.head)
 		s->last = true;
 	if (s->last)
 		change->connection = HTTP_SAY_CLOSE;
-	else if (s->minor == 0)
+	else if (s->x->minor == 0)
 		change->connection = HTTP_SAY_KEEP_ALIVE;
 }
 
@@ -72,8 +72,8 @@ pass_head(struct http *h, struct http_session *s, const uint8_t *bytes,
 
 	head = http_write(h, HTTP_KIND_RESPONSE, bytes, change, &error);
 	if (head) {
-		queue_add(&s->down, head, head->pkt_len);
-		s->begun = true;
+		queue_add(&s->x->down, head, head->pkt_len);
+		s->x->begun = true;
 		return true;
 	}
 	h->counters.no_memory += error == -ENOBUFS;
@@ -101,11 +101,11 @@ interim(struct http *h, struct http_session *s, const uint8_t *bytes)
 	struct http_upstream *u = http_upstream_of(h, s);
 
 	h->counters.answers_1xx++;
-	if (s->minor > 0 && (h->head.status != 100 || s->expects_100)) {
-		s->expects_100 = s->expects_100 && h->head.status != 100;
+	if (s->x->minor > 0 && (h->head.status != 100 || s->x->expects_100)) {
+		s->x->expects_100 = s->x->expects_100 && h->head.status != 100;
 		if (!pass_head(h, s, bytes, &nothing))
 			return false;
-		s->begun = false; /* the request may still fail in order */
+		s->x->begun = false; /* the request may still fail in order */
 		http_flush_down(h, s);
 	}
 	head_used(h, u);
@@ -127,7 +127,7 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 	stream_strict(h->proxy, s->client);
 	stream_strict(h->proxy, u->handle);
 	s->last = true;
-	s->request.done = s->answer.done = false;
+	s->x->request.done = s->x->answer.done = false;
 	http_watch(h, s);
 	return true;
 }
@@ -137,8 +137,8 @@ static void
 add_cookie(const struct http *h, const struct http_session *s, struct http_edit *edits,
 	   struct http_change *change, char *text)
 {
-	const struct http_route *r = s->route;
-	const struct http_upstream *u = &h->upstreams[s->upstream];
+	const struct http_route *r = s->x->route;
+	const struct http_upstream *u = &h->upstreams[s->x->upstream];
 	uint64_t id = h->worker->snapshot->backends[u->backend].id;
 	int n = snprintf(text, COOKIE_MAX, "%.*s=%016llx; Path=/; HttpOnly",
 			 (int)r->affinity_cookie.length, r->affinity_cookie.bytes,
@@ -157,8 +157,8 @@ static bool
 final(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
 	struct http_change change = {
-		.edits = s->route->response_edits,
-		.n_edits = s->route->n_response_edits,
+		.edits = s->x->route->response_edits,
+		.n_edits = s->x->route->n_response_edits,
 	};
 	enum http_retry retry = retry_of(h->head.status);
 	struct http_upstream *u = http_upstream_of(h, s);
@@ -169,20 +169,20 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return s->state == HTTP_WAITING;
 	http_judge(h, s, u->backend, h->head.status < 500);
 	http_seen_attempt(h, u->backend, h->head.status);
-	if (s->set_cookie)
+	if (s->x->set_cookie)
 		add_cookie(h, s, edits, &change, cookie);
 	frame(h, s, &change);
-	s->keep_upstream =
+	s->x->keep_upstream =
 	    h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE && !http_tells_client(h, s);
 	if (h->head.body == HTTP_BODY_CLOSE)
 		stream_strict(h->proxy, u->handle);
-	http_body_begin(&s->answer, &h->head);
+	http_body_begin(&s->x->answer, &h->head);
 	if (!pass_head(h, s, bytes, &change))
 		return false;
 	http_count_answer(h, s, h->head.status);
 	head_used(h, u);
-	rte_pktmbuf_free(s->head);
-	s->head = NULL;
+	rte_pktmbuf_free(s->x->head);
+	s->x->head = NULL;
 	s->state = HTTP_ANSWERING;
 	http_watch(h, s);
 	return true;
@@ -200,7 +200,7 @@ http_read_answer(struct http *h, struct http_session *s)
 	case HTTP_BAD:
 		break;
 	default:
-		if (h->head.status == 101 && s->upgrade)
+		if (h->head.status == 101 && s->x->upgrade)
 			return switched(h, s, bytes);
 		if (h->head.status >= 200)
 			return final(h, s, bytes);

@@ -39,7 +39,7 @@ cause_of(const struct http_session *s, uint16_t status)
 	case 404:
 		return HTTP_CAUSE_NO_ROUTE;
 	case 408:
-		return s->listener ? HTTP_CAUSE_BODY_TIMEOUT : HTTP_CAUSE_HEADER_TIMEOUT;
+		return s->x->listener ? HTTP_CAUSE_BODY_TIMEOUT : HTTP_CAUSE_HEADER_TIMEOUT;
 	case 413:
 		return HTTP_CAUSE_BODY_TOO_LARGE;
 	case 502:
@@ -56,19 +56,19 @@ cause_of(const struct http_session *s, uint16_t status)
 void
 http_seen_refused(struct http_session *s, uint16_t status)
 {
-	bool wanted = s->route && s->route->action != HTTP_ACTION_POOL;
+	bool wanted = s->x->route && s->x->route->action != HTTP_ACTION_POOL;
 
-	if (!s->mark.cause && !wanted)
-		s->mark.cause = (uint8_t)cause_of(s, status);
+	if (!s->x->mark.cause && !wanted)
+		s->x->mark.cause = (uint8_t)cause_of(s, status);
 }
 
 /* Of one that did not come to its end. */
 static enum http_cause
 cause_of_end(const struct http *h, const struct http_session *s)
 {
-	if (s->mark.cause)
-		return s->mark.cause;
-	if (s->client == TCP_HANDLE_NONE || (s->client_fin && !s->request.done))
+	if (s->x->mark.cause)
+		return s->x->mark.cause;
+	if (s->client == TCP_HANDLE_NONE || (s->client_fin && !s->x->request.done))
 		return HTTP_CAUSE_CLIENT_GONE;
 	return http_settings(h, s) ? HTTP_CAUSE_OTHER : HTTP_CAUSE_LISTENER_GONE;
 }
@@ -78,20 +78,20 @@ cause_of_end(const struct http *h, const struct http_session *s)
 static struct http_open *
 open_of(const struct http *h, const struct http_session *s)
 {
-	return s->mark.record ? &h->opens[s->mark.record - 1] : NULL;
+	return s->x->mark.record ? &h->opens[s->x->mark.record - 1] : NULL;
 }
 
-/* There are as many as sessions. */
+/* There are as many as exchanges. */
 static struct http_open *
 open_get(struct http *h, struct http_session *s)
 {
 	struct http_open *o;
 
 	if (h->opens_free) {
-		s->mark.record = h->opens_free;
+		s->x->mark.record = h->opens_free;
 		h->opens_free = h->opens[h->opens_free - 1].next_free;
 	} else {
-		s->mark.record = ++h->opens_fresh;
+		s->x->mark.record = ++h->opens_fresh;
 	}
 	o = open_of(h, s);
 	memset(o, 0, offsetof(struct http_open, record.text));
@@ -166,16 +166,9 @@ http_seen_begin(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
 	const struct http_seen_settings *seen = &h->worker->snapshot->seen;
 
-	s->mark = (struct http_mark){ .open = true };
-	s->answer.bytes = 0;
-	s->answer.done = false;
-	if (!bytes) {
-		s->request.bytes = 0;
-		s->attempts = 0;
-		s->stale_tried = false;
-		if (!s->headed)
-			s->began = h->worker->now;
-	}
+	s->x->mark = (struct http_mark){ .open = true };
+	if (!bytes && !s->headed)
+		s->began = h->worker->now;
 	if (seen->records || seen->tracing)
 		note(h, s, bytes);
 }
@@ -186,16 +179,16 @@ http_seen_placed(struct http *h, struct http_session *s, uint32_t backend)
 	const struct backend *b = &h->worker->snapshot->backends[backend];
 	struct http_open *o = open_of(h, s);
 
-	s->mark.pooled = true;
-	s->mark.cause = HTTP_CAUSE_NONE;
+	s->x->mark.pooled = true;
+	s->x->mark.cause = HTTP_CAUSE_NONE;
 	if (!o)
 		return;
 	o->placed = h->worker->now;
 	o->connected = 0;
 	o->record.backend = b->addr;
 	o->record.backend_port = rte_be_to_cpu_16(b->port ? b->port : s->tuple.dport);
-	o->record.pool_slot = s->pool_slot;
-	o->record.pool_epoch = s->pool_epoch;
+	o->record.pool_slot = s->x->pool_slot;
+	o->record.pool_epoch = s->x->pool_epoch;
 	o->record.flags |= HTTP_RECORD_BACKEND;
 }
 
@@ -207,7 +200,7 @@ http_seen_sent(struct http *h, struct http_session *s)
 	if (!o)
 		return;
 	o->connected = h->worker->now;
-	if (h->upstreams[s->upstream].reused)
+	if (h->upstreams[s->x->upstream].reused)
 		o->record.flags |= HTTP_RECORD_REUSED;
 	else
 		o->record.flags &= (uint16_t)~HTTP_RECORD_REUSED;
@@ -239,7 +232,7 @@ http_seen_failed(struct http *h, struct http_session *s, enum http_retry when)
 {
 	const struct http_upstream *u = http_upstream_of(h, s);
 
-	s->mark.cause = (uint8_t)cause_failed(when);
+	s->x->mark.cause = (uint8_t)cause_failed(when);
 	if (u)
 		http_seen_attempt(h, u->backend, status_of(when));
 }
@@ -249,7 +242,7 @@ http_seen_answered(struct http *h, struct http_session *s, uint16_t status)
 {
 	struct http_open *o = open_of(h, s);
 
-	s->mark.status = status;
+	s->x->mark.status = status;
 	if (o)
 		o->answered = h->worker->now;
 }
@@ -296,19 +289,19 @@ note_phases(const struct http_open *o, struct http_record *r, uint64_t now)
 static void
 note_end(struct http *h, const struct http_session *s, struct http_record *r, bool cut)
 {
-	r->bytes_in = s->request.bytes;
-	r->bytes_out = s->answer.bytes;
-	r->status = s->mark.status;
-	r->cause = (uint8_t)(cut ? cause_of_end(h, s) : s->mark.cause);
-	r->retries = (uint8_t)(s->attempts + s->stale_tried);
+	r->bytes_in = s->x->request.bytes;
+	r->bytes_out = s->x->answer.bytes;
+	r->status = s->x->mark.status;
+	r->cause = (uint8_t)(cut ? cause_of_end(h, s) : s->x->mark.cause);
+	r->retries = (uint8_t)(s->x->attempts + s->x->stale_tried);
 	if (cut)
 		r->flags |= HTTP_RECORD_CUT_OFF;
-	if (s->mark.status == 101)
+	if (s->x->mark.status == 101)
 		r->flags |= HTTP_RECORD_UPGRADED;
-	if (s->route)
+	if (s->x->route)
 		r->route_length =
-		    (uint8_t)put(r, (uint32_t)(record_route(r) - r->text), s->route->name.bytes,
-				 s->route->name.length, RECORD_NAME_MAX);
+		    (uint8_t)put(r, (uint32_t)(record_route(r) - r->text), s->x->route->name.bytes,
+				 s->x->route->name.length, RECORD_NAME_MAX);
 }
 
 static void
@@ -325,7 +318,7 @@ leave(struct http *h, const struct http_session *s, struct http_open *o, bool cu
 	if (r->flags & (HTTP_RECORD_LOG | HTTP_RECORD_SPAN))
 		http_records_put(h->records, r);
 	o->next_free = h->opens_free;
-	h->opens_free = s->mark.record;
+	h->opens_free = s->x->mark.record;
 }
 
 void
@@ -333,14 +326,13 @@ http_seen_end(struct http *h, struct http_session *s)
 {
 	struct http_open *o = open_of(h, s);
 	uint64_t ns = h->worker->now - s->began;
-	bool cut = !s->answer.done;
+	bool cut = !s->x->answer.done;
 
-	if (!s->mark.open)
+	if (!s->x->mark.open)
 		return;
-	count(&h->listener_latency[s->service], ns, s->mark.status, cut);
-	if (s->mark.pooled)
-		count(&h->pool_latency[s->pool_slot], ns, s->mark.status, cut);
+	count(&h->listener_latency[s->service], ns, s->x->mark.status, cut);
+	if (s->x->mark.pooled)
+		count(&h->pool_latency[s->x->pool_slot], ns, s->x->mark.status, cut);
 	if (o)
 		leave(h, s, o, cut);
-	s->mark = (struct http_mark){ 0 };
 }

@@ -24,7 +24,8 @@
  *                 └── the connection has to end ──> ENDING ──> free
  *
  * While a request is at a backend its body may still come (WAITING, ANSWERING); what comes behind
- * it stays in `in`, where it closes the client's window.
+ * it stays in `in`, where it closes the client's window. From its head to its end a request has an
+ * exchange; a session that is READING has none.
  */
 #include "dp/l7/internal.h"
 #include "lib/proxy_protocol.h"
@@ -32,6 +33,67 @@
 #define MS 1000000ull
 /* A listener that is no more has no times. */
 #define FALLBACK_NS (10000 * MS)
+
+/* ---- exchanges ------------------------------------------------------------------------------- */
+
+const struct http_exchange http_no_exchange = { .upstream = INDEX_NONE, .failed = INDEX_NONE };
+
+static struct http_exchange *
+no_exchange(void)
+{
+	return (struct http_exchange *)(uintptr_t)&http_no_exchange;
+}
+
+/* The one for refusals. */
+static struct http_exchange *
+refusal(const struct http *h)
+{
+	return &h->exchanges[h->n_upstream];
+}
+
+bool
+http_exchange_begin(struct http *h, struct http_session *s)
+{
+	struct http_exchange *x = refusal(h);
+
+	if (h->exchanges_free != INDEX_NONE) {
+		x = &h->exchanges[h->exchanges_free];
+		h->exchanges_free = x->next_free;
+	} else if (h->exchanges_fresh < h->n_upstream) {
+		x = &h->exchanges[h->exchanges_fresh++];
+	}
+	*x = (struct http_exchange){ .upstream = INDEX_NONE, .failed = INDEX_NONE };
+	h->exchanges_used += x != refusal(h);
+	s->x = x;
+	return x != refusal(h);
+}
+
+/* What belongs to the request, the upstream excepted. */
+static void
+request_clear(struct http *h, struct http_session *s)
+{
+	struct http_exchange *x = s->x;
+
+	if (!http_has_exchange(s))
+		return;
+	http_seen_end(h, s);
+	http_circuit_leave_all(h, s);
+	queue_free(&x->down);
+	http_tell(h, s->client, &x->down);
+	queue_free(&x->up);
+	http_tell(h, s->client, &x->up);
+	rte_pktmbuf_free(x->head);
+	http_trailer_free(&x->request);
+	http_trailer_free(&x->answer);
+	if (x->listener)
+		http_listener_put(x->listener, h->worker->index);
+	s->x = no_exchange();
+	if (x == refusal(h))
+		return;
+	h->exchanges_used--;
+	x->next_free = h->exchanges_free;
+	h->exchanges_free = http_exchange_index(h, x);
+}
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
@@ -48,31 +110,9 @@ http_session_new(struct http *h)
 	} else {
 		return NULL;
 	}
-	*s = (struct http_session){
-		.upstream = INDEX_NONE,
-		.failed = INDEX_NONE,
-		.count.client = INDEX_NONE,
-	};
+	*s = (struct http_session){ .x = no_exchange(), .count.client = INDEX_NONE };
 	h->sessions_used++;
 	return s;
-}
-
-/* What belongs to the request, the upstream excepted. */
-static void
-request_clear(struct http *h, struct http_session *s)
-{
-	http_seen_end(h, s);
-	http_circuit_leave_all(h, s);
-	queue_free(&s->up);
-	http_tell(h, s->client, &s->up);
-	rte_pktmbuf_free(s->head);
-	s->head = NULL;
-	http_trailer_free(&s->request);
-	http_trailer_free(&s->answer);
-	if (s->listener)
-		http_listener_put(s->listener, h->worker->index);
-	s->listener = NULL;
-	s->route = NULL;
 }
 
 /* Nothing of it is left in TCP. */
@@ -84,8 +124,6 @@ session_free(struct http *h, struct http_session *s)
 	wheel_disarm(h->wheel, http_session_index(h, s));
 	queue_free(&s->in);
 	http_tell(h, s->client, &s->in);
-	queue_free(&s->down);
-	http_tell(h, s->client, &s->down);
 	request_clear(h, s);
 	if (!s->mirrors) {
 		limit_leave(w, s->service, s->service_epoch, &s->count);
@@ -100,7 +138,7 @@ session_free(struct http *h, struct http_session *s)
 void
 http_abort(struct http *h, struct http_session *s)
 {
-	if (s->upstream != INDEX_NONE)
+	if (s->x->upstream != INDEX_NONE)
 		http_upstream_drop(h, s);
 	if (s->client != TCP_HANDLE_NONE)
 		stream_abort(h->proxy, s->client);
@@ -217,7 +255,7 @@ end_connection(struct http *h, struct http_session *s)
 	queue_free(&s->in);
 	http_tell(h, s->client, &s->in);
 	s->state = HTTP_ENDING;
-	s->sent = 0; /* see still_takes() */
+	s->untaken = 0;
 	http_watch(h, s);
 	if (s->client == TCP_HANDLE_NONE)
 		session_free(h, s);
@@ -254,7 +292,7 @@ step_reading(struct http *h, struct http_session *s)
 static bool
 request_is_cut(const struct http_session *s)
 {
-	return s->client_fin && !s->request.done && !s->in.head;
+	return s->client_fin && !s->x->request.done && !s->in.head;
 }
 
 static bool
@@ -262,7 +300,7 @@ step_waiting(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u;
 
-	if (!s->request.done || s->up.head) {
+	if (!s->x->request.done || s->x->up.head) {
 		if (!http_pump_request(h, s))
 			return false;
 		if (request_is_cut(s)) {
@@ -274,7 +312,7 @@ step_waiting(struct http *h, struct http_session *s)
 	u = http_upstream_of(h, s);
 	if (u->in.head && http_read_answer(h, s))
 		return true;
-	if (s->state != HTTP_WAITING || s->upstream == INDEX_NONE)
+	if (s->state != HTTP_WAITING || s->x->upstream == INDEX_NONE)
 		return false;
 	if (!u->fin)
 		return false;
@@ -289,14 +327,14 @@ step_waiting(struct http *h, struct http_session *s)
 static bool
 step_answering(struct http *h, struct http_session *s)
 {
-	if (s->upstream != INDEX_NONE && (!s->request.done || s->up.head) &&
+	if (s->x->upstream != INDEX_NONE && (!s->x->request.done || s->x->up.head) &&
 	    !http_pump_request(h, s))
 		return false;
-	if (s->upstream == INDEX_NONE)
+	if (s->x->upstream == INDEX_NONE)
 		http_flush_down(h, s);
 	else if (!http_pump_answer(h, s))
 		return false;
-	if (s->answer.done && !s->down.head)
+	if (s->x->answer.done && !s->x->down.head)
 		http_request_end(h, s);
 	return false;
 }
@@ -304,14 +342,13 @@ step_answering(struct http *h, struct http_session *s)
 void
 http_request_end(struct http *h, struct http_session *s)
 {
-	bool whole = s->request.done && !s->up.head;
+	bool whole = s->x->request.done && !s->x->up.head;
 	struct http_upstream *u = http_upstream_of(h, s);
 
 	if (u)
-		http_upstream_put(h, s, whole && s->keep_upstream);
+		http_upstream_put(h, s, whole && s->x->keep_upstream);
 	request_clear(h, s);
 	s->headed = false;
-	s->begun = false;
 	s->scanned = 0;
 	s->line_end = 0;
 	s->seen = h->worker->now;
@@ -370,6 +407,12 @@ http_step(struct http *h, struct http_session *s)
 		s->again = false;
 		more = step_once(h, s);
 	} while (more || s->again);
+	/* A refusal that the client does not take at once. */
+	if (unlikely(s->x == refusal(h))) {
+		s->x->answer.done = false;
+		h->counters.cut_off++;
+		http_abort(h, s);
+	}
 	if (s->state != HTTP_FREE)
 		http_tell(h, s->client, &s->in);
 }
@@ -398,7 +441,7 @@ upstream_ready(struct http *h, struct http_upstream *u)
 	struct http_session *s = &h->sessions[u->session];
 
 	u->state = HTTP_UPSTREAM_BUSY;
-	http_circuit_leave(h, s->pool_slot, HTTP_BOUND_PENDING, &s->counted);
+	http_circuit_leave(h, s->x->pool_slot, HTTP_BOUND_PENDING, &s->x->counted);
 	http_request_send(h, s, NULL);
 	http_step(h, s);
 }
@@ -453,7 +496,7 @@ upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause ca
 		http_request_failed(h, s, HTTP_RETRY_CONNECT,
 				    cause == TCP_CLOSED_TIMEOUT ? 504 : 502);
 	} else if (s->state == HTTP_TUNNEL && u->broken) {
-		s->mark.cause = HTTP_CAUSE_BACKEND_CLOSED;
+		s->x->mark.cause = HTTP_CAUSE_BACKEND_CLOSED;
 		http_abort(h, s);
 		return;
 	}
@@ -518,7 +561,7 @@ http_on_expected(const struct http *h, uint64_t user)
 		__builtin_prefetch((const char *)u + 64);
 		return;
 	}
-	for (i = 0; i < HTTP_SESSION_BUSY; i += 64)
+	for (i = 0; i < sizeof(*s); i += 64)
 		__builtin_prefetch((const char *)s + i);
 }
 
@@ -616,26 +659,26 @@ http_deadline(const struct http *h, const struct http_session *s)
 			return s->began + header;
 		return s->seen + http_keepalive(h, s);
 	case HTTP_DELAYED:
-		return s->sent;
+		return s->x->sent;
 	case HTTP_ENDING:
 		return s->seen + HTTP_LINGER_NS;
 	case HTTP_WAITING:
-		at = s->sent ? later(s->sent, s->route->timeout_first_byte)
-			     : later(s->seen, s->listener->timeout_body);
+		at = s->x->sent ? later(s->x->sent, s->x->route->timeout_first_byte)
+				: later(s->seen, s->x->listener->timeout_body);
 		break;
 	case HTTP_ANSWERING:
-		if (!s->route) /* an answer of our own to what is no request, or has no route */
+		if (!s->x->route) /* an answer of our own to what is no request, or has no route */
 			return s->seen + http_keepalive(h, s);
-		at = later(s->seen, s->route->timeout_idle);
+		at = later(s->seen, s->x->route->timeout_idle);
 		break;
 	case HTTP_CONNECTING: /* TCP knows how long */
 		at = UINT64_MAX;
 		break;
 	default:
-		at = later(s->seen, s->route->timeout_idle);
+		at = later(s->seen, s->x->route->timeout_idle);
 		break;
 	}
-	whole = s->state == HTTP_TUNNEL ? UINT64_MAX : later(s->began, s->route->timeout_whole);
+	whole = s->state == HTTP_TUNNEL ? UINT64_MAX : later(s->began, s->x->route->timeout_whole);
 	return RTE_MIN(at, whole);
 }
 
@@ -653,19 +696,19 @@ static bool
 still_takes(struct http *h, struct http_session *s)
 {
 	struct tcp_info info;
-	uint64_t before = s->sent;
+	uint64_t before = s->untaken;
 
 	if (stream_info(h->proxy, s->client, &info) < 0)
 		return false;
-	s->sent = info.queued;
-	return s->sent && s->sent != before;
+	s->untaken = info.queued;
+	return s->untaken && s->untaken != before;
 }
 
 static void
 expired(struct http *h, struct http_session *s)
 {
-	bool whole = s->route && s->route->timeout_whole && s->state != HTTP_TUNNEL &&
-		     h->worker->now >= s->began + s->route->timeout_whole;
+	bool whole = s->x->route && s->x->route->timeout_whole && s->state != HTTP_TUNNEL &&
+		     h->worker->now >= s->began + s->x->route->timeout_whole;
 
 	switch (s->state) {
 	case HTTP_READING:
@@ -685,7 +728,7 @@ expired(struct http *h, struct http_session *s)
 		if (whole) {
 			h->counters.whole_timeouts++;
 			http_answer(h, s, 504);
-		} else if (!s->sent && !s->up.head) { /* else the backend does not take it */
+		} else if (!s->x->sent && !s->x->up.head) { /* else the backend does not take it */
 			h->counters.body_timeouts++;
 			http_answer(h, s, 408);
 		} else {
@@ -708,7 +751,7 @@ expired(struct http *h, struct http_session *s)
 	default:
 		h->counters.whole_timeouts += whole;
 		h->counters.idle_timeouts += !whole;
-		s->mark.cause = whole ? HTTP_CAUSE_WHOLE_TIMEOUT : HTTP_CAUSE_IDLE_TIMEOUT;
+		s->x->mark.cause = whole ? HTTP_CAUSE_WHOLE_TIMEOUT : HTTP_CAUSE_IDLE_TIMEOUT;
 		break;
 	}
 	http_abort(h, s);

@@ -121,9 +121,9 @@ http_trace_edits(struct http *h, const struct http_session *s, const uint8_t *by
 	const struct http_record *r;
 	struct trace_parent parent;
 
-	if (!s->mark.record || !h->worker->snapshot->seen.tracing)
+	if (!s->x->mark.record || !h->worker->snapshot->seen.tracing)
 		return;
-	r = &h->opens[s->mark.record - 1].record;
+	r = &h->opens[s->x->mark.record - 1].record;
 	memcpy(parent.trace_id, r->trace_id, TRACE_ID);
 	memcpy(parent.span_id, r->span_id, TRACE_SPAN);
 	parent.flags = r->trace_flags;

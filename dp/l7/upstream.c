@@ -51,7 +51,7 @@ make_room(struct http *h)
 	for (i = 0; i < LOOKS; i++) {
 		struct http_upstream *u;
 
-		h->give_way = h->give_way + 1 < h->n ? h->give_way + 1 : 0;
+		h->give_way = h->give_way + 1 < h->n_upstream ? h->give_way + 1 : 0;
 		u = &h->upstreams[h->give_way];
 		if (u->state != HTTP_UPSTREAM_IDLE)
 			continue;
@@ -66,12 +66,12 @@ upstream_new(struct http *h)
 {
 	struct http_upstream *u;
 
-	if (h->upstreams_free == INDEX_NONE && h->upstreams_fresh == h->n)
+	if (h->upstreams_free == INDEX_NONE && h->upstreams_fresh == h->n_upstream)
 		make_room(h);
 	if (h->upstreams_free != INDEX_NONE) {
 		u = &h->upstreams[h->upstreams_free];
 		h->upstreams_free = u->next;
-	} else if (h->upstreams_fresh < h->n) {
+	} else if (h->upstreams_fresh < h->n_upstream) {
 		u = &h->upstreams[h->upstreams_fresh++];
 	} else {
 		return NULL;
@@ -101,7 +101,7 @@ static struct http_upstream *
 idle_find(struct http *h, const struct http_session *s, uint32_t backend)
 {
 	const struct snapshot *snapshot = h->worker->snapshot;
-	const struct pool *pool = snapshot_pool(snapshot, s->pool_slot, s->pool_epoch);
+	const struct pool *pool = snapshot_pool(snapshot, s->x->pool_slot, s->x->pool_epoch);
 	const struct backend *b = &snapshot->backends[backend];
 	uint32_t first = h->backends[backend].idle;
 
@@ -121,13 +121,14 @@ idle_find(struct http *h, const struct http_session *s, uint32_t backend)
 static bool
 enter(struct http *h, struct http_session *s, struct http_upstream *u)
 {
-	const struct pool *pool = snapshot_pool(h->worker->snapshot, s->pool_slot, s->pool_epoch);
+	const struct pool *pool =
+	    snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 
 	if (!pool)
 		return false;
 	u->tls = pool->tls;
 	return http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted) &&
-	       http_circuit_enter(h, pool, HTTP_BOUND_PENDING, &s->counted);
+	       http_circuit_enter(h, pool, HTTP_BOUND_PENDING, &s->x->counted);
 }
 
 static enum drop_reason
@@ -138,14 +139,14 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 		.client = &s->tuple,
 		.service = s->service,
 		.backend = backend,
-		.connect_ms = (uint32_t)(s->route->timeout_connect / 1000000),
+		.connect_ms = (uint32_t)(s->x->route->timeout_connect / 1000000),
 	};
 	enum drop_reason why = DROP_CONNECTION_TABLE_FULL;
 
 	if (!u)
 		return why;
-	u->pool_slot = s->pool_slot;
-	u->pool_epoch = s->pool_epoch;
+	u->pool_slot = s->x->pool_slot;
+	u->pool_epoch = s->x->pool_epoch;
 	dial.user = http_upstream_user(h, u);
 	u->backend = backend;
 	u->backend_epoch = h->worker->snapshot->backends[backend].epoch;
@@ -159,7 +160,7 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 	}
 	u->state = HTTP_UPSTREAM_CONNECTING;
 	u->session = http_session_index(h, s);
-	s->upstream = http_upstream_index(h, u);
+	s->x->upstream = http_upstream_index(h, u);
 	h->counters.upstreams_opened++;
 	h->backends[backend].active++;
 	h->worker->backend_stats[backend].connections_total++;
@@ -177,7 +178,7 @@ http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool
 	u->state = HTTP_UPSTREAM_BUSY;
 	u->reused = true;
 	u->session = http_session_index(h, s);
-	s->upstream = http_upstream_index(h, u);
+	s->x->upstream = http_upstream_index(h, u);
 	h->counters.upstreams_reused++;
 	h->backends[backend].active++;
 	return DROP_REASON_COUNT;
@@ -206,7 +207,7 @@ http_upstream_secure(struct http *h, struct http_session *s, struct http_upstrea
 		.epoch = u->pool_epoch,
 		.client = true,
 		.lenient = true, /* an answer says itself where it ends */
-		.timeout = s->route->timeout_connect,
+		.timeout = s->x->route->timeout_connect,
 	};
 	tcp_handle handle;
 
@@ -252,7 +253,7 @@ http_upstream_put(struct http *h, struct http_session *s, bool keep)
 	struct http_upstream *u = http_upstream_of(h, s);
 	const struct pool *pool = snapshot_pool(h->worker->snapshot, u->pool_slot, u->pool_epoch);
 
-	s->upstream = INDEX_NONE;
+	s->x->upstream = INDEX_NONE;
 	u->session = INDEX_NONE;
 	u->requests++;
 	h->backends[u->backend].active--;
@@ -273,12 +274,12 @@ http_upstream_drop(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 
-	s->upstream = INDEX_NONE;
+	s->x->upstream = INDEX_NONE;
 	h->backends[u->backend].active--;
 	if (u->handle != TCP_HANDLE_NONE)
 		stream_abort(h->proxy, u->handle);
-	queue_free(&s->up);
-	http_tell(h, s->client, &s->up);
+	queue_free(&s->x->up);
+	http_tell(h, s->client, &s->x->up);
 	http_upstream_gone(h, u);
 }
 

@@ -15,11 +15,12 @@ bool
 http_view(struct http *h, uint32_t index, uint32_t service, struct connection_view *v)
 {
 	const struct http_session *s = &h->sessions[index];
-	const struct http_upstream *u = http_upstream_of(h, s);
+	const struct http_upstream *u;
 	uint64_t now = h->worker->now, ends;
 
 	if (s->state == HTTP_FREE || s->mirrors || (service != INDEX_NONE && service != s->service))
 		return false;
+	u = http_upstream_of(h, s);
 	ends = http_deadline(h, s);
 	*v = (struct connection_view){
 		.forward = s->tuple,
@@ -31,8 +32,8 @@ http_view(struct http *h, uint32_t index, uint32_t service, struct connection_vi
 		.backend_epoch = u ? u->backend_epoch : 0,
 		.expires = ends > now && ends != UINT64_MAX ? ends - now : 0,
 	};
-	proxy_leg_view(h->proxy, s->client, s->down.length, &v->tcp[LEG_CLIENT], NULL);
-	proxy_leg_view(h->proxy, u ? u->handle : TCP_HANDLE_NONE, s->up.length,
+	proxy_leg_view(h->proxy, s->client, s->x->down.length, &v->tcp[LEG_CLIENT], NULL);
+	proxy_leg_view(h->proxy, u ? u->handle : TCP_HANDLE_NONE, s->x->up.length,
 		       &v->tcp[LEG_BACKEND], v);
 	return true;
 }

@@ -76,8 +76,10 @@ struct proxy {
 	struct worker *worker;
 	struct tcp *tcp;
 	struct session *sessions;
-	uint32_t n_sessions, fresh, free_list, used; /* fresh: from here on never used */
-	struct wheel *wheel;                         /* by session */
+	uint32_t n_clients;  /* connections of clients at a time */
+	uint32_t n_sessions; /* at a time: each has, or will have, a connection to a backend */
+	uint32_t fresh, free_list, used; /* fresh: from here on never used */
+	struct wheel *wheel;             /* by session */
 	struct rte_mempool *clones;
 	struct siphash_key random_key;
 	uint64_t random_count;

@@ -16,8 +16,8 @@
 
 /* A session's timer need not be finer. */
 #define TICK_NS 10000000ull
-/* Connections of TCP besides the two of each session: such as are half open or in TIME-WAIT, one
- * for each session, but no more than so many: the oldest of them give way. */
+/* Connections of TCP besides those of clients and to backends: such as are half open or in
+ * TIME-WAIT, one for each client, but no more than so many: the oldest of them give way. */
 #define CONNECTIONS_BESIDES 65536u
 /* What is under way is data in packet buffers, or a FIN; each may take a whole chunk of records. */
 #define FINS_UNDER_WAY 32768u
@@ -90,13 +90,14 @@ tcp_make(struct proxy *p, int socket, const uint8_t *secret)
 {
 	struct dataplane *dp = p->worker->dataplane;
 	struct tcp_settings settings = {
-		.connections = 2 * p->n_sessions + RTE_MIN(p->n_sessions, CONNECTIONS_BESIDES),
+		.connections =
+		    p->n_clients + p->n_sessions + RTE_MIN(p->n_clients, CONNECTIONS_BESIDES),
 		.socket = socket,
 		.output = output_flags(dp),
 		.mbufs = dp->mbufs,
 		.clones = p->clones,
 		.buffer_budget = buffer_budget(dp),
-		.half_open = RTE_MIN(p->n_sessions, HALF_OPEN),
+		.half_open = RTE_MIN(p->n_clients, HALF_OPEN),
 	};
 	struct tcp_calls calls = { .arg = p, .output = proxy_output, .random = random64 };
 
@@ -120,14 +121,16 @@ clones_make(struct proxy *p, int socket)
 }
 
 struct proxy *
-proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48])
+proxy_create(struct worker *w, const struct proxy_bounds *bounds, const uint8_t secret[48])
 {
+	uint32_t sessions = RTE_MIN(bounds->backends, bounds->clients);
 	int socket = (int)rte_lcore_to_socket_id(w->lcore);
 	struct proxy *p = rte_zmalloc_socket("proxy", sizeof(*p), RTE_CACHE_LINE_SIZE, socket);
 
 	if (!p)
 		return NULL;
 	p->worker = w;
+	p->n_clients = bounds->clients;
 	p->n_sessions = sessions;
 	p->free_list = INDEX_NONE;
 	p->check = sessions;
@@ -149,7 +152,7 @@ proxy_prepare_http(struct proxy *p)
 
 	if (proxy_http(p))
 		return 0;
-	http = http_create(p, p->n_sessions);
+	http = http_create(p, p->n_clients, p->n_sessions);
 	if (!http)
 		return -ENOMEM;
 	atomic_store_explicit(&p->http, http, memory_order_release);
@@ -168,7 +171,7 @@ proxy_prepare_tls(struct proxy *p, struct tls_port *ports, uint32_t n_ports,
 		.engine = engine,
 		.ports = ports,
 		.n_ports = n_ports,
-		.streams = LEGS * p->n_sessions,
+		.streams = p->n_clients + p->n_sessions,
 		.handshakes = handshakes,
 		.socket = (int)rte_lcore_to_socket_id(p->worker->lcore),
 	};

@@ -17,6 +17,9 @@
  *     OPEN        both legs are there, or one has ended in good order
  *     REFUSED     its ClientHello was, and it has been told
  *
+ * A session needs a connection to a backend for all its life, an HTTP session (dp/l7/) only while a
+ * request is under way. So there are two bounds: of clients' connections, and of backends'.
+ *
  * Owner: the worker; made by the control thread before the first snapshot with a listener, and
  * nothing is allocated afterwards. A worker without it (worker_proxy is NULL) does nothing for
  * listeners. Invariant:
@@ -51,9 +54,14 @@ struct proxy_counters {
 #undef X
 };
 
-/* For worker w, and not yet seen by it: sessions at a time; secret: 48 bytes that nobody knows.
- * NULL without memory. Control thread. */
-struct proxy *proxy_create(struct worker *w, uint32_t sessions, const uint8_t secret[48]);
+/* At a time: connections of clients, and connections to backends, no more than those. */
+struct proxy_bounds {
+	uint32_t clients, backends;
+};
+/* For worker w, and not yet seen by it; secret: 48 bytes that nobody knows. NULL without memory.
+ * Control thread. */
+struct proxy *proxy_create(struct worker *w, const struct proxy_bounds *bounds,
+			   const uint8_t secret[48]);
 /* Have what HTTP listeners need, before there is one. 0 or -ENOMEM. Control thread. */
 int proxy_prepare_http(struct proxy *proxy);
 /* Have what listeners with TLS need, before there is one: handshakes at a time, and where the

@@ -281,13 +281,14 @@ act(struct bed *b, struct input *in)
 static struct http_world *
 world_of(unsigned int settings)
 {
-	struct http_world *w = http_world_create(
-	    &(struct http_world_plan){ .wire = { .seed = 1,
-						 .ip6 = settings & SETTING_IP6,
-						 .segments = settings & SETTING_SEGMENTS,
-						 .sessions = 16 },
-				       .mbufs = settings & SETTING_FEW ? 63 : 0,
-				       .both = settings & SETTING_BOTH });
+	struct http_world *w = http_world_create(&(struct http_world_plan){
+	    .wire = { .seed = 1,
+		      .ip6 = settings & SETTING_IP6,
+		      .segments = settings & SETTING_SEGMENTS,
+		      .sessions = 16,
+		      .backend_connections = settings & SETTING_BOUNDS ? 3 : 0 },
+	    .mbufs = settings & SETTING_FEW ? 63 : 0,
+	    .both = settings & SETTING_BOTH });
 
 	w->routes[0].websocket = settings & SETTING_WEBSOCKET;
 	if (settings & SETTING_RETRIES) {

@@ -517,6 +517,8 @@ left_over(const struct http_world *w)
 		return "buffers are counted that nobody has";
 	if (h->sessions_used)
 		return "sessions are left";
+	if (h->exchanges_used)
+		return "exchanges are left";
 	if (!all_seen(h))
 		return "requests have left no record";
 	if (proxy_wire_connections(&w->wire))

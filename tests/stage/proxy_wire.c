@@ -337,12 +337,14 @@ proxy_wire_start(struct proxy_wire *w)
 {
 	static const uint8_t secret[48] = { 5, 6, 7 };
 	struct worker *worker = w->f->worker;
+	struct proxy_bounds bounds = { .clients = w->plan.sessions ? w->plan.sessions : SESSIONS };
 
+	bounds.backends =
+	    w->plan.backend_connections ? w->plan.backend_connections : bounds.clients;
 	proxy_destroy(worker_proxy(worker));
 	fixture_publish(w->f);
 	worker->now = w->now;
-	atomic_store(&worker->proxy,
-		     proxy_create(worker, w->plan.sessions ? w->plan.sessions : SESSIONS, secret));
+	atomic_store(&worker->proxy, proxy_create(worker, &bounds, secret));
 	if (!worker_proxy(worker)) {
 		fprintf(stderr, "proxy wire: no memory\n");
 		exit(2);

@@ -46,6 +46,7 @@ struct proxy_plan {
 	bool checksums, segments, tso; /* what the worker's port can do */
 	bool cookies;                  /* always */
 	uint32_t sessions;             /* 0: 32 */
+	uint32_t backend_connections;  /* 0: as many */
 };
 
 struct proxy_wire {

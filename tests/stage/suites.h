@@ -29,6 +29,7 @@ int test_proxy_hello_register(void);
 int test_http_cut_register(void);
 int test_http_random_register(void);
 int test_http_pressure_register(void);
+int test_http_full_register(void);
 int test_http_time_register(void);
 int test_http_lost_register(void);
 int test_buffers_register(void);

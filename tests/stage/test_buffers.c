@@ -386,6 +386,7 @@ configure(struct bed *b)
 static struct bed *
 bed_create(void)
 {
+	static const struct proxy_bounds bounds = { SESSIONS, SESSIONS };
 	static const uint8_t secret[48] = { 5, 6, 7 };
 	struct bed *b = calloc(1, sizeof(*b));
 
@@ -406,7 +407,7 @@ bed_create(void)
 	b->f->worker->connections = connections_create(64, SOCKET_ID_ANY, NULL);
 	fixture_publish(b->f);
 	b->f->worker->now = b->now;
-	atomic_store(&b->f->worker->proxy, proxy_create(b->f->worker, SESSIONS, secret));
+	atomic_store(&b->f->worker->proxy, proxy_create(b->f->worker, &bounds, secret));
 	CU_ASSERT_FATAL(b->f->worker->connections && worker_proxy(b->f->worker));
 	b->clones = rte_mempool_lookup("proxy-clones-0");
 	CU_ASSERT_FATAL(b->clones != NULL);

@@ -398,6 +398,26 @@ test_listener_goes(void)
 	world_destroy(w);
 }
 
+/* No more sessions than there may be connections to backends: others are refused, and those that
+ * are there go on. */
+static void
+test_full(void)
+{
+	struct world *w =
+	    world_create_as(&(struct proxy_plan){ .seed = 11, .backend_connections = 2 });
+	struct proxy *p = worker_proxy(w->f->worker);
+	uint32_t i, complete = 0;
+
+	open_clients(w, CONNECTIONS);
+	CU_ASSERT(run(w));
+	CU_ASSERT_EQUAL(proxy_counters(p)->sessions_full, CONNECTIONS - 2);
+	CU_ASSERT_EQUAL(w->f->worker->stats.drops[DROP_CONNECTION_TABLE_FULL], CONNECTIONS - 2);
+	for (i = 0; i < CONNECTIONS; i++)
+		complete += stream_complete(&w->peers[CLIENT].streams[i]);
+	CU_ASSERT_EQUAL(complete, 2);
+	world_destroy(w);
+}
+
 /* Nothing comes for the idle time. */
 static void
 test_idle(void)
@@ -461,6 +481,7 @@ test_proxy_register(void)
 		{ "backends that refuse", test_refused },
 		{ "another backend", test_another },
 		{ "the listener goes", test_listener_goes },
+		{ "no room for more sessions", test_full },
 		{ "idle", test_idle },
 		{ "what is not taken", test_not_taken },
 		CU_TEST_INFO_NULL,
