@@ -234,17 +234,20 @@ fin_sent(struct tcp_block *c)
 	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
 }
 
-/* Send `len` new bytes and perhaps a FIN. False: not now. */
+/* Send `len` new bytes, with TCP_FIN and FLAG_PSH if flags say so; PSH in any case where nothing is
+ * left. False: not now. */
 static bool
-send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
+send_new(struct tcp *t, struct tcp_block *c, uint32_t len, uint8_t flags)
 {
+	bool fin = flags & TCP_FIN;
 	struct sent_segment record = { .seq = c->snd_nxt,
 				       .length = (uint16_t)len,
 				       .flags = fin ? SENT_FIN : 0 };
 	struct outgoing o = { .seq = c->snd_nxt, .len = len, .whole = true };
 	struct tcp_recovery *r = recovery_of(c);
-	bool last = len == c->unsent;
 
+	if (len == c->unsent)
+		flags |= FLAG_PSH;
 	if (!sent_room(t->sent, &r->sent)) {
 		t->counters.no_record++;
 		return false;
@@ -258,7 +261,7 @@ send_new(struct tcp *t, struct tcp_block *c, uint32_t len, bool fin)
 	if (!under_way(c))
 		c->stuck_ms = t->now_ms;
 	sent_append(t->sent, &r->sent, &record, t->now);
-	o.flags = (uint8_t)((last ? FLAG_PSH : 0) | (fin ? TCP_FIN : 0));
+	o.flags = flags;
 	if (c->flags & BLOCK_ECN && len) {
 		o.ecn = ECN_ECT0;
 		if (c->flags & BLOCK_CWR)
@@ -416,6 +419,16 @@ restart_if_idle(struct tcp *t, struct tcp_block *c)
 		cubic_restart(&r->cubic, c->mss);
 }
 
+/* In recovery there may be no ACK on its way but that of what is sent now, and if it does not come
+ * the timeout is next. So it is asked for by PSH, which RFC 9293 3.9.1.2 demands of the last
+ * segment and allows of any: Linux (6.6 on) acknowledges a whole segment that has it as soon as it
+ * is read, one that has not after 40 ms, where it is alone. */
+static uint8_t
+new_data_flags(const struct tcp_recovery *r)
+{
+	return r->mode == RECOVERY_OPEN ? 0 : FLAG_PSH;
+}
+
 static void
 starve(struct tcp *t, struct tcp_block *c)
 {
@@ -437,11 +450,11 @@ send_data(struct tcp *t, struct tcp_block *c)
 	r = recovery_of(c);
 	restart_if_idle(t, c);
 	while ((n = may_send(t, c))) {
-		bool fin = fin_due(c) && n == c->unsent;
+		uint8_t fin = fin_due(c) && n == c->unsent ? TCP_FIN : 0;
 
 		if (sent_pipe(&r->sent) + n > r->cubic.cwnd)
 			t->counters.over_cwnd++;
-		if (!send_new(t, c, n, fin)) {
+		if (!send_new(t, c, n, fin | new_data_flags(r))) {
 			starve(t, c);
 			break;
 		}
@@ -452,7 +465,7 @@ send_data(struct tcp *t, struct tcp_block *c)
 		any = true;
 	}
 	if (fin_due(c) && !c->unsent) {
-		if (send_new(t, c, 0, true))
+		if (send_new(t, c, 0, TCP_FIN))
 			any = true;
 		else
 			c->flags |= BLOCK_STARVED;
@@ -463,7 +476,8 @@ send_data(struct tcp *t, struct tcp_block *c)
 		recovery_arm(t, c, c->send_timer == TIMER_PROBE);
 }
 
-/* A tail loss probe: new data if the peer takes it, else the last segment again. */
+/* A tail loss probe: new data if the peer takes it, else the last segment again; with PSH, as in
+ * recovery. */
 static void
 send_probe(struct tcp *t, struct tcp_block *c)
 {
@@ -480,7 +494,7 @@ send_probe(struct tcp *t, struct tcp_block *c)
 		return;
 	last = sent_last(t->sent, &r->sent);
 	t->counters.tlp++;
-	if (n && window >= (int32_t)n && send_new(t, c, n, false)) {
+	if (n && window >= (int32_t)n && send_new(t, c, n, FLAG_PSH)) {
 		train_leave(t, c);
 		tlp_sent(&r->rack, false, c->snd_nxt);
 	} else {

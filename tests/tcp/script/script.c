@@ -179,6 +179,8 @@ same(const struct step *step, const struct wire *got)
 
 	if ((want->flags ^ got->flags) & ~WIRE_PSH || want->length != got->length)
 		return false;
+	if (want->flags & WIRE_PSH && !(got->flags & WIRE_PSH))
+		return false;
 	if ((step->names & NAMES_SEQ) && want->seq != got->seq)
 		return false;
 	if ((step->names & NAMES_ACK) && want->ack != got->ack)

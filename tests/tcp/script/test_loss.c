@@ -162,6 +162,16 @@ static const struct script_case cases[] = {
 			   "+40 > A seq 14701 (1400)\n"
 			   "< A seq 1 ack 16101 win 1000\n"
 			   "? in_flight 0\n" },
+	{ .name = "RFC 8985 7.3: ... which asks for its ACK, though more waits",
+	  SACK,
+	  .text = MEASURED "! send 20000\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 4481 (1460)\n> A seq 5941 (1460)\n> A seq 7401 (1460)\n"
+			   "> A seq 8861 (1460)\n> A seq 10321 (1460)\n> A seq 11781 (1460)\n"
+			   "> A seq 13241 (1460)\n"
+			   "+40 > PA seq 14701 (1460)\n"
+			   "< A seq 1 ack 16161 win 1000\n"
+			   "> A seq 16161 (1460)\n> A seq 17621 (1460)\n> PA seq 19081 (1020)\n" },
 	{ .name = "RFC 8985 7.4: a loss that a probe repairs makes the window smaller",
 	  SACK,
 	  .text = MEASURED "! send 2920\n"
@@ -214,8 +224,8 @@ static const struct script_case cases[] = {
 			   "> A seq 13241 (1460)\n"
 			   "+20 < A seq 1 ack 101 win 1000 sack 4481-14701\n"
 			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
-			   "> A seq 14701 (1460)\n> A seq 16161 (1460)\n"
-			   "> A seq 17621 (1460)\n> A seq 19081 (1460)\n"
+			   "> PA seq 14701 (1460)\n> PA seq 16161 (1460)\n"
+			   "> PA seq 17621 (1460)\n> PA seq 19081 (1460)\n"
 			   "? in_flight 10220\n"
 			   "< A seq 1 ack 1561 win 1000 sack 4481-14701\n"
 			   "> A seq 20541 (1460)\n"

@@ -14,8 +14,8 @@
  * must not come earlier than 10 % before). FLAGS are letters of FSRPAUEC. Fields: seq N, (N) bytes
  * of payload, ack N, win N, mss N, scale N, sackOK, ts V E, sack A-B, urg N, ecn N (of the
  * IP header), damaged. Sequence numbers are counted from each side's SYN. Of a segment that goes
- * out only what the line names is compared, but the flags and the length always. no-FIELD: it must
- * not be there. # begins a comment.
+ * out only what the line names is compared, but the flags and the length always; PSH may be there
+ * unnamed. no-FIELD: it must not be there. # begins a comment.
  */
 #ifndef TESTS_TCP_SCRIPT_TEXT_H
 #define TESTS_TCP_SCRIPT_TEXT_H
