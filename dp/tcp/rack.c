@@ -117,7 +117,7 @@ tlp_ack(struct rack *k, uint32_t ack, const struct sent_result *r, bool duplicat
 {
 	if (!k->tlp_out || seq_lt(ack, k->tlp_end))
 		return false;
-	if (!k->tlp_again || (r->dsack && r->duplicate.right == k->tlp_end)) {
+	if (!k->tlp_again || tlp_told(k, r)) {
 		k->tlp_out = false;
 		return false;
 	}

@@ -80,6 +80,13 @@ tlp_out(const struct rack *k)
 	return k->tlp_out;
 }
 
+/* Does the ACK tell that what the probe sent again came twice? */
+static inline bool
+tlp_told(const struct rack *k, const struct sent_result *r)
+{
+	return k->tlp_out && k->tlp_again && r->dsack && r->duplicate.right == k->tlp_end;
+}
+
 /* 7.4: an ACK. duplicate: it acknowledges nothing new, carries neither data nor a new window nor
  * SACK. True: the probe repaired a loss that nobody else will notice: reduce the window once. */
 bool tlp_ack(struct rack *k, uint32_t ack, const struct sent_result *r, bool duplicate);

@@ -287,20 +287,22 @@ find_losses(struct tcp *t, struct tcp_block *c, const struct ack_news *n, uint64
 	return rack_detect(&r->rack, &state, t->sent, &r->sent, timer);
 }
 
+/* A D-SACK of what a probe or a timeout sent again tells of a late or lost ACK, and nothing of what
+ * was sent again in recovery. */
+static bool
+dsack_of_recovery(const struct tcp_recovery *r, const struct sent_result *result)
+{
+	return result->dsack && r->undo && r->undo_left && !tlp_told(&r->rack, result);
+}
+
 /* RFC 2883 and RFC 9438 4.9: when all that was sent again in a recovery is told to have come twice,
  * there was no loss, and the window is what it was. */
 static void
-undo(struct tcp *t, struct tcp_block *c, const struct sent_result *result)
+undo(struct tcp_block *c, const struct sent_result *result)
 {
 	struct tcp_recovery *r = recovery_of(c);
-	uint32_t bytes;
+	uint32_t bytes = result->duplicate.right - result->duplicate.left;
 
-	if (!result->dsack)
-		return;
-	t->counters.spurious++;
-	bytes = result->duplicate.right - result->duplicate.left;
-	if (!r->undo || !r->undo_left)
-		return;
 	r->undo_left -= RTE_MIN(bytes, r->undo_left);
 	if (r->undo_left)
 		return;
@@ -416,6 +418,7 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 	uint32_t lost, flight;
 	uint64_t timer;
 	bool masked; /* a loss that a probe has repaired */
+	bool early;  /* what was sent again in recovery was not lost */
 
 	measure(t, c, &n);
 	if (n.result.acked) {
@@ -427,9 +430,12 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 	if (n.duplicate && !(c->flags & BLOCK_SACK))
 		n.result.delivered += sent_duplicate(&r->sent, c->mss);
 	flight = flight_size(r, n.result.acked);
+	t->counters.spurious += n.result.dsack;
+	early = dsack_of_recovery(r, &n.result);
 	masked = tlp_ack(&r->rack, c->snd_una, &n.result, n.duplicate && !n.sack);
 	lost = find_losses(t, c, &n, &timer);
-	undo(t, c, &n.result);
+	if (early)
+		undo(c, &n.result);
 	if (r->mode != RECOVERY_OPEN && seq_le(r->point, c->snd_una))
 		end_recovery(c);
 	if (r->mode == RECOVERY_OPEN && lost_waits(r)) {

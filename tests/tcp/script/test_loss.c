@@ -189,6 +189,20 @@ static const struct script_case cases[] = {
 			   "< A seq 1 ack 3021 win 1000\n"
 			   "< A seq 1 ack 3021 win 1000 sack 1561-3021\n"
 			   "? cwnd 14600 20000\n" },
+	{ .name = "RFC 9438 4.9.1: ... and takes back no reduction of before",
+	  SACK,
+	  .text = MEASURED "! send 7300\n"
+			   "> A seq 101 (1460)\n> A seq 1561 (1460)\n> A seq 3021 (1460)\n"
+			   "> A seq 4481 (1460)\n> A seq 5941 (1460)\n"
+			   "+20 < A seq 1 ack 101 win 1000 sack 1561-7401\n"
+			   "> A seq 101 (1460)\n"
+			   "+20 < A seq 1 ack 7401 win 1000\n"
+			   "? cwnd 5000 5200\n"
+			   "! send 2920\n"
+			   "> A seq 7401 (1460)\n> A seq 8861 (1460)\n"
+			   "+40 > A seq 8861 (1460)\n"
+			   "< A seq 1 ack 10321 win 1000 sack 8861-10321\n"
+			   "? cwnd 5000 5800\n" },
 	{ .name = "RFC 2883, 9438 4.9.1: a reduction for nothing is taken back",
 	  SACK,
 	  .text = MEASURED "! send 14600\n"
