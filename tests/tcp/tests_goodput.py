@@ -4,7 +4,7 @@ from bed import expect, group
 from goodput import BEHIND, DIRECT, Nothing, compare, download, upload
 
 ROUNDS = 3
-SHARE = 0.1  # the kernel of a lossy wire has good and bad days, up to eight times apart: this shows a collapse, no more; tests_long.py asks for the real share
+SHARE = 0.1  # with losses as few bytes as these take from no timeout to three, eight times apart: this shows a collapse, no more; tests_long.py asks for the real share
 TRIES = 2  # ... and once may be one of its other things
 
 short = group("Goodput beside the kernel", Nothing)
@@ -16,11 +16,10 @@ def beside_the_kernel(per_mille, way):
     def test(_):
         said = []
         for _ in range(TRIES):
-            ours, kernels = compare(way, size, per_mille, ROUNDS, (far,))
-            rate, ratio = kernels[far]
-            if ratio >= SHARE:
+            compared = compare(way, size, per_mille, ROUNDS, (far,))
+            if compared.ratio(far) >= SHARE:
                 return
-            said.append(f"{ours:.0f} Mb/s, kernel {far} {rate:.0f} Mb/s: {ratio:.2f}")
+            said.append(compared.told())
         expect(False, "; ".join(said))
     test.__name__ = f"{way.__name__}_with_{per_mille}_per_mille_lost"
     return test

@@ -17,10 +17,9 @@ def beside_the_kernel(per_mille, way):
     decides = DIRECT if per_mille else BEHIND
 
     def test(_):
-        ours, kernels = compare(way, SIZE, per_mille, ROUNDS, {decides: 0, DIRECT: 0})
-        told = ", ".join(f"kernel {far} {rate:.0f} Mb/s: {ratio:.2f}" for far, (rate, ratio) in kernels.items())
-        print(f"     {way.__name__}, {per_mille / 10:g} % lost: {ours:.0f} Mb/s, {told}", flush=True)
-        expect(kernels[decides][1] >= SHARE, f"{kernels[decides][1]:.2f} of the kernel {decides}")
+        compared = compare(way, SIZE, per_mille, ROUNDS, {decides: 0, DIRECT: 0})
+        print(f"     {way.__name__}, {per_mille / 10:g} % lost: {compared.told()}", flush=True)
+        expect(compared.ratio(decides) >= SHARE, f"{compared.ratio(decides):.2f} of the kernel {decides}")
     test.__name__ = f"{way.__name__}_with_{per_mille}_per_mille_lost"
     return test
 
