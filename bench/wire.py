@@ -145,7 +145,10 @@ class Wire:
     def bare_count(self, process):
         """End it; what it has counted."""
         self.end(process)
-        return json.loads(process.stdout.read().splitlines()[-1])
+        said = process.stdout.read().splitlines()
+        if process.returncode or not said:
+            sys.exit(f"bench: bench-bare ended with {process.returncode}")
+        return json.loads(said[-1])
 
     def penstockd(self, config):
         path = f"{self.where}/bench.conf"

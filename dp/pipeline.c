@@ -145,6 +145,22 @@ gather(struct steered *s, struct packet *p)
 	s->mbufs[s->count++] = p->mbuf;
 }
 
+/* The owner's inbox is full. A frame that was sent on as it came has no struct packet, and nobody
+ * knows its service. */
+static void
+drop_steered(struct worker *w, struct rte_mbuf *m)
+{
+	struct packet *p = packet_of_mbuf(m);
+
+	if (m->packet_type == STEERED_RAW) {
+		worker_count_drop(w, INDEX_NONE, DROP_STEER_RING_FULL);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	packet_drop(p, DROP_STEER_RING_FULL);
+	drop(w, p);
+}
+
 /* In the order of their arrival, so that a client's stay in order. */
 static void
 to_owner(struct worker *w, uint16_t owner, struct rte_mbuf **mbufs, uint16_t count)
@@ -154,12 +170,8 @@ to_owner(struct worker *w, uint16_t owner, struct rte_mbuf **mbufs, uint16_t cou
 	taken = rte_ring_enqueue_burst(w->dataplane->workers[owner]->inbox, (void **)mbufs, count,
 				       NULL);
 	w->stats.steered_out += taken;
-	for (i = taken; i < count; i++) {
-		struct packet *p = packet_of_mbuf(mbufs[i]);
-
-		packet_drop(p, DROP_STEER_RING_FULL);
-		drop(w, p);
-	}
+	for (i = taken; i < count; i++)
+		drop_steered(w, mbufs[i]);
 }
 
 /* One owner after the other. */

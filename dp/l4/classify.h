@@ -39,7 +39,7 @@ classify_is_ours(const struct snapshot *s, uint32_t found)
 	       ((d->flags & DESTINATION_SERVICE) && d->prefix_len == 128);
 }
 
-/* True if the source is such an address, or the destination. */
+/* True if the source is such an address, or is the destination itself. */
 static inline bool
 classify_spoofed(const struct snapshot *s, const struct addr *src, const struct addr *dst)
 {

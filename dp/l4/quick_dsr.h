@@ -5,6 +5,7 @@
  *
  *     true   =>  charged, written, counted and handed to its port; or refused by a limit
  *     false  =>  everything is as it was
+ *     of tunnels, a row at a time: the item behind the last with which it was true
  *
  * What a mode writes is known at compile time, so it is a row of stores; offsets are those of an
  * untagged frame. For quick.c only.

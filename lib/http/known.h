@@ -6,6 +6,7 @@
 #ifndef LIB_HTTP_KNOWN_H
 #define LIB_HTTP_KNOWN_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,12 +66,14 @@ enum http_known http_known(const uint8_t *name, size_t length);
 /* Its name in lower case; of HTTP_UNKNOWN "". */
 const char *http_known_name(enum http_known known);
 
-/* How n characters, at most eight, differ from lower-case ones. */
+/* How n characters, one to eight, differ from lower-case ones. */
 static inline uint64_t
 http_differ(const uint8_t *bytes, const char *lower, size_t n)
 {
 	uint64_t a = 0, b = 0;
 
+	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+		      "the first n bytes are the low ones");
 	memcpy(&a, bytes, n);
 	memcpy(&b, lower, n);
 	return (a | (UINT64_C(0x2020202020202020) & UINT64_MAX >> (64 - 8 * n))) ^ b;

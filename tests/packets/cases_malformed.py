@@ -21,14 +21,14 @@ def setup(side, forward="dsr-l2"):
 
 
 def bases(side):
-    """name: (frame, size of its Ethernet header)."""
+    """name: (frame, size of its Ethernet header). SYNs and what goes on are parsed by different code."""
     options = [("MSS", 1460), ("NOP", None), ("WScale", 7)]
-    tcp = TCP(sport=1234, dport=80, flags="S", options=options)
+    syn, ack = (TCP(sport=1234, dport=80, flags=flags, options=options) for flags in "SA")
     udp = UDP(sport=1234, dport=80) / PAYLOAD
     quote = raw(side.ip(side.vip, side.client, 50) / TCP(sport=80, dport=1234, flags="A"))[:(20 if side.v4 else 40) + 20]
     error = ICMP(type=3, code=4, nexthopmtu=1400) if side.v4 else ICMPv6PacketTooBig(mtu=1400)
     ip = side.ip(side.client, side.vip)
-    return {"tcp": (raw(FROM_CLIENT / ip / tcp), 14), "udp": (raw(FROM_CLIENT / ip / udp), 14),
+    return {"tcp": (raw(FROM_CLIENT / ip / syn), 14), "ack": (raw(FROM_CLIENT / ip / ack), 14), "udp": (raw(FROM_CLIENT / ip / udp), 14),
             "error": (raw(FROM_CLIENT / ip / error / Raw(quote)), 14),
             "tagged": (raw(FROM_CLIENT / Dot1Q(vlan=0) / ip / udp), 18)}
 
@@ -60,7 +60,8 @@ def shortened(family, name):
     header = 34 if side.v4 else 54
     sizes = range(header, len(frame))
     inner = 20 if side.v4 else 40
-    drops = {"tcp": {"l4-truncated": 20, "tcp-offset": len(frame) - header - 20},
+    tcp = {"l4-truncated": 20, "tcp-offset": len(frame) - header - 20}
+    drops = {"tcp": tcp, "ack": tcp,
              "udp": {"l4-truncated": 8, "udp-length": len(frame) - header - 8},
              "error": {"l4-truncated": 8, "icmp-inner": inner + 8}}[name]
     passed = [relength(frame[:n], family) for n in sizes][sum(drops.values()):]
@@ -127,10 +128,10 @@ def transport(family):
     """TCP data offsets and UDP lengths that lie. A UDP length below the packet's is allowed: the rest is nobody's data."""
     side = SIDES[family]
     at = 34 if side.v4 else 54
-    tcp, udp = bases(side)["tcp"][0], bases(side)["udp"][0]
+    syn, ack, udp = (bases(side)[name][0] for name in ("tcp", "ack", "udp"))
     length = len(udp) - at
-    bad = [with_bytes(tcp, {at + 12: bytes([offset << 4])}, family) for offset in (0, 1, 4, 8, 15)]
-    good = [with_bytes(tcp, {at + 12: bytes([offset << 4])}, family) for offset in (5, 6, 7)]
+    bad = [with_bytes(tcp, {at + 12: bytes([offset << 4])}, family) for offset in (0, 1, 4, 8, 15) for tcp in (syn, ack)]
+    good = [with_bytes(tcp, {at + 12: bytes([offset << 4])}, family) for offset in (5, 6, 7) for tcp in (syn, ack)]
     bad_udp = [with_bytes(udp, {at + 4: struct.pack("!H", n)}, family) for n in (0, 7, length + 1, 65535)]
     good_udp = [with_bytes(udp, {at + 4: struct.pack("!H", n)}, family) for n in (8, length - 1)]
     return Case(setup(side), wan_in=bad + good + bad_udp + good_udp, lan_out=[sent_on(f) for f in good + good_udp],
@@ -208,9 +209,9 @@ def noise(family, seed):
 
 def register():
     for f in (4, 6):
-        for name in ("tcp", "udp", "error", "tagged"):
+        for name in ("tcp", "ack", "udp", "error", "tagged"):
             case(f"cut at every byte, IPv{f}, {name}")(lambda f=f, n=name: cut(f, n))
-        for name in ("tcp", "udp", "error"):
+        for name in ("tcp", "ack", "udp", "error"):
             case(f"shortened by every byte, IPv{f}, {name}")(lambda f=f, n=name: shortened(f, n))
         case(f"lengths of TCP and UDP, IPv{f}")(lambda f=f: transport(f))
         case(f"errors that quote nonsense, IPv{f}")(lambda f=f: inner(f))

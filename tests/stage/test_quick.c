@@ -5,9 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_malloc.h>
+
 #include "dp/l4/connection_table.h"
 #include "dp/l4/quick.h"
 #include "dp/l4/quick_plan.h"
+#include "dp/pipeline.h"
+#include "lib/checksum.h"
+#include "lib/maglev.h"
 #include "suites.h"
 #include "worlds.h"
 
@@ -34,6 +39,17 @@ any_flags(void)
 					 TCP_SYN | TCP_ACK, TCP_ACK | TCP_FIN, TCP_RST, 0xd0 };
 
 	return flags[noise(sizeof(flags))];
+}
+
+/* The checksum of an IPv4 header without options. */
+static void
+mend_header(uint8_t *ip)
+{
+	uint16_t sum;
+
+	memset(ip + 10, 0, 2);
+	sum = csum_compute(ip, 20);
+	memcpy(ip + 10, &sum, 2);
 }
 
 /* A frame of some client to some service, or of a backend to it; nearly usual. The last bytes are
@@ -96,8 +112,10 @@ any_frame(uint8_t *frame)
 		memset(frame + 14 + 20 + 6, 0, 2); /* none */
 	/* Perhaps another client's by that: one of its own. */
 	if (noise(50) == 0) {
-		frame[14 + noise(40)] ^= (uint8_t)(1 << noise(8));
+		frame[14 + noise(RTE_MIN(60u, len - 22u))] ^= (uint8_t)(1 << noise(8));
 		frame[len - 4] = (uint8_t)(64 + number % 64);
+		if (!v6 && noise(2) == 0)
+			mend_header(frame + 14);
 	}
 	if (noise(200) == 0)
 		len = (uint16_t)(15 + noise(50));
@@ -107,14 +125,12 @@ any_frame(uint8_t *frame)
 /* ---- tests ---- */
 
 static void
-test_same(void)
+both_do_the_same(void)
 {
 	static struct world_frame frames[BURST_MAX];
 	uint32_t round, differ = 0;
 	uint16_t n, i;
 
-	seed = 1;
-	worlds_set_up();
 	for (round = 0; round < ROUNDS && !differ; round++) {
 		n = (uint16_t)(1 + noise(noise(4) ? 12 : 40));
 		for (i = 0; i < n; i++)
@@ -129,6 +145,77 @@ test_same(void)
 	CU_ASSERT_EQUAL(differ, 0);
 	worlds_tear_down();
 	CU_ASSERT_EQUAL(fixture_mbufs_in_use(), 0);
+}
+
+static void
+test_same(void)
+{
+	seed = 1;
+	worlds_set_up();
+	both_do_the_same();
+}
+
+/* Where rows name nobody, or a backend that is down. */
+static void
+test_same_without_backends(void)
+{
+	static const uint32_t some[] = { GUE_UDP, IPIP6, L2_4, GUE6 };
+	uint32_t i, k, row;
+
+	seed = 2;
+	worlds_set_up();
+	for (i = 0; i < 2; i++)
+		for (k = 0; k < RTE_DIM(some); k++) {
+			for (row = 0; row < FIXTURE_ROWS; row += 5)
+				worlds[i]->rows[some[k]][row] = MAGLEV_NONE;
+			worlds[i]->backends[3 * some[k] + 1].flags &= (uint8_t)~BACKEND_UP;
+		}
+	both_do_the_same();
+}
+
+/* Frames for another worker whose inbox is full are dropped, not lost; they are of no service that
+ * we know. */
+static void
+test_inbox_full(void)
+{
+	struct frame_spec spec = { .dst = "192.0.2.10",
+				   .proto = IPPROTO_UDP,
+				   .sport = 4000,
+				   .dport = 53,
+				   .frag = 0x4000,
+				   .payload_len = 30 };
+	struct rte_mbuf *mbufs[BURST_MAX], *m;
+	struct worker *w, *second = rte_zmalloc("second", sizeof(*second), RTE_CACHE_LINE_SIZE);
+	uint8_t frame[FRAME_MAX];
+	char client[32];
+	uint16_t i;
+
+	worlds_set_up();
+	w = worlds[0]->worker;
+	second->inbox = rte_ring_create("inbox", 4, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	fixture_workers(worlds[0], 2);
+	w->dataplane->workers[1] = second;
+	for (i = 0; i < BURST_MAX; i++) {
+		snprintf(client, sizeof(client), "198.51.100.%u", i + 1u);
+		spec.src = client;
+		mbufs[i] = fixture_mbuf(frame, frame_build(frame, &spec));
+	}
+	/* As a card hands them over for the first time. */
+	for (i = 0; i < BURST_MAX; i++)
+		memset(packet_of_mbuf(mbufs[i]), 0, sizeof(struct packet));
+	pipeline_received(w, 0, mbufs, BURST_MAX);
+	while (w->tx[0].count)
+		rte_pktmbuf_free(w->tx[0].mbufs[--w->tx[0].count]);
+	CU_ASSERT_EQUAL(w->stats.steered_out, 3);
+	CU_ASSERT(w->stats.drops[DROP_STEER_RING_FULL] > 10);
+	for (i = 0; i < SERVICES; i++)
+		CU_ASSERT_EQUAL(w->service_drops[i][DROP_STEER_RING_FULL], 0);
+	while (rte_ring_dequeue(second->inbox, (void **)&m) == 0)
+		rte_pktmbuf_free(m);
+	CU_ASSERT_EQUAL(fixture_mbufs_in_use(), 0);
+	rte_ring_free(second->inbox);
+	rte_free(second);
+	worlds_tear_down();
 }
 
 /* One packet of each service's, or of an answer to it; how many stay. */
@@ -292,6 +379,8 @@ test_quick_register(void)
 {
 	CU_TestInfo tests[] = {
 		{ "what the long way does", test_same },
+		{ "what the long way does without backends", test_same_without_backends },
+		{ "another worker's inbox is full", test_inbox_full },
 		{ "what is usual is taken", test_taken },
 		{ "published anew", test_published_anew },
 		{ "matches, SIMD and plain", test_match },
