@@ -190,12 +190,12 @@ quick_outer4(struct run *r, uint8_t *at, const struct item *item, const struct t
 	put16(at + 10, (uint16_t)~csum_fold(sum + src));
 }
 
+/* Without the length. */
 static __rte_always_inline void
 quick_outer6(struct run *r, uint8_t *at, const struct item *item, const struct tunnel *t,
-	     uint32_t first, unsigned int gue)
+	     uint32_t first)
 {
 	put32(at, first | htonl(item->flow_hash & 0xfffff));
-	put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
 	if (t->sources)
 		memcpy(at + 8, quick_source(r, item, t, false)->b, 16);
 }
@@ -273,10 +273,12 @@ quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
 	memcpy(at - QUICK_FRAME, t->head, QUICK_FRAME + ready);
 	/* 3. What differs from packet to packet. The backend was chosen by the same hash. */
 	item->flow_hash = mix(item->flow_hash);
-	if (form.outer4)
+	if (form.outer4) {
 		quick_outer4(r, at, item, t, htonl(0x45000000u | class << 16 | len));
-	else
-		quick_outer6(r, at, item, t, htonl(6u << 28 | class << 20), gue);
+	} else {
+		quick_outer6(r, at, item, t, htonl(6u << 28 | class << 20));
+		put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
+	}
 	if (gue && !form.outer4)
 		quick_gue6(item, at, ip, form.inner4);
 	if (gue && form.outer4) {

@@ -52,6 +52,16 @@ mend_header(uint8_t *ip)
 	memcpy(ip + 10, &sum, 2);
 }
 
+/* A bit of its headers. It may be another client's by that: one of its own. */
+static void
+throw_over(uint8_t *frame, uint16_t len, bool v6, uint16_t number)
+{
+	frame[14 + noise(RTE_MIN(60u, len - 22u))] ^= (uint8_t)(1 << noise(8));
+	frame[len - 4] = (uint8_t)(64 + number % 64);
+	if (!v6 && noise(2) == 0)
+		mend_header(frame + 14);
+}
+
 /* A frame of some client to some service, or of a backend to it; nearly usual. The last bytes are
  * the client and a number. */
 static uint16_t
@@ -110,13 +120,8 @@ any_frame(uint8_t *frame)
 	len = frame_build(frame, &spec);
 	if (!v6 && spec.proto == IPPROTO_UDP && noise(30) == 0)
 		memset(frame + 14 + 20 + 6, 0, 2); /* none */
-	/* Perhaps another client's by that: one of its own. */
-	if (noise(50) == 0) {
-		frame[14 + noise(RTE_MIN(60u, len - 22u))] ^= (uint8_t)(1 << noise(8));
-		frame[len - 4] = (uint8_t)(64 + number % 64);
-		if (!v6 && noise(2) == 0)
-			mend_header(frame + 14);
-	}
+	if (noise(50) == 0)
+		throw_over(frame, len, v6, number);
 	if (noise(200) == 0)
 		len = (uint16_t)(15 + noise(50));
 	return len;
