@@ -234,8 +234,12 @@ flow_reached(struct flow *f, const struct wire *w)
 	f->received++;
 	f->heard = f->now;
 	f->repeats = 0;
-	if (w->flags & WIRE_RST)
+	if (w->flags & WIRE_RST) {
+		/* RFC 9293 3.10.7.4: back to LISTEN, if it is the RST that it looks like. */
+		if (f->peer_syn && !f->settled && f->has_ack && w->seq == f->ack)
+			f->forgotten = true;
 		return;
+	}
 	if (w->flags & WIRE_SYN) {
 		f->peer_syn = true;
 		f->peer_scaled = w->has_scale;

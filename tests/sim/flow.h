@@ -29,8 +29,9 @@ struct flow {
 	unsigned int n_isns;
 	bool settled; /* isns[0] is the one */
 	bool fin, reset;
-	bool reborn;  /* an old SYN has made another one after its end; it is left alone */
-	uint64_t end; /* highest offset sent, and one */
+	bool forgotten; /* half-open, it was ended by a RST: an old SYN may make another one */
+	bool reborn;    /* an old SYN has made another one after its end; it is left alone */
+	uint64_t end;   /* highest offset sent, and one */
 	uint64_t fin_at;
 	bool has_ack;
 	uint32_t ack;  /* highest acknowledgement, as on the wire */

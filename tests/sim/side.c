@@ -135,7 +135,8 @@ judge_frame(void *arg, const uint8_t *bytes, size_t len)
 		     wire_text(&w, text, sizeof(text)));
 		return;
 	}
-	if ((w.flags & WIRE_SYN) && (s->ends[connection].closed || s->ends[connection].aborted))
+	if ((w.flags & WIRE_SYN) && (s->ends[connection].closed || s->ends[connection].aborted ||
+				     s->flows[connection].forgotten))
 		s->flows[connection].reborn = true;
 	if (s->flows[connection].reborn) {
 		link_send(&world->link, s->index, bytes, len, world->now);
