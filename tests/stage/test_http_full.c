@@ -192,6 +192,48 @@ test_mirror(void)
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
+#define MORE_ROOM 8
+#define KEPT      (MORE_ROOM / 4) /* of it are not for copies */
+
+/* Copies come before what they are copied from, and are never answered. */
+static void
+answers_no_copy(struct http_world *w, struct http_end *s)
+{
+	if (w->answered < http_world_counters(w)->mirrors)
+		w->answered++;
+	else
+		http_say(s, ANSWER);
+}
+
+/* A pool that answers no copy does not take the room of requests. */
+static void
+test_mirror_silent(void)
+{
+	struct http_world *w = http_world_create(
+	    &(struct http_world_plan){ .wire = { .seed = 6, .backend_connections = MORE_ROOM } });
+	struct http_end *clients[KEPT + 1], *c;
+	uint32_t i;
+
+	w->backend = answers_no_copy;
+	http_world_start(w);
+	w->routes[0].mirror_slot = 0;
+	w->routes[0].mirror_epoch = 1;
+	w->routes[0].mirror_share = UINT32_MAX;
+	c = client_of(w);
+	for (i = 1; i <= 3 * MORE_ROOM; i++) {
+		http_say(c, GET);
+		check_answer(w, c, i, 200, true);
+	}
+	CU_ASSERT_EQUAL(http_world_counters(w)->mirrors, MORE_ROOM - 1 - KEPT);
+	CU_ASSERT_EQUAL(http_world_counters(w)->mirrors_skipped,
+			3 * MORE_ROOM - (MORE_ROOM - 1 - KEPT));
+	w->backend = keeps_silent;
+	occupy(w, clients, KEPT + 1);
+	w->backend = NULL;
+	CU_ASSERT_EQUAL(refused(w), 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
 #define PAGE "GET /page HTTP/1.1\r\nHost: h\r\n\r\n"
 
 static struct http_world *
@@ -270,6 +312,7 @@ test_http_full_register(void)
 		{ "one more that ends its connection", test_ends },
 		{ "idle connections need no room", test_idle },
 		{ "no room to mirror", test_mirror },
+		{ "copies leave room", test_mirror_silent },
 		{ "answers that are not read hold theirs", test_unread },
 		CU_TEST_INFO_NULL,
 	};
