@@ -234,6 +234,75 @@ test_mirror_silent(void)
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
+/* It will not be asked again on this connection, and does not close it. */
+static void
+answers_last(struct http_world *w, struct http_end *s)
+{
+	(void)w;
+	s->stays = true;
+	http_say(s, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+}
+
+/* Connections to backends that only wait for the backend's FIN give way, before those that may be
+ * used again do. */
+static void
+test_closing(void)
+{
+	struct http_world *w = world_create(7);
+	struct http_end *c, *d;
+	uint32_t i;
+
+	w->backend = NULL;
+	http_world_start(w);
+	c = client_of(w);
+	d = client_of(w);
+	http_say(d, GET);
+	check_answer(w, d, 1, 200, true);
+	w->backend = answers_last;
+	http_say(d, GET);
+	check_answer(w, d, 2, 200, true);
+	w->backend = NULL;
+	http_say(d, GET);
+	check_answer(w, d, 3, 200, true);
+	w->backend = keeps_silent;
+	http_say(d, GET); /* has the one that was kept */
+	http_world_run(w, 50);
+	w->backend = answers_last;
+	for (i = 1; i <= 4 * ROOM; i++) {
+		http_say(c, GET);
+		check_answer(w, c, i, 200, true);
+	}
+	answer_all(w);
+	check_answer(w, d, 4, 200, true);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_full, 0);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_closed, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+/* There is a place for a request, and none for its connection: it is refused by name. */
+static void
+test_no_upstream(void)
+{
+	struct http_world *w = world_create(8);
+	struct http_end *c;
+	struct http *h;
+
+	w->backend = NULL;
+	http_world_start(w);
+	h = proxy_http(worker_proxy(w->wire.f->worker));
+	h->upstreams_fresh = h->n_upstream; /* nobody knows for what */
+	c = client_of(w);
+	http_say(c, GET);
+	check_answer(w, c, 1, 503, true);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_full, 1);
+	CU_ASSERT_EQUAL(refused(w), 0);
+	h->upstreams_fresh = 0;
+	http_say(c, GET);
+	check_answer(w, c, 2, 200, true);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_full, 1);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
 #define PAGE "GET /page HTTP/1.1\r\nHost: h\r\n\r\n"
 
 static struct http_world *
@@ -316,6 +385,8 @@ test_http_full_register(void)
 		{ "idle connections need no room", test_idle },
 		{ "no room to mirror", test_mirror },
 		{ "copies leave room", test_mirror_silent },
+		{ "backends that do not close hold none", test_closing },
+		{ "no room for a connection", test_no_upstream },
 		{ "answers that are not read hold theirs", test_unread },
 		CU_TEST_INFO_NULL,
 	};
