@@ -105,6 +105,8 @@ struct http *http_create(struct proxy *proxy, uint32_t sessions, uint32_t upstre
 void http_destroy(struct http *h);
 
 const struct http_counters *http_counters(const struct http *h);
+/* Requests that are under way now, mirrored ones included. */
+uint32_t http_requests_active(const struct http *h);
 
 /* Have what records and traces need; secret: random, of this worker only. 0 or -ENOMEM. Control
  * thread, before the first snapshot that asks for them. */

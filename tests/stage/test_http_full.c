@@ -87,6 +87,12 @@ refused(const struct http_world *w)
 	return http_world_counters(w)->requests_full;
 }
 
+static uint32_t
+under_way(const struct http_world *w)
+{
+	return proxy_http_requests(worker_proxy(w->wire.f->worker));
+}
+
 static void
 test_refused(void)
 {
@@ -98,6 +104,7 @@ test_refused(void)
 	c = client_of(w);
 	occupy(w, clients, ROOM);
 	CU_ASSERT_EQUAL(http_world_backends(w), ROOM);
+	CU_ASSERT_EQUAL(under_way(w), ROOM);
 	http_say(c, GET);
 	check_answer(w, c, 1, 503, true);
 	CU_ASSERT_EQUAL(refused(w), 1);
@@ -115,6 +122,7 @@ test_refused(void)
 	check_answer(w, c, 5, 200, true);
 	CU_ASSERT_EQUAL(refused(w), 4);
 	CU_ASSERT_EQUAL(http_world_counters(w)->requests, ROOM + 5);
+	CU_ASSERT_EQUAL(under_way(w), 0);
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
@@ -318,12 +326,6 @@ page_world(void)
 	w->routes[0].body = (struct http_text){ page, sizeof(page) };
 	w->n_routes = 2;
 	return w;
-}
-
-static uint32_t
-under_way(const struct http_world *w)
-{
-	return proxy_http(worker_proxy(w->wire.f->worker))->exchanges_used;
 }
 
 /* An answer that the client does not read is under way; one that TCP has all of is not. A refusal
