@@ -287,6 +287,37 @@ test_closing(void)
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
+#define MANY 128
+
+/* The only connection to a backend that is idle gives way to one to another backend, wherever it is
+ * among those that are in use. */
+static void
+test_idle_upstream(void)
+{
+	struct http_world *w = http_world_create(&(struct http_world_plan){
+	    .wire = { .seed = 9, .sessions = MANY, .backend_connections = MANY }, .both = true });
+	const struct http_counters *n;
+	struct http_end *c;
+	struct http *h;
+	uint32_t i;
+
+	http_world_start(w);
+	h = proxy_http(worker_proxy(w->wire.f->worker));
+	n = http_world_counters(w);
+	c = client_of(w);
+	http_say(c, GET);
+	check_answer(w, c, 1, 200, true);
+	h->upstreams_fresh = h->n_upstream; /* nobody knows for what */
+	for (i = 2; i <= 4; i++) {
+		http_say(c, GET);
+		check_answer(w, c, i, 200, true);
+	}
+	CU_ASSERT(n->upstreams_closed > 0);
+	CU_ASSERT_EQUAL(n->upstreams_opened, n->upstreams_closed + 1);
+	CU_ASSERT_EQUAL(n->upstreams_full, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
 /* There is a place for a request, and none for its connection: it is refused by name. */
 static void
 test_no_upstream(void)
@@ -388,6 +419,7 @@ test_http_full_register(void)
 		{ "no room to mirror", test_mirror },
 		{ "copies leave room", test_mirror_silent },
 		{ "backends that do not close hold none", test_closing },
+		{ "an idle one is found", test_idle_upstream },
 		{ "no room for a connection", test_no_upstream },
 		{ "answers that are not read hold theirs", test_unread },
 		CU_TEST_INFO_NULL,
