@@ -130,6 +130,8 @@ static const struct metric tcp_metrics[] = {
 };
 
 static const struct metric http_metrics[] = {
+	GAUGE("http_requests_active",
+	      "HTTP listeners: requests under way now, mirrored ones included.", "requests_active"),
 #define X(name, text) COUNTER("http_" #name "_total", "HTTP listeners: " text ".", #name),
 	HTTP_COUNTERS(X)
 #undef X

@@ -96,6 +96,8 @@ show_http(struct show *show)
 			continue;
 		row = http_counters_json(counters);
 		show_add(&row, "worker", json_integer((json_int_t)i));
+		show_add(&row, "requests_active",
+			 json_integer((json_int_t)proxy_http_requests(proxy)));
 		show_append(&list, row);
 	}
 	return list;

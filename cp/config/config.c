@@ -245,6 +245,8 @@ complete(struct config *config)
 		gethostname(host, sizeof(host) - 1);
 		config->instance = strdup(host);
 	}
+	if (!config->dataplane.backend_connections)
+		config->dataplane.backend_connections = config->dataplane.sessions;
 	for (i = 0; i < config->n_services; i++)
 		complete_limits(&config->services[i]);
 	for (i = 0; ok && config->listeners && i < config->n_listeners; i++)

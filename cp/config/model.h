@@ -84,7 +84,7 @@ struct dataplane_config {
 	uint32_t connections;         /* per worker; default 4194304 */
 	uint32_t clients;             /* per worker; default 1048576 */
 	uint32_t sessions;            /* per worker; default 65536 */
-	uint32_t backend_connections; /* per worker; 0: as many as sessions */
+	uint32_t backend_connections; /* per worker; default: as many as sessions */
 	char **eal;                   /* further arguments for DPDK */
 	size_t n_eal;
 	int line;

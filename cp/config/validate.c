@@ -143,8 +143,8 @@ validate_dataplane(struct load *load)
 		check_cpu(load, group, "control", dataplane->control);
 	if (dataplane->backend_connections > dataplane->sessions && usable(group, "sessions") &&
 	    usable(group, "backend_connections"))
-		report(load, group, "backend_connections",
-		       "no more than sessions (%u): each is for one", dataplane->sessions);
+		report(load, group, "backend_connections", "%u is more than sessions (%u)",
+		       dataplane->backend_connections, dataplane->sessions);
 	for (i = 0; i < dataplane->n_workers; i++) {
 		const config_setting_t *setting = inner_element(group, "workers", i);
 		unsigned int cpu = dataplane->workers[i];

@@ -16,6 +16,9 @@
 #define FLIGHT     2u
 #define MBUFS_MOST 65535u
 
+static const char no_memory[] = "not enough memory for tls.handshakes, dataplane.sessions and "
+				"dataplane.backend_connections";
+
 struct tls_handshakes {
 	struct tls_engine engine;
 	bool has_engine;
@@ -62,7 +65,7 @@ start_threads(struct tls_handshakes *h, const struct dataplane *dp,
 		.engine = &h->engine,
 	};
 
-	*error = "not enough memory for tls.handshakes and dataplane.sessions";
+	*error = no_memory;
 	if (!h->mbufs)
 		h->mbufs = create_mbufs(settings.questions);
 	if (!h->mbufs)
@@ -115,7 +118,7 @@ tls_handshakes_prepare(struct tls_handshakes *h, struct dataplane *dp,
 	}
 	h->prepared = rc == 0;
 	if (rc < 0)
-		*error = "not enough memory for tls.handshakes and dataplane.sessions";
+		*error = no_memory;
 	return rc;
 }
 

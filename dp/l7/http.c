@@ -134,6 +134,12 @@ http_counters(const struct http *h)
 	return &h->counters;
 }
 
+uint32_t
+http_requests_active(const struct http *h)
+{
+	return h->exchanges_used;
+}
+
 int
 http_prepare_records(struct http *h, const uint8_t secret[16])
 {

@@ -61,7 +61,7 @@ struct proxy;
 	X(connect_failed, "requests that no backend's connection could be opened for (502)")  \
 	X(backend_closed, "backends that ended a connection before their answer (502)")       \
 	X(backend_bad, "answers of backends that are not HTTP (502)")                         \
-	X(no_memory, "requests refused: no buffer, or no room for a connection (503)")        \
+	X(no_memory, "requests refused: no buffer (503)")                                     \
 	X(no_buffer, "bodies that had to wait for buffers")                                   \
 	X(retries, "requests sent again, by the route's rules")                               \
 	X(retries_stale, "requests sent again: a kept connection had been closed")            \
@@ -87,7 +87,8 @@ struct proxy;
 	X(upstreams_closed, "kept connections that ended while idle")                         \
 	X(headers_bad, "clients that sent no valid PROXY header")                             \
 	X(sessions_full, "clients refused: no room for another session")                      \
-	X(requests_full, "requests refused: as many are under way as may be (503)")
+	X(requests_full, "requests refused: as many are under way as may be (503)")           \
+	X(upstreams_full, "requests refused: no room for another connection to a backend (503)")
 
 struct http_counters {
 #define X(name, help) uint64_t name;
@@ -104,6 +105,8 @@ struct http *http_create(struct proxy *proxy, uint32_t sessions, uint32_t upstre
 void http_destroy(struct http *h);
 
 const struct http_counters *http_counters(const struct http *h);
+/* Requests that are under way now, mirrored ones included. */
+uint32_t http_requests_active(const struct http *h);
 
 /* Have what records and traces need; secret: random, of this worker only. 0 or -ENOMEM. Control
  * thread, before the first snapshot that asks for them. */

@@ -169,8 +169,14 @@ struct http_upstream {
 	uint32_t requests;
 	uint32_t next,
 	    previous; /* IDLE: of the same backend, the one used last first; FREE: next */
+	uint32_t before, behind; /* IDLE, CLOSING: in the line of those; index + 1, 0: none */
 	uint64_t idle_since, idle_ns;
 	struct queue in; /* from the backend, not used yet */
+};
+
+/* Upstreams in a state, the longest in it first. */
+struct http_line {
+	uint32_t first, last; /* index + 1, 0: none */
 };
 
 /* Edits that a route can have, and those of the client's identity. */
@@ -220,7 +226,7 @@ struct http {
 	uint32_t sessions_fresh, sessions_free, sessions_used;
 	uint32_t exchanges_fresh, exchanges_free, exchanges_used;
 	uint32_t upstreams_fresh, upstreams_free;
-	uint32_t give_way;       /* the upstream that was looked at last for one that gives way */
+	struct http_line idle, closing; /* upstreams that give way to others, closing ones first */
 	uint32_t check;          /* sessions to look at since the snapshot has changed: from here */
 	struct wheel *wheel;     /* sessions, then upstreams */
 	struct http_pool *pools; /* [SNAPSHOT_MAX_POOLS], mapped lazily */

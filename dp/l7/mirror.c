@@ -6,6 +6,14 @@
  */
 #include "dp/l7/internal.h"
 
+/* Clients' own requests come first: with a quarter or less of the room left nothing is mirrored, so
+ * that a second pool that never answers does not take all of it. */
+static bool
+room_to_spare(const struct http *h)
+{
+	return http_exchanges_left(h) > h->n_upstream / 4;
+}
+
 /* Does `in` have all of the body? */
 static bool
 body_is_here(const struct http_session *s)
@@ -66,7 +74,7 @@ http_mirror(struct http *h, const struct http_session *s, const uint8_t *bytes)
 		h->counters.mirrors_skipped++;
 		return;
 	}
-	mirror = http_exchanges_left(h) ? http_session_new(h) : NULL;
+	mirror = room_to_spare(h) ? http_session_new(h) : NULL;
 	if (!mirror) {
 		h->counters.mirrors_skipped++;
 		return;

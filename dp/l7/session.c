@@ -407,11 +407,13 @@ http_step(struct http *h, struct http_session *s)
 		s->again = false;
 		more = step_once(h, s);
 	} while (more || s->again);
-	/* A refusal that the client does not take at once. */
+	/* A refusal that TCP does not take at once: the connection ends behind the answers that TCP
+	 * has already, and are whole. */
 	if (unlikely(s->x == refusal(h))) {
 		s->x->answer.done = false;
+		s->last = true;
 		h->counters.cut_off++;
-		http_abort(h, s);
+		http_request_end(h, s);
 	}
 	if (s->state != HTTP_FREE)
 		http_tell(h, s->client, &s->in);

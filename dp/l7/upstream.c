@@ -7,7 +7,49 @@
 #include "dp/l7/internal.h"
 #include "dp/proxy/dial.h"
 
-/* ---- the list of idle ones ------------------------------------------------------------------- */
+/* ---- those that may give way -------------------------------------------------------------------
+ */
+
+static struct http_line *
+line_of(struct http *h, const struct http_upstream *u)
+{
+	return u->state == HTTP_UPSTREAM_IDLE ? &h->idle : &h->closing;
+}
+
+/* Its state is IDLE or CLOSING since now. */
+static void
+line_enter(struct http *h, struct http_upstream *u)
+{
+	struct http_line *line = line_of(h, u);
+	uint32_t index = http_upstream_index(h, u) + 1;
+
+	u->before = line->last;
+	u->behind = 0;
+	if (line->last)
+		h->upstreams[line->last - 1].behind = index;
+	else
+		line->first = index;
+	line->last = index;
+}
+
+/* ... and will soon be another one. */
+static void
+line_leave(struct http *h, struct http_upstream *u)
+{
+	struct http_line *line = line_of(h, u);
+
+	if (u->before)
+		h->upstreams[u->before - 1].behind = u->behind;
+	else
+		line->first = u->behind;
+	if (u->behind)
+		h->upstreams[u->behind - 1].before = u->before;
+	else
+		line->last = u->before;
+}
+
+/* ---- the list of a backend's idle ones
+ * ------------------------------------------------------------------- */
 
 static void
 idle_add(struct http *h, struct http_upstream *u)
@@ -15,6 +57,7 @@ idle_add(struct http *h, struct http_upstream *u)
 	uint32_t index = http_upstream_index(h, u), *first = &h->backends[u->backend].idle;
 
 	u->state = HTTP_UPSTREAM_IDLE;
+	line_enter(h, u);
 	http_pool_state(h, u->pool_slot, u->pool_epoch)->unused++;
 	u->previous = INDEX_NONE;
 	u->next = *first - 1; /* 0: INDEX_NONE */
@@ -28,6 +71,7 @@ idle_remove(struct http *h, struct http_upstream *u)
 {
 	struct http_pool *pool = &h->pools[u->pool_slot];
 
+	line_leave(h, u);
 	pool->unused -= pool->epoch == u->pool_epoch && pool->unused;
 	if (u->previous == INDEX_NONE)
 		h->backends[u->backend].idle = u->next + 1;
@@ -39,26 +83,19 @@ idle_remove(struct http *h, struct http_upstream *u)
 
 /* ---- upstreams ------------------------------------------------------------------------------- */
 
-/* So many are looked at for one that is idle, where all are in use. */
-#define LOOKS 64
-
-/* An idle one gives way to one for another backend. */
+/* One that closes, or else the one that has been idle for the longest, gives way to one for another
+ * backend. There is one: all others are at a request, of which there are no more, and the one that
+ * wants another has none. */
 static void
 make_room(struct http *h)
 {
-	uint32_t i;
+	uint32_t first = h->closing.first ? h->closing.first : h->idle.first;
+	struct http_upstream *u = &h->upstreams[first - 1];
 
-	for (i = 0; i < LOOKS; i++) {
-		struct http_upstream *u;
-
-		h->give_way = h->give_way + 1 < h->n_upstream ? h->give_way + 1 : 0;
-		u = &h->upstreams[h->give_way];
-		if (u->state != HTTP_UPSTREAM_IDLE)
-			continue;
-		stream_abort(h->proxy, u->handle);
-		http_upstream_gone(h, u);
+	if (!first)
 		return;
-	}
+	stream_abort(h->proxy, u->handle);
+	http_upstream_gone(h, u);
 }
 
 static struct http_upstream *
@@ -86,6 +123,8 @@ http_upstream_gone(struct http *h, struct http_upstream *u)
 	if (u->state == HTTP_UPSTREAM_IDLE) {
 		idle_remove(h, u);
 		h->counters.upstreams_closed++;
+	} else if (u->state == HTTP_UPSTREAM_CLOSING) {
+		line_leave(h, u);
 	}
 	wheel_disarm(h->wheel, h->n + http_upstream_index(h, u));
 	queue_free(&u->in);
@@ -143,15 +182,19 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 	};
 	enum drop_reason why = DROP_CONNECTION_TABLE_FULL;
 
-	if (!u)
+	if (!u) {
+		h->counters.upstreams_full++;
 		return why;
+	}
 	u->pool_slot = s->x->pool_slot;
 	u->pool_epoch = s->x->pool_epoch;
 	dial.user = http_upstream_user(h, u);
 	u->backend = backend;
 	u->backend_epoch = h->worker->snapshot->backends[backend].epoch;
-	if (enter(h, s, u))
+	if (enter(h, s, u)) {
 		why = proxy_dial(h->proxy, &dial, &u->handle);
+		h->counters.upstreams_full += why == DROP_CONNECTION_TABLE_FULL;
+	}
 	if (why != DROP_REASON_COUNT) {
 		http_circuit_leave(h, u->pool_slot, HTTP_BOUND_CONNECTIONS, &u->counted);
 		u->next = h->upstreams_free;
@@ -214,8 +257,10 @@ http_upstream_secure(struct http *h, struct http_session *s, struct http_upstrea
 	if (http_tells_client(h, s) && !send_proxy_header(h, s, u))
 		return DROP_MBUF_EXHAUSTED;
 	handle = tls_begin(proxy_tls(h->proxy), &what);
-	if (handle == TCP_HANDLE_NONE)
+	if (handle == TCP_HANDLE_NONE) {
+		h->counters.upstreams_full++;
 		return DROP_CONNECTION_TABLE_FULL;
+	}
 	u->handle = handle;
 	return DROP_REASON_COUNT;
 }
@@ -228,6 +273,7 @@ http_upstream_close(struct http *h, struct http_upstream *u)
 		h->counters.upstreams_closed++;
 	}
 	u->state = HTTP_UPSTREAM_CLOSING;
+	line_enter(h, u);
 	u->session = INDEX_NONE;
 	queue_free(&u->in);
 	http_tell(h, u->handle, &u->in);

@@ -364,6 +364,14 @@ proxy_http_counters(const struct proxy *p)
 	return http ? http_counters(http) : NULL;
 }
 
+uint32_t
+proxy_http_requests(const struct proxy *p)
+{
+	const struct http *http = proxy_http(p);
+
+	return http ? http_requests_active(http) : 0;
+}
+
 const struct tls_counters *
 proxy_tls_counters(const struct proxy *p)
 {

@@ -116,6 +116,8 @@ const uint64_t *proxy_hellos_bad(const struct proxy *proxy);
 struct http_counters;
 /* NULL: there has been no HTTP listener. */
 const struct http_counters *proxy_http_counters(const struct proxy *proxy);
+/* HTTP requests that are under way now, mirrored ones included. */
+uint32_t proxy_http_requests(const struct proxy *proxy);
 struct tls_counters;
 /* NULL: there has been no listener with TLS. */
 const struct tls_counters *proxy_tls_counters(const struct proxy *proxy);

@@ -64,6 +64,9 @@ def certificates_change(t, folder):
         with t("show listeners: the certificates in use"):
             assert names(d, "shop") == [["shop.example", "www.shop.example"], ["*.shop.example"]], names(d, "shop")
             assert names(d, "mail") == [["shop.example"]], names(d, "mail")
+        with t("show http and metrics: requests under way"):
+            assert [row["requests_active"] for row in d.show("http")] == [0], d.show("http")
+            assert '\npenstock_http_requests_active{worker="0"} 0\n' in test_metrics.get(port)[2]
         with t("metrics: until when each is good"):
             expiry = dict(re.findall(r"^penstock_tls_certificate_expiry_seconds\{(.*)\} (\d+)$", test_metrics.get(port)[2], re.M))
             until = int(expiry[f'service="shop",certificate="{tls}/wild.pem"'])

@@ -267,7 +267,7 @@ on_half_closed(void *arg, tcp_handle h, uint64_t user)
 
 	(void)h;
 	e->half_closed = true;
-	e->fin = true; /* no peer here has more to say then, once it has said what it has */
+	e->fin = !e->stays; /* no peer here has more to say then, once it has said what it has */
 	http_reader_fin(&e->reader);
 }
 

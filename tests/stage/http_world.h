@@ -45,6 +45,7 @@ struct http_end {
 	bool fin, reset;    /* when all that is said */
 	bool fin_sent;
 	/* how it listens: */
+	bool stays;    /* does not close when the other side has */
 	bool stops;    /* takes nothing */
 	uint32_t held; /* what it has not taken */
 	struct http_reader reader;

@@ -87,6 +87,12 @@ refused(const struct http_world *w)
 	return http_world_counters(w)->requests_full;
 }
 
+static uint32_t
+under_way(const struct http_world *w)
+{
+	return proxy_http_requests(worker_proxy(w->wire.f->worker));
+}
+
 static void
 test_refused(void)
 {
@@ -98,6 +104,7 @@ test_refused(void)
 	c = client_of(w);
 	occupy(w, clients, ROOM);
 	CU_ASSERT_EQUAL(http_world_backends(w), ROOM);
+	CU_ASSERT_EQUAL(under_way(w), ROOM);
 	http_say(c, GET);
 	check_answer(w, c, 1, 503, true);
 	CU_ASSERT_EQUAL(refused(w), 1);
@@ -115,6 +122,7 @@ test_refused(void)
 	check_answer(w, c, 5, 200, true);
 	CU_ASSERT_EQUAL(refused(w), 4);
 	CU_ASSERT_EQUAL(http_world_counters(w)->requests, ROOM + 5);
+	CU_ASSERT_EQUAL(under_way(w), 0);
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
@@ -192,6 +200,148 @@ test_mirror(void)
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
+#define MORE_ROOM 8
+#define KEPT      (MORE_ROOM / 4) /* of it are not for copies */
+
+/* Copies come before what they are copied from, and are never answered. */
+static void
+answers_no_copy(struct http_world *w, struct http_end *s)
+{
+	if (w->answered < http_world_counters(w)->mirrors)
+		w->answered++;
+	else
+		http_say(s, ANSWER);
+}
+
+/* A pool that answers no copy does not take the room of requests. */
+static void
+test_mirror_silent(void)
+{
+	struct http_world *w = http_world_create(
+	    &(struct http_world_plan){ .wire = { .seed = 6, .backend_connections = MORE_ROOM } });
+	struct http_end *clients[KEPT + 1], *c;
+	uint32_t i;
+
+	w->backend = answers_no_copy;
+	http_world_start(w);
+	w->routes[0].mirror_slot = 0;
+	w->routes[0].mirror_epoch = 1;
+	w->routes[0].mirror_share = UINT32_MAX;
+	c = client_of(w);
+	for (i = 1; i <= 3 * MORE_ROOM; i++) {
+		http_say(c, GET);
+		check_answer(w, c, i, 200, true);
+	}
+	CU_ASSERT_EQUAL(http_world_counters(w)->mirrors, MORE_ROOM - 1 - KEPT);
+	CU_ASSERT_EQUAL(http_world_counters(w)->mirrors_skipped,
+			3 * MORE_ROOM - (MORE_ROOM - 1 - KEPT));
+	w->backend = keeps_silent;
+	occupy(w, clients, KEPT + 1);
+	w->backend = NULL;
+	CU_ASSERT_EQUAL(refused(w), 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+/* It will not be asked again on this connection, and does not close it. */
+static void
+answers_last(struct http_world *w, struct http_end *s)
+{
+	(void)w;
+	s->stays = true;
+	http_say(s, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+}
+
+/* Connections to backends that only wait for the backend's FIN give way, before those that may be
+ * used again do. */
+static void
+test_closing(void)
+{
+	struct http_world *w = world_create(7);
+	struct http_end *c, *d;
+	uint32_t i;
+
+	w->backend = NULL;
+	http_world_start(w);
+	c = client_of(w);
+	d = client_of(w);
+	http_say(d, GET);
+	check_answer(w, d, 1, 200, true);
+	w->backend = answers_last;
+	http_say(d, GET);
+	check_answer(w, d, 2, 200, true);
+	w->backend = NULL;
+	http_say(d, GET);
+	check_answer(w, d, 3, 200, true);
+	w->backend = keeps_silent;
+	http_say(d, GET); /* has the one that was kept */
+	http_world_run(w, 50);
+	w->backend = answers_last;
+	for (i = 1; i <= 4 * ROOM; i++) {
+		http_say(c, GET);
+		check_answer(w, c, i, 200, true);
+	}
+	answer_all(w);
+	check_answer(w, d, 4, 200, true);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_full, 0);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_closed, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+#define MANY 128
+
+/* The only connection to a backend that is idle gives way to one to another backend, wherever it is
+ * among those that are in use. */
+static void
+test_idle_upstream(void)
+{
+	struct http_world *w = http_world_create(&(struct http_world_plan){
+	    .wire = { .seed = 9, .sessions = MANY, .backend_connections = MANY }, .both = true });
+	const struct http_counters *n;
+	struct http_end *c;
+	struct http *h;
+	uint32_t i;
+
+	http_world_start(w);
+	h = proxy_http(worker_proxy(w->wire.f->worker));
+	n = http_world_counters(w);
+	c = client_of(w);
+	http_say(c, GET);
+	check_answer(w, c, 1, 200, true);
+	h->upstreams_fresh = h->n_upstream; /* nobody knows for what */
+	for (i = 2; i <= 4; i++) {
+		http_say(c, GET);
+		check_answer(w, c, i, 200, true);
+	}
+	CU_ASSERT(n->upstreams_closed > 0);
+	CU_ASSERT_EQUAL(n->upstreams_opened, n->upstreams_closed + 1);
+	CU_ASSERT_EQUAL(n->upstreams_full, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+/* There is a place for a request, and none for its connection: it is refused by name. */
+static void
+test_no_upstream(void)
+{
+	struct http_world *w = world_create(8);
+	struct http_end *c;
+	struct http *h;
+
+	w->backend = NULL;
+	http_world_start(w);
+	h = proxy_http(worker_proxy(w->wire.f->worker));
+	h->upstreams_fresh = h->n_upstream; /* nobody knows for what */
+	c = client_of(w);
+	http_say(c, GET);
+	check_answer(w, c, 1, 503, true);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_full, 1);
+	CU_ASSERT_EQUAL(refused(w), 0);
+	h->upstreams_fresh = 0;
+	http_say(c, GET);
+	check_answer(w, c, 2, 200, true);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_full, 1);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
 #define PAGE "GET /page HTTP/1.1\r\nHost: h\r\n\r\n"
 
 static struct http_world *
@@ -209,14 +359,9 @@ page_world(void)
 	return w;
 }
 
-static uint32_t
-under_way(const struct http_world *w)
-{
-	return proxy_http(worker_proxy(w->wire.f->worker))->exchanges_used;
-}
-
 /* An answer that the client does not read is under way; one that TCP has all of is not. A refusal
- * cannot wait: a client that does not even take that is cut off. True: it was. */
+ * cannot wait: the connection of a client that does not even take that ends, behind the answers
+ * before it. True: it did. */
 static bool
 check_unread(uint32_t pages)
 {
@@ -243,9 +388,11 @@ check_unread(uint32_t pages)
 	cut = http_world_counters(w)->cut_off == 1;
 	http_read_on(c);
 	http_world_run(w, 2000);
-	CU_ASSERT_EQUAL(c->closed, cut);
-	if (!cut)
+	if (cut)
+		check_answer(w, c, pages, 200, false);
+	else
 		check_answer(w, c, pages + 1, held ? 200 : 503, true);
+	CU_ASSERT(!c->closed || c->cause == TCP_CLOSED_DONE);
 	answer_all(w);
 	check_answer(w, clients[0], 1, 200, true);
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
@@ -270,6 +417,10 @@ test_http_full_register(void)
 		{ "one more that ends its connection", test_ends },
 		{ "idle connections need no room", test_idle },
 		{ "no room to mirror", test_mirror },
+		{ "copies leave room", test_mirror_silent },
+		{ "backends that do not close hold none", test_closing },
+		{ "an idle one is found", test_idle_upstream },
+		{ "no room for a connection", test_no_upstream },
 		{ "answers that are not read hold theirs", test_unread },
 		CU_TEST_INFO_NULL,
 	};

@@ -82,6 +82,8 @@ test_config_defaults(void)
 	CU_ASSERT_FALSE(c->dataplane.idle_sleep);
 	CU_ASSERT_EQUAL(c->dataplane.connections, 4194304);
 	CU_ASSERT_EQUAL(c->dataplane.clients, 1048576);
+	CU_ASSERT_EQUAL(c->dataplane.sessions, 65536);
+	CU_ASSERT_EQUAL(c->dataplane.backend_connections, 65536);
 	CU_ASSERT_EQUAL(c->interfaces[0].side, SIDE_CLIENT);
 	CU_ASSERT_EQUAL(c->interfaces[1].side, SIDE_BOTH);
 	CU_ASSERT_EQUAL(c->interfaces[1].mtu, 1500);
@@ -300,6 +302,16 @@ test_config_restart(void)
 	check_diff("dataplane = { workers = [ 1 ]; };\n" INTERFACES,
 		   "dataplane = { workers = [ 1 ]; memory = \"1G\"; };\n" INTERFACES,
 		   "~ dataplane.memory 2G -> 1G\n", "dataplane.memory");
+	/* what is in force already, written down */
+	check_diff("dataplane = { workers = [ 1 ]; sessions = 1000; };\n" INTERFACES,
+		   "dataplane = { workers = [ 1 ]; sessions = 1000; backend_connections = 1000; "
+		   "};\n" INTERFACES,
+		   "", NULL);
+	check_diff("dataplane = { workers = [ 1 ]; sessions = 1000; };\n" INTERFACES,
+		   "dataplane = { workers = [ 1 ]; sessions = 1000; backend_connections = 999; "
+		   "};\n" INTERFACES,
+		   "~ dataplane.backend_connections 1000 -> 999\n",
+		   "dataplane.backend_connections");
 	check_diff(DATAPLANE "interfaces = ( { name = \"a\"; device = \"net_null0\"; } );\n",
 		   DATAPLANE "interfaces = ( { name = \"a\"; device = \"net_null1\"; } );\n",
 		   "~ interface a: device net_null0 -> net_null1\n", "interfaces.device");
