@@ -72,7 +72,7 @@ def measure_generator(case, seconds):
     return found
 
 
-def measure(seconds, runs=3):
+def measure(seconds, runs=2):
     """In turns; the medians."""
     case = next(c for c in cases.CASES if c.name == "dsr-gue IPv4 limits")
     with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
