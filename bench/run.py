@@ -106,7 +106,7 @@ def listeners_part(report, options):
 
 def http_part(report, options):
     print("\n== HTTP listeners ==", flush=True)
-    report.http(http_listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=options.seconds)))
+    report.http(http_listeners.measure_all(argparse.Namespace(runs=min(2, options.runs), seconds=options.seconds)))
 
 
 def https_part(report, options):
