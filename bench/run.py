@@ -101,7 +101,7 @@ def steering_part(report, options):
 def listeners_part(report, options):
     """Its runs are longer: connections have to be opened before."""
     print("\n== listeners ==", flush=True)
-    report.listeners(listeners.measure_all(argparse.Namespace(runs=min(3, options.runs), seconds=options.seconds)))
+    report.listeners(listeners.measure_all(argparse.Namespace(runs=min(2, options.runs), seconds=options.seconds)))
 
 
 def http_part(report, options):
@@ -111,7 +111,7 @@ def http_part(report, options):
 
 def https_part(report, options):
     print("\n== HTTPS listeners ==", flush=True)
-    report.https(https_listeners.measure_all(argparse.Namespace(runs=min(2, options.runs), seconds=options.seconds)))
+    report.https(https_listeners.measure_all(argparse.Namespace(runs=1, seconds=options.seconds)))
 
 
 def control_part(report, options):

@@ -17,7 +17,7 @@ from cases import ATTACKS, CASES, NEW, SIZES
 from wire import RING, Wire, read_count, waited
 
 REFERENCE_FLOWS = 1 << 10
-BARE_RUNS = 2
+BARE_RUNS = 1
 DISTURBED = 0.03  # of the time: such a run is made again, half as many times as there are runs
 
 
