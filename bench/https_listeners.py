@@ -57,7 +57,6 @@ def idle(n=SECURED, sessions=IDLE, memory="630M"):
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--tls", "--body", BODY, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=sessions, under_way=UNDER_WAY))
         w.wait_until_ready(daemon)
-        time.sleep(0.5)
         start = memory_of(daemon.pid)
         read_count(peers)
         used = memory_of(daemon.pid)

@@ -123,10 +123,7 @@ prepare_http_keys(struct dataplane *dp)
 int
 dataplane_prepare_proxies(struct dataplane *dp, bool http)
 {
-	const struct proxy_bounds bounds = {
-		.clients = dp->sessions,
-		.backends = dp->backend_connections ? dp->backend_connections : dp->sessions,
-	};
+	const struct proxy_bounds bounds = { dp->sessions, dp->backend_connections };
 	uint8_t secret[48];
 	uint32_t i;
 	int rc = http ? prepare_http_keys(dp) : 0;

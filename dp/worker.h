@@ -48,7 +48,7 @@ struct dataplane {
 	uint32_t connections;         /* per worker */
 	uint32_t clients;             /* per worker */
 	uint32_t sessions;            /* clients' connections through listeners, per worker */
-	uint32_t backend_connections; /* of listeners, per worker; 0: as many as sessions */
+	uint32_t backend_connections; /* of listeners, per worker */
 	/* by worker: where its connections lie, NULL: in memory of its own */
 	void *connection_memory[SNAPSHOT_MAX_WORKERS];
 	/* made before the first HTTP listener; workers write */

@@ -255,7 +255,7 @@ world_listen(struct world *w)
 {
 	uint32_t i;
 
-	dataplane.sessions = SESSIONS;
+	dataplane.sessions = dataplane.backend_connections = SESSIONS;
 	if (dataplane_prepare_proxies(&dataplane, false) < 0)
 		world_fail("no memory for the sessions");
 	for (i = 0; i < w->n_workers; i++)

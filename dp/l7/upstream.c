@@ -7,8 +7,7 @@
 #include "dp/l7/internal.h"
 #include "dp/proxy/dial.h"
 
-/* ---- those that may give way -------------------------------------------------------------------
- */
+/* ---- those that may give way ----------------------------------------------------------------- */
 
 static struct http_line *
 line_of(struct http *h, const struct http_upstream *u)
@@ -48,8 +47,7 @@ line_leave(struct http *h, struct http_upstream *u)
 		line->last = u->before;
 }
 
-/* ---- the list of a backend's idle ones
- * ------------------------------------------------------------------- */
+/* ---- the list of a backend's idle ones ------------------------------------------------------- */
 
 static void
 idle_add(struct http *h, struct http_upstream *u)

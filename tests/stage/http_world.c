@@ -162,6 +162,15 @@ http_client_open(struct http_world *w)
 	exit(2);
 }
 
+struct http_end *
+http_client_silent(struct http_world *w)
+{
+	struct http_end *c = http_client_open(w);
+
+	c->reader.silent = true;
+	return c;
+}
+
 /* ---- backends -------------------------------------------------------------------------------- */
 
 static void

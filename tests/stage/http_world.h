@@ -113,6 +113,8 @@ uint32_t http_world_backends(struct http_world *w);
 struct http_end *http_world_backend(struct http_world *w);
 
 struct http_end *http_client_open(struct http_world *w);
+/* ... of whose answers only the heads are looked at. */
+struct http_end *http_client_silent(struct http_world *w);
 void http_say(struct http_end *e, const char *text);
 void http_say_bytes(struct http_end *e, const void *bytes, size_t length);
 /* Take what was held, and all that comes. */

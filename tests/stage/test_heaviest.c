@@ -174,6 +174,7 @@ test_sampled(void)
 {
 	struct fixture *f = two_services();
 	struct burst b = { 0 };
+	struct heaviest_sample sample;
 	uint64_t packets, sum = 0;
 	uint32_t bursts, i;
 
@@ -191,6 +192,9 @@ test_sampled(void)
 			flow_forward(&b, NAT, client4((uint8_t)(100 + i % 8), 1), TCP_ACK);
 		count(f, &b);
 	}
+	heaviest_choose(f->worker, BURST_MAX, &sample);
+	CU_ASSERT_EQUAL(sample.packets, 16);
+	CU_ASSERT_EQUAL(sample.n, BURST_MAX / 16);
 	for (i = 0; i < 8; i++) {
 		packets = packets_of(f, (uint8_t)(100 + i));
 		/* The standard error is 1,549: one packet in sixteen. */

@@ -32,16 +32,6 @@ world_create(uint32_t seed)
 	return w;
 }
 
-/* A client of whose answers only the heads are looked at. */
-static struct http_end *
-client_of(struct http_world *w)
-{
-	struct http_end *c = http_client_open(w);
-
-	c->reader.silent = true;
-	return c;
-}
-
 /* So many requests are under way from now on. */
 static void
 occupy(struct http_world *w, struct http_end **clients, uint32_t n)
@@ -49,7 +39,7 @@ occupy(struct http_world *w, struct http_end **clients, uint32_t n)
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		clients[i] = client_of(w);
+		clients[i] = http_client_silent(w);
 		http_say(clients[i], GET);
 	}
 	http_world_run(w, 50);
@@ -101,7 +91,7 @@ test_refused(void)
 	uint32_t i;
 
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	occupy(w, clients, ROOM);
 	CU_ASSERT_EQUAL(http_world_backends(w), ROOM);
 	CU_ASSERT_EQUAL(under_way(w), ROOM);
@@ -137,10 +127,10 @@ test_ends(void)
 
 	http_world_start(w);
 	occupy(w, clients, ROOM);
-	c = client_of(w);
+	c = http_client_silent(w);
 	http_say(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbo");
 	check_answer(w, c, 1, 503, false);
-	c = client_of(w);
+	c = http_client_silent(w);
 	http_say(c, "GET  / HTTP/1.1\r\nHost: h\r\n\r\n");
 	check_answer(w, c, 1, 400, false);
 	CU_ASSERT_EQUAL(refused(w), 1);
@@ -161,7 +151,7 @@ test_idle(void)
 	w->backend = NULL;
 	http_world_start(w);
 	for (i = 0; i < 4 * ROOM; i++)
-		clients[i] = client_of(w);
+		clients[i] = http_client_silent(w);
 	for (turn = 1; turn <= 3; turn++) {
 		for (i = 0; i < 4 * ROOM; i++) {
 			http_say(clients[i], GET);
@@ -189,7 +179,7 @@ test_mirror(void)
 	w->routes[0].mirror_epoch = 1;
 	occupy(w, clients, ROOM - 1);
 	w->routes[0].mirror_share = UINT32_MAX;
-	c = client_of(w);
+	c = http_client_silent(w);
 	http_say(c, GET);
 	http_world_run(w, 50);
 	CU_ASSERT_EQUAL(http_world_counters(w)->mirrors, 0);
@@ -227,7 +217,7 @@ test_mirror_silent(void)
 	w->routes[0].mirror_slot = 0;
 	w->routes[0].mirror_epoch = 1;
 	w->routes[0].mirror_share = UINT32_MAX;
-	c = client_of(w);
+	c = http_client_silent(w);
 	for (i = 1; i <= 3 * MORE_ROOM; i++) {
 		http_say(c, GET);
 		check_answer(w, c, i, 200, true);
@@ -262,8 +252,8 @@ test_closing(void)
 
 	w->backend = NULL;
 	http_world_start(w);
-	c = client_of(w);
-	d = client_of(w);
+	c = http_client_silent(w);
+	d = http_client_silent(w);
 	http_say(d, GET);
 	check_answer(w, d, 1, 200, true);
 	w->backend = answers_last;
@@ -304,7 +294,7 @@ test_idle_upstream(void)
 	http_world_start(w);
 	h = proxy_http(worker_proxy(w->wire.f->worker));
 	n = http_world_counters(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	http_say(c, GET);
 	check_answer(w, c, 1, 200, true);
 	h->upstreams_fresh = h->n_upstream; /* nobody knows for what */
@@ -330,7 +320,7 @@ test_no_upstream(void)
 	http_world_start(w);
 	h = proxy_http(worker_proxy(w->wire.f->worker));
 	h->upstreams_fresh = h->n_upstream; /* nobody knows for what */
-	c = client_of(w);
+	c = http_client_silent(w);
 	http_say(c, GET);
 	check_answer(w, c, 1, 503, true);
 	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_full, 1);
@@ -371,7 +361,7 @@ check_unread(uint32_t pages)
 	bool cut;
 
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	c->stops = true;
 	for (i = 0; i < pages; i++) {
 		http_say(c, PAGE);

@@ -70,15 +70,6 @@ answers_large(struct http_world *w, struct http_end *s)
 	say_large(s, "HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n");
 }
 
-static struct http_end *
-client_of(struct http_world *w)
-{
-	struct http_end *c = http_client_open(w);
-
-	c->reader.silent = true;
-	return c;
-}
-
 /* One side reads nothing for a while: the other one has to wait, and so much is held. */
 static void
 check_stopped(struct http_world *w, struct http_end *reader, const struct http_end *writer)
@@ -117,7 +108,7 @@ test_client_stops(void)
 
 	w->backend = answers_large;
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	c->stops = true;
 	http_say(c, GET);
 	http_world_run(w, 20);
@@ -146,7 +137,7 @@ test_backend_stops(void)
 	w->backend = stops_at_head;
 	w->early = true;
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	say_large(c, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n");
 	http_world_run(w, 20);
 	s = http_world_backend(w);
@@ -211,7 +202,7 @@ test_echo(void)
 	w->backend = echo_begins;
 	w->early = true;
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	say_large(c, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n");
 	c->stops = true;
 	for (i = 0; i < 60000 && !c->reader.messages && !c->closed; i++) {
@@ -238,7 +229,7 @@ check_early(uint32_t length)
 	w->backend = stops_at_head;
 	w->early = true;
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	snprintf(head, sizeof(head), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %u\r\n\r\n",
 		 length);
 	http_say(c, head);
@@ -288,7 +279,7 @@ test_tunnel_stops(void)
 
 	w->backend = switches;
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	c->stops = true;
 	http_say(c,
 		 "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
@@ -323,7 +314,7 @@ check_unread(const char *last, uint16_t status, uint32_t at)
 	w->routes[0].body = (struct http_text){ page, sizeof(page) };
 	w->listener.timeout_header = w->listener.timeout_idle = 1000 * MS;
 	http_world_start(w);
-	c = client_of(w);
+	c = http_client_silent(w);
 	c->stops = true;
 	for (i = 0; i < 40; i++) {
 		http_say(c, i == at ? last : GET);
@@ -385,7 +376,7 @@ check_short(uint32_t mbufs, uint64_t seed)
 	w->backend = answers_much;
 	http_world_start(w);
 	for (i = 0; i < CROWD; i++) {
-		c = clients[i] = client_of(w);
+		c = clients[i] = http_client_silent(w);
 		c->stops = i % 3 != 0;
 		c->random_pieces = i % 2;
 		http_say(c, GET "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n");
@@ -403,7 +394,7 @@ check_short(uint32_t mbufs, uint64_t seed)
 			CU_ASSERT_EQUAL(c->reader.sum, body_sum(3, 20000));
 	}
 	CU_ASSERT_PTR_NULL(http_world_rest(w));
-	c = client_of(w);
+	c = http_client_silent(w);
 	http_say(c, GET);
 	CU_ASSERT(http_world_wait(w, c, 1));
 	CU_ASSERT_EQUAL(c->reader.status, 200);
@@ -433,7 +424,7 @@ test_all_kept(void)
 	w->wire.f->backends[1].weight = 0;
 	http_world_start(w);
 	for (i = 0; i < 4; i++) {
-		clients[i] = client_of(w);
+		clients[i] = http_client_silent(w);
 		http_say(clients[i], GET);
 	}
 	for (i = 0; i < 4; i++)
@@ -444,7 +435,7 @@ test_all_kept(void)
 	http_world_run(w, 20);
 	w->wire.f->backends[1].weight = 100;
 	w->wire.f->backends[0].weight = 0;
-	c = client_of(w);
+	c = http_client_silent(w);
 	http_say(c, GET);
 	CU_ASSERT(http_world_wait(w, c, 1));
 	CU_ASSERT_EQUAL(c->reader.status, 200);
