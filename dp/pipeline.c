@@ -20,7 +20,8 @@
  * "TCP" is the worker's own: a listener's connection ends there, and goes on in proxy/proxy.h as
  * it is, or in l7/session.c as HTTP. "host" is the twin's queue. What
  * finds no Ethernet address for its next hop waits (l4/waiting.h) and is rewritten again. A packet
- * from an inbox is classified anew, by this worker's snapshot.
+ * from an inbox is classified anew, by this worker's snapshot; one that finds an inbox full is
+ * dropped. Before rewrite, who sent what is counted (l4/heaviest.h).
  *
  * Only this file acts on verdicts.
  */
