@@ -16,9 +16,9 @@
  *
  * Two things make the search for the next free row cheap:
  *
- *   A member looks a window of rows ahead and keeps a queue of those that are free. That is a loop
- *   without a branch that nobody can predict, and what it takes from the queue later is mostly free
- *   still: windows are so short that few rows have been claimed meanwhile.
+ *   A member looks several rows ahead at once and keeps a queue of those that are free. That is a
+ *   loop without a branch that nobody can predict, and what it takes from the queue later is mostly
+ *   free still: queues are so short that few rows have been claimed meanwhile.
  *
  *   When f rows are left a claim tries m / f of them in the mean, so more than half of all tries
  *   would be for the last sqrt(m) rows. For these it is turned round: which of the rows that are
@@ -33,12 +33,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/maglev_steps.h"
 #include "lib/siphash.h"
 
 #define NIL UINT32_MAX
 
-#define WINDOW_MAX 64u
-#define WINDOW_MIN 4u /* even */
+#define QUEUE_MAX (WANT_MAX - 1 + LOOK) /* rows */
 /* Beyond this many rows the last ones are searched for like the others: see find_in_list. */
 #define LIST_MAX (1u << 24)
 
@@ -64,10 +64,10 @@ struct turn {
  * not, and the last ones as a list. */
 struct rows {
 	uint32_t m;
-	uint32_t left;   /* how many */
-	uint32_t window; /* how many rows a member looks ahead */
-	uint32_t few;    /* when so many are left they are listed: a power of two */
-	uint32_t n;      /* of list, 0: there is none yet */
+	uint32_t left;  /* how many */
+	uint32_t shift; /* left >> shift rows are to be in a queue */
+	uint32_t few;   /* when so many are left they are listed: a power of two */
+	uint32_t n;     /* of list, 0: there is none yet */
 	uint32_t *list;
 	uint64_t *taken;
 	uint32_t *queues;
@@ -145,51 +145,32 @@ rows_free(struct rows *r)
 static int
 rows_init(struct rows *r, uint32_t m, size_t n)
 {
-	*r = (struct rows){ .m = m, .left = m, .window = WINDOW_MAX, .few = 1 };
-	/* Of a full queue's rows one in eight has been claimed before it is empty. */
-	while (r->window > WINDOW_MIN && (uint64_t)r->window * n > m / 8)
-		r->window /= 2;
+	*r = (struct rows){ .m = m, .left = m, .few = 1 };
+	/* While q rows of a queue are used up all members claim q * n: so that is a quarter of
+	 * those that are left. */
+	while ((uint64_t)1 << r->shift < 4 * (uint64_t)n)
+		r->shift++;
 	while (r->few <= m / r->few / 2)
 		r->few *= 2;
-	r->queues = malloc(n * r->window * sizeof(*r->queues));
+	r->queues = malloc(n * QUEUE_MAX * sizeof(*r->queues));
 	r->list = malloc(r->few * sizeof(*r->list));
 	r->taken = calloc(m / 64 + 1, sizeof(*r->taken));
 	return r->queues && r->list && r->taken ? 0 : -ENOMEM;
 }
 
-static inline bool
-is_free(const struct rows *r, uint32_t row)
-{
-	return !(r->taken[row / 64] >> (row % 64) & 1);
-}
-
-/* row + by modulo m, of numbers below m, which may have 32 bits. */
-static inline uint32_t
-ahead(uint32_t row, uint32_t by, uint32_t m)
-{
-	uint32_t back = m - by;
-
-	return row >= back ? row - back : row + by;
-}
-
-/* Look ahead until a row is free. Two chains of steps, as each waits for its last one. */
+/* Look ahead until as many rows are found as are wanted, at least one. */
 static void
 fill_queue(const struct rows *r, struct turn *t)
 {
-	uint32_t m = r->m, n = 0, i, two = ahead(t->skip, t->skip, m);
-	uint32_t even = t->row, odd = ahead(even, t->skip, m);
+	struct steps s = steps_begin(t->row, t->skip, r->m);
+	uint32_t n = 0, want = r->left >> r->shift;
 
-	do {
-		for (i = 0; i < r->window; i += 2) {
-			t->queue[n] = even;
-			n += is_free(r, even);
-			even = ahead(even, two, m);
-			t->queue[n] = odd;
-			n += is_free(r, odd);
-			odd = ahead(odd, two, m);
-		}
-	} while (n == 0);
-	t->row = even;
+	if (want > WANT_MAX)
+		want = WANT_MAX;
+	do
+		n += steps_look(&s, r->taken, r->m, t->queue + n);
+	while (n == 0 || n < want);
+	t->row = steps_row(&s);
 	t->head = 0;
 	t->end = (uint8_t)n;
 }
@@ -204,11 +185,11 @@ find_row(const struct rows *r, struct turn *t)
 		if (t->head == t->end)
 			fill_queue(r, t);
 		row = t->queue[t->head++];
-	} while (!is_free(r, row));
+	} while (!is_free(r->taken, row));
 	return row;
 }
 
-static void
+static __attribute__((noinline)) void
 list_rows(struct rows *r)
 {
 	uint32_t word, row;
@@ -248,7 +229,7 @@ inverse(uint32_t a, uint32_t m)
  *
  * so these products are in the order of the steps: for two rows they are 2^64 / m or more apart,
  * which is far above m and above the low bits, where the place in the list is written. */
-static uint32_t
+static __attribute__((noinline)) uint32_t
 find_in_list(struct rows *r, struct turn *t)
 {
 	uint64_t best = UINT64_MAX, low = r->few - 1, key;
@@ -327,7 +308,7 @@ prepare_turns(struct turn *turns, const struct rows *r, const struct maglev_perm
 		turns[i].row = perm[i].offset;
 		turns[i].skip = perm[i].skip;
 		turns[i].slot = perm[i].slot;
-		turns[i].queue = r->queues + i * r->window;
+		turns[i].queue = r->queues + i * QUEUE_MAX;
 		turns[i].whole = rounds / turns[i].quota;
 		turns[i].part = rounds % turns[i].quota;
 		turns[i].carry = 0;
