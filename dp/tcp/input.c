@@ -5,7 +5,8 @@
  *     1. hash every tuple, fetch its bucket
  *     2. find its block, fetch that
  *     3. fetch its flight and what the user has of it, then what is under way
- *     4. parse, and let the state have it, one after the other
+ *     4. parse, and let the state have it, one after the other; what follows in order as one
+ *        segment with it (coalesce.c)
  *
  * Between 2 and 4 blocks may come and go, so what was found is looked at again.
  */
@@ -137,8 +138,11 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 
 		if (c || !none_made(t, &before))
 			c = again(t, c, &packets[i], hashes[i]);
-		if (segment_parse(t, &packets[i], &s))
+		if (segment_parse(t, &packets[i], &s)) {
+			if (c && segment_is_next(c, &s))
+				i += segments_join(t, &s, packets + i + 1, n - i - 1);
 			segment_input(t, c, &s);
+		}
 		segment_drop(&s);
 	}
 	blocks_reap(t);

@@ -61,6 +61,7 @@ struct segment {
 	uint32_t ts_value, ts_echo;
 	uint8_t flags, ecn, option_bytes;
 	bool timestamps; /* ts_* are there */
+	bool joined;     /* several segments of the burst are in it */
 };
 
 struct tcp_listener {
@@ -276,6 +277,13 @@ void clock_set(struct tcp *t, uint64_t now);
  * there. */
 bool segment_parse(struct tcp *t, const struct tcp_packet *p, struct segment *s);
 void segment_drop(struct segment *s);
+
+/* Is s data that c waits for, with nothing to it but data? */
+bool segment_is_next(const struct tcp_block *c, const struct segment *s);
+/* Put what goes on where s ends behind it, of the n packets that follow it in the burst. Their
+ * number: they are taken. */
+uint32_t segments_join(struct tcp *t, struct segment *s, const struct tcp_packet *packets,
+		       uint32_t n);
 /* The Internet checksum's sum of `length` bytes of a chain from `offset` on. */
 uint64_t chain_sum(const struct rte_mbuf *m, uint32_t offset, uint32_t length);
 

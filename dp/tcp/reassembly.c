@@ -568,7 +568,7 @@ data_input(struct tcp *t, struct tcp_block *c, struct segment *s)
 	}
 	if (s->len && unlikely(!may_receive(t, c, s->mbuf)))
 		return false;
-	acknowledge(t, c, s->len, missing || s->flags & TCP_FIN);
+	acknowledge(t, c, s->len, missing || s->joined || s->flags & TCP_FIN);
 	if (s->len) {
 		m = s->mbuf;
 		s->mbuf = NULL;

@@ -134,6 +134,7 @@ enum tcp_close_cause {
 	X(paws, "dropped: an old timestamp")                                                   \
 	X(no_connection, "dropped: for no connection and no listener")                         \
 	X(duplicates, "segments that brought only what was there already")                     \
+	X(joined, "segments taken as one with the segment before them")                        \
 	X(out_of_order, "segments kept until those before them come")                          \
 	X(out_of_order_dropped, "out-of-order segments not kept: too many pieces")             \
 	X(beyond_window, "segments cut at the end of the window")                              \

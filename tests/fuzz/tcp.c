@@ -27,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define PORTS     4
 #define MS        1000000ull
 #define STEPS_MAX 200
+#define BURST     4
 #define BUDGET    24 /* buffers, with SETTING_SMALL */
 
 enum setting {
@@ -68,6 +69,10 @@ struct bed {
 	uint32_t unread[PORTS];
 	uint32_t seq[PORTS], ack[PORTS]; /* what the stack expects, and what it has sent */
 	uint32_t time[PORTS];
+	struct tcp_packet burst[BURST]; /* that have not come in yet */
+	struct tuple tuples[BURST];
+	uint32_t n_burst;
+	uint32_t ahead[PORTS]; /* bytes of data in it */
 };
 
 static struct rte_mempool *mbufs, *clones, *wire;
@@ -176,10 +181,10 @@ tuple_of(const struct bed *b, unsigned int port)
 static void
 come_in(struct bed *b, unsigned int port, const uint8_t *bytes, size_t len)
 {
-	struct tuple tuple = tuple_of(b, port);
+	struct tuple *tuple = &b->tuples[b->n_burst];
 	struct tcp_packet packet = {
 		.mbuf = nic_receive(wire, bytes, len, 1 + port % 3),
-		.tuple = &tuple,
+		.tuple = tuple,
 		.listener = port == PORTS - 1 ? TCP_LISTENER_NONE : 7,
 		.l4 = b->settings & SETTING_IP6 ? 40 : 20,
 		.ip_len = (uint16_t)len,
@@ -187,8 +192,17 @@ come_in(struct bed *b, unsigned int port, const uint8_t *bytes, size_t len)
 		.checked = port == 1,
 	};
 
+	*tuple = tuple_of(b, port);
 	if (packet.mbuf)
-		tcp_input(b->tcp, &packet, 1, b->now);
+		b->burst[b->n_burst++] = packet;
+}
+
+static void
+burst_in(struct bed *b)
+{
+	tcp_input(b->tcp, b->burst, b->n_burst, b->now);
+	b->n_burst = 0;
+	memset(b->ahead, 0, sizeof(b->ahead));
 }
 
 static struct wire
@@ -250,6 +264,8 @@ act_data(struct bed *b, struct input *in)
 
 	w.payload = payload;
 	w.length = get(in, 1) * 4;
+	w.seq += b->ahead[port];
+	b->ahead[port] += (uint32_t)w.length;
 	w.has_time = !(b->settings & SETTING_NO_TIME);
 	w.time_value = (uint32_t)(b->now / MS);
 	w.time_echo = b->time[port];
@@ -375,8 +391,11 @@ judge_buffers(const struct bed *b)
 static void
 step(struct bed *b, struct input *in)
 {
-	enum act act = (enum act)(get(in, 1) % ACTS);
+	unsigned int byte = get(in, 1);
+	enum act act = (enum act)(byte % ACTS);
 
+	if (b->n_burst == BURST || (b->n_burst && act > ACT_RAW))
+		burst_in(b);
 	switch (act) {
 	case ACT_SEGMENT:
 		act_segment(b, in);
@@ -403,6 +422,11 @@ step(struct bed *b, struct input *in)
 		act_user(b, act, get(in, 1) % PORTS);
 		break;
 	}
+	/* Packets with the high bit come in with those that follow. */
+	if (b->n_burst && byte & 0x80 && in->at < in->end)
+		return;
+	if (b->n_burst)
+		burst_in(b);
 	b->now += MS / 4;
 	tcp_advance(b->tcp, b->now);
 	tcp_flush(b->tcp, b->now);
@@ -487,6 +511,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begin(&b);
 	for (int i = 0; i < STEPS_MAX && in.at < in.end; i++)
 		step(&b, &in);
+	if (b.n_burst)
+		burst_in(&b);
 	finish(&b);
 	return 0;
 }

@@ -8,8 +8,9 @@
 #include "tests/tcp/script/suites.h"
 
 static int (*const registers[])(void) = {
-	test_open_register,   test_transfer_register, test_loss_register,   test_close_register,
-	test_attack_register, test_budget_register,   test_flight_register, test_cookie_register,
+	test_open_register,   test_transfer_register, test_loss_register,
+	test_close_register,  test_attack_register,   test_budget_register,
+	test_flight_register, test_cookie_register,   test_coalesce_register,
 };
 
 static void

@@ -108,13 +108,13 @@ come_in(struct script *s, const struct step *step)
 {
 	uint8_t payload[9000], bytes[WIRE_MAX];
 	struct wire w = step->wire;
-	struct tuple tuple = stand_tuple(s);
-	struct tcp_packet packet = { .tuple = &tuple, .listener = TCP_LISTENER_NONE };
+	struct tcp_packet packet = { .tuple = &s->tuple, .listener = TCP_LISTENER_NONE };
 
-	if (unexpected(s))
+	if (unexpected(s) || s->n_burst == SCRIPT_BURST)
 		return false;
-	w.src = tuple.src;
-	w.dst = tuple.dst;
+	s->tuple = stand_tuple(s);
+	w.src = s->tuple.src;
+	w.dst = s->tuple.dst;
 	w.sport = s->port;
 	w.dport = s->own_port;
 	content_fill(STAND_IN, w.seq - 1 + !!(w.flags & WIRE_SYN), payload, w.length);
@@ -142,7 +142,11 @@ come_in(struct script *s, const struct step *step)
 	packet.ecn = w.ecn;
 	if (s->own_port == 80)
 		packet.listener = 0;
-	tcp_input(s->tcp, &packet, 1, s->now);
+	s->burst[s->n_burst++] = packet;
+	if (step->kind == STEP_WITH)
+		return true;
+	tcp_input(s->tcp, s->burst, s->n_burst, s->now);
+	s->n_burst = 0;
 	stand_turn(s);
 	return true;
 }
@@ -414,6 +418,7 @@ step_play(struct script *s, const struct step *step)
 		s->next_out = s->n_out;
 	switch (step->kind) {
 	case STEP_IN:
+	case STEP_WITH:
 		return come_in(s, step);
 	case STEP_DO:
 		return do_it(s, step);

@@ -25,6 +25,7 @@
 
 #define SCRIPT_OUT    256 /* segments that wait to be looked at */
 #define SCRIPT_EVENTS 64
+#define SCRIPT_BURST  8
 #define SCRIPT_ISN    0xfffffc00u /* of the peer: it wraps early */
 
 struct script_out {
@@ -53,6 +54,9 @@ struct script {
 	tcp_handle h;
 	uint64_t sent, received; /* stream offsets of the program and of the peer */
 	uint32_t unread;
+	struct tuple tuple; /* of what comes in */
+	struct tcp_packet burst[SCRIPT_BURST];
+	uint32_t n_burst;
 
 	struct script_out out[SCRIPT_OUT];
 	unsigned int n_out, next_out;

@@ -11,5 +11,6 @@ int test_attack_register(void);
 int test_budget_register(void);
 int test_flight_register(void);
 int test_cookie_register(void);
+int test_coalesce_register(void);
 
 #endif

@@ -163,15 +163,14 @@ parse_line(struct step *s, char *line)
 		s->timed = true;
 		word = strtok_r(NULL, " \t", &rest);
 	}
-	if (!word || word[1] != '\0' || !strchr("<>=!?.~", word[0]))
+	if (!word || word[1] != '\0' || !strchr("<&>=!?.~", word[0]))
 		return false;
 	s->kind = (enum step_kind)word[0];
 	if (s->kind == STEP_NOTHING)
 		return s->timed;
 	if (s->kind == STEP_SKIP)
 		return true;
-	return s->kind == STEP_IN || s->kind == STEP_OUT ? parse_segment(s, &rest)
-							 : parse_words(s, &rest);
+	return strchr("<&>", word[0]) ? parse_segment(s, &rest) : parse_words(s, &rest);
 }
 
 const char *

@@ -3,6 +3,7 @@
  * The language of the scripts: one step a line.
  *
  *     [+MS] < FLAGS FIELD...    this segment comes in
+ *     [+MS] & FLAGS FIELD...    this one comes in with the next, in one burst
  *     [+MS] > FLAGS FIELD...    this segment goes out, and nothing else before it
  *     [+MS] = EVENT [N]         the program is told this, and nothing else before it
  *     [+MS] ! VERB [N]          the program does this
@@ -28,6 +29,7 @@
 
 enum step_kind {
 	STEP_IN = '<',
+	STEP_WITH = '&',
 	STEP_OUT = '>',
 	STEP_EVENT = '=',
 	STEP_DO = '!',
