@@ -18,6 +18,7 @@ from listeners import BACKENDS, PORT, listener, memory_of
 from wire import RING, Wire, read_count
 
 SECURED = 10000  # connections that are opened
+TIDY = 3  # seconds after which threads without a handshake have given their memory back
 
 
 def certificate(where):
@@ -59,6 +60,7 @@ def idle(n=SECURED, sessions=IDLE, memory="630M"):
         w.wait_until_ready(daemon)
         start = memory_of(daemon.pid)
         read_count(peers)
+        time.sleep(TIDY)
         used = memory_of(daemon.pid)
         peers.send_signal(signal.SIGUSR1)
         count = read_count(peers)

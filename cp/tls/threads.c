@@ -2,6 +2,8 @@
 #include "cp/tls/threads.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,11 +16,14 @@
 
 #include "dp/snapshot.h"
 
+#define IDLE_MS 1000
+
 struct thread {
 	struct tls_threads *all;
 	struct tls_port *port;
 	struct tls_serving serving;
 	pthread_t id;
+	bool untidy; /* it may have left memory behind that nobody uses */
 } __rte_cache_aligned;
 
 struct tls_threads {
@@ -32,17 +37,33 @@ struct tls_threads {
 
 /* ---- a thread -------------------------------------------------------------------------------- */
 
+/* Until the port is woken. What many handshakes at once had in memory is the system's again when a
+ * second has passed without any. */
+static void
+wait_for_wakeup(struct thread *t)
+{
+	struct pollfd wake = { .fd = t->port->wake, .events = POLLIN };
+	eventfd_t wakeups;
+
+	if (t->untidy && poll(&wake, 1, IDLE_MS) == 0) {
+		t->untidy = false;
+		malloc_trim(0);
+	}
+	eventfd_read(t->port->wake, &wakeups);
+}
+
 /* Until somebody has asked something, or it is to stop. A worker asks first and looks at `asleep`
  * then; this is the other way round, so one of both sees what the other has done. */
 static void
-sleep_until_asked(const struct tls_threads *all, struct tls_port *port)
+sleep_until_asked(struct thread *t)
 {
-	eventfd_t wakeups;
+	struct tls_port *port = t->port;
 
 	atomic_store(&port->asleep, true);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (rte_ring_empty(port->first) && rte_ring_empty(port->asked) && !atomic_load(&all->stop))
-		eventfd_read(port->wake, &wakeups);
+	if (rte_ring_empty(port->first) && rte_ring_empty(port->asked) &&
+	    !atomic_load(&t->all->stop))
+		wait_for_wakeup(t);
 	atomic_store(&port->asleep, false);
 }
 
@@ -57,9 +78,10 @@ run(void *arg)
 	while (!atomic_load_explicit(&all->stop, memory_order_relaxed)) {
 		if (rte_ring_dequeue(t->port->first, &job) != 0 &&
 		    rte_ring_dequeue(t->port->asked, &job) != 0) {
-			sleep_until_asked(all, t->port);
+			sleep_until_asked(t);
 			continue;
 		}
+		t->untidy = true;
 		tls_serve(&t->serving, job);
 		rte_ring_enqueue(all->answers[((struct tls_job *)job)->worker], job);
 	}
