@@ -42,18 +42,24 @@ quick_charge(struct run *r, struct item *item)
 	return false;
 }
 
-/* Of a forward packet that is complete. */
-static inline void
-quick_leave(struct run *r, struct item *item, uint32_t backend, uint8_t port)
+/* Of a forward packet that is complete, but for its plan's counters. */
+static __rte_always_inline void
+quick_hand_over(struct run *r, struct item *item, uint32_t backend, uint8_t port)
 {
 	struct backend_stats *stats = &r->w->backend_stats[backend];
 
-	item->plan->packets++;
-	item->plan->bytes += item->ip_len;
 	stats->packets++;
 	stats->bytes += item->ip_len;
 	item->fate = FATE_LEFT;
 	worker_transmit(r->w, port, item->mbuf);
+}
+
+static inline void
+quick_leave(struct run *r, struct item *item, uint32_t backend, uint8_t port)
+{
+	item->plan->packets++;
+	item->plan->bytes += item->ip_len;
+	quick_hand_over(r, item, backend, port);
 }
 
 /* The backend's next hop if a packet that becomes `len` bytes can go there as it is. */
@@ -247,8 +253,13 @@ quick_gue6(const struct item *item, uint8_t *at, const uint8_t *ip, bool inner4)
 	put32(at + 8, gue);
 }
 
+/* What left of a row, until its plan is told. */
+struct row_count {
+	uint32_t packets, bytes;
+};
+
 static __rte_always_inline bool
-quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
+quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t, struct row_count *count,
 		const struct tunnel_form form)
 {
 	const unsigned int gue = form.gue ? UDP_HEADER + GUE_HEADER : 0;
@@ -286,7 +297,9 @@ quick_tunnel_as(struct run *r, struct item *item, const struct tunnel *t,
 		put16(at, htons((uint16_t)(GUE_PORT_FIRST | (item->flow_hash & GUE_PORT_MASK))));
 		put16(at + 4, htons((uint16_t)(item->ip_len + gue)));
 	}
-	quick_leave(r, item, item->backend, t->port);
+	count->packets++;
+	count->bytes += item->ip_len;
+	quick_hand_over(r, item, item->backend, t->port);
 	return true;
 }
 
@@ -296,16 +309,19 @@ static __rte_always_inline struct item *
 quick_row_as(struct run *r, struct item *item, const struct tunnel_form form)
 {
 	const struct item *end = r->held.any ? item + 1 : &r->items[r->n_items];
-	const struct plan *plan = item->plan;
+	struct row_count count = { 0, 0 };
+	struct plan *plan = item->plan;
 	const struct tunnel *t;
 
 	do {
 		t = tunnel_to(r, item);
 		if (unlikely(!t || (t->outer == 4) != form.outer4) ||
-		    unlikely(!quick_tunnel_as(r, item, t, form)))
+		    unlikely(!quick_tunnel_as(r, item, t, &count, form)))
 			break;
 		item++;
 	} while (item < end && likely(item->plan == plan && item->fate == FATE_OPEN));
+	plan->packets += count.packets;
+	plan->bytes += count.bytes;
 	return item;
 }
 
