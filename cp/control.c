@@ -293,11 +293,11 @@ control_start(struct control *c)
 	return 0;
 }
 
-void
+bool
 control_stop(struct control *c)
 {
-	if (c->handshakes)
-		tls_handshakes_stop(c->handshakes);
+	bool ended = !c->handshakes || tls_handshakes_stop(c->handshakes);
+
 	tls_listeners_destroy(c->tls_listeners);
 	tls_pools_destroy(c->tls_pools);
 	records_destroy(c->records);
@@ -310,6 +310,7 @@ control_stop(struct control *c)
 	free(c->config_name);
 	c->config = NULL;
 	c->snapshot = NULL;
+	return ended;
 }
 
 void

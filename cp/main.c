@@ -358,11 +358,25 @@ start(struct penstockd *d, const struct config *config)
 	return start_forwarding(d);
 }
 
+/* The memory of workers, and what goes with it. */
 static void
+free_workers(struct penstockd *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
+		worker_destroy(d->dataplane.workers[i]);
+	control_stopped(&d->control);
+	tables_close(d->control.tables, d->launched);
+	dataplane_destroy(&d->dataplane);
+}
+
+/* False: a thread is stuck that uses what could not be freed. */
+static bool
 stop(struct penstockd *d)
 {
 	struct control *c = &d->control;
-	uint32_t i;
+	bool ended = true;
 
 	if (c->admin)
 		admin_destroy(c->admin);
@@ -370,24 +384,24 @@ stop(struct penstockd *d)
 	if (d->eal)
 		rte_eal_mp_wait_lcore();
 	if (c->dp)
-		control_stop(c);
+		ended = control_stop(c);
+	if (!ended)
+		log_warning("a thread for TLS handshakes does not end: penstockd ends without it");
 	if (c->twins)
 		twins_destroy(c->twins);
 	if (c->network)
 		network_destroy(c->network);
 	ports_stop(&d->dataplane);
-	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
-		worker_destroy(d->dataplane.workers[i]);
-	control_stopped(c);
-	tables_close(c->tables, d->launched);
-	dataplane_destroy(&d->dataplane);
-	if (d->eal) {
+	if (ended)
+		free_workers(d);
+	if (d->eal)
 		ports_close(&d->dataplane);
+	if (d->eal && ended)
 		rte_eal_cleanup();
-	}
 	generations_stop(c->generations);
 	if (c->loop)
 		loop_destroy(c->loop);
+	return ended;
 }
 
 static void
@@ -404,6 +418,7 @@ ready(struct penstockd *d)
 static int
 run(struct penstockd *d)
 {
+	bool ended;
 	int rc;
 
 	log_configure(&d->beginning.config->log, d->beginning.config->instance);
@@ -414,9 +429,12 @@ run(struct penstockd *d)
 		service_manager_notify("STOPPING=1");
 		log_event(LOG_LEVEL_INFO, "stopping", NULL);
 	}
-	stop(d);
+	ended = stop(d);
 	log_flush();
-	return rc == 0 ? 0 : 1;
+	rc = rc == 0 ? 0 : 1;
+	if (!ended)
+		_exit(rc); /* exit() takes apart what the thread may wake up in */
+	return rc;
 }
 
 /* Read and validate before anything is started or goes into the background: errors then reach the

@@ -122,11 +122,13 @@ tls_handshakes_prepare(struct tls_handshakes *h, struct dataplane *dp,
 	return rc;
 }
 
-void
+bool
 tls_handshakes_stop(struct tls_handshakes *h)
 {
-	tls_threads_stop(h->threads);
+	bool ended = tls_threads_stop(h->threads);
+
 	h->threads = NULL;
+	return ended;
 }
 
 void

@@ -21,8 +21,9 @@ struct tls_handshakes *tls_handshakes_create(void);
  * or -errno and *error a sentence. */
 int tls_handshakes_prepare(struct tls_handshakes *h, struct dataplane *dp,
 			   const struct tls_machine_config *config, const char **error);
-/* The threads end: when workers do not run any more, and before they are destroyed. */
-void tls_handshakes_stop(struct tls_handshakes *h);
+/* The threads end: when workers do not run any more, and before they are destroyed. False: one is
+ * stuck; neither workers nor this may be destroyed. */
+bool tls_handshakes_stop(struct tls_handshakes *h);
 /* When they are. NULL is allowed. */
 void tls_handshakes_destroy(struct tls_handshakes *h);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_errno.h>
@@ -161,20 +162,36 @@ tls_threads_start(const struct tls_threads_settings *settings)
 	return NULL;
 }
 
-void
+/* All of them within TLS_THREADS_STOP_MS. */
+static bool
+join(struct tls_threads *all)
+{
+	struct timespec until;
+	bool all_ended = true;
+	uint32_t i;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TLS_THREADS_STOP_MS / 1000;
+	for (i = 0; i < all->running; i++)
+		all_ended &=
+		    pthread_clockjoin_np(all->threads[i].id, NULL, CLOCK_MONOTONIC, &until) == 0;
+	return all_ended;
+}
+
+bool
 tls_threads_stop(struct tls_threads *all)
 {
 	uint32_t i;
 
 	if (!all)
-		return;
+		return true;
 	atomic_store(&all->stop, true);
 	for (i = 0; i < all->running; i++)
 		eventfd_write(all->ports[i].wake, 1);
-	for (i = 0; i < all->running; i++) {
-		pthread_join(all->threads[i].id, NULL);
+	if (!join(all))
+		return false;
+	for (i = 0; i < all->running; i++)
 		tls_serving_end(&all->threads[i].serving);
-	}
 	for (i = 0; i < all->n; i++) {
 		rte_ring_free(all->ports[i].first);
 		rte_ring_free(all->ports[i].asked);
@@ -182,6 +199,7 @@ tls_threads_stop(struct tls_threads *all)
 			close(all->ports[i].wake);
 	}
 	free(all);
+	return true;
 }
 
 struct tls_port *

@@ -4,11 +4,12 @@ import contextlib
 import ctypes
 import os
 import select
+import signal
 import time
 
 import configs
 import inside
-from bed import expect, for_families, group, wait_until
+from bed import PENSTOCKD, expect, for_families, group, wait_until
 from http_bed import address
 from https_bed import LOAD, WEB, HttpsBed, host
 from tests_changes import result_of
@@ -148,7 +149,8 @@ def stopped(threads):
         yield
     finally:
         for thread in threads:
-            trace(DETACH, thread)
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                trace(DETACH, thread)
 
 
 @of_families("one handshake thread stands still", families=(4,))
@@ -187,3 +189,19 @@ def all_stuck(bed, family):
         expect(bed.served(SHOP, family) == serial, "the old certificate is served")
     drops = bed.service(f"secure-{family}")["drops"]
     expect(drops.get("tls-busy", 0) > PLACES, f"{drops}")
+
+
+@of_families("penstockd ends while a handshake thread stands still", families=(6,))
+def stuck_at_end(bed, family):
+    """It does not wait for it for ever, says so, and what it leaves behind is no obstacle for the next."""
+    threads = handshake_threads(bed)[:1]
+    with stopped(threads), bed.begin(family), bed.begin(family):
+        bed.daemon.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        expect(wait_until(lambda: os.waitpid(threads[0], ALL_THREADS | os.WNOHANG)[0], 10), "penstockd does not end")
+        code, took = bed.daemon.wait(10), time.monotonic() - begin
+    expect(code == 0 and took < 8, f"it ended with {code} after {took} s")
+    with open(f"{bed.lab.where}/penstockd.log", encoding="utf-8", errors="replace") as log:
+        expect("a thread for TLS handshakes does not end" in log.read(), "the log does not say why")
+    bed.daemon = bed.lab.penstock(PENSTOCKD, bed.config(bed.lab.backends))
+    expect(wait_until(lambda: bed.ask(family)[0] == 0, 5), "the next one does not serve")

@@ -78,7 +78,7 @@ end(void)
 
 	for (i = 0; i < w.n; i++)
 		tls_caller_end(w.callers[i]);
-	tls_threads_stop(w.threads);
+	CU_ASSERT(tls_threads_stop(w.threads));
 	tls_jobs_destroy(w.jobs);
 	tls_store_destroy(w.store);
 	CU_ASSERT(rte_mempool_full(w.in) && rte_mempool_full(w.out));
@@ -463,7 +463,7 @@ test_settings(void)
 	s.n = 1;
 	s.questions = 1u << 30; /* larger than a ring can be */
 	CU_ASSERT_PTR_NULL(tls_threads_start(&s));
-	tls_threads_stop(NULL);
+	CU_ASSERT(tls_threads_stop(NULL));
 }
 
 int
