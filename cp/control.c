@@ -296,8 +296,8 @@ control_start(struct control *c)
 bool
 control_stop(struct control *c)
 {
-	bool ended = !c->handshakes || tls_handshakes_stop(c->handshakes);
-
+	if (c->handshakes && !tls_handshakes_stop(c->handshakes))
+		return false;
 	tls_listeners_destroy(c->tls_listeners);
 	tls_pools_destroy(c->tls_pools);
 	records_destroy(c->records);
@@ -310,7 +310,7 @@ control_stop(struct control *c)
 	free(c->config_name);
 	c->config = NULL;
 	c->snapshot = NULL;
-	return ended;
+	return true;
 }
 
 void

@@ -85,8 +85,8 @@ struct control_request {
 /* Create what the control thread needs besides loop, dp and network, which are set. 0 or -ENOMEM.
  */
 int control_start(struct control *c);
-/* Free it; the workers have ended. False: a thread is stuck that still uses them, so they may not
- * be destroyed, nor control_stopped be called. */
+/* Free it; the workers have ended. False: nothing is freed, as a thread is stuck that still uses it
+ * and the workers, which may not be destroyed either. */
 bool control_stop(struct control *c);
 /* ... and have been destroyed: free what they held on to until then. */
 void control_stopped(struct control *c);

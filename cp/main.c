@@ -358,50 +358,47 @@ start(struct penstockd *d, const struct config *config)
 	return start_forwarding(d);
 }
 
-/* The memory of workers, and what goes with it. */
 static void
-free_workers(struct penstockd *d)
+stop_ports(struct penstockd *d)
 {
-	uint32_t i;
-
-	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
-		worker_destroy(d->dataplane.workers[i]);
-	control_stopped(&d->control);
-	tables_close(d->control.tables, d->launched);
-	dataplane_destroy(&d->dataplane);
+	if (d->control.twins)
+		twins_destroy(d->control.twins);
+	if (d->control.network)
+		network_destroy(d->control.network);
+	ports_stop(&d->dataplane);
 }
 
-/* False: a thread is stuck that uses what could not be freed. */
+/* False: a thread is stuck, so that memory it uses cannot be freed; what others see is gone. */
 static bool
 stop(struct penstockd *d)
 {
 	struct control *c = &d->control;
-	bool ended = true;
+	uint32_t i;
 
 	if (c->admin)
 		admin_destroy(c->admin);
 	atomic_store(&d->dataplane.stop, true);
 	if (d->eal)
 		rte_eal_mp_wait_lcore();
-	if (c->dp)
-		ended = control_stop(c);
-	if (!ended)
+	if (c->dp && !control_stop(c)) {
 		log_warning("a thread for TLS handshakes does not end: penstockd ends without it");
-	if (c->twins)
-		twins_destroy(c->twins);
-	if (c->network)
-		network_destroy(c->network);
-	ports_stop(&d->dataplane);
-	if (ended)
-		free_workers(d);
-	if (d->eal)
+		stop_ports(d);
+		return false;
+	}
+	stop_ports(d);
+	for (i = 0; i < SNAPSHOT_MAX_WORKERS; i++)
+		worker_destroy(d->dataplane.workers[i]);
+	control_stopped(c);
+	tables_close(c->tables, d->launched);
+	dataplane_destroy(&d->dataplane);
+	if (d->eal) {
 		ports_close(&d->dataplane);
-	if (d->eal && ended)
 		rte_eal_cleanup();
+	}
 	generations_stop(c->generations);
 	if (c->loop)
 		loop_destroy(c->loop);
-	return ended;
+	return true;
 }
 
 static void

@@ -382,6 +382,17 @@ pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n)
 	owned(w, b);
 }
 
+/* Sets w->behind for a burst of `count` from this port. */
+static void
+look_behind(struct worker *w, uint32_t port, uint16_t count)
+{
+	uint64_t bit = 1ull << port;
+	bool full = count == BURST_MAX;
+
+	w->behind = full && w->full & bit;
+	w->full = full ? w->full | bit : w->full & ~bit;
+}
+
 static uint16_t
 receive(struct worker *w, uint32_t port)
 {
@@ -394,6 +405,7 @@ receive(struct worker *w, uint32_t port)
 	if (w->index >= p->rx_queues)
 		return 0;
 	count = rte_eth_rx_burst(p->port_id, w->index, mbufs, BURST_MAX);
+	look_behind(w, port, count);
 	if (!count)
 		return 0;
 	for (i = 0; i < count; i++)
@@ -412,6 +424,7 @@ receive_steered(struct worker *w)
 	uint16_t count;
 
 	count = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
+	look_behind(w, SNAPSHOT_MAX_PORTS, count);
 	if (!count)
 		return 0;
 	w->stats.steered_in += count;

@@ -163,7 +163,7 @@ static void
 fill_queue(const struct rows *r, struct turn *t)
 {
 	struct steps s = steps_begin(t->row, t->skip, r->m);
-	uint32_t n = 0, want = r->left >> r->shift;
+	uint32_t n = 0, want = (uint32_t)((uint64_t)r->left >> r->shift);
 
 	if (want > WANT_MAX)
 		want = WANT_MAX;

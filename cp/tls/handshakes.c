@@ -125,10 +125,10 @@ tls_handshakes_prepare(struct tls_handshakes *h, struct dataplane *dp,
 bool
 tls_handshakes_stop(struct tls_handshakes *h)
 {
-	bool ended = tls_threads_stop(h->threads);
-
+	if (!tls_threads_stop(h->threads))
+		return false;
 	h->threads = NULL;
-	return ended;
+	return true;
 }
 
 void

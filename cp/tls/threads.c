@@ -24,7 +24,7 @@ struct thread {
 	struct tls_port *port;
 	struct tls_serving serving;
 	pthread_t id;
-	bool untidy; /* it may have left memory behind that nobody uses */
+	bool joined;
 } __rte_cache_aligned;
 
 struct tls_threads {
@@ -33,6 +33,7 @@ struct tls_threads {
 							   first question */
 	uint32_t n, running;
 	atomic_bool stop;
+	atomic_bool untidy; /* they may have left memory behind that nobody uses */
 	struct thread threads[];
 };
 
@@ -46,10 +47,9 @@ wait_for_wakeup(struct thread *t)
 	struct pollfd wake = { .fd = t->port->wake, .events = POLLIN };
 	eventfd_t wakeups;
 
-	if (t->untidy && poll(&wake, 1, IDLE_MS) == 0) {
-		t->untidy = false;
+	if (atomic_load_explicit(&t->all->untidy, memory_order_relaxed) &&
+	    poll(&wake, 1, IDLE_MS) == 0 && atomic_exchange(&t->all->untidy, false))
 		malloc_trim(0);
-	}
 	eventfd_read(t->port->wake, &wakeups);
 }
 
@@ -82,7 +82,7 @@ run(void *arg)
 			sleep_until_asked(t);
 			continue;
 		}
-		t->untidy = true;
+		atomic_store_explicit(&all->untidy, true, memory_order_relaxed);
 		tls_serve(&t->serving, job);
 		rte_ring_enqueue(all->answers[((struct tls_job *)job)->worker], job);
 	}
@@ -172,9 +172,13 @@ join(struct tls_threads *all)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += TLS_THREADS_STOP_MS / 1000;
-	for (i = 0; i < all->running; i++)
-		all_ended &=
-		    pthread_clockjoin_np(all->threads[i].id, NULL, CLOCK_MONOTONIC, &until) == 0;
+	for (i = 0; i < all->running; i++) {
+		struct thread *t = &all->threads[i];
+
+		t->joined =
+		    t->joined || pthread_clockjoin_np(t->id, NULL, CLOCK_MONOTONIC, &until) == 0;
+		all_ended &= t->joined;
+	}
 	return all_ended;
 }
 

@@ -32,8 +32,8 @@ struct tls_threads;
  * says why. Control thread, as all but the counters. */
 struct tls_threads *tls_threads_start(const struct tls_threads_settings *settings);
 /* Asks them to end, and waits for so long; questions that are left are not answered, and handshakes
- * that are left are freed. Workers do not run any more. False: one is stuck, and nothing that it
- * may use can be freed. NULL is allowed. */
+ * that are left are freed. Workers do not run any more. False: one is stuck, and nothing has
+ * been freed; ask again, if ever. NULL is allowed. */
 #define TLS_THREADS_STOP_MS 3000
 bool tls_threads_stop(struct tls_threads *threads);
 

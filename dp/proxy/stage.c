@@ -13,9 +13,12 @@
 #include "dp/l4/stages.h"
 #include "dp/proxy/internal.h"
 
+/* So many SYNs of a burst are answered in any case. */
+#define SYNS_BEHIND 8
+
 /* A burst on its way to TCP. */
 struct taken {
-	uint32_t n;
+	uint32_t n, syns;
 	struct tcp_packet packets[BURST_MAX];
 };
 
@@ -88,6 +91,18 @@ count_in(struct worker *w, const struct packet *p)
 	w->service_stats[p->service].bytes_in += p->ip_len;
 }
 
+/* More SYNs come than the worker can answer: then some are dropped unseen, before it is the port
+ * that drops, which would drop established connections' packets, too, and make all wait as long as
+ * its queue is. Only where they are answered by cookies: while there are few half-open connections
+ * it is no flood. */
+static bool
+syn_too_much(const struct worker *w, const struct proxy *proxy, struct taken *t,
+	     const struct packet *p)
+{
+	return w->behind && ++t->syns > SYNS_BEHIND &&
+	       (tcp_flooded(proxy->tcp) || w->snapshot->proxies[p->service].syn_cookies);
+}
+
 /* A packet to a listener. A SYN that begins a connection is one for the limits. */
 static void
 to_listener(struct worker *w, struct proxy *proxy, struct taken *t, struct packet *p)
@@ -100,10 +115,15 @@ to_listener(struct worker *w, struct proxy *proxy, struct taken *t, struct packe
 		take_error(proxy, p);
 		return;
 	}
-	if ((p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
-	    (w->snapshot->services[p->service].flags & SERVICE_LIMITED) &&
-	    !tcp_known(proxy->tcp, &p->tuple) && !limit_begin(w, p))
-		return;
+	if ((p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+		if (unlikely(syn_too_much(w, proxy, t, p))) {
+			packet_drop(p, DROP_SYN_FLOOD);
+			return;
+		}
+		if ((w->snapshot->services[p->service].flags & SERVICE_LIMITED) &&
+		    !tcp_known(proxy->tcp, &p->tuple) && !limit_begin(w, p))
+			return;
+	}
 	count_in(w, p);
 	take(w, t, p, p->service);
 }
@@ -124,7 +144,7 @@ stage_proxy(struct worker *w, struct burst *b)
 
 	if (likely(!proxy))
 		return false;
-	t.n = 0;
+	t.n = t.syns = 0;
 	for (i = 0; i < b->count; i++)
 		if (is_reply(&b->packets[i]))
 			tcp_expect(proxy->tcp, &b->packets[i].tuple);

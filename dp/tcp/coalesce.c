@@ -5,7 +5,8 @@
  * two segments or more at once one comes at once.
  *
  * Only data in order with nothing missing is put together, while a connection is established, and
- * only where all else that the header says is the same. So what is lost, sent again or has news for
+ * only where all else that the header says is the same and no buffer is mostly empty: small pieces
+ * are copied together later (dp/queue.c). So what is lost, sent again or has news for
  * our own sending is looked at segment by segment, as RFC 5681 4.2 and RFC 2018 4 want it.
  */
 #include "dp/tcp/internal.h"
@@ -19,8 +20,8 @@
 bool
 segment_is_next(const struct tcp_block *c, const struct segment *s)
 {
-	return c->state == TCP_ESTABLISHED && !c->runs && s->len && s->seq == c->rcv_nxt &&
-	       (s->flags & PLAIN) == TCP_ACK;
+	return c->state == TCP_ESTABLISHED && !(c->flags & BLOCK_FIN_SEEN) && !c->runs &&
+	       s->len >= TCP_COPY_BELOW && s->seq == c->rcv_nxt && (s->flags & PLAIN) == TCP_ACK;
 }
 
 /* Does the packet, of which nothing has been checked, go on where s ends? */
@@ -31,8 +32,9 @@ follows(const struct segment *s, const struct tcp_packet *p)
 	uint32_t next = htonl(s->seq + s->len);
 	const uint8_t *h;
 
-	if (p->mbuf->data_len < p->l4 + header || p->ip_len <= p->l4 - p->l3 + header ||
-	    p->ecn != s->ecn || p->tuple->sport != s->packet->tuple->sport ||
+	if (p->mbuf->data_len < p->l4 + header ||
+	    p->ip_len < p->l4 - p->l3 + header + TCP_COPY_BELOW || p->ecn != s->ecn ||
+	    p->tuple->sport != s->packet->tuple->sport ||
 	    p->tuple->dport != s->packet->tuple->dport ||
 	    !addr_equal(&p->tuple->src, &s->packet->tuple->src) ||
 	    !addr_equal(&p->tuple->dst, &s->packet->tuple->dst))
@@ -46,13 +48,17 @@ follows(const struct segment *s, const struct tcp_packet *p)
 }
 
 uint32_t
-segments_join(struct tcp *t, struct segment *s, const struct tcp_packet *packets, uint32_t n)
+segments_join(struct tcp *t, const struct tcp_block *c, struct segment *s,
+	      const struct tcp_packet *packets, uint32_t n)
 {
 	struct rte_mbuf *last = NULL;
 	struct segment more;
 	uint32_t i;
 
 	for (i = 0; i < n && follows(s, &packets[i]); i++) {
+		/* Else all would be refused, and the first ones not have been. */
+		if (!budget_fits(t, c, s->mbuf->nb_segs + packets[i].mbuf->nb_segs, BUDGET_MORE))
+			break;
 		if (!segment_parse(t, &packets[i], &more)) {
 			segment_drop(&more);
 			return i + 1;

@@ -140,7 +140,7 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 			c = again(t, c, &packets[i], hashes[i]);
 		if (segment_parse(t, &packets[i], &s)) {
 			if (c && segment_is_next(c, &s))
-				i += segments_join(t, &s, packets + i + 1, n - i - 1);
+				i += segments_join(t, c, &s, packets + i + 1, n - i - 1);
 			segment_input(t, c, &s);
 		}
 		segment_drop(&s);

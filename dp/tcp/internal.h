@@ -282,8 +282,8 @@ void segment_drop(struct segment *s);
 bool segment_is_next(const struct tcp_block *c, const struct segment *s);
 /* Put what goes on where s ends behind it, of the n packets that follow it in the burst. Their
  * number: they are taken. */
-uint32_t segments_join(struct tcp *t, struct segment *s, const struct tcp_packet *packets,
-		       uint32_t n);
+uint32_t segments_join(struct tcp *t, const struct tcp_block *c, struct segment *s,
+		       const struct tcp_packet *packets, uint32_t n);
 /* The Internet checksum's sum of `length` bytes of a chain from `offset` on. */
 uint64_t chain_sum(const struct rte_mbuf *m, uint32_t offset, uint32_t length);
 

@@ -270,6 +270,12 @@ ack_to_cookie(struct tcp *t, struct segment *s)
 	state_input(t, c, s);
 }
 
+bool
+tcp_flooded(const struct tcp *t)
+{
+	return t->half_open.count >= t->settings.half_open;
+}
+
 void
 listen_input(struct tcp *t, struct segment *s)
 {
@@ -288,8 +294,7 @@ listen_input(struct tcp *t, struct segment *s)
 	}
 	if (!(s->flags & TCP_SYN) || s->flags & TCP_FIN)
 		return;
-	if (t->sets[l->options].is.options.syn_cookies_always ||
-	    t->half_open.count >= t->settings.half_open)
+	if (t->sets[l->options].is.options.syn_cookies_always || tcp_flooded(t))
 		syn_to_cookie(t, s);
 	else
 		syn_to_block(t, s);

@@ -303,6 +303,8 @@ void tcp_expect(const struct tcp *t, const struct tuple *tuple);
 /* Is there a connection for packets of this tuple (src is the peer), TIME-WAIT included? Where
  * addresses are shared with others (the kernel), only what is known is for tcp_input. */
 bool tcp_known(const struct tcp *t, const struct tuple *tuple);
+/* So many connections are half open that SYNs are answered by cookies only. */
+bool tcp_flooded(const struct tcp *t);
 
 /* ---- the user's side ------------------------------------------------------------------------ */
 

@@ -9,7 +9,7 @@ from scapy.all import TCP, raw  # pylint: disable=no-name-in-module
 
 from cases_limits import limits, one
 from frames import SIDES, from_client, from_router
-from harness import Case, case
+from harness import Case, case, config, pool
 
 SOURCES, PLACES, EVERY = 200_000, 4096, 500
 REAL_PORT, FLOOD_PORT = 2000, 3000
@@ -23,8 +23,8 @@ def checksum_with(checksum, add):
     return ~total & 0xffff
 
 
-def made_up(side):
-    """Frames of SOURCES sources: one is made by Scapy, the others differ from it in 32 bits of the address and in checksums."""
+def made_up(side, count=SOURCES):
+    """Frames of so many sources: one is made by Scapy, the others differ from it in 32 bits of the address and in checksums."""
     src = "32.0.0.0" if side.v4 else "2001:db9:0:0::1"
     frame = bytearray(raw(from_router(side.ip(src, side.vip) / TCP(sport=FLOOD_PORT, dport=80, seq=7, flags="S"))))
     at = 26                                        # IPv6: the third and fourth group
@@ -33,7 +33,7 @@ def made_up(side):
     sums = ([24] if side.v4 else []) + [l4 + 16]
     before = [struct.unpack_from("!H", frame, s)[0] for s in sums]
     frames = []
-    for n in range(1, SOURCES + 1):
+    for n in range(1, count + 1):
         struct.pack_into("!I", frame, at, base + n)
         for s, old in zip(sums, before):
             struct.pack_into("!H", frame, s, checksum_with(old, n))
@@ -66,11 +66,31 @@ def flood(family, forward):
                 reasons=("client-table-full",))
 
 
+def syns(family):
+    """They come faster than a worker could ever answer: of each burst behind a full one it answers some, and drops the others."""
+    side, count, burst, some = SIDES[family], 50_000, 64, 8
+    listener = (f'listeners = ( {{ name = "l"; address = "{side.vip}"; port = 80; protocol = "tcp"; pool = "p"; '
+                'syn_cookies = "always"; } );\n')
+    bursts, rest = divmod(count, burst)
+    want = burst + (bursts - 1) * some + rest
+
+    def check(wan, _):
+        at = 14 + (20 if side.v4 else 40)
+        flags = [f[at + 13] for f in wan if struct.unpack_from("!H", f, at + 2)[0] == FLOOD_PORT]
+        # The first burst may come before the listener listens.
+        good = len(wan) == want and want - burst <= flags.count(0x12) and set(flags) <= {0x12, 0x14}
+        return None if good else f"{flags.count(0x12)} SYN-ACKs of {len(wan)} frames, not {want}"
+
+    return Case(config([pool("p", side.backend, 8080)], []) + listener, wan_in=made_up(side, count), wan_out=None, lan_out=None, check=check,
+                all_counted=True, reasons=("syn-flood",))
+
+
 def register():
     for f in (4, 6):
         for forward in ("dsr-l2", "nat"):
             case(f"flood of made-up sources: a real client keeps its service, {forward}, IPv{f}")(
                 lambda f=f, m=forward: flood(f, m))
+        case(f"flood of SYNs to a listener: some are answered, IPv{f}")(lambda f=f: syns(f))
 
 
 register()

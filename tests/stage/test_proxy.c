@@ -469,6 +469,60 @@ test_not_taken(void)
 	world_destroy(w);
 }
 
+/* So many of 40 SYNs, with as many other packets between them, are dropped. (What the frames are
+ * full of is no TCP header: whatever is taken ends there.) */
+static uint32_t
+dropped_syns(struct world *w, bool behind)
+{
+	struct tuple t = { .src = fixture_addr("10.0.0.1"),
+			   .dst = fixture_addr("10.0.0.254"),
+			   .sport = htons(8080),
+			   .dport = htons(2000),
+			   .proto = IPPROTO_TCP };
+	uint8_t frame[64] = { 0 };
+	uint32_t i, dropped = 0;
+	struct burst b = { .count = 0 };
+	struct packet *p;
+
+	for (i = 0; i < 60; i++) {
+		p = fixture_receive(&b, frame, sizeof(frame));
+		*p = (struct packet){ .mbuf = p->mbuf,
+				      .direction = DIR_FORWARD,
+				      .flags = PACKET_V4,
+				      .tcp_flags = i % 3 ? TCP_SYN : TCP_ACK,
+				      .tuple = t };
+		p->tuple.sport = htons((uint16_t)(1000 + i));
+	}
+	w->f->worker->behind = behind;
+	stage_proxy(w->f->worker, &b);
+	for (i = 0; i < b.count; i++) {
+		p = &b.packets[i];
+		if (p->verdict == VERDICT_TAKEN)
+			continue;
+		CU_ASSERT(p->verdict == VERDICT_DROP && p->reason == DROP_SYN_FLOOD && i % 3);
+		dropped++;
+	}
+	b.count = 0;
+	for (i = 0; i < 60; i++)
+		if (b.packets[i].verdict == VERDICT_DROP)
+			rte_pktmbuf_free(b.packets[i].mbuf);
+	return dropped;
+}
+
+/* Who cannot keep up drops SYNs, but only in a flood. */
+static void
+test_flood(void)
+{
+	struct world *w = world_create_as(&(struct proxy_plan){ .seed = 9, .cookies = true });
+
+	CU_ASSERT_EQUAL(dropped_syns(w, false), 0);
+	CU_ASSERT_EQUAL(dropped_syns(w, true), 40 - 8);
+	world_destroy(w);
+	w = world_create(9);
+	CU_ASSERT_EQUAL(dropped_syns(w, true), 0);
+	world_destroy(w);
+}
+
 int
 test_proxy_register(void)
 {
@@ -484,6 +538,7 @@ test_proxy_register(void)
 		{ "no room for more sessions", test_full },
 		{ "idle", test_idle },
 		{ "what is not taken", test_not_taken },
+		{ "a flood of SYNs", test_flood },
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = { { "proxy", NULL, NULL, NULL, NULL, tests }, CU_SUITE_INFO_NULL };

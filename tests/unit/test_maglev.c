@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/maglev.h"
+#include "tests/unit/maglev_plain.h"
 #include "tests/unit/suites.h"
 
 #define MEMBERS 1000u
@@ -91,6 +92,8 @@ check_against_naive(uint32_t m, size_t n, uint64_t *seed)
 	perm[0].skip = m - 1;
 	CU_ASSERT_EQUAL(maglev_fill(ours, m, perm, n), 0);
 	naive_fill(theirs, m, perm, n);
+	CU_ASSERT_EQUAL(memcmp(ours, theirs, m * sizeof(*ours)), 0);
+	CU_ASSERT_EQUAL(maglev_fill_plain(ours, m, perm, n), 0);
 	CU_ASSERT_EQUAL(memcmp(ours, theirs, m * sizeof(*ours)), 0);
 	free(perm);
 	free(ours);

@@ -450,6 +450,26 @@ test_stop(void)
 	sem_destroy(&go_on);
 }
 
+/* One is stuck: nobody waits for it for ever, and nothing is freed under it. */
+static void
+test_stuck_at_end(void)
+{
+	uint64_t before;
+	sem_t go_on;
+
+	begin(2, JOBS);
+	put_sticky_server(&go_on);
+	CU_ASSERT_FATAL(tls_caller_ask(call(8, TLS_1_3), w.jobs, w.in));
+	while (tls_threads_waiting(w.threads) > 0)
+		usleep(100);
+	before = now_ms();
+	CU_ASSERT(!tls_threads_stop(w.threads));
+	CU_ASSERT(now_ms() - before >= TLS_THREADS_STOP_MS - 100);
+	sem_post(&go_on);
+	end();
+	sem_destroy(&go_on);
+}
+
 static void
 test_settings(void)
 {
@@ -479,6 +499,7 @@ test_tls_threads_register(void)
 		{ "a thread that is stuck", test_others_go_on },
 		{ "all threads are stuck", test_refused },
 		{ "the end", test_stop },
+		{ "a thread that is stuck at the end", test_stuck_at_end },
 		{ "settings", test_settings },
 		CU_TEST_INFO_NULL,
 	};
