@@ -14,8 +14,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define HEADER_BYTES 20
-#define PLAIN        (uint8_t)(~FLAG_PSH)
+#define PLAIN (uint8_t)(~FLAG_PSH)
 
 bool
 segment_is_next(const struct tcp_block *c, const struct segment *s)

@@ -35,6 +35,7 @@
 #define NIL             UINT32_MAX
 #define LISTENERS_MAX   65536
 #define OPTION_SETS_MAX 1024
+#define HEADER_BYTES    20 /* of TCP, without options */
 #define FLAG_PSH        0x08
 #define FLAG_ECE        0x40
 #define FLAG_CWR        0x80

@@ -8,8 +8,6 @@
 
 #include "lib/checksum.h"
 
-#define HEADER_BYTES 20
-
 static uint32_t
 word_at(const uint8_t *p)
 {
