@@ -64,7 +64,11 @@ CFLAGS ?= $(if $(SAN),-O1 -g1,-O2 -g)
 OPT := -fno-tree-slp-vectorize
 ALL_CFLAGS = $(DEP_CFLAGS) -march=$(MARCH) -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) \
              -MMD -MP $(OPT) $(CFLAGS) $(if $(SAN),$(SANFLAGS) $(COVERAGE))
-ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN),$(SANFLAGS) -fuse-ld=lld)
+# What workers run is many small functions in many files, which gcc optimizes as one program where that counts. Their
+# objects have both: other programs are linked as ever, which takes a moment and not half a minute.
+WHOLE := $(if $(SAN)$(findstring clang,$(CC)),,-flto=auto)
+LINKED = $(if $(WHOLE),-fno-lto)
+ALL_LDFLAGS = $(LDFLAGS) $(LINKED) $(if $(SAN),$(SANFLAGS) -fuse-ld=lld)
 
 # ---- sources ----------------------------------------------------------------------------------
 LIB_SRC   := $(sort $(wildcard lib/*.c lib/*/*.c))
@@ -132,6 +136,11 @@ $(eval $(call archive,$(CP_A),$(call obj,$(CP_SRC))))
 # What is linked with mbedTLS is linked with this archive, too.
 $(LIB_A): $(call obj,$(ARITHMETIC))
 
+ifneq ($(WHOLE),)
+$(call obj,$(LIB_SRC) $(DP_SRC)): private OBJECT := $(WHOLE) -ffat-lto-objects
+$(B)/penstockd $(B)/bench-stages $(B)/bench-tcp: private LINKED := $(WHOLE) $(CFLAGS)
+endif
+
 # The control plane waits more than it computes: under sanitizers it, too, is compiled for a short build.
 ifdef SAN
 $(call obj,$(CP_SRC) $(CP_MAIN) $(TOOL_SRC)): private CFLAGS := -O0 -g1
@@ -148,7 +157,7 @@ endif
 
 $(B)/obj/%.o: %.c $(B)/gen/flags | $(B)/gen/version.h
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ALL_CFLAGS) $(STRICT) -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(STRICT) $(OBJECT) -c -o $@ $<
 
 # Rewritten only when the content changes: a new commit rebuilds only what prints the version. Two runs of
 # make may do so at a time, hence the shell's number.
@@ -165,7 +174,7 @@ $(B)/gen/version.h: FORCE
 # Other flags, another compiler or another mbedTLS of our own: everything is built again.
 $(B)/gen/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(WRAPPED)' $(if $(MBEDTLS),$$(cat $(MBEDTLS)/recipe $(MBEDTLS)/lib/*.a | cksum)) $(keep_if_new)
+	@echo '$(CC) $(ALL_CFLAGS) $(WHOLE) $(WRAPPED)' $(if $(MBEDTLS),$$(cat $(MBEDTLS)/recipe $(MBEDTLS)/lib/*.a | cksum)) $(keep_if_new)
 
 # ---- tests ------------------------------------------------------------------------------------
 # Each suite ends with one line `N passed, N failed`. A suite is there when its files are there.

@@ -132,7 +132,7 @@ void http_on_connected(struct http *h, uint64_t user);
 /* The TLS handshake with the client is done. */
 void http_on_secured(struct http *h, uint64_t user, const struct tls_handover *handover);
 /* Something of the connection will come soon, or else nothing will: fetch. */
-void http_on_expected(const struct http *h, uint64_t user);
+tcp_handle http_on_expected(const struct http *h, uint64_t user, uint32_t step);
 void http_on_received(struct http *h, uint64_t user, struct rte_mbuf *chain, uint32_t length);
 void http_on_room(struct http *h, uint64_t user);
 void http_on_half_closed(struct http *h, uint64_t user);

@@ -53,15 +53,16 @@ on_connected(void *arg, tcp_handle h, uint64_t user)
 		session_on_connected(p, user);
 }
 
-static void
-on_expected(void *arg, uint64_t user)
+static tcp_handle
+on_expected(void *arg, uint64_t user, uint32_t step)
 {
 	struct proxy *p = arg;
 
 	if (user & TLS_USER)
-		tls_on_expected(proxy_tls(p), user);
-	else if (user & HTTP_USER)
-		http_on_expected(proxy_http(p), user);
+		return tls_on_expected(proxy_tls(p), user, step);
+	if (user & HTTP_USER)
+		return http_on_expected(proxy_http(p), user, step);
+	return session_on_expected(p, user, step);
 }
 
 static void
@@ -173,6 +174,7 @@ void
 proxy_tls_calls(struct tls_calls *calls)
 {
 	calls->secured = on_secured;
+	calls->expected = on_expected;
 	calls->received = on_received;
 	calls->room = on_room;
 	calls->half_closed = on_half_closed;

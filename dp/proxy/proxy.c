@@ -341,7 +341,7 @@ proxy_iterate(struct worker *w)
 bool
 proxy_knows(const struct worker *w, const struct tuple *tuple)
 {
-	return tcp_known(worker_proxy(w)->tcp, tuple);
+	return tcp_known(worker_proxy(w)->tcp, tuple, 0);
 }
 
 const struct proxy_counters *

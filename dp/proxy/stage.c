@@ -19,6 +19,7 @@
 /* A burst on its way to TCP. */
 struct taken {
 	uint32_t n, syns;
+	uint64_t hashes[BURST_MAX]; /* by place in the burst; 0: not for TCP */
 	struct tcp_packet packets[BURST_MAX];
 };
 
@@ -38,14 +39,17 @@ ecn_of(const struct packet *p)
 }
 
 static void
-take(struct worker *w, struct taken *t, struct packet *p, uint32_t listener)
+take(struct worker *w, struct taken *t, struct packet *p, uint64_t hash)
 {
+	bool to_listener = p->direction == DIR_FORWARD;
+
 	capture_end_of_packet(w, p);
 	t->packets[t->n++] = (struct tcp_packet){
 		.mbuf = p->mbuf,
 		.tuple = &p->tuple,
 		.route = route_back(p),
-		.listener = listener,
+		.hash = hash,
+		.listener = to_listener ? p->service : TCP_LISTENER_NONE,
 		.l3 = p->l3,
 		.l4 = p->l4,
 		.ip_len = p->ip_len,
@@ -105,8 +109,10 @@ syn_too_much(const struct worker *w, const struct proxy *proxy, struct taken *t,
 
 /* A packet to a listener. A SYN that begins a connection is one for the limits. */
 static void
-to_listener(struct worker *w, struct proxy *proxy, struct taken *t, struct packet *p)
+to_listener(struct worker *w, struct taken *t, struct packet *p, uint64_t hash)
 {
+	struct proxy *proxy = worker_proxy(w);
+
 	if (p->flags & (PACKET_FRAGMENT | PACKET_LATER)) {
 		packet_drop(p, DROP_PROXY_FRAGMENT);
 		return;
@@ -121,11 +127,11 @@ to_listener(struct worker *w, struct proxy *proxy, struct taken *t, struct packe
 			return;
 		}
 		if ((w->snapshot->services[p->service].flags & SERVICE_LIMITED) &&
-		    !tcp_known(proxy->tcp, &p->tuple) && !limit_begin(w, p))
+		    !tcp_known(proxy->tcp, &p->tuple, hash) && !limit_begin(w, p))
 			return;
 	}
 	count_in(w, p);
-	take(w, t, p, p->service);
+	take(w, t, p, hash);
 }
 
 static bool
@@ -133,6 +139,24 @@ is_reply(const struct packet *p)
 {
 	return p->direction == DIR_REPLY && p->tuple.proto == IPPROTO_TCP &&
 	       !(p->flags & (PACKET_FRAGMENT | PACKET_LATER));
+}
+
+/* Which packets may be TCP's, and fetch what says so. */
+static void
+expect(const struct worker *w, const struct proxy *proxy, const struct burst *b, struct taken *t)
+{
+	uint16_t i;
+
+	for (i = 0; i < b->count; i++) {
+		const struct packet *p = &b->packets[i];
+
+		t->hashes[i] = 0;
+		if (is_reply(p) || is_to_listener(w->snapshot, p))
+			t->hashes[i] = tcp_expect(proxy->tcp, &p->tuple);
+	}
+	for (i = 0; i < b->count; i++)
+		if (t->hashes[i])
+			tcp_fetch(proxy->tcp, t->hashes[i]);
 }
 
 bool
@@ -145,22 +169,20 @@ stage_proxy(struct worker *w, struct burst *b)
 	if (likely(!proxy))
 		return false;
 	t.n = t.syns = 0;
-	for (i = 0; i < b->count; i++)
-		if (is_reply(&b->packets[i]))
-			tcp_expect(proxy->tcp, &b->packets[i].tuple);
+	expect(w, proxy, b, &t);
 	for (i = 0; i < b->count; i++) {
 		struct packet *p = &b->packets[i];
 
 		if (p->verdict != VERDICT_CONTINUE)
 			continue;
 		if (is_to_listener(w->snapshot, p))
-			to_listener(w, proxy, &t, p);
-		else if (!is_reply(p) || !tcp_known(proxy->tcp, &p->tuple))
+			to_listener(w, &t, p, t.hashes[i]);
+		else if (!is_reply(p) || !tcp_known(proxy->tcp, &p->tuple, t.hashes[i]))
 			continue;
 		else if (p->flags & PACKET_ICMP_ERROR)
 			take_error(proxy, p);
 		else
-			take(w, &t, p, TCP_LISTENER_NONE);
+			take(w, &t, p, t.hashes[i]);
 	}
 	if (t.n)
 		tcp_input(proxy->tcp, t.packets, t.n, w->now);

@@ -30,6 +30,18 @@ stream_connection(const struct proxy *p, tcp_handle h)
 	return unlikely(stream_is_tls(h)) ? tls_connection(proxy_tls(p), h) : h;
 }
 
+/* Data may soon be sent to it; step as tcp_calls.expected, from `first` on. Returns TCP's
+ * connection as soon as it is known. */
+static inline tcp_handle
+stream_expected(const struct proxy *p, tcp_handle h, uint32_t step, uint32_t first)
+{
+	if (likely(!stream_is_tls(h)))
+		return step == first ? h : TCP_HANDLE_NONE;
+	if (step == first)
+		tls_prefetch(proxy_tls(p), h);
+	return step == first + 1 ? tls_connection(proxy_tls(p), h) : TCP_HANDLE_NONE;
+}
+
 static inline int
 stream_send(struct proxy *p, tcp_handle h, struct rte_mbuf *chain)
 {

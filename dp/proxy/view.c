@@ -134,7 +134,7 @@ proxy_peek(struct worker *w, const struct packet *p, const char *server_name,
 	settings = session_settings(proxy, &would);
 	if (!settings)
 		return;
-	out->connected = tcp_known(proxy->tcp, &p->tuple);
+	out->connected = tcp_known(proxy->tcp, &p->tuple, 0);
 	out->by_name = settings->names != NULL;
 	out->no_pool = out->by_name && !peek_pool(settings->names, server_name, &would);
 	if (out->no_pool)

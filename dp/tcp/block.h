@@ -131,4 +131,13 @@ struct tcp_block {
 static_assert(sizeof(struct tcp_block) == 256, "what an idle connection costs");
 static_assert(offsetof(struct tcp_block, snd_wnd) == 64, "the first line is for every segment");
 
+static inline void
+block_prefetch(const struct tcp_block *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(*c); i += 64)
+		__builtin_prefetch((const char *)c + i);
+}
+
 #endif

@@ -2,13 +2,11 @@
 /*
  * A burst comes in:
  *
- *     1. hash every tuple, fetch its bucket
- *     2. find its block, fetch that
- *     3. fetch its flight and what the user has of it, then what is under way
- *     4. parse, and let the state have it, one after the other; what follows in order as one
+ *     1. find each packet's block, and fetch what will be needed, some packets ahead (fetch.c)
+ *     2. parse, and let the state have it, one after the other; what follows in order as one
  *        segment with it (coalesce.c)
  *
- * Between 2 and 4 blocks may come and go, so what was found is looked at again.
+ * Between the two blocks may come and go, so what was found is looked at again.
  */
 #include "dp/tcp/internal.h"
 
@@ -85,59 +83,25 @@ again(struct tcp *t, struct tcp_block *c, const struct tcp_packet *p, uint64_t h
 	return block_find(t, p->tuple, hash);
 }
 
-static void
-fetch(const struct tcp *t, struct tcp_block *const found[], uint32_t n)
-{
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		const struct tcp_block *c = found[i];
-
-		if (!c)
-			continue;
-		if (c->flags & BLOCK_FLIGHT)
-			flight_prefetch(c->flight);
-		if (t->calls.expected)
-			t->calls.expected(t->calls.arg, c->user);
-	}
-	for (i = 0; i < n; i++)
-		if (found[i] && found[i]->flags & BLOCK_FLIGHT)
-			sent_prefetch(t->sent, &found[i]->flight->recovery.sent);
-}
-
 void
 tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t now)
 {
-	struct tcp_block *found[BURST_MAX];
-	uint64_t hashes[BURST_MAX];
+	struct ahead ahead;
 	struct made before;
 	uint32_t i;
 
 	clock_set(t, now);
-	for (i = 0; i < n; i++) {
-		hashes[i] = tuple_hash(t, packets[i].tuple);
-		flow_table_prefetch(&t->table, hashes[i]);
-	}
-	for (i = 0; i < n; i++) {
-		struct flow_cursor cursor = flow_table_find(&t->table, hashes[i]);
-		uint32_t index;
-
-		found[i] = NULL;
-		if (flow_table_next(&t->table, hashes[i], &cursor, &index)) {
-			found[i] = &t->blocks[index];
-			__builtin_prefetch(found[i]);
-			__builtin_prefetch((char *)found[i] + 64);
-			__builtin_prefetch(&found[i]->user);
-		}
-	}
-	fetch(t, found, n);
+	fetch_begin(t, &ahead, packets, n);
 	before = (struct made){ t->fresh, t->free_head };
 	for (i = 0; i < n; i++) {
-		struct tcp_block *c = found[i];
+		struct tcp_block *c;
 		struct segment s;
 
+		if (i >= ahead.done)
+			fetch_next(t, &ahead, i);
+		c = ahead.found[i];
 		if (c || !none_made(t, &before))
-			c = again(t, c, &packets[i], hashes[i]);
+			c = again(t, c, &packets[i], ahead.hashes[i]);
 		if (segment_parse(t, &packets[i], &s)) {
 			if (c && segment_is_next(c, &s))
 				i += segments_join(t, c, &s, packets + i + 1, n - i - 1);
@@ -148,14 +112,18 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 	blocks_reap(t);
 }
 
-void
+uint64_t
 tcp_expect(const struct tcp *t, const struct tuple *tuple)
 {
-	flow_table_prefetch(&t->table, tuple_hash(t, tuple));
+	uint64_t hash = tuple_hash(t, tuple);
+
+	flow_table_prefetch(&t->table, hash);
+	return hash;
 }
 
 bool
-tcp_known(const struct tcp *t, const struct tuple *tuple)
+tcp_known(const struct tcp *t, const struct tuple *tuple, uint64_t hash)
 {
-	return block_find((struct tcp *)(uintptr_t)t, tuple, tuple_hash(t, tuple)) != NULL;
+	return block_find((struct tcp *)(uintptr_t)t, tuple, hash ? hash : tuple_hash(t, tuple)) !=
+	       NULL;
 }

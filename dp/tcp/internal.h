@@ -150,6 +150,13 @@ struct tcp {
 	void *sent_memory;
 };
 
+/* What a burst will need, see fetch.c. */
+struct ahead {
+	uint32_t n, done; /* packets, and up to which one things are fetched */
+	uint64_t hashes[BURST_MAX];
+	struct tcp_block *found[BURST_MAX]; /* NULL: none */
+};
+
 static inline uint32_t
 block_index(const struct tcp *t, const struct tcp_block *c)
 {
@@ -207,6 +214,13 @@ ms_due(uint32_t a, uint32_t now_ms)
 {
 	return (int32_t)(a - now_ms) <= 0;
 }
+
+/* ---- fetch.c */
+/* The blocks of a burst. */
+void fetch_begin(const struct tcp *t, struct ahead *a, const struct tcp_packet *packets,
+		 uint32_t n);
+/* What the next packets will need, from the one that is looked at now on. */
+void fetch_next(const struct tcp *t, struct ahead *a, uint32_t from);
 
 /* ---- block.c */
 struct tcp_block *block_of(struct tcp *t, tcp_handle h);
@@ -333,7 +347,7 @@ struct ack_news {
 	uint32_t echo_ms;
 	bool ece;
 };
-void recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *n);
+void recovery_ack(struct tcp *t, struct tcp_block *c, struct ack_news *n);
 /* Their timers went off. */
 void recovery_timeout(struct tcp *t, struct tcp_block *c);
 void recovery_reorder(struct tcp *t, struct tcp_block *c);

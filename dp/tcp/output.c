@@ -68,13 +68,18 @@ window_advertise(struct tcp *t, struct tcp_block *c)
 static void
 window_opened(struct tcp *t, struct tcp_block *c)
 {
-	uint32_t edge = window_edge(t, c), open = c->rcv_adv - c->rcv_nxt, more;
+	uint32_t open = c->rcv_adv - c->rcv_nxt, most = block_options(t, c)->receive_window;
+	uint32_t quarter = most / 4, edge, more;
+	bool little = open < 2u * mss_announced(t, c);
 
+	/* The edge is nowhere beyond `most`. */
+	if (likely(!little && open > most - quarter))
+		return;
+	edge = window_edge(t, c);
 	if (!seq_lt(c->rcv_adv, edge))
 		return;
 	more = edge - c->rcv_adv;
-	if (more >= worth_telling(t, c) &&
-	    (more >= block_options(t, c)->receive_window / 4 || open < 2u * mss_announced(t, c))) {
+	if (more >= worth_telling(t, c) && (more >= quarter || little)) {
 		c->flags |= BLOCK_ACK_NOW;
 		flush_list(t, c);
 	}
@@ -217,13 +222,15 @@ leave(struct tcp *t, struct tcp_block *c, const struct outgoing *o)
 {
 	struct train *train = &t->train;
 
+	if ((t->settings.output & (TCP_OUTPUT_TSO | TCP_OUTPUT_LINEAR)) != TCP_OUTPUT_TSO) {
+		send_segment(t, c, o);
+		return;
+	}
 	if (!joins(train, o, c->mss))
 		train_leave(t, c);
 	train->pieces[train->n++] = *o;
 	train->bytes += o->len;
 	train->buffers += o->payload ? o->payload->nb_segs : 0;
-	if ((t->settings.output & (TCP_OUTPUT_TSO | TCP_OUTPUT_LINEAR)) != TCP_OUTPUT_TSO)
-		train_leave(t, c);
 }
 
 /* The last data carries the FIN: the state goes on when it leaves. */
@@ -413,9 +420,12 @@ static void
 restart_if_idle(struct tcp *t, struct tcp_block *c)
 {
 	struct tcp_recovery *r = recovery_of(c);
-	uint64_t idle = (uint64_t)(t->now_ms - r->sent_ms) * NS_PER_MS;
+	uint32_t idle_ms = t->now_ms - r->sent_ms;
 
-	if (!under_way(c) && c->unsent && idle > rtt_timeout(&r->rtt))
+	/* No timeout is shorter. */
+	if (likely(idle_ms <= RTE_MIN(r->rtt.min_rto_ms, RTO_INITIAL / NS_PER_MS)))
+		return;
+	if (!under_way(c) && c->unsent && idle_ms * NS_PER_MS > rtt_timeout(&r->rtt))
 		cubic_restart(&r->cubic, c->mss);
 }
 

@@ -410,32 +410,59 @@ measure(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
-void
-recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
+/* Nothing is under way any more, nothing was missing, and the ACK says no more than that. */
+static bool
+all_arrived(const struct tcp_recovery *r, const struct ack_news *n)
+{
+	return r->mode == RECOVERY_OPEN && n->result.acked && sent_empty(&r->sent) &&
+	       !n->result.dsack && !n->ece && !tlp_out(&r->rack);
+}
+
+/* Then this is what is left of the steps of recovery_ack. */
+static void
+arrived(struct tcp *t, struct tcp_block *c, const struct ack_news *n)
 {
 	struct tcp_recovery *r = recovery_of(c);
-	struct ack_news n = *news;
+	struct rack_state state = rack_state(t, c);
+
+	if (uses_rack(t, c))
+		rack_update(&r->rack, &state, &n->result);
+	else
+		r->duplicates = 0;
+	grow(t, c, n);
+	if (c->send_timer != TIMER_PERSIST)
+		c->send_timer = TIMER_NONE;
+}
+
+void
+recovery_ack(struct tcp *t, struct tcp_block *c, struct ack_news *n)
+{
+	struct tcp_recovery *r = recovery_of(c);
 	uint32_t lost, flight;
 	uint64_t timer;
 	bool masked; /* a loss that a probe has repaired */
 	bool early;  /* what was sent again in recovery was not lost */
 
-	measure(t, c, &n);
-	if (n.result.acked) {
+	measure(t, c, n);
+	if (n->result.acked) {
 		r->timeouts = 0;
 		/* Karn: not forgotten before a round trip was measured; but a peer that goes on is
 		 * not one to wait a minute for. */
 		r->rtt.backoff = RTE_MIN(r->rtt.backoff, (uint8_t)BACKOFF_IN_PROGRESS);
 	}
-	if (n.duplicate && !(c->flags & BLOCK_SACK))
-		n.result.delivered += sent_duplicate(&r->sent, c->mss);
-	flight = flight_size(r, n.result.acked);
-	t->counters.spurious += n.result.dsack;
-	early = dsack_of_recovery(r, &n.result);
-	masked = tlp_ack(&r->rack, c->snd_una, &n.result, n.duplicate && !n.sack);
-	lost = find_losses(t, c, &n, &timer);
+	if (likely(all_arrived(r, n))) {
+		arrived(t, c, n);
+		return;
+	}
+	if (n->duplicate && !(c->flags & BLOCK_SACK))
+		n->result.delivered += sent_duplicate(&r->sent, c->mss);
+	flight = flight_size(r, n->result.acked);
+	t->counters.spurious += n->result.dsack;
+	early = dsack_of_recovery(r, &n->result);
+	masked = tlp_ack(&r->rack, c->snd_una, &n->result, n->duplicate && !n->sack);
+	lost = find_losses(t, c, n, &timer);
 	if (early)
-		undo(c, &n.result);
+		undo(c, &n->result);
 	if (r->mode != RECOVERY_OPEN && seq_le(r->point, c->snd_una))
 		end_recovery(c);
 	if (r->mode == RECOVERY_OPEN && lost_waits(r)) {
@@ -444,11 +471,11 @@ recovery_ack(struct tcp *t, struct tcp_block *c, const struct ack_news *news)
 		cubic_loss(&r->cubic, flight, c->mss);
 		r->cubic.cwnd = r->cubic.ssthresh;
 	}
-	move_window(t, c, &n, lost);
+	move_window(t, c, n, lost);
 	if (timer)
 		timer_send(t, c, TIMER_REORDER, timer);
 	else
-		recovery_arm(t, c, n.result.acked > 0);
+		recovery_arm(t, c, n->result.acked > 0);
 }
 
 void

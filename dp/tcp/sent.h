@@ -94,6 +94,8 @@ uint32_t sent_pool_free_chunks(const struct sent_pool *p);
 
 /* An acknowledgement may come soon: fetch what is first in the queue. */
 void sent_prefetch(const struct sent_pool *p, const struct sent *q);
+/* ... and then its buffer, to free it. */
+void sent_prefetch_buffer(const struct sent_pool *p, const struct sent *q);
 
 /* ---- sending -------------------------------------------------------------------------------- */
 

@@ -146,6 +146,39 @@ settle_duplicates(struct work *w, uint32_t first)
 	w->out->delivered -= counted < w->out->delivered ? counted : w->out->delivered;
 }
 
+/* The usual case: one segment is under way, sent once, and arrives. Does what the steps below
+ * would. False: it is another case, and nothing is done. */
+static bool
+apply_only(struct sent_pool *p, struct sent *q, const struct sent_ack *ack,
+	   const struct sent_context *context, struct sent_result *out)
+{
+	struct sent_chunk *c;
+	struct sent_record *r;
+
+	if (q->records != 1 || ack->ack != q->end || ack->n_sack || q->lost || q->sacked ||
+	    q->duplicates)
+		return false;
+	c = &p->chunks[q->head];
+	if (c->repeated)
+		return false;
+	r = chunk_record(p, c, lowest_bit(c->live));
+	out->acked = out->delivered = q->bytes;
+	out->rtt_short = ack->now > r->time ? ack->now - r->time : 1;
+	out->rtt_long = out->rack_rtt = out->rtt_short;
+	out->rack_time = r->time;
+	out->rack_end = out->highest = q->end;
+	out->reordered = seq_lt(q->end, *context->fack);
+	*context->fack = seq_max(*context->fack, q->end);
+	out->buffers = record_free(r);
+	q->bytes = 0;
+	q->records = 0;
+	p->used--;
+	c->live = 0;
+	q->run_left = q->run_right = q->end;
+	sent_free_head(p, q);
+	return true;
+}
+
 static void
 apply_cumulative(struct work *w)
 {
@@ -363,6 +396,20 @@ sent_prefetch(const struct sent_pool *p, const struct sent *q)
 }
 
 void
+sent_prefetch_buffer(const struct sent_pool *p, const struct sent *q)
+{
+	const struct sent_chunk *c;
+	const char *m;
+
+	if (q->head == SENT_NONE)
+		return;
+	c = &p->chunks[q->head];
+	m = (const char *)chunk_record(p, c, lowest_bit(c->live))->mbuf;
+	rte_prefetch0(m);
+	rte_prefetch0(m + RTE_CACHE_LINE_SIZE);
+}
+
+void
 sent_acknowledge(struct sent_pool *p, struct sent *q, const struct sent_ack *ack,
 		 const struct sent_context *context, struct sent_result *out)
 {
@@ -373,6 +420,8 @@ sent_acknowledge(struct sent_pool *p, struct sent *q, const struct sent_ack *ack
 	uint32_t i, n;
 
 	*out = (struct sent_result){ 0 };
+	if (apply_only(p, q, ack, context, out))
+		return;
 	w.advancing = true;
 	apply_cumulative(&w);
 	w.advancing = false;

@@ -82,6 +82,8 @@ typedef uint64_t tcp_handle;
 #define TCP_SMALL_ROOM 512
 /* A packet that the port is to cut has at most so many buffers of data behind that of headers. */
 #define TCP_PIECES_MAX 32
+/* See tcp_calls.expected. */
+#define TCP_EXPECT_STEPS 4
 /* How long a connection may be without progress while buffers run short. */
 #define TCP_SHORT_PATIENCE_MS 15000
 
@@ -195,9 +197,12 @@ struct tcp_calls {
 	/* The handshake of a connection to a listener is complete. Returns its user. */
 	uint64_t (*accepted)(void *arg, tcp_handle h, uint32_t listener, const struct tuple *tuple);
 	void (*connected)(void *arg, tcp_handle h, uint64_t user);
-	/* A packet of the connection is soon to be looked at: fetch what the user has of it. May be
-	 * wrong, and user of a connection that is over. No call into the instance from here. */
-	void (*expected)(void *arg, uint64_t user);
+	/* A packet of the connection is soon to be looked at: fetch what the user has of it, in
+	 * TCP_EXPECT_STEPS steps, of which each may read what the one before has fetched. Returns
+	 * the connection to which data is likely to be passed on, which will be fetched as well;
+	 * TCP_HANDLE_NONE: not known, or not yet. May be wrong, and user of a connection that is
+	 * over. No call into the instance from here. */
+	tcp_handle (*expected)(void *arg, uint64_t user, uint32_t step);
 	/* A chain of `length` bytes of data; the callee owns it. */
 	void (*received)(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 			 uint32_t length);
@@ -261,6 +266,7 @@ struct tcp_packet {
 	struct rte_mbuf *mbuf;     /* starting at the frame or at the IP header */
 	const struct tuple *tuple; /* as on the wire: src is the peer; valid during the call */
 	uint64_t route;            /* for a connection that it makes, and answers to it */
+	uint64_t hash;             /* by tcp_expect; 0: it has not been asked */
 	uint32_t listener;         /* the caller's number, as in tcp_listen; TCP_LISTENER_NONE */
 	uint16_t l3, l4;           /* offsets of the headers from the mbuf's start */
 	uint16_t ip_len;           /* from l3 on, Ethernet padding excluded */
@@ -298,11 +304,14 @@ bool tcp_advance(struct tcp *t, uint64_t now);
 /* True: some connection could not send for want of buffers; it is tried again by itself. */
 bool tcp_flush(struct tcp *t, uint64_t now);
 
-/* Soon tcp_known is asked, or tcp_input gets a packet of this tuple: fetch. */
-void tcp_expect(const struct tcp *t, const struct tuple *tuple);
+/* Soon tcp_known is asked, or tcp_input gets a packet of this tuple: fetch. Returns a hash of it,
+ * for both; then tcp_fetch may be called to go on with that. */
+uint64_t tcp_expect(const struct tcp *t, const struct tuple *tuple);
+void tcp_fetch(const struct tcp *t, uint64_t hash);
 /* Is there a connection for packets of this tuple (src is the peer), TIME-WAIT included? Where
- * addresses are shared with others (the kernel), only what is known is for tcp_input. */
-bool tcp_known(const struct tcp *t, const struct tuple *tuple);
+ * addresses are shared with others (the kernel), only what is known is for tcp_input. hash: by
+ * tcp_expect, 0: it has not been asked. */
+bool tcp_known(const struct tcp *t, const struct tuple *tuple, uint64_t hash);
 /* So many connections are half open that SYNs are answered by cookies only. */
 bool tcp_flooded(const struct tcp *t);
 

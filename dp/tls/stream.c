@@ -336,14 +336,33 @@ tls_drain(struct tls *t, tcp_handle h)
 
 /* ---- events of TCP --------------------------------------------------------------------------- */
 
-void
-tls_on_expected(const struct tls *t, uint64_t user)
+static void
+prefetch(const struct tls_stream *s)
 {
-	const char *s = (const char *)stream_of_user(t, user);
 	uint32_t i;
 
-	for (i = 0; i < sizeof(struct tls_stream); i += 64)
-		__builtin_prefetch(s + i);
+	for (i = 0; i < sizeof(*s); i += 64)
+		__builtin_prefetch((const char *)s + i);
+}
+
+/* The stream first, then what is above it. */
+tcp_handle
+tls_on_expected(const struct tls *t, uint64_t user, uint32_t step)
+{
+	const struct tls_stream *s = stream_of_user(t, user);
+
+	if (step > 0)
+		return s->state == TLS_STREAM_OPEN
+			   ? t->calls.expected(t->calls.arg, s->user, step - 1)
+			   : TCP_HANDLE_NONE;
+	prefetch(s);
+	return TCP_HANDLE_NONE;
+}
+
+void
+tls_prefetch(const struct tls *t, tcp_handle h)
+{
+	prefetch(&t->streams[tls_handle_index(h)]);
 }
 
 void

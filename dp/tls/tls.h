@@ -92,6 +92,8 @@ struct tls_calls {
 	/* The handshake is done; `handover` is valid during the call. */
 	void (*secured)(void *arg, tcp_handle h, uint64_t user,
 			const struct tls_handover *handover);
+	/* As of tcp_calls, of a connection that is open. */
+	tcp_handle (*expected)(void *arg, uint64_t user, uint32_t step);
 	void (*received)(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 			 uint32_t length);
 	void (*room)(void *arg, tcp_handle h, uint64_t user);
@@ -149,13 +151,15 @@ void tls_drain(struct tls *t, tcp_handle h);
 /* From now on only a close_notify is a good end. */
 void tls_strict(struct tls *t, tcp_handle h);
 void tls_abort(struct tls *t, tcp_handle h);
+/* It may soon be used: fetch. */
+void tls_prefetch(const struct tls *t, tcp_handle h);
 /* The connection below it, TCP_HANDLE_NONE: there is none (any more). For tcp_credit, tcp_hold and
  * tcp_info, which mean the same for both. */
 tcp_handle tls_connection(const struct tls *t, tcp_handle h);
 
 /* ---- events of TCP, for users with TLS_USER; worker ------------------------------------------ */
 
-void tls_on_expected(const struct tls *t, uint64_t user);
+tcp_handle tls_on_expected(const struct tls *t, uint64_t user, uint32_t step);
 void tls_on_received(struct tls *t, uint64_t user, struct rte_mbuf *chain, uint32_t length);
 void tls_on_room(struct tls *t, uint64_t user);
 void tls_on_half_closed(struct tls *t, uint64_t user);
