@@ -138,7 +138,7 @@ $(LIB_A): $(call obj,$(ARITHMETIC))
 
 ifneq ($(WHOLE),)
 $(call obj,$(LIB_SRC) $(DP_SRC)): private OBJECT := $(WHOLE) -ffat-lto-objects
-$(B)/penstockd $(B)/bench-stages $(B)/bench-tcp: private LINKED := $(WHOLE) $(CFLAGS)
+$(B)/penstockd $(B)/bench-stages $(B)/bench-tcp $(B)/bench-http: private LINKED := $(WHOLE) $(CFLAGS)
 endif
 
 # The control plane waits more than it computes: under sanitizers it, too, is compiled for a short build.

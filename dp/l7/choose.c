@@ -61,19 +61,26 @@ better(const struct http *h, const struct http_session *s, uint32_t a, uint32_t 
 	return (uint64_t)x->active * backends[b].weight < (uint64_t)y->active * backends[a].weight;
 }
 
+static uint32_t
+random_member(struct http *h, const struct pool *pool)
+{
+	return (uint32_t)((uint64_t)proxy_random(h->worker) * pool->n_members >> 32);
+}
+
 /* The best of `n` members from `at` on, or of as many at random. */
 static uint32_t
 choose_best(struct http *h, const struct http_session *s, const struct pool *pool, uint32_t n)
 {
-	uint32_t best = INDEX_NONE, i, at = proxy_random(h->worker);
+	uint32_t best = INDEX_NONE, i, at = random_member(h, pool);
 	bool all = n >= pool->n_members;
 
 	for (i = 0; i < (all ? pool->n_members : n); i++) {
-		uint32_t backend;
+		uint32_t backend = balance_member(h->worker->snapshot, pool, (uint16_t)at);
 
-		at = all ? at + 1 : proxy_random(h->worker);
-		backend =
-		    balance_member(h->worker->snapshot, pool, (uint16_t)(at % pool->n_members));
+		if (!all)
+			at = random_member(h, pool);
+		else if (++at == pool->n_members)
+			at = 0;
 		if (!usable(h, backend))
 			continue;
 		if (best == INDEX_NONE || better(h, s, backend, best))

@@ -21,12 +21,10 @@ put(struct http_identity *out, const void *bytes, size_t length)
 static void
 edit(struct http_identity *out, enum http_known known, uint32_t at)
 {
-	const char *name = http_known_name(known);
-
 	out->edits[out->n++] = (struct http_edit){
-		.name = (const uint8_t *)name,
+		.name = (const uint8_t *)http_known_name(known),
 		.value = out->room + at,
-		.name_length = (uint16_t)strlen(name),
+		.name_length = (uint16_t)http_known_length(known),
 		.value_length = (uint16_t)(out->used - at),
 		.op = HTTP_EDIT_SET,
 		.known = (uint8_t)known,
@@ -148,6 +146,13 @@ identify_certificate(const struct http *h, const struct http_session *s, bool tr
 
 /* ---- names that look alike ------------------------------------------------------------------- */
 
+/* All that says something of the client begins with one of these. */
+static bool
+begins_like_ours(uint8_t c)
+{
+	return (c | 0x20) == 'x' || (c | 0x20) == 'f';
+}
+
 /* Not passed on: what looks like ours and is not; of who is not trusted all that begins like what
  * says something of a certificate. */
 static void
@@ -158,7 +163,7 @@ hide_lookalikes(struct http_head *head, const uint8_t *bytes, bool trusted)
 	for (f = head->fields; f < head->fields + head->n_fields; f++) {
 		const uint8_t *name = bytes + f->name.at;
 
-		if (f->known == HTTP_UNKNOWN &&
+		if (f->known == HTTP_UNKNOWN && begins_like_ours(name[0]) &&
 		    (http_known_bit(http_known_alike(name, f->name.length)) & HTTP_IDENTITY ||
 		     (!trusted && http_alike(name, f->name.length, "x-ssl-client-"))))
 			f->flags |= HTTP_FIELD_HOP;

@@ -8,8 +8,9 @@ static_assert(HTTP_KNOWN_COUNT <= 64, "sets of them are 64 bits");
 
 static const struct {
 	char name[HTTP_KNOWN_LENGTH_MAX + 1];
+	uint8_t length;
 } fields[HTTP_KNOWN_COUNT] = {
-#define X(constant, name) [HTTP_##constant] = { name },
+#define X(constant, name) [HTTP_##constant] = { name, sizeof(name) - 1 },
 	HTTP_KNOWN_FIELDS(X)
 #undef X
 };
@@ -88,6 +89,12 @@ http_known_alike(const uint8_t *name, size_t length)
 		if (http_alike(name, length, fields[i].name))
 			return (enum http_known)i;
 	return HTTP_UNKNOWN;
+}
+
+size_t
+http_known_length(enum http_known known)
+{
+	return fields[known].length;
 }
 
 const char *

@@ -65,6 +65,7 @@ enum http_known http_known(const uint8_t *name, size_t length);
 
 /* Its name in lower case; of HTTP_UNKNOWN "". */
 const char *http_known_name(enum http_known known);
+size_t http_known_length(enum http_known known);
 
 /* How n characters, one to eight, differ from lower-case ones. */
 static inline uint64_t

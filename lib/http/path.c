@@ -155,6 +155,21 @@ dot_segment(struct http_path *out, size_t from)
 	return true;
 }
 
+/* Is there nothing in it to be changed? True for most. Not every path that is normal is seen to be.
+ */
+static bool
+is_normal(const uint8_t *path, size_t len)
+{
+	const uint8_t *end = path + len, *slash;
+
+	if (len == 0 || path[0] != '/' || scan_set(SCAN_NORMAL, path, 0, len) != len)
+		return false;
+	for (slash = path; slash; slash = memchr(slash + 1, '/', (size_t)(end - slash - 1)))
+		if (slash + 1 < end && (slash[1] == '/' || slash[1] == '.'))
+			return false;
+	return true;
+}
+
 enum http_path_reason
 http_path_normal(struct http_path *out, unsigned int rules, const uint8_t *path, size_t len)
 {
@@ -164,6 +179,8 @@ http_path_normal(struct http_path *out, unsigned int rules, const uint8_t *path,
 	bool dots;
 
 	out->length = 0;
+	if (is_normal(path, len))
+		return put_run(out, path, len);
 	if (!put(out, '/'))
 		return HTTP_PATH_TOO_LONG;
 	/* Out ends with a slash whenever a segment begins. */

@@ -7,8 +7,6 @@
 #include "lib/http/head_parts.h"
 #include "lib/http/scan.h"
 
-#define DECIMAL_MAX 20
-
 /* The fields that are said by us alone. */
 #define OURS_IN_RESPONSES \
 	(1ULL << HTTP_CONTENT_LENGTH | 1ULL << HTTP_TRANSFER_ENCODING | 1ULL << HTTP_CONNECTION)
@@ -46,17 +44,26 @@ put_span(struct writing *w, struct http_span s)
 	put(w, s.length > 0 ? w->bytes + s.at : NULL, s.length);
 }
 
+/* Where it is to be, and not first elsewhere: what was just written by single bytes is slow to be
+ * read as a whole. */
 static void
 put_number(struct writing *w, uint64_t value)
 {
-	char digits[DECIMAL_MAX];
-	size_t at = sizeof(digits);
+	uint64_t rest = value;
+	size_t digits = 1, i;
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	put(w, digits + at, sizeof(digits) - at);
+	while (rest >= 10) {
+		rest /= 10;
+		digits++;
+	}
+	if (digits > (size_t)(w->end - w->at)) {
+		w->full = true;
+		w->at = w->end;
+		return;
+	}
+	for (i = digits; i > 0; value /= 10)
+		w->at[--i] = (uint8_t)('0' + value % 10);
+	w->at += digits;
 }
 
 static void
@@ -66,6 +73,43 @@ put_field(struct writing *w, const struct http_field *f)
 	PUT_TEXT(w, ": ");
 	put_span(w, f->value);
 	PUT_TEXT(w, "\r\n");
+}
+
+/* The field came written as we would write it. */
+static bool
+is_plain(const struct http_field *f, const uint8_t *bytes)
+{
+	const uint8_t *colon = bytes + f->name.at + f->name.length;
+
+	return f->value.at == f->name.at + f->name.length + 2 && colon[1] == ' ';
+}
+
+/* Does the next one follow in the next line, with nothing but a line's end in between? Each line
+ * ends with CR LF, which the value may have blanks before. */
+static bool
+goes_on(const struct http_field *f, const struct http_field *next)
+{
+	return next->name.at == f->value.at + f->value.length + 2;
+}
+
+/* Fields [f, end) that are all kept: those that came as we would write them go in one piece. */
+static void
+put_run(struct writing *w, const struct http_field *f, const struct http_field *end)
+{
+	const struct http_field *last;
+
+	for (; f < end; f = last + 1) {
+		last = f;
+		if (!is_plain(f, w->bytes)) {
+			put_field(w, f);
+			continue;
+		}
+		while (last + 1 < end && goes_on(last, last + 1) && is_plain(last + 1, w->bytes))
+			last++;
+		put(w, w->bytes + f->name.at,
+		    (size_t)(last->value.at + last->value.length - f->name.at));
+		PUT_TEXT(w, "\r\n");
+	}
 }
 
 static int
@@ -83,12 +127,21 @@ is_all(enum scan_set set, const uint8_t *bytes, size_t length)
 }
 
 static bool
+name_is_good(const struct http_edit *e)
+{
+	const char *known = http_known_name((enum http_known)e->known);
+
+	return (e->name == (const uint8_t *)known &&
+		e->name_length == http_known_length((enum http_known)e->known) && known[0]) ||
+	       is_all(SCAN_TOKEN, e->name, e->name_length);
+}
+
+static bool
 edit_is_good(const struct http_edit *e, uint64_t ours)
 {
 	if (http_known_bit((enum http_known)e->known) & ours)
 		return false;
-	return is_all(SCAN_TOKEN, e->name, e->name_length) &&
-	       scan_text(e->value, 0, e->value_length) == e->value_length;
+	return name_is_good(e) && scan_text(e->value, 0, e->value_length) == e->value_length;
 }
 
 static bool
@@ -146,18 +199,18 @@ put_fields(struct writing *w, uint64_t ours)
 	const struct http_change *c = w->change;
 	bool upgrade = c->connection == HTTP_SAY_UPGRADE, others;
 	uint64_t removed = ours | removed_by_edits(c, &others);
-	const struct http_field *f;
+	const struct http_field *f, *kept = w->h->fields, *end = kept + w->h->n_fields;
 	size_t i;
 
-	for (f = w->h->fields; f < w->h->fields + w->h->n_fields; f++) {
-		if ((f->flags & HTTP_FIELD_HOP) && !(upgrade && f->known == HTTP_UPGRADE))
+	for (f = kept; f < end; f++) {
+		if ((!(f->flags & HTTP_FIELD_HOP) || (upgrade && f->known == HTTP_UPGRADE)) &&
+		    !(removed & http_known_bit((enum http_known)f->known)) &&
+		    !(others && f->known == HTTP_UNKNOWN && edited_by_name(w, f)))
 			continue;
-		if (removed & http_known_bit((enum http_known)f->known))
-			continue;
-		if (others && f->known == HTTP_UNKNOWN && edited_by_name(w, f))
-			continue;
-		put_field(w, f);
+		put_run(w, kept, f);
+		kept = f + 1;
 	}
+	put_run(w, kept, end);
 	for (i = 0; i < c->n_edits; i++) {
 		if (c->edits[i].op == HTTP_EDIT_REMOVE)
 			continue;

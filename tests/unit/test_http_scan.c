@@ -40,6 +40,8 @@ test_sets(void)
 	check_set(SCAN_QUERY, query);
 	check_set(SCAN_PATH, path);
 	check_set(SCAN_SEGMENT, segment);
+	strcat(segment, "/");
+	check_set(SCAN_NORMAL, segment);
 }
 
 /* All scans of these bytes, from each place to the end. */
@@ -54,6 +56,13 @@ check_scans(const uint8_t *bytes, size_t len)
 		for (set = 0; set < SCAN_SETS; set++)
 			CU_ASSERT_EQUAL(scan_set(set, bytes, at, len),
 					scan_set_plain(set, bytes, at, len));
+#ifdef __AVX2__
+		/* What is built for a machine without AVX-512. */
+		CU_ASSERT_EQUAL(scan_text_avx2(bytes, at, len), scan_text_plain(bytes, at, len));
+		for (set = 0; set < SCAN_SETS; set++)
+			CU_ASSERT_EQUAL(scan_set_avx2(set, bytes, at, len),
+					scan_set_plain(set, bytes, at, len));
+#endif
 	}
 }
 
