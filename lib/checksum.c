@@ -5,6 +5,10 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#ifdef __AVX512BW__
+#include <immintrin.h>
+#endif
+
 /* Four words side by side: a vector register where there is one so wide, else what the compiler
  * makes of it. */
 typedef uint64_t words __attribute__((vector_size(32)));
@@ -26,7 +30,7 @@ sum_words(const uint8_t *b, size_t n)
 }
 
 uint64_t
-csum_add_bytes(uint64_t sum, const void *p, size_t len)
+csum_add_bytes_plain(uint64_t sum, const void *p, size_t len)
 {
 	const uint8_t *b = p;
 	uint32_t w[4];
@@ -56,6 +60,39 @@ csum_add_bytes(uint64_t sum, const void *p, size_t len)
 	}
 	return sum;
 }
+
+#ifdef __AVX512BW__
+
+/* The same, 64 bytes a step; what is missing at the end of the last is 0. */
+uint64_t
+csum_add_bytes(uint64_t sum, const void *p, size_t len)
+{
+	const __m512i low = _mm512_set1_epi64(UINT32_MAX);
+	__m512i total = _mm512_setzero_si512(), v;
+	const uint8_t *b = p;
+
+	for (; len >= 64; len -= 64, b += 64) {
+		v = _mm512_loadu_si512(b);
+		total = _mm512_add_epi64(total, _mm512_and_si512(v, low));
+		total = _mm512_add_epi64(total, _mm512_srli_epi64(v, 32));
+	}
+	if (len) {
+		v = _mm512_maskz_loadu_epi8((1ull << len) - 1, b);
+		total = _mm512_add_epi64(total, _mm512_and_si512(v, low));
+		total = _mm512_add_epi64(total, _mm512_srli_epi64(v, 32));
+	}
+	return sum + (uint64_t)_mm512_reduce_add_epi64(total);
+}
+
+#else
+
+uint64_t
+csum_add_bytes(uint64_t sum, const void *p, size_t len)
+{
+	return csum_add_bytes_plain(sum, p, len);
+}
+
+#endif
 
 uint16_t
 csum_compute(const void *p, size_t len)

@@ -29,6 +29,8 @@ csum_fold(uint64_t sum)
 /* Partial sum of len bytes at p (any alignment; an odd last byte is padded with zero), added to
  * sum. */
 uint64_t csum_add_bytes(uint64_t sum, const void *p, size_t len);
+/* The same where there is no AVX-512. */
+uint64_t csum_add_bytes_plain(uint64_t sum, const void *p, size_t len);
 
 /* The field value for a header or message of len bytes whose checksum field is zero. */
 uint16_t csum_compute(const void *p, size_t len);

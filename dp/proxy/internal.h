@@ -156,6 +156,9 @@ session_pool(const struct proxy *p, const struct session *s)
 	return &snapshot->pools[snapshot->services[s->service].pool];
 }
 
+/* The snapshot is another one: its listeners count from now on. */
+void proxy_follow(struct proxy *p);
+
 /* events.c: the events of TCP, which it hands to sessions or to HTTP. */
 void proxy_calls(struct tcp_calls *calls);
 /* May the connection come, and where is it counted? False: it is counted why not. */

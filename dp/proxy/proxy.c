@@ -263,8 +263,8 @@ listen_no_more(struct proxy *p, uint32_t service)
 
 /* Listeners come and go with the snapshot; sessions of those that went are looked for from now on.
  */
-static void
-follow(struct proxy *p)
+void
+proxy_follow(struct proxy *p)
 {
 	const struct snapshot *s = p->worker->snapshot;
 	uint16_t mtu = least_mtu(s);
@@ -324,7 +324,7 @@ proxy_iterate(struct worker *w)
 	if (likely(!p))
 		return false;
 	if (unlikely(p->version != w->snapshot->version))
-		follow(p);
+		proxy_follow(p);
 	if (unlikely(p->check < p->n_sessions))
 		check_sessions(p);
 	run_timers(p);

@@ -168,6 +168,9 @@ stage_proxy(struct worker *w, struct burst *b)
 
 	if (likely(!proxy))
 		return false;
+	/* What comes to a new listener right after it was published is for it already. */
+	if (unlikely(proxy->version != w->snapshot->version))
+		proxy_follow(proxy);
 	t.n = t.syns = 0;
 	expect(w, proxy, b, &t);
 	for (i = 0; i < b->count; i++) {

@@ -378,6 +378,29 @@ test_another(void)
 	world_destroy(w);
 }
 
+/* A client's first packet may come with the first burst under the snapshot that has the listener.
+ */
+static void
+test_first_burst(void)
+{
+	struct world *w = world_create(21);
+	const struct proxy_settings *proxies = w->f->snapshot.proxies;
+	uint32_t epoch = w->f->services[0].epoch;
+
+	w->f->services[0].epoch = 0;
+	w->f->snapshot.proxies = NULL;
+	w->f->snapshot.version++;
+	proxy_iterate(w->f->worker);
+	w->f->services[0].epoch = epoch;
+	w->f->snapshot.proxies = proxies;
+	w->f->snapshot.version++;
+	open_clients(w, CONNECTIONS);
+	CU_ASSERT(run(w));
+	CU_ASSERT_EQUAL(tcp_counters(proxy_tcp(worker_proxy(w->f->worker)))->resets_out, 0);
+	CU_ASSERT(stream_complete(&w->peers[CLIENT].streams[0]));
+	world_destroy(w);
+}
+
 /* The listener goes: its sessions end at once, on both sides. */
 static void
 test_listener_goes(void)
@@ -534,6 +557,7 @@ test_proxy_register(void)
 		{ "a port that can do less", test_weaker_port },
 		{ "backends that refuse", test_refused },
 		{ "another backend", test_another },
+		{ "first burst of a listener", test_first_burst },
 		{ "the listener goes", test_listener_goes },
 		{ "no room for more sessions", test_full },
 		{ "idle", test_idle },

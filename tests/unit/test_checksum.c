@@ -72,6 +72,8 @@ test_checksum_lengths(void)
 			len = 9000 + i;
 		fill_bytes(bytes + at, len, &seed);
 		CU_ASSERT_EQUAL(csum_compute(bytes + at, len), naive_checksum(bytes + at, len));
+		CU_ASSERT_EQUAL(csum_fold(csum_add_bytes_plain(i, bytes + at, len)),
+				csum_fold(csum_add_bytes(i, bytes + at, len)));
 	}
 }
 
