@@ -15,10 +15,12 @@ With losses the rate is little else than the number of timeouts: the receiver ac
 packets, and where the one is lost that ends a recovery, the sender waits 200 ms, in which it would have sent 50 MB. 10 MB of the kernel's
 with 1 % lost take 0 to 3 of them, which is 42 to 600 ms; only sizes with dozens compare. So they are told beside the rates.
 """
+import fcntl
 import socket
 import statistics
 import subprocess
 import sys
+import termios
 import time
 
 from bed import ADDRESSES, HERE, MACS, Bed, check_content, content, expect, run, within
@@ -89,32 +91,43 @@ class Wire(Bed):
         super().__exit__(*error)
 
 
-def download(bed, size):
-    """Seconds until all has come, and is right."""
+def download(bed, size, patience=None):
+    """Bytes and seconds until all has come, and is right. patience: it is given up then."""
     with bed.connect("source") as sock:
         sock.settimeout(60)
-        begin, count = time.monotonic(), 0
+        begin, count, took = time.monotonic(), 0, 0
         sock.sendall(f"{size}\n".encode())
         while data := sock.recv(PIECE):
             check_content(data, count)
             count += len(data)
-        took = time.monotonic() - begin
+            took = time.monotonic() - begin
+            if patience and took > patience:
+                return count, took
     expect(count == size, f"{count} bytes of {size}")
-    return took
+    return count, took
 
 
-def upload(bed, size):
-    """Seconds until the far end has said that all was right."""
+def waiting(sock):
+    """Bytes that the far end has not acknowledged."""
+    answer = fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4)
+    return int.from_bytes(answer, sys.byteorder)
+
+
+def upload(bed, size, patience=None):
+    """Bytes and seconds until the far end has said that all was right. patience: it is given up then."""
     with bed.connect("sink") as sock:
         sock.settimeout(60)
         begin = time.monotonic()
         for at in range(0, size, PIECE):
             sock.sendall(content(min(PIECE, size - at), at))
+            took = time.monotonic() - begin
+            if patience and took > patience:
+                return min(size, at + PIECE) - waiting(sock), took
         sock.shutdown(socket.SHUT_WR)
         answer = sock.makefile("r").readline()
         took = time.monotonic() - begin
     expect(answer == f"{size}\n", f"the sink says {answer!r} of {size}")
-    return took
+    return size, took
 
 
 def kernel_timeouts(bed, side):
@@ -123,10 +136,12 @@ def kernel_timeouts(bed, side):
     return int(told.splitlines()[1].split()[1])
 
 
-def measure(way, size, per_mille, far, options=()):
-    """Mb/s, and what tcp-peer says of itself; `timeouts`: the sender's, whoever that is."""
+def measure(way, size, per_mille, far, options=(), patience=None):
+    """Mb/s, and what tcp-peer says of itself; `timeouts`: the sender's, whoever that is. patience: of a kernel's transfer, whose rate
+    is that of the seconds so far then."""
     with Wire(per_mille, far, *options) as bed:
-        rate = size * 8e-6 / way(bed, size)
+        count, took = way(bed, size, None if far == OURS else patience)
+        rate = count * 8e-6 / took
         kernel = "linux" if way is upload else "peer"
         timeouts = kernel_timeouts(bed, kernel) if far != OURS or way is upload else None
         report = bed.stop()
@@ -164,12 +179,12 @@ class Compared:
         return ", ".join([one(OURS)] + [f"kernel {far} {one(far)}: {self.ratio(far):.2f}" for far in self.rates if far != OURS])
 
 
-def compare(way, size, per_mille, rounds, fars=(DIRECT,)):
+def compare(way, size, per_mille, rounds, fars=(DIRECT,), patience=None):
     """Of dp/tcp and the kernel at each of fars."""
     compared = Compared(fars)
     for _ in range(rounds):
         for far, each in compared.rates.items():
-            rate, report = measure(way, size, per_mille, far)
+            rate, report = measure(way, size, per_mille, far, patience=patience)
             each.append(rate)
             compared.timeouts[far] += report["timeouts"]
     return compared
