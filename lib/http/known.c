@@ -4,10 +4,16 @@
 #include <assert.h>
 #include <string.h>
 
+#ifdef __AVX512BW__
+#include <immintrin.h>
+#endif
+
+static_assert(HTTP_KNOWN_LENGTH_MAX < 31, "a name fits in a vector");
 static_assert(HTTP_KNOWN_COUNT <= 64, "sets of them are 64 bits");
 
+/* As wide as a vector. */
 static const struct {
-	char name[HTTP_KNOWN_LENGTH_MAX + 1];
+	char name[31];
 	uint8_t length;
 } fields[HTTP_KNOWN_COUNT] = {
 #define X(constant, name) [HTTP_##constant] = { name, sizeof(name) - 1 },
@@ -42,7 +48,7 @@ static const struct {
 };
 
 enum http_known
-http_known(const uint8_t *name, size_t length)
+http_known_plain(const uint8_t *name, size_t length)
 {
 	unsigned int i, last;
 
@@ -54,6 +60,38 @@ http_known(const uint8_t *name, size_t length)
 			return (enum http_known)i;
 	return HTTP_UNKNOWN;
 }
+
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+
+/* The same, a name in one step. */
+enum http_known
+http_known(const uint8_t *name, size_t length)
+{
+	unsigned int i, last;
+	__mmask32 k;
+	__m256i v;
+
+	if (length > HTTP_KNOWN_LENGTH_MAX)
+		return HTTP_UNKNOWN;
+	k = (1u << length) - 1;
+	v = _mm256_or_si256(_mm256_maskz_loadu_epi8(k, name), _mm256_set1_epi8(0x20));
+	last = of_length[length].first + of_length[length].n;
+	for (i = of_length[length].first; i < last; i++)
+		if (!_mm256_mask_cmpneq_epi8_mask(k, v,
+						  _mm256_loadu_si256((const __m256i *)&fields[i])))
+			return (enum http_known)i;
+	return HTTP_UNKNOWN;
+}
+
+#else
+
+enum http_known
+http_known(const uint8_t *name, size_t length)
+{
+	return http_known_plain(name, length);
+}
+
+#endif
 
 bool
 http_alike(const uint8_t *name, size_t length, const char *lower)

@@ -62,6 +62,8 @@ enum http_known {
 
 /* Which field a name is, in any case; the name must be a token (RFC 9110 5.6.2). */
 enum http_known http_known(const uint8_t *name, size_t length);
+/* The same where there is no AVX-512. */
+enum http_known http_known_plain(const uint8_t *name, size_t length);
 
 /* Its name in lower case; of HTTP_UNKNOWN "". */
 const char *http_known_name(enum http_known known);

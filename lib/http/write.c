@@ -23,6 +23,30 @@ struct writing {
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
+/* p may be NULL if there is nothing. */
+static inline void
+copy_plain(uint8_t *to, const void *p, size_t length)
+{
+	if (length > 0)
+		memcpy(to, p, length);
+}
+
+#ifdef __AVX512BW__
+/* Most of what is put is short. */
+static inline void
+copy(uint8_t *to, const void *p, size_t length)
+{
+	__mmask64 k = scan_mask(length);
+
+	if (length <= 64)
+		_mm512_mask_storeu_epi8(to, k, _mm512_maskz_loadu_epi8(k, p));
+	else
+		copy_plain(to, p, length);
+}
+#else
+#define copy copy_plain
+#endif
+
 static void
 put(struct writing *w, const void *p, size_t length)
 {
@@ -31,8 +55,7 @@ put(struct writing *w, const void *p, size_t length)
 		w->at = w->end;
 		return;
 	}
-	if (length > 0)
-		memcpy(w->at, p, length);
+	copy(w->at, p, length);
 	w->at += length;
 }
 
