@@ -207,6 +207,13 @@ pump(struct http *h, const struct pump *p)
 	return result;
 }
 
+/* The body's beginning goes out with the head, which waits in `out` already. */
+static bool
+with_head(const struct http_body_place *place)
+{
+	return !place->done && !place->bytes;
+}
+
 void
 http_body_begin(struct http_body_place *place, const struct http_head *head)
 {
@@ -293,8 +300,10 @@ http_pump_request(struct http *h, struct http_session *s)
 		.chunks = s->x->request.kind == HTTP_BODY_CHUNKED,
 	};
 	enum pump_result result = PUMP_MORE;
+	bool first = with_head(p.place);
 
-	while (http_flush_up(h, s) && !s->x->request.done && result == PUMP_MORE) {
+	while ((first || http_flush_up(h, s)) && !s->x->request.done && result == PUMP_MORE) {
+		first = false;
 		result = pump(h, &p);
 		if (s->x->listener->max_body && s->x->request.bytes > s->x->listener->max_body) {
 			h->counters.body_too_large++;
@@ -330,9 +339,12 @@ http_pump_answer(struct http *h, struct http_session *s)
 		.over = u->fin && !u->broken,
 	};
 	enum pump_result result = PUMP_MORE;
+	bool first = with_head(p.place);
 
-	while (http_flush_down(h, s) && !s->x->answer.done && result == PUMP_MORE)
+	while ((first || http_flush_down(h, s)) && !s->x->answer.done && result == PUMP_MORE) {
+		first = false;
 		result = pump(h, &p);
+	}
 	http_tell(h, u->handle, &u->in);
 	if (result == PUMP_SHORT)
 		short_of_buffers(h, s);
