@@ -31,6 +31,8 @@
 /* Buffers that one step of a body needs at the most: a chunk's line, a part of a buffer, and a
  * trailer section. */
 #define HTTP_SPARE 4u
+/* A listener that is no more has no times. */
+#define HTTP_FALLBACK_NS 10000000000ull
 /* Of a connection that has been answered for the last time, until its client has closed it. */
 #define HTTP_LINGER_NS 30000000000ull
 
@@ -368,6 +370,12 @@ void http_step(struct http *h, struct http_session *s);
 void http_abort(struct http *h, struct http_session *s);
 /* The request is over; the connection goes on or ends. */
 void http_request_end(struct http *h, struct http_session *s);
+/* The connection has served its purpose: its last answer goes out, and what the client still sends
+ * is of no interest. */
+void http_end_connection(struct http *h, struct http_session *s);
+
+/* ---- timers.c ------------------------------------------------------------------------------- */
+
 /* ns that a client's connection may be idle. */
 uint64_t http_keepalive(const struct http *h, const struct http_session *s);
 /* See that the timer fires no later than `at`. */

@@ -53,6 +53,20 @@ on_connected(void *arg, tcp_handle h, uint64_t user)
 		session_on_connected(p, user);
 }
 
+/* The session, and the leg that what comes is passed on by. */
+static tcp_handle
+expect_session(const struct proxy *p, uint64_t user, uint32_t step)
+{
+	const struct session *s = &p->sessions[user >> 1];
+
+	if (step > 0)
+		return stream_expected(p, s->legs[other_leg(leg_of(user))], step, 1);
+	__builtin_prefetch(s);
+	__builtin_prefetch((const char *)s + 64);
+	__builtin_prefetch(&s->client);
+	return TCP_HANDLE_NONE;
+}
+
 static tcp_handle
 on_expected(void *arg, uint64_t user, uint32_t step)
 {
@@ -62,7 +76,7 @@ on_expected(void *arg, uint64_t user, uint32_t step)
 		return tls_on_expected(proxy_tls(p), user, step);
 	if (user & HTTP_USER)
 		return http_on_expected(proxy_http(p), user, step);
-	return session_on_expected(p, user, step);
+	return expect_session(p, user, step);
 }
 
 static void

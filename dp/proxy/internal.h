@@ -207,7 +207,6 @@ bool session_on_accepted(struct proxy *p, tcp_handle h, uint32_t listener,
 void session_on_connected(struct proxy *p, uint64_t user);
 /* The TLS handshake with the client, or with the backend, is done. */
 void session_on_secured(struct proxy *p, uint64_t user);
-tcp_handle session_on_expected(const struct proxy *p, uint64_t user, uint32_t step);
 void session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 			 uint32_t length);
 void session_on_room(struct proxy *p, uint64_t user);

@@ -380,19 +380,6 @@ session_on_secured(struct proxy *p, uint64_t user)
 
 /* ---- the middle ------------------------------------------------------------------------------ */
 
-tcp_handle
-session_on_expected(const struct proxy *p, uint64_t user, uint32_t step)
-{
-	const struct session *s = &p->sessions[user >> 1];
-
-	if (step > 0)
-		return stream_expected(p, s->legs[other_leg(leg_of(user))], step, 1);
-	__builtin_prefetch(s);
-	__builtin_prefetch((const char *)s + 64);
-	__builtin_prefetch(&s->client);
-	return TCP_HANDLE_NONE;
-}
-
 void
 session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbuf *chain,
 		    uint32_t length)
