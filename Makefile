@@ -309,7 +309,7 @@ bench-short: $(B)/bench-stages $(B)/bench-generator
 
 # Instructions per packet by stage and source file, for processors that do not count them; ten minutes. callgrind knows no AVX-512.
 bench-instructions:
-	@$(MAKE) --no-print-directory B=$(B)/count MARCH=x86-64-v3 $(B)/count/bench-stages
+	@$(MAKE) --no-print-directory B=$(B)/count MARCH=x86-64-v3 WHOLE= $(B)/count/bench-stages
 	@BUILD=$(abspath $(B)/count) /usr/bin/python3 bench/instructions.py
 
 # Are limits exact? In real time with the table for people, and quickly as a test (whose sanitized run, nine times as long for the

@@ -151,7 +151,8 @@ expect(const struct worker *w, const struct proxy *proxy, const struct burst *b,
 		const struct packet *p = &b->packets[i];
 
 		t->hashes[i] = 0;
-		if (is_reply(p) || is_to_listener(w->snapshot, p))
+		if (p->verdict == VERDICT_CONTINUE &&
+		    (is_reply(p) || is_to_listener(w->snapshot, p)))
 			t->hashes[i] = tcp_expect(proxy->tcp, &p->tuple);
 	}
 	for (i = 0; i < b->count; i++)

@@ -31,7 +31,8 @@ stream_connection(const struct proxy *p, tcp_handle h)
 }
 
 /* Data may soon be sent to it; step as tcp_calls.expected, from `first` on. Returns TCP's
- * connection as soon as it is known. */
+ * connection in the step in which it is known: of a stream of TLS that is the one behind `first`.
+ */
 static inline tcp_handle
 stream_expected(const struct proxy *p, tcp_handle h, uint32_t step, uint32_t first)
 {

@@ -95,7 +95,7 @@ fetch_of_user(const struct tcp *t, struct tcp_block *const found[], struct tcp_b
 	for (i = 0; i < n; i++) {
 		uint32_t index;
 
-		if (!found[i])
+		if (!found[i] || (found[i]->flags & (BLOCK_TOLD | BLOCK_GONE)) != BLOCK_TOLD)
 			continue;
 		index = (uint32_t)t->calls.expected(t->calls.arg, found[i]->user, step) - 1;
 		if (index < t->fresh) {

@@ -405,6 +405,8 @@ sent_prefetch_buffer(const struct sent_pool *p, const struct sent *q)
 		return;
 	c = &p->chunks[q->head];
 	m = (const char *)chunk_record(p, c, lowest_bit(c->live))->mbuf;
+	if (!m) /* a FIN alone */
+		return;
 	rte_prefetch0(m);
 	rte_prefetch0(m + RTE_CACHE_LINE_SIZE);
 }

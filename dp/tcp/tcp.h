@@ -200,8 +200,8 @@ struct tcp_calls {
 	/* A packet of the connection is soon to be looked at: fetch what the user has of it, in
 	 * TCP_EXPECT_STEPS steps, of which each may read what the one before has fetched. Returns
 	 * the connection to which data is likely to be passed on, which will be fetched as well;
-	 * TCP_HANDLE_NONE: not known, or not yet. May be wrong, and user of a connection that is
-	 * over. No call into the instance from here. */
+	 * TCP_HANDLE_NONE: not known, or not in so few steps. May be wrong, and user of a
+	 * connection that is over. No call into the instance from here. */
 	tcp_handle (*expected)(void *arg, uint64_t user, uint32_t step);
 	/* A chain of `length` bytes of data; the callee owns it. */
 	void (*received)(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain,

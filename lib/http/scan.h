@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How far a run of allowed bytes goes: the inner loops of the HTTP codec. Each in three ways,
- * plain, with AVX2 and with AVX-512, that give the same: scan_X(bytes, at, end) = the least i in
- * [at, end] with i = end or bytes[i] not allowed Nothing outside [0, end) is read. What is left
- * behind the last whole vector is looked at with one that ends at `end` and begins before it;
- * AVX-512 can leave out what lies behind `end`, and does most of what there is to scan in one step.
+ * plain, with AVX2 and with AVX-512, that give the same, for at <= end:
+ *
+ *     scan_X(bytes, at, end) = the least i in [at, end] with i = end or bytes[i] not allowed
+ *
+ * Nothing outside [0, end) is read. What is left behind the last whole vector is looked at with one
+ * that ends at `end` and begins before it; AVX-512 can leave out what lies behind `end`, and does
+ * most of what there is to scan in one step.
  *
  * A set of ASCII characters is 16 bytes, one for each low half of a character:
  *
@@ -226,6 +229,8 @@ scan_set_avx512(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
 	const __m512i table =
 	    _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)scan_sets[set]));
 
+	if (at == end) /* bytes may be NULL then */
+		return end;
 	for (;; at += 64) {
 		__mmask64 k = scan_mask(end - at);
 		__m512i v = _mm512_maskz_loadu_epi8(k, bytes + at), high, low;
@@ -244,6 +249,8 @@ scan_set_avx512(enum scan_set set, const uint8_t *bytes, size_t at, size_t end)
 static inline size_t
 scan_text_avx512(const uint8_t *bytes, size_t at, size_t end)
 {
+	if (at == end) /* bytes may be NULL then */
+		return end;
 	for (;; at += 64) {
 		__mmask64 k = scan_mask(end - at);
 		__m512i v = _mm512_maskz_loadu_epi8(k, bytes + at);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The head of a request or response written anew from what was understood of one (lib/http/head.h),
- * as HTTP/1.1. No line is copied: names and values are put into lines of our own, and what frames
- * the message or belongs to one connection is said by us alone.
+ * as HTTP/1.1. What is written is lines of our own made of the names and values that were
+ * understood, and what frames the message or belongs to one connection is said by us alone. Lines
+ * that came just as they would be written, one behind the other, are copied as one piece: which
+ * bytes these are the parser has made sure of.
  *
  * Fields are kept in their order, but for those of this connection only (HTTP_FIELD_HOP), those
  * that are said anew (Host, Content-Length, Transfer-Encoding, Connection) and those that the

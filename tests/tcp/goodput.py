@@ -145,6 +145,7 @@ def measure(way, size, per_mille, far, options=(), patience=None):
         kernel = "linux" if way is upload else "peer"
         timeouts = kernel_timeouts(bed, kernel) if far != OURS or way is upload else None
         report = bed.stop()
+        report["gigabytes"] = count / 1e9
         report["timeouts"] = report["rto"] if timeouts is None else timeouts
     expect(far != OURS or (report["sound"] and not report["over_cwnd"] and not report["bad_checksum"]), f"{report}")
     return rate, report
@@ -169,13 +170,14 @@ class Compared:
     def __init__(self, fars):
         self.rates = {far: [] for far in (OURS, *fars)}
         self.timeouts = dict.fromkeys(self.rates, 0)
+        self.gigabytes = dict.fromkeys(self.rates, 0)  # a kernel may have been given up
 
     def ratio(self, far):
         return statistics.median(a / b for a, b in zip(self.rates[OURS], self.rates[far]))
 
     def told(self):
         def one(far):
-            return f"{statistics.median(self.rates[far]):.0f} Mb/s ({self.timeouts[far]} timeouts)"
+            return f"{statistics.median(self.rates[far]):.0f} Mb/s ({self.timeouts[far] / self.gigabytes[far]:.0f} timeouts a GB)"
         return ", ".join([one(OURS)] + [f"kernel {far} {one(far)}: {self.ratio(far):.2f}" for far in self.rates if far != OURS])
 
 
@@ -187,4 +189,5 @@ def compare(way, size, per_mille, rounds, fars=(DIRECT,), patience=None):
             rate, report = measure(way, size, per_mille, far, patience=patience)
             each.append(rate)
             compared.timeouts[far] += report["timeouts"]
+            compared.gigabytes[far] += report["gigabytes"]
     return compared
