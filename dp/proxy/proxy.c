@@ -108,6 +108,9 @@ tcp_make(struct proxy *p, int socket, const uint8_t *secret)
 	return p->tcp != NULL;
 }
 
+/* So many that were freed last are taken again first: their memory is in the nearest cache. */
+#define CLONES_CACHE 256u
+
 /* Indirect mbufs: as many as there are buffers that they can point to. */
 static bool
 clones_make(struct proxy *p, int socket)
@@ -116,7 +119,7 @@ clones_make(struct proxy *p, int socket)
 	unsigned int n = p->worker->dataplane->mbufs->size;
 
 	snprintf(name, sizeof(name), "proxy-clones-%u", p->worker->index);
-	p->clones = rte_pktmbuf_pool_create(name, n, 0, 0, 0, socket);
+	p->clones = rte_pktmbuf_pool_create(name, n, RTE_MIN(n / 4, CLONES_CACHE), 0, 0, socket);
 	return p->clones != NULL;
 }
 
