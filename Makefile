@@ -65,7 +65,8 @@ OPT := -fno-tree-slp-vectorize
 ALL_CFLAGS = $(DEP_CFLAGS) -march=$(MARCH) -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen $(WARN) \
              -MMD -MP $(OPT) $(CFLAGS) $(if $(SAN),$(SANFLAGS) $(COVERAGE))
 # What workers run is many small functions in many files, which gcc optimizes as one program where that counts. Their
-# objects have both: other programs are linked as ever, which takes a moment and not half a minute.
+# objects have both: other programs are linked as ever, which takes a moment and not half a minute. `make WHOLE=` does
+# without, for who builds often.
 WHOLE := $(if $(SAN)$(findstring clang,$(CC)),,-flto=auto)
 LINKED = $(if $(WHOLE),-fno-lto)
 ALL_LDFLAGS = $(LDFLAGS) $(LINKED) $(if $(SAN),$(SANFLAGS) -fuse-ld=lld)

@@ -32,6 +32,7 @@ IDLE = 500000
 UNDER_WAY = 32768   # connections to backends, and requests under way, that there may be beside those
 HOSTS = 10000
 ROUTES = 1000
+TURNS = 3           # of a comparison, where others have one run
 LAYER4 = 8081       # port of a listener without HTTP
 PATIENCE = 'timeouts = { header = "60s"; keepalive = "600s"; };'  # many connections take a while to be opened
 
@@ -120,9 +121,10 @@ def latency(options):
 
 
 def routes(options):
-    """In turns with one route and with many; the same requests."""
-    words = ("exchange", options.seconds, "--connections", KEPT, "--body", BODY, "--hosts", HOSTS)
-    both = [[run(*words, many=many) for many in (False, True)] for _ in range(options.runs)]
+    """In turns with one route and with many; the same requests. Short turns, and many of them: the difference is less than what the
+    machine's speed does between two turns."""
+    words = ("exchange", options.seconds / TURNS, "--connections", KEPT, "--body", BODY, "--hosts", HOSTS)
+    both = [[run(*words, many=many) for many in (False, True)] for _ in range(options.runs * TURNS)]
     one, many = (summary([pair[i] for pair in both], answers) for i in (0, 1))
     ratios = [p[0]["answers"] / p[0]["seconds"] / (p[1]["answers"] / p[1]["seconds"]) for p in both]
     return {"one": one, "many": many, "cost": statistics.median(ratios) - 1}

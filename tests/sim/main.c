@@ -85,14 +85,17 @@ work(const struct options *o, struct job *j, unsigned int step)
 static void
 begin(const struct options *o, struct job *j)
 {
+	pid_t pid;
+
 	fflush(stdout);
-	j->pid = fork();
-	if (j->pid < 0) {
+	pid = fork();
+	if (pid < 0) {
 		perror("fork");
 		exit(2);
 	}
-	if (j->pid == 0)
+	if (pid == 0)
 		work(o, j, o->jobs);
+	j->pid = pid; /* the parent's word: the new process has the same memory */
 }
 
 /* A job that was killed: its seed has failed; a new process goes on behind it. */
