@@ -193,8 +193,8 @@ def echoes(family):
         expect(wait_until(lambda: bed.show("pools")[0]["passing"] == 3, 8), f"{bed.show('backends')}")
         ignore = "net/ipv6/icmp/echo_ignore_all" if family == 6 else "net/ipv4/icmp_echo_ignore_all"
         bed.lab.write(bed.lab.backend_name(3), ignore, 1)
-        wait_state(bed, 3, "down", 10)
-        expect(backend(bed, 3)["reason"].startswith("timeout"), f"{backend(bed, 3)}")
+        expect(wait_until(lambda: (found := backend(bed, 3))["state"] == "down" and found["reason"].startswith("timeout"), 10),
+               f"{backend(bed, 3)}")
         bed.lab.write(bed.lab.backend_name(3), ignore, 0)
         wait_state(bed, 3, "up", 10)
     test.__name__ = f"echoes, IPv{family}"
