@@ -77,12 +77,10 @@ http_trace_wants(const struct http *h, const struct http_record *r)
 static void
 edit(struct http_identity *out, enum http_known known, const uint8_t *value, size_t length)
 {
-	const char *name = http_known_name(known);
-
 	out->edits[out->n++] = (struct http_edit){
-		.name = (const uint8_t *)name,
+		.name = (const uint8_t *)http_known_name(known),
 		.value = value,
-		.name_length = (uint16_t)strlen(name),
+		.name_length = (uint16_t)http_known_length(known),
 		.value_length = (uint16_t)length,
 		.op = value ? HTTP_EDIT_SET : HTTP_EDIT_REMOVE,
 		.known = (uint8_t)known,

@@ -65,24 +65,16 @@ fetch_flights(const struct tcp *t, struct tcp_block *const found[], uint32_t n)
 	}
 }
 
+/* Of what is under way, as far as the step before has brought it. */
 static void
-fetch_chunks(const struct tcp *t, struct tcp_block *const found[], uint32_t n)
+fetch_sent(const struct tcp *t, struct tcp_block *const found[], uint32_t n,
+	   void (*fetch)(const struct sent_pool *p, const struct sent *q))
 {
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
 		if (found[i] && found[i]->flags & BLOCK_FLIGHT)
-			sent_prefetch(t->sent, &found[i]->flight->recovery.sent);
-}
-
-static void
-fetch_buffers(const struct tcp *t, struct tcp_block *const found[], uint32_t n)
-{
-	uint32_t i;
-
-	for (i = 0; i < n; i++)
-		if (found[i] && found[i]->flags & BLOCK_FLIGHT)
-			sent_prefetch_buffer(t->sent, &found[i]->flight->recovery.sent);
+			fetch(t->sent, &found[i]->flight->recovery.sent);
 }
 
 /* A step of the user's. What it says of where data goes is noted, and fetched. */
@@ -115,10 +107,10 @@ fetch_next(const struct tcp *t, struct ahead *a, uint32_t from)
 	fetch_flights(t, found, n);
 	if (t->calls.expected)
 		fetch_of_user(t, found, onward, n, 0);
-	fetch_chunks(t, found, n);
+	fetch_sent(t, found, n, sent_prefetch);
 	for (step = 1; t->calls.expected && step < TCP_EXPECT_STEPS; step++)
 		fetch_of_user(t, found, onward, n, step);
-	fetch_buffers(t, found, n);
+	fetch_sent(t, found, n, sent_prefetch_buffer);
 	fetch_flights(t, onward, n);
-	fetch_chunks(t, onward, n);
+	fetch_sent(t, onward, n, sent_prefetch);
 }

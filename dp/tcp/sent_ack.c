@@ -146,8 +146,8 @@ settle_duplicates(struct work *w, uint32_t first)
 	w->out->delivered -= counted < w->out->delivered ? counted : w->out->delivered;
 }
 
-/* The usual case: one segment is under way, sent once, and arrives. Does what the steps below
- * would. False: it is another case, and nothing is done. */
+/* The usual case: one segment is under way, sent once (else it is LOST), and arrives. Does what the
+ * steps below would. False: it is another case, and nothing is done. */
 static bool
 apply_only(struct sent_pool *p, struct sent *q, const struct sent_ack *ack,
 	   const struct sent_context *context, struct sent_result *out)
@@ -159,8 +159,6 @@ apply_only(struct sent_pool *p, struct sent *q, const struct sent_ack *ack,
 	    q->duplicates)
 		return false;
 	c = &p->chunks[q->head];
-	if (c->repeated)
-		return false;
 	r = chunk_record(p, c, lowest_bit(c->live));
 	out->acked = out->delivered = q->bytes;
 	out->rtt_short = ack->now > r->time ? ack->now - r->time : 1;
