@@ -72,6 +72,14 @@ struct way_out {
 	uint32_t pad;
 };
 
+/* Packets that wait a moment for their neighbour's Ethernet address. */
+#define HELD_MAX 64
+
+struct held {
+	struct rte_mbuf *mbuf; /* from the IP header on */
+	uint64_t deadline;
+};
+
 struct proxy {
 	struct worker *worker;
 	struct tcp *tcp;
@@ -88,6 +96,9 @@ struct proxy {
 	bool resting;     /* nothing to do for the TCP since it was last asked */
 	uint64_t listening[SNAPSHOT_MAX_SERVICES / 64];
 	struct way_out ways[WAYS];
+	uint32_t n_held;
+	uint64_t held_version;      /* of the snapshot that they were tried with last */
+	struct held held[HELD_MAX]; /* oldest first */
 	struct proxy_counters counters;
 	uint64_t hellos_bad[TLS_HELLO_BAD_COUNT];
 	/* control sets it once, before the first snapshot with an HTTP listener; worker reads */
@@ -249,6 +260,9 @@ void hello_ended(struct proxy *p, struct session *s);
 
 /* output.c */
 void proxy_output(void *arg, struct rte_mbuf *m, uint64_t route);
+/* Those that wait for a neighbour, when there is a new snapshot or the oldest one's time is over:
+ * send what can be sent now, drop what has waited for too long. */
+void proxy_output_held(struct proxy *p);
 /* The way back to where a packet came from, as a route. */
 uint64_t route_back(const struct packet *p);
 

@@ -14,7 +14,8 @@
 #include "dp/proxy/internal.h"
 #include "dp/transmit.h"
 
-#define TCP_FLAGS 13 /* where they are in the header */
+#define HELD_TIME 300000000ull /* ns; a neighbour on a link answers within a few ms */
+#define TCP_FLAGS 13           /* where they are in the header */
 
 static_assert(SNAPSHOT_MAX_PORTS <= 16, "a port fits in four bits");
 
@@ -113,31 +114,14 @@ is_opening(const struct rte_mbuf *m)
 	return *rte_pktmbuf_mtod_offset(m, const uint8_t *, m->l3_len + TCP_FLAGS) & TCP_SYN;
 }
 
-void
-proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
+/* Put the Ethernet header of the next hop in front, and hand it to the port. */
+static void
+send_by(struct worker *w, const struct nexthop *hop, struct rte_mbuf *m)
 {
-	struct proxy *p = arg;
-	struct worker *w = p->worker;
-	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
-	bool v4 = ip[0] >> 4 == 4;
+	bool v4 = *rte_pktmbuf_mtod(m, const uint8_t *) >> 4 == 4;
 	uint16_t ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
-	struct addr to = destination(ip, v4);
-	const struct nexthop *hop = is_opening(m) ? route_find(w->snapshot, &to) : way_find(p, &to);
-	struct nexthop back;
-	uint8_t *frame;
+	uint8_t *frame = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(hop->header_len + 2));
 
-	if (unlikely(!hop)) {
-		enum drop_reason why = way_ask(w, &to);
-
-		if (!route) {
-			worker_count_drop(w, INDEX_NONE, why);
-			rte_pktmbuf_free(m);
-			return;
-		}
-		route_nexthop(w, route, &back);
-		hop = &back;
-	}
-	frame = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(hop->header_len + 2));
 	if (unlikely(!frame)) {
 		worker_count_drop(w, INDEX_NONE, DROP_MBUF_EXHAUSTED);
 		rte_pktmbuf_free(m);
@@ -150,4 +134,73 @@ proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
 	memcpy(frame + hop->header_len, &ether_type, 2);
 	capture_frame(w, hop->port, m, CAPTURE_OUT_OURS);
 	worker_transmit(w, hop->port, m);
+}
+
+/* A packet that nothing leads to and that cannot wait for it. */
+static void
+drop(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
+{
+	worker_count_drop(w, INDEX_NONE, why);
+	rte_pktmbuf_free(m);
+}
+
+/* Wait for the neighbour, as packets of layer 4 do (RFC 1122, 2.3.2.2). False: no room. */
+static bool
+hold(struct proxy *p, struct rte_mbuf *m)
+{
+	if (p->n_held == HELD_MAX)
+		return false;
+	if (!p->n_held)
+		p->held_version = p->worker->snapshot->version;
+	p->held[p->n_held++] = (struct held){ m, p->worker->now + HELD_TIME };
+	return true;
+}
+
+void
+proxy_output_held(struct proxy *p)
+{
+	struct worker *w = p->worker;
+	uint32_t i, kept = 0;
+
+	if (p->held_version == w->snapshot->version && w->now < p->held[0].deadline)
+		return;
+	p->held_version = w->snapshot->version;
+	for (i = 0; i < p->n_held; i++) {
+		struct held held = p->held[i];
+		const uint8_t *ip = rte_pktmbuf_mtod(held.mbuf, const uint8_t *);
+		struct addr to = destination(ip, ip[0] >> 4 == 4);
+		const struct nexthop *hop = route_find(w->snapshot, &to);
+
+		if (hop)
+			send_by(w, hop, held.mbuf);
+		else if (w->now >= held.deadline)
+			drop(w, held.mbuf, way_ask(w, &to));
+		else
+			p->held[kept++] = held;
+	}
+	p->n_held = kept;
+}
+
+void
+proxy_output(void *arg, struct rte_mbuf *m, uint64_t route)
+{
+	struct proxy *p = arg;
+	struct worker *w = p->worker;
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct addr to = destination(ip, ip[0] >> 4 == 4);
+	const struct nexthop *hop = is_opening(m) ? route_find(w->snapshot, &to) : way_find(p, &to);
+	struct nexthop back;
+
+	if (unlikely(!hop)) {
+		enum drop_reason why = way_ask(w, &to);
+
+		if (!route) {
+			if (why != DROP_NEIGHBOUR_UNRESOLVED || !hold(p, m))
+				drop(w, m, why);
+			return;
+		}
+		route_nexthop(w, route, &back);
+		hop = &back;
+	}
+	send_by(w, hop, m);
 }

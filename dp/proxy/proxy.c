@@ -216,6 +216,8 @@ proxy_destroy(struct proxy *p)
 		queue_free(&p->sessions[i].queues[LEG_CLIENT]);
 		queue_free(&p->sessions[i].queues[LEG_BACKEND]);
 	}
+	for (i = 0; i < p->n_held; i++)
+		rte_pktmbuf_free(p->held[i].mbuf);
 	http_destroy(proxy_http(p));
 	tls_destroy(proxy_tls(p));
 	tcp_destroy(p->tcp);
@@ -331,6 +333,8 @@ proxy_iterate(struct worker *w)
 	if (unlikely(p->check < p->n_sessions))
 		check_sessions(p);
 	run_timers(p);
+	if (unlikely(p->n_held))
+		proxy_output_held(p);
 	if (proxy_http(p))
 		http_iterate(proxy_http(p));
 	more = proxy_tls(p) && tls_iterate(proxy_tls(p));

@@ -401,6 +401,62 @@ test_first_burst(void)
 	world_destroy(w);
 }
 
+/* How many ms a backend's neighbour stays unknown, and the client's streams still come through at
+ * once: what was sent to it has waited. */
+static void
+check_neighbour_late(bool ip6)
+{
+	struct world *w = world_create_as(&(struct proxy_plan){ .seed = 31, .ip6 = ip6 });
+	uint32_t i;
+
+	w->f->nexthops[0].state = NEXTHOP_UNRESOLVED;
+	w->f->snapshot.version++;
+	open_clients(w, CONNECTIONS);
+	for (i = 0; i < 200; i++)
+		step(w);
+	CU_ASSERT_EQUAL(w->peers[SERVER].n, 0);
+	w->f->nexthops[0].state = NEXTHOP_READY;
+	w->f->snapshot.version++;
+	for (i = 0; i < 5; i++)
+		step(w);
+	CU_ASSERT_EQUAL(w->peers[SERVER].n, CONNECTIONS);
+	CU_ASSERT_EQUAL(w->f->worker->stats.drops[DROP_NEIGHBOUR_UNRESOLVED], 0);
+	CU_ASSERT(run(w));
+	for (i = 0; i < CONNECTIONS; i++)
+		CU_ASSERT(stream_complete(&w->peers[CLIENT].streams[i]));
+	world_destroy(w);
+}
+
+static void
+test_neighbour_late(void)
+{
+	check_neighbour_late(false);
+	check_neighbour_late(true);
+}
+
+/* It never answers: what has waited for it is dropped, with its reason, and so it is with what
+ * still waits when the worker ends. */
+static void
+test_neighbour_never(void)
+{
+	struct world *w = world_create(32);
+	uint32_t i;
+
+	w->f->nexthops[0].state = NEXTHOP_UNRESOLVED;
+	w->f->snapshot.version++;
+	open_clients(w, CONNECTIONS);
+	for (i = 0; i < 290; i++)
+		step(w);
+	CU_ASSERT_EQUAL(w->f->worker->stats.drops[DROP_NEIGHBOUR_UNRESOLVED], 0);
+	for (; i < 400; i++)
+		step(w);
+	CU_ASSERT_EQUAL(w->f->worker->stats.drops[DROP_NEIGHBOUR_UNRESOLVED], CONNECTIONS);
+	for (; i < 1100; i++) /* a second SYN to each */
+		step(w);
+	CU_ASSERT_EQUAL(w->peers[SERVER].n, 0);
+	world_destroy(w);
+}
+
 /* The listener goes: its sessions end at once, on both sides. */
 static void
 test_listener_goes(void)
@@ -558,6 +614,8 @@ test_proxy_register(void)
 		{ "backends that refuse", test_refused },
 		{ "another backend", test_another },
 		{ "first burst of a listener", test_first_burst },
+		{ "a backend's neighbour is known later", test_neighbour_late },
+		{ "... or never", test_neighbour_never },
 		{ "the listener goes", test_listener_goes },
 		{ "no room for more sessions", test_full },
 		{ "idle", test_idle },
