@@ -79,9 +79,10 @@ class Case:
 def head(where, connections, backends, memory="1400M", more=""):
     neighbours = "".join(f'  {{ address = "{a}"; mac = "02:00:00:00:{i >> 8:02x}:{i & 255:02x}"; interface = "one"; }},\n'
                          for i, a in enumerate(backends, 1 << 12))
+    eal = ", ".join(f'"{word}"' for word in where.eal_more())
     return f"""
 dataplane: {{ workers = [ {wire.WORKER_CORE} ]; control = {wire.GENERATOR_CORE}; memory = "{memory}"; connections = {connections}; {more}
-  hugepages = {"true" if wire.have_hugepages() else "false"}; eal = [ "--no-pci" ]; }};
+  hugepages = {"true" if wire.have_hugepages() else "false"}; eal = [ {eal} ]; }};
 interfaces = ( {{ name = "one"; device = "{where.device()}";
     side = "both"; twin = false; mtu = 1600;
     addresses = [ "198.51.100.2/24", "2001:db8:1::2/64", "10.0.0.1/8", "2001:db8:2::1/64" ];

@@ -60,7 +60,7 @@ def config(where, v6=False, memory="1400M", sessions=65536, many=False, under_wa
 
 def run(load, seconds, *more, v6=False, many=False, port=PORT, make=config):
     """What the peers have counted, and what penstockd has."""
-    with Wire(RING) as w:
+    with Wire(RING, zero_copy=True) as w:
         peers = w.peers("--listener", listener(v6), "--port", port, "--seconds", seconds, "--http", *more, load)
         daemon = w.penstockd(make(w, v6, many=many))
         count = read_count(peers)
@@ -133,7 +133,7 @@ def routes(options):
 def idle(n=IDLE, memory="440M"):
     """Each connection carries a request; see what they take; and then each carries another one. All the tables are there from
     the start, for all the connections and for as many requests as may be under way beside them."""
-    with Wire(RING) as w:
+    with Wire(RING, zero_copy=True) as w:
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--body", BODY, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=n, under_way=UNDER_WAY))
         read_count(peers)

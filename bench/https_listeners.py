@@ -54,7 +54,7 @@ def bulk(options):
 def idle(n=SECURED, sessions=IDLE, memory="630M"):
     """The tables are there for all sessions from the start; what is more comes with connections, of which some are opened, as
     handshakes take their time. Each of these carries a request, and later another one."""
-    with Wire(RING) as w:
+    with Wire(RING, zero_copy=True) as w:
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--tls", "--body", BODY, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=sessions, under_way=UNDER_WAY))
         w.wait_until_ready(daemon)

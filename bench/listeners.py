@@ -48,7 +48,7 @@ def listener(v6):
 
 def run(load, seconds, *more, v6=False):
     """What the peers have counted, and what penstockd has."""
-    with Wire(RING) as w:
+    with Wire(RING, zero_copy=True) as w:
         peers = w.peers("--listener", listener(v6), "--port", PORT, "--seconds", seconds, *more, load)
         daemon = w.penstockd(config(w, v6))
         count = read_count(peers)
@@ -85,7 +85,7 @@ def memory_of(pid):
 
 def idle(connections=IDLE, memory="900M"):
     """Open them all, see what they take, and then have each carry a request and its answer."""
-    with Wire(RING) as w:
+    with Wire(RING, zero_copy=True) as w:
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", connections, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=connections))
         opened = read_count(peers)

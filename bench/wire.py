@@ -46,9 +46,11 @@ def eal(name, lcores, device):
 
 
 class Wire:
-    def __init__(self, ring=13):
-        """ring: binary logarithm of the packets that fit into each of the port's rings."""
+    def __init__(self, ring=13, zero_copy=False):
+        """ring: binary logarithm of the packets that fit into each of the port's rings. zero_copy: penstockd's buffers are
+        the rings', as they are with a card; the copies are made by the other end."""
         self.ring = ring
+        self.zero_copy = zero_copy
         self.where = tempfile.mkdtemp(prefix="penstock-bench-")
         self.processes = []
         self.socket = f"{self.where}/penstock.sock"
@@ -179,7 +181,11 @@ class Wire:
 
     def device(self):
         """How penstockd's configuration names its end."""
-        return self._device("client", f",zero-copy=no,mac={MAC}")
+        return self._device("client", f",zero-copy={'yes' if self.zero_copy else 'no'},mac={MAC}")
+
+    def eal_more(self):
+        """What penstockd's DPDK has to be told besides."""
+        return ["--no-pci", *["--single-file-segments"] * self.zero_copy]
 
     def penstock(self, *words):
         done = subprocess.run([f"{BUILD}/penstock", "--socket", self.socket, *words], capture_output=True, text=True,

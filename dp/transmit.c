@@ -27,15 +27,20 @@ send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 {
 	const struct port *p = &w->dataplane->ports[port];
 	struct port_stats *stats = &w->stats.ports[port];
+	uint16_t most = p->tx_most ? p->tx_most : count;
+	uint16_t sent = 0, n, i;
+	unsigned int tries = 0;
 	uint64_t bytes = 0;
-	uint16_t sent = 0;
-	unsigned int tries;
-	uint16_t i;
 
 	for (i = 0; i < count; i++)
 		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
-	for (tries = 0; sent < count && tries < TRANSMIT_TRIES; tries++)
-		sent += rte_eth_tx_burst(p->port_id, w->index, mbufs + sent, count - sent);
+	while (sent < count && tries < TRANSMIT_TRIES) {
+		uint16_t offered = (uint16_t)RTE_MIN(count - sent, (int)most);
+
+		n = rte_eth_tx_burst(p->port_id, w->index, mbufs + sent, offered);
+		sent = (uint16_t)(sent + n);
+		tries += n < offered;
+	}
 	for (i = sent; i < count; i++)
 		bytes -= rte_pktmbuf_pkt_len(mbufs[i]);
 	stats->tx_packets += sent;

@@ -158,12 +158,52 @@ judge_packet(struct proxy_wire *w, const struct rte_mbuf *m)
 	need(w, m->l2_len == ETHERNET, "length of the Ethernet header");
 }
 
+/* A card reads a packet's buffers some time after they were handed to it, and gives them back one
+ * by one later still: until then nobody may write there. */
+static void
+card_takes(struct proxy_wire *w, struct rte_mbuf *m)
+{
+	struct rte_mbuf *next;
+
+	for (; m; m = next) {
+		struct wire_buffer *b = &w->card[w->card_in++ % WIRE_CARD];
+
+		next = m->next;
+		if (w->card_in - w->card_out > WIRE_CARD) {
+			proxy_wire_wrong(w, "more buffers than the card has room for");
+			w->card_out++;
+			rte_pktmbuf_free_seg(b->m);
+		}
+		b->m = m;
+		b->bytes = rte_pktmbuf_mtod(m, const uint8_t *);
+		b->length = m->data_len;
+		b->until = w->now + proxy_wire_random(w) % 4 * MS;
+		memcpy(b->copy, b->bytes, b->length);
+	}
+}
+
+/* all: what it still has, too. */
+static void
+card_gives_back(struct proxy_wire *w, bool all)
+{
+	for (; w->card_out != w->card_in; w->card_out++) {
+		struct wire_buffer *b = &w->card[w->card_out % WIRE_CARD];
+
+		if (!all && b->until > w->now)
+			return;
+		need(w, memcmp(b->copy, b->bytes, b->length) == 0,
+		     "written to while the card had it");
+		rte_pktmbuf_free_seg(b->m);
+	}
+}
+
 static void
 from_worker(struct proxy_wire *w)
 {
 	struct rte_mbuf *m;
 	void *taken;
 
+	card_gives_back(w, false);
 	worker_flush_port(w->f->worker, 0);
 	while (rte_ring_dequeue(w->out, &taken) == 0) {
 		m = taken;
@@ -171,7 +211,7 @@ from_worker(struct proxy_wire *w)
 		rte_pktmbuf_adj(m, ETHERNET);
 		m->l2_len = 0;
 		nic_transmit(m, leaves_card, w);
-		rte_pktmbuf_free(m);
+		card_takes(w, m);
 	}
 }
 
@@ -322,11 +362,13 @@ proxy_wire_create(struct proxy_wire *w, const struct proxy_plan *plan,
 	for (i = 0; i < PLACES; i++)
 		w->frames[i] = calloc(FRAMES, sizeof(*w->frames[i]));
 	w->out = rte_ring_create("proxy-wire", 4096, SOCKET_ID_ANY, 0);
+	w->card = calloc(WIRE_CARD, sizeof(*w->card));
 	configure(w);
 	w->f->worker->connections = connections_create(64, SOCKET_ID_ANY, NULL);
 	peer_create(w, CLIENT, events);
 	peer_create(w, SERVER, events);
-	if (!w->out || !w->f->worker->connections || !w->peers[0].tcp || !w->peers[1].tcp) {
+	if (!w->out || !w->card || !w->f->worker->connections || !w->peers[0].tcp ||
+	    !w->peers[1].tcp) {
 		fprintf(stderr, "proxy wire: no memory\n");
 		exit(2);
 	}
@@ -357,6 +399,8 @@ proxy_wire_destroy(struct proxy_wire *w)
 	struct worker *worker = w->f->worker;
 	uint32_t i;
 
+	card_gives_back(w, true);
+	free(w->card);
 	proxy_destroy(worker_proxy(worker));
 	connections_destroy(worker->connections);
 	worker->connections = NULL;

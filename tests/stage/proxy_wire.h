@@ -32,6 +32,17 @@ struct wire_frame {
 	uint8_t bytes[1600]; /* from the IP header on */
 };
 
+/* A buffer that the worker's card has not given back yet. */
+#define WIRE_CARD 2048u
+
+struct wire_buffer {
+	struct rte_mbuf *m;
+	const uint8_t *bytes;
+	uint64_t until;
+	uint16_t length;
+	uint8_t copy[2304]; /* as it was handed over */
+};
+
 struct proxy_peer {
 	struct proxy_wire *wire;
 	enum where where;
@@ -58,6 +69,8 @@ struct proxy_wire {
 	struct wire_frame *frames[PLACES];
 	uint32_t n_frames[PLACES];
 	struct rte_ring *out;
+	struct wire_buffer *card;
+	uint32_t card_in, card_out; /* buffers that it took, and gave back */
 	uint64_t now, random;
 	bool deaf;         /* nothing reaches the servers */
 	uint32_t cut;      /* packets that the card has cut */
