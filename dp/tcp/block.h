@@ -56,6 +56,7 @@ enum tcp_block_flags {
 	BLOCK_SMALL_DUE = 1 << 25,  /* what is left of the peer's window is worth using now */
 	BLOCK_PMTU_TRIED = 1 << 27, /* one larger segment is under way, and ends at pmtu_at */
 	BLOCK_FLIGHT = 1 << 28,     /* it has one */
+	BLOCK_RESET_LAST = 1 << 29, /* see tcp_abort_later */
 };
 
 /* What the one deadline for the sender's side means. */

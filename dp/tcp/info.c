@@ -60,6 +60,7 @@ describe(struct tcp *t, const struct tcp_block *c, struct tcp_info *info)
 		.send_window = c->snd_wnd,
 		.receive_window = c->rcv_adv - c->rcv_nxt,
 		.retransmits = c->retransmits,
+		.waited_ms = c->bytes_out ? t->now_ms - c->stuck_ms : UINT32_MAX,
 		.mss = c->mss,
 		.state = c->state,
 		.ours = c->flags & BLOCK_OURS,

@@ -600,10 +600,25 @@ syn_due(struct tcp *t, struct tcp_block *c)
 	timer_send(t, c, TIMER_SYN, RTE_MIN(RTO_INITIAL << c->backoff, RTO_MAX));
 }
 
+/* Has all arrived that was to arrive before the RST? */
+static bool
+reset_is_due(const struct tcp_block *c)
+{
+	uint32_t fin = c->flags & (BLOCK_FIN_QUEUED | BLOCK_FIN_ACKED);
+
+	return c->flags & BLOCK_RESET_LAST && !c->queued && fin != BLOCK_FIN_QUEUED &&
+	       c->state >= TCP_ESTABLISHED && c->state != TCP_TIME_WAIT;
+}
+
 void
 output(struct tcp *t, struct tcp_block *c)
 {
 	c->flags &= ~BLOCK_STARVED;
+	if (unlikely(reset_is_due(c))) {
+		send_reset(t, c);
+		block_close(t, c, TCP_CLOSED_DONE);
+		return;
+	}
 	/* A burst may bring a SYN again and then what completes the handshake. */
 	if (c->state > TCP_SYN_RECEIVED)
 		c->flags &= ~BLOCK_SYN_DUE;

@@ -28,7 +28,8 @@
  *     half_closed            the peer has sent all it wants to (at most once, after all data)
  *     closed                 exactly once, last. TCP_CLOSED_DONE: both directions ended with a FIN
  *                            and the peer has acknowledged ours; what remains (TIME-WAIT) is no
- *                            concern of the user. Not called after tcp_abort by the user.
+ *                            concern of the user. Or all has arrived after tcp_abort_later. Not
+ *                            called after tcp_abort by the user.
  *
  * Buffers: mbufs that come in belong to the instance (an answer may leave in one of them), data
  * that goes up in `received` to the user, data given to tcp_send to the instance again (if it
@@ -358,6 +359,11 @@ void tcp_abort(struct tcp *t, tcp_handle h);
  * and thrown away, for at most fin_wait_ms. Implies tcp_shutdown. `closed` still follows. So the
  * peer gets an answer that was sent before all of the question was read. */
 void tcp_drain(struct tcp *t, tcp_handle h);
+/* As tcp_abort, but what is queued arrives first: the RST leaves when all of it is acknowledged,
+ * and the FIN, if tcp_shutdown was called before. Data of the peer is thrown away from now on.
+ * `closed` follows, TCP_CLOSED_DONE if that was so. How long the peer may take without progress is
+ * user_timeout_ms, or the user's to decide: by tcp_abort. */
+void tcp_abort_later(struct tcp *t, tcp_handle h);
 int tcp_set_user(struct tcp *t, tcp_handle h, uint64_t user);
 int tcp_set_route(struct tcp *t, tcp_handle h, uint64_t route);
 
@@ -375,9 +381,11 @@ struct tcp_info {
 	uint32_t out_of_order;                /* bytes kept */
 	uint32_t send_window, receive_window; /* as the peer allows, as we last said */
 	uint32_t retransmits;                 /* segments */
-	uint16_t mss;                         /* of data in what we send */
-	uint8_t state;                        /* enum tcp_state */
-	bool ours;                            /* by tcp_connect */
+	uint32_t waited_ms; /* since the peer has acknowledged data last, or has had to for the
+			       first time; UINT32_MAX: it was sent none */
+	uint16_t mss;       /* of data in what we send */
+	uint8_t state;      /* enum tcp_state */
+	bool ours;          /* by tcp_connect */
 	bool sack, timestamps, window_scale, ecn, recovering;
 };
 

@@ -214,7 +214,7 @@ life_timer_fired(struct tcp *t, struct tcp_block *c)
 	case TCP_CLOSE_WAIT:
 	case TCP_CLOSING:
 	case TCP_LAST_ACK:
-		if (c->flags & BLOCK_DRAIN)
+		if ((c->flags & (BLOCK_DRAIN | BLOCK_RESET_LAST)) == BLOCK_DRAIN)
 			drained(t, c);
 		else
 			keepalive(t, c);

@@ -74,7 +74,7 @@ queue_chain(struct tcp *t, struct tcp_block *c, struct rte_mbuf *m)
 static bool
 can_send(const struct tcp_block *c)
 {
-	return !(c->flags & BLOCK_FIN_QUEUED) &&
+	return !(c->flags & (BLOCK_FIN_QUEUED | BLOCK_RESET_LAST)) &&
 	       (c->state <= TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT);
 }
 
@@ -131,7 +131,7 @@ tcp_shutdown(struct tcp *t, tcp_handle h)
 {
 	struct tcp_block *c = block_of(t, h);
 
-	if (!c || c->flags & BLOCK_FIN_QUEUED)
+	if (!c || c->flags & (BLOCK_FIN_QUEUED | BLOCK_RESET_LAST))
 		return;
 	c->flags |= BLOCK_FIN_QUEUED;
 	c->flags &= ~BLOCK_WANT_ROOM;
@@ -149,6 +149,19 @@ tcp_drain(struct tcp *t, tcp_handle h)
 	c->flags |= BLOCK_DRAIN;
 	tcp_credit(t, h, c->unread);
 	timer_life(t, c, block_options(t, c)->fin_wait_ms);
+}
+
+void
+tcp_abort_later(struct tcp *t, tcp_handle h)
+{
+	struct tcp_block *c = block_of(t, h);
+
+	if (!c)
+		return;
+	c->flags |= BLOCK_DRAIN | BLOCK_RESET_LAST;
+	c->flags &= ~BLOCK_WANT_ROOM;
+	tcp_credit(t, h, c->unread);
+	flush_list(t, c);
 }
 
 void

@@ -50,7 +50,7 @@ enum act {
 	ACT_CREDIT,
 	ACT_SHUTDOWN,
 	ACT_ABORT,
-	ACT_DRAIN,
+	ACT_DRAIN,   /* or an abort that lets what is queued arrive */
 	ACT_CONNECT, /* port */
 	ACT_ICMP,    /* sequence (2), MTU (2) */
 	ACTS
@@ -370,7 +370,10 @@ act_user(struct bed *b, enum act act, unsigned int port)
 		b->h[port] = TCP_HANDLE_NONE;
 		break;
 	default:
-		tcp_drain(b->tcp, b->h[port]);
+		if (b->unread[port] & 1)
+			tcp_abort_later(b->tcp, b->h[port]);
+		else
+			tcp_drain(b->tcp, b->h[port]);
 		break;
 	}
 }

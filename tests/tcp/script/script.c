@@ -349,6 +349,8 @@ do_it(struct script *s, const struct step *step)
 		tcp_drain(s->tcp, s->h);
 	else if (!strcmp(step->word, "abort"))
 		tcp_abort(s->tcp, s->h);
+	else if (!strcmp(step->word, "abort_later"))
+		tcp_abort_later(s->tcp, s->h);
 	else if (!strcmp(step->word, "unlisten"))
 		tcp_unlisten(s->tcp, 0);
 	else if (!strcmp(step->word, "too_big"))

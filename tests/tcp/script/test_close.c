@@ -171,6 +171,66 @@ static const struct script_case cases[] = {
 		  "< FA seq 2001 ack 102 win 1000\n"
 		  "= done\n"
 		  "> A seq 102 ack 2002\n" },
+	{ .name = "Abort later: what is queued arrives, then a RST and no FIN",
+	  PLAIN,
+	  .text = "! send 2000\n"
+		  "> A seq 1 (1460)\n"
+		  "> A seq 1461 (540)\n"
+		  "! abort_later\n"
+		  "< A seq 1 (1000) ack 1461 win 1000\n"
+		  "+25 > A seq 2001 ack 1001\n"
+		  "< A seq 1001 ack 2001 win 1000\n"
+		  "= done\n"
+		  "> RA seq 2001 ack 1001\n"
+		  "+1000 .\n" },
+	{ .name = "Abort later: for as long as the peer takes of it, through a closed window",
+	  PLAIN,
+	  .text = "! send 100\n"
+		  "> A seq 1 (100)\n"
+		  "< A seq 1 ack 101 win 0\n"
+		  "! send 100\n"
+		  "! abort_later\n"
+		  "+1000 ~\n"
+		  "+70000 ~\n"
+		  "< A seq 1 ack 101 win 1000\n"
+		  "> A seq 101 (100)\n"
+		  "< A seq 1 ack 201 win 1000\n"
+		  "= done\n"
+		  "> RA seq 201 ack 1\n" },
+	{ .name = "Abort later: nothing is queued",
+	  PLAIN,
+	  .text = "! abort_later\n"
+		  "= done\n"
+		  "> RA seq 1 ack 1\n" },
+	{ .name = "Abort later: behind a FIN that is on its way already",
+	  PLAIN,
+	  .text = "! send 100\n"
+		  "> A seq 1 (100)\n"
+		  "! shutdown\n"
+		  "> FA seq 101\n"
+		  "! abort_later\n"
+		  "< A seq 1 ack 101 win 1000\n"
+		  "+10 < A seq 1 ack 102 win 1000\n"
+		  "= done\n"
+		  "> RA seq 102 ack 1\n" },
+	{ .name = "Abort later: the peer's own FIN does not end it before",
+	  PLAIN,
+	  .text = "! send 100\n"
+		  "> A seq 1 (100)\n"
+		  "! abort_later\n"
+		  "< FA seq 1 ack 1 win 1000\n"
+		  "> A seq 101 ack 2\n"
+		  "< A seq 2 ack 101 win 1000\n"
+		  "= done\n"
+		  "> RA seq 101 ack 2\n" },
+	{ .name = "Abort later: the peer resets it",
+	  PLAIN,
+	  .text = "! send 100\n"
+		  "> A seq 1 (100)\n"
+		  "! abort_later\n"
+		  "< R seq 1 win 0\n"
+		  "= reset\n"
+		  "+1000 .\n" },
 	{ .name = "Unlisten: half-open connections end silently, others go on",
 	  PLAIN,
 	  .text = "! unlisten\n"
