@@ -406,7 +406,7 @@ const struct key config_keys[] = {
 	  .help = "until a backend has taken the connection; then another is tried" },
 	{ .path = "listeners.timeouts.idle", .type = KEY_DURATION, .fallback = "1h",
 	  .min = 10 * MS, .max = 720 * HOUR, AT(listener_config, service.timeout_established),
-	  .help = "until a silent connection is ended" },
+	  .help = "until a connection is ended on which nothing comes and nothing is acknowledged" },
 	{ .path = "listeners.timeouts.header", .type = KEY_DURATION, .fallback = "10s",
 	  .min = 10 * MS, .max = HOUR, AT(listener_config, http.timeout_header),
 	  .help = "http, https: from the first byte of a request's head to its end; tls-passthrough: until the ClientHello has come; https, tls: until the handshake is over" },

@@ -31,6 +31,7 @@ enum session_state {
 	SESSION_SECURING,
 	SESSION_CONNECTING,
 	SESSION_OPEN,
+	SESSION_CUT,     /* one leg is gone without an end, the other gets what came from it */
 	SESSION_REFUSED, /* the client has been told, and has not closed its side yet */
 };
 
@@ -40,7 +41,7 @@ enum session_state {
 struct session {
 	tcp_handle legs[LEGS]; /* TCP_HANDLE_NONE: not opened yet, or over */
 	uint64_t seen;         /* ns: when something came last */
-	uint32_t idle_ms;      /* for how long nothing may come */
+	uint32_t idle_ms;      /* for how long nothing may come, or be taken */
 	uint8_t state;         /* enum session_state */
 	bool fin[LEGS];        /* the leg's FIN is due when its queue is empty */
 	uint8_t tries : 7;
@@ -111,13 +112,6 @@ static inline uint64_t
 session_user(const struct proxy *p, const struct session *s, enum leg leg)
 {
 	return (uint64_t)(s - p->sessions) << 1 | (uint64_t)leg;
-}
-
-/* When it ends if nothing comes. */
-static inline uint64_t
-session_expires(const struct session *s)
-{
-	return s->seen + s->idle_ms * 1000000ull;
 }
 
 static inline uint32_t
@@ -223,8 +217,6 @@ void session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rt
 void session_on_room(struct proxy *p, uint64_t user);
 void session_on_half_closed(struct proxy *p, uint64_t user);
 void session_on_closed(struct proxy *p, uint64_t user, enum tcp_close_cause cause);
-/* Something due to a session's timer, or to the time that has passed. */
-void session_timer(struct proxy *p, uint32_t index);
 /* End it, with a RST to the legs that are still there. */
 void session_abort(struct proxy *p, struct session *s);
 /* ... because no backend can be reached: counted as a drop of the service for this reason. */
@@ -232,6 +224,19 @@ void session_refuse(struct proxy *p, struct session *s, enum drop_reason reason)
 bool session_used(const struct proxy *p, uint32_t index);
 /* What had to come first has come: choose a backend and connect to it. */
 void session_connect(struct proxy *p, struct session *s);
+
+/* session.c: give a leg what waits for it, and its FIN when that was all. */
+void session_flush(struct proxy *p, struct session *s, enum leg to);
+
+/* timer.c: something due to a session's timer. */
+void session_timer(struct proxy *p, uint32_t index);
+/* When it ends if nothing comes, and neither peer takes anything. */
+uint64_t session_expires(struct proxy *p, const struct session *s);
+
+/* cut.c: a leg of an open session is gone; the other one is there. */
+void session_cut(struct proxy *p, struct session *s, enum leg gone);
+/* What comes from that one from now on. */
+void cut_received(struct proxy *p, tcp_handle from, struct rte_mbuf *chain, uint32_t length);
 
 /* session.c: after each change, what the queue towards a leg holds now. */
 void queue_tell(struct proxy *p, struct session *s, enum leg to);

@@ -15,6 +15,7 @@
  *     SECURING    the TLS handshake with the client is going on                           (tls)
  *     CONNECTING  a backend is chosen and has not answered yet; another one is tried if it refuses
  *     OPEN        both legs are there, or one has ended in good order
+ *     CUT         one leg was reset; the other gets what had come from it, then a RST
  *     REFUSED     its ClientHello was, and it has been told
  *
  * A session needs a connection to a backend for all its life, an HTTP session (dp/l7/) only while a
@@ -44,7 +45,7 @@ struct proxy;
 	X(headers_bad, "clients that sent no valid PROXY header")                                  \
 	X(hellos, "ClientHellos that have chosen a pool (tls-passthrough)")                        \
 	X(hellos_refused, "clients refused for their ClientHello, or for want of one")             \
-	X(idle_timeouts, "sessions ended because nothing came for the idle time")                  \
+	X(idle_timeouts, "sessions ended because nothing came or was taken for the idle time")     \
 	X(aborted, "sessions ended by a reset, a timeout or want of memory")                       \
 	X(sessions_full, "clients refused: no room for another session")
 

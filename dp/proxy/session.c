@@ -16,7 +16,8 @@
  *                │  │  ^
  *      connected │  └──┘ refused or timed out: another backend; none left ──> abort
  *                v
- *              OPEN ── a leg is reset or times out, or nothing comes ──> abort
+ *              OPEN ── nothing comes for the idle time ──> abort
+ *                │ └── a leg is reset or times out ──> CUT ──> free               cut.c
  *                │
  *                └── both legs have ended ──> free
  */
@@ -126,7 +127,7 @@ arm(struct proxy *p, const struct session *s, uint64_t at)
 static bool
 leg_is_open(const struct session *s, enum leg to)
 {
-	return s->state == SESSION_OPEN || to == LEG_CLIENT;
+	return s->state == SESSION_OPEN || s->state == SESSION_CUT || to == LEG_CLIENT;
 }
 
 /* Give a leg what waits for it. False: not now. */
@@ -154,18 +155,19 @@ flush_queue(struct proxy *p, struct session *s, enum leg to)
 	return true;
 }
 
-/* ... and its FIN when that was all. */
-static void
-flush(struct proxy *p, struct session *s, enum leg to)
+void
+session_flush(struct proxy *p, struct session *s, enum leg to)
 {
 	if (!leg_is_open(s, to))
 		return;
 	if (s->queues[to].head && !flush_queue(p, s, to))
 		return;
-	if (!s->fin[to])
-		return;
-	s->fin[to] = false;
-	stream_shutdown(p, s->legs[to]);
+	if (s->fin[to]) {
+		s->fin[to] = false;
+		stream_shutdown(p, s->legs[to]);
+	}
+	if (unlikely(s->state == SESSION_CUT))
+		stream_abort_later(p, s->legs[to]);
 }
 
 static void
@@ -222,7 +224,7 @@ void
 session_connect(struct proxy *p, struct session *s)
 {
 	s->state = SESSION_CONNECTING;
-	arm(p, s, session_expires(s));
+	arm(p, s, s->seen + s->idle_ms * 1000000ull);
 	backend_open(p, s);
 }
 
@@ -348,7 +350,7 @@ static void
 open_session(struct proxy *p, struct session *s)
 {
 	s->state = SESSION_OPEN;
-	flush(p, s, LEG_BACKEND);
+	session_flush(p, s, LEG_BACKEND);
 }
 
 void
@@ -387,6 +389,10 @@ session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbu
 	struct session *s = session_of(p, user);
 	enum leg from = leg_of(user), to = other_leg(from);
 
+	if (unlikely(s->state == SESSION_CUT)) {
+		cut_received(p, h, chain, length);
+		return;
+	}
 	count_received(p, s, from, chain, length);
 	if (likely(s->state == SESSION_OPEN && !s->queues[to].head &&
 		   stream_send(p, s->legs[to], chain) == 0)) {
@@ -400,14 +406,14 @@ session_on_received(struct proxy *p, tcp_handle h, uint64_t user, struct rte_mbu
 	else if (s->state == SESSION_HELLO)
 		hello_received(p, s);
 	else
-		flush(p, s, to);
+		session_flush(p, s, to);
 }
 
 void
 session_on_room(struct proxy *p, uint64_t user)
 {
 
-	flush(p, session_of(p, user), leg_of(user));
+	session_flush(p, session_of(p, user), leg_of(user));
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -418,6 +424,8 @@ session_on_half_closed(struct proxy *p, uint64_t user)
 	struct session *s = session_of(p, user);
 	enum leg to = other_leg(leg_of(user));
 
+	if (s->state == SESSION_CUT)
+		return;
 	s->seen = p->worker->now;
 	if (s->state == SESSION_HEADER) {
 		p->counters.headers_bad++;
@@ -429,7 +437,7 @@ session_on_half_closed(struct proxy *p, uint64_t user)
 		return;
 	}
 	s->fin[to] = true;
-	flush(p, s, to);
+	session_flush(p, s, to);
 }
 
 /* The backend did not take the connection; or we could not open it, then another one would not do
@@ -452,43 +460,21 @@ session_on_closed(struct proxy *p, uint64_t user, enum tcp_close_cause cause)
 {
 	struct session *s = session_of(p, user);
 	enum leg leg = leg_of(user);
+	bool other_is_there = s->legs[other_leg(leg)] != TCP_HANDLE_NONE;
 
 	s->legs[leg] = TCP_HANDLE_NONE;
 	if (leg == LEG_BACKEND && s->state == SESSION_CONNECTING) {
 		backend_failed(p, s, cause);
-	} else if (cause != TCP_CLOSED_DONE && s->state != SESSION_REFUSED) {
-		p->counters.aborted++;
-		session_abort(p, s);
-	} else if (s->legs[other_leg(leg)] == TCP_HANDLE_NONE) {
-		session_free(p, s);
-	}
-}
-
-void
-session_timer(struct proxy *p, uint32_t index)
-{
-	struct session *s = &p->sessions[index];
-	uint64_t now = p->worker->now;
-
-	if (s->state == SESSION_HEADER) {
-		p->counters.headers_bad++;
-		session_abort(p, s);
 		return;
 	}
-	if (s->state == SESSION_HELLO) {
-		hello_refuse(p, s, TLS_HELLO_BAD_TIMEOUT);
+	if (cause == TCP_CLOSED_DONE || s->state == SESSION_REFUSED || s->state == SESSION_CUT) {
+		if (!other_is_there)
+			session_free(p, s);
 		return;
 	}
-	if (s->state == SESSION_REFUSED || s->state == SESSION_SECURING) {
+	p->counters.aborted++;
+	if (s->state == SESSION_OPEN && other_is_there)
+		session_cut(p, s, leg);
+	else
 		session_abort(p, s);
-		return;
-	}
-	if (now >= session_expires(s)) {
-		p->counters.idle_timeouts++;
-		session_abort(p, s);
-		return;
-	}
-	arm(p, s, session_expires(s));
-	flush(p, s, LEG_CLIENT);
-	flush(p, s, LEG_BACKEND);
 }

@@ -97,6 +97,15 @@ stream_abort(struct proxy *p, tcp_handle h)
 		tcp_abort(p->tcp, h);
 }
 
+static inline void
+stream_abort_later(struct proxy *p, tcp_handle h)
+{
+	if (unlikely(stream_is_tls(h)))
+		tls_abort_later(proxy_tls(p), h);
+	else
+		tcp_abort_later(p->tcp, h);
+}
+
 static inline int
 stream_info(struct proxy *p, tcp_handle h, struct tcp_info *info)
 {

@@ -35,7 +35,7 @@ proxy_leg_view(struct proxy *p, tcp_handle handle, uint32_t queued, struct tcp_v
 static uint8_t
 session_shown(const struct session *s)
 {
-	if (s->state == SESSION_REFUSED)
+	if (s->state == SESSION_REFUSED || s->state == SESSION_CUT)
 		return CONNECTION_CLOSING;
 	if (s->state != SESSION_OPEN)
 		return CONNECTION_OPENING;
@@ -47,7 +47,7 @@ session_shown(const struct session *s)
 static void
 session_view(struct proxy *p, const struct session *s, struct connection_view *v)
 {
-	uint64_t now = p->worker->now, ends = session_expires(s);
+	uint64_t now = p->worker->now, ends = session_expires(p, s);
 
 	*v = (struct connection_view){
 		.forward = s->client,

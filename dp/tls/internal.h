@@ -33,7 +33,8 @@ struct tls_stream {
 	bool lenient;
 	bool told_full;    /* -EAGAIN was said: `room` is owed */
 	bool shut;         /* close_notify has been sealed; a FIN follows when `out` is empty */
-	bool drains;       /* ... and nothing more is wanted */
+	bool drains : 1;   /* ... and nothing more is wanted */
+	bool resets : 1;   /* ... and a RST follows */
 	bool peer_done;    /* the peer's close_notify */
 	bool tcp_done;     /* the peer's FIN */
 	bool owes_update;  /* a KeyUpdate is due before the next record */

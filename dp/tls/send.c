@@ -316,6 +316,12 @@ tls_flush(struct tls *t, struct tls_stream *s)
 		if (s->owes_goodbye || s->out.head)
 			return false;
 	}
+	if (s->resets) {
+		if (s->shut)
+			tcp_shutdown(t->tcp, s->tcp);
+		tcp_abort_later(t->tcp, s->tcp);
+		return true;
+	}
 	if (s->shut && s->drains)
 		tcp_drain(t->tcp, s->tcp);
 	else if (s->shut)
@@ -342,7 +348,7 @@ tls_stream_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain)
 
 	if (!s)
 		return -ENOENT;
-	if (s->shut)
+	if (s->shut || s->resets)
 		return -EPIPE;
 	if (s->state != TLS_STREAM_OPEN || s->out.head) {
 		s->told_full = true;

@@ -315,19 +315,38 @@ tls_strict(struct tls *t, tcp_handle h)
 		s->lenient = false;
 }
 
+/* Nothing of the peer's is wanted any more. */
+static void
+stop_reading(struct tls *t, struct tls_stream *s)
+{
+	uint32_t length = s->in.length;
+
+	s->drains = true;
+	queue_free(&s->in);
+	tcp_credit(t->tcp, s->tcp, length);
+	tls_tell(t, s);
+}
+
+void
+tls_abort_later(struct tls *t, tcp_handle h)
+{
+	struct tls_stream *s = tls_stream_of(t, h);
+
+	if (!s || s->resets)
+		return;
+	s->resets = true;
+	stop_reading(t, s);
+	tls_flush(t, s);
+}
+
 void
 tls_drain(struct tls *t, tcp_handle h)
 {
 	struct tls_stream *s = tls_stream_of(t, h);
-	uint32_t length;
 
 	if (!s || s->drains)
 		return;
-	s->drains = true;
-	length = s->in.length;
-	queue_free(&s->in);
-	tcp_credit(t->tcp, s->tcp, length);
-	tls_tell(t, s);
+	stop_reading(t, s);
 	if (s->shut)
 		tls_flush(t, s);
 	else

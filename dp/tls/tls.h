@@ -151,6 +151,8 @@ void tls_drain(struct tls *t, tcp_handle h);
 /* From now on only a close_notify is a good end. */
 void tls_strict(struct tls *t, tcp_handle h);
 void tls_abort(struct tls *t, tcp_handle h);
+/* No close_notify either, unless tls_shutdown was called before. */
+void tls_abort_later(struct tls *t, tcp_handle h);
 /* It may soon be used: fetch. */
 void tls_prefetch(const struct tls *t, tcp_handle h);
 /* The connection below it, TCP_HANDLE_NONE: there is none (any more). For tcp_credit, tcp_hold and

@@ -4,6 +4,10 @@
 
   peer.py serve NAME              TCP and UDP on ports 9000 and 9010: answers `NAME ADDRESS PORT LENGTH SHA256`, for each line or datagram
                                   TCP on port 9001: takes everything until the client's half-close, then answers the same
+  peer.py hasty PORT              TCP: reads four bytes, a number N, answers N bytes and closes, with whatever else has come unread; where the
+                                  highest bit of them is set it waits for the client to close
+  peer.py unread ADDRESS PORT N MORE RATE   the client of that: says N and MORE bytes behind it, reads the answer, RATE KB/s (0: as fast as
+                                  it comes); prints how many bytes of it were right and how it ended: `end`, `reset`
   peer.py upload ADDRESS SIZE     SIZE bytes to port 9001; prints the answer and the hash of what was sent
   peer.py udp ADDRESS SIZE        two datagrams of SIZE bytes, one after the other; prints the latter's answer
   peer.py refused KIND ADDRESS PORT   a tcp connection or udp datagram that nobody shall want; prints `refused`, or what came instead
@@ -23,11 +27,13 @@
   peer.py fetch ADDRESS COUNT SIZE SECONDS FROM...   COUNT downloads at once of the first SIZE bytes of /big, each so slow that it takes
                                   SECONDS; prints `ready` when all have begun, then one JSON line: for each its hash, or how it failed
 """
+import fcntl
 import hashlib
 import json
 import selectors
 import socket
 import sys
+import termios
 import threading
 import time
 
@@ -85,6 +91,63 @@ def serve(name):
                 if not data:
                     selector.unregister(sock)
                     sock.close()
+
+
+def answered(number):
+    return bytes(i % 251 for i in range(number & 0x7fffffff))
+
+
+def hasty_answer(sock):
+    try:
+        number = int.from_bytes(sock.recv(4, socket.MSG_WAITALL), "big")
+        if number >> 31:
+            sock.sendall(answered(number))
+            sock.recv(1)
+        else:
+            sock.recv(1, socket.MSG_PEEK)  # there is something unread, so a RST follows right behind the answer
+            sock.sendall(answered(number))
+            while number > 10000 and fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)) != bytes(4):
+                time.sleep(.01)  # the RST takes away what has not been acknowledged
+    except OSError:
+        pass
+    sock.close()
+
+
+def hasty(port):
+    tcp = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
+    while True:
+        threading.Thread(target=hasty_answer, args=(tcp.accept()[0],), daemon=True).start()
+
+
+def unread_say(sock, what, errors):
+    try:
+        sock.sendall(what)
+    except OSError as error:
+        errors.append(error)
+
+
+def unread(address, port, number, more, rate):
+    """So little is buffered here that what is not read is not acknowledged."""
+    sock = socket.socket(family_of(address), socket.SOCK_STREAM)
+    if rate:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(30)
+    sock.connect((address, port))
+    got, errors, begin = b"", [], time.monotonic()
+    sender = threading.Thread(target=unread_say, args=(sock, number.to_bytes(4, "big") + bytes(more), errors), daemon=True)
+    sender.start()
+    try:
+        while len(got) < (number & 0x7fffffff) or number >> 31 == 0:
+            data = sock.recv(2000 if rate else 65536)
+            if not data:
+                break
+            got += data
+            if rate:
+                time.sleep(max(0, begin + len(got) / rate / 1000 - time.monotonic()))
+    except OSError as error:
+        errors.append(error)
+    sender.join(5)  # a reset is told once, to whoever asks first
+    print(len(got) if answered(number).startswith(got) else -1, "reset" if errors else "end")
 
 
 def reply_info(control):
@@ -397,6 +460,10 @@ def main():
         return refused(words[1], words[2], int(words[3]))
     if words[0] == "upload":
         return upload(words[1], int(words[2]))
+    if words[0] == "hasty":
+        return hasty(int(words[1]))
+    if words[0] == "unread":
+        return unread(words[1], *map(int, words[2:6]))
     if words[0] == "hold":
         return hold(words[1], int(words[2]), float(words[3]), words[4:])
     if words[0] == "silent":

@@ -6,12 +6,13 @@ import json
 import os
 
 import configs
-from bed import PENSTOCK, Bed, expect, for_families, group, wait_until
+from bed import PEER, PENSTOCK, Bed, expect, for_families, group, wait_until
 from tests_changes import MANY4, result_of
 from tests_network import IPERF, iperf
 from topology import CLIENT4, CLIENT6
 
 SLOTS = 10
+HASTY = 9002
 UPLOAD = 3000000
 IDLE = "idle = \"3s\"; "
 LIMIT = f"limits = {{ client = {{ connections = {SLOTS}; }}; }}; "
@@ -38,6 +39,7 @@ def listeners(backends, weights=None, without=()):
         add("v1", 62, family, 80, 8081, "proxy_protocol = \"v1\"; ")
         add("v2", 63, family, 80, 8081, "proxy_protocol = \"v2\"; ")
         add("iperf", 60, family, IPERF, IPERF, only=[1])
+        add("hasty", 60, family, HASTY, HASTY, f"timeouts = {{ {IDLE}}}; ", only=[1])
         add("told", 64, family, 80, 8081, HEADER + "proxy_protocol = \"v2\"; ")
     add("idle", 65, 4, 9000, 9000, f"timeouts = {{ {IDLE}}}; ")
     add("slots", 66, 4, 9000, 9000, LIMIT)
@@ -52,6 +54,7 @@ def listeners(backends, weights=None, without=()):
 
 def clients(lab):
     lab.start(lab.backend_name(1), "iperf3", "-s", log="iperf3.log")
+    lab.start(lab.backend_name(1), *PEER, "hasty", str(HASTY), log="hasty.log")
     lab.address(lab.client, "eth0", *[a + "/24" for a in MANY4])
 
 
@@ -113,6 +116,26 @@ def slow(bed, family):
     process = bed.start_peer("fetch", address(60, family), 5, size, 2)
     results = result_of(process)
     expect(results == [wanted] * 5, f"{results}")
+
+
+@both_beds("a backend that answers and closes before it has read all")
+def hasty(bed, family):
+    """Its RST comes right behind the answer: the client gets the answer all the same, and then a RST, not an orderly end."""
+    for more in (100, 100000):
+        for _ in range(5):
+            said = bed.peer("unread", address(60, family), HASTY, 50, more, 0).split()
+            expect(said == ["50", "reset"], f"of 50 bytes, with {more} unread, the client got {said}")
+    said = bed.peer("unread", address(60, family), HASTY, 200000, 100, 50).split()
+    expect(said == ["200000", "reset"], f"of 200000 bytes a slow client got {said}")
+
+
+@both_beds("a slow reader is not idle", families=(6,))
+def slow_is_not_idle(bed, family):
+    """The backend has nothing more to say, and what it has said is taken for longer than the idle time."""
+    before = sum(row["idle_timeouts"] for row in bed.show("tcp"))
+    said = bed.peer("unread", address(60, family), HASTY, (1 << 31) + 160000, 0, 20).split()
+    expect(said == ["160000", "end"], f"of 160000 bytes the client got {said}")
+    expect(sum(row["idle_timeouts"] for row in bed.show("tcp")) == before, "the session ended as idle")
 
 
 @both_beds("PROXY headers to backends")

@@ -297,6 +297,44 @@ test_bad_record(void)
 	}
 }
 
+/* The plain end says something and resets its connection, with the other one's words unread: all of
+ * it is heard through TLS, and then a reset, with no close_notify. */
+static void
+check_cut(bool to_backend)
+{
+	struct tls_world *w = world_of_role(TLS1_3_VERSION, 6 + to_backend, to_backend);
+	enum where plain = to_backend ? CLIENT : SERVER;
+	struct tls_side_end *ends = w->ends;
+	struct tcp *tcp = w->wire.peers[plain].tcp;
+
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	ends[plain].says.n += 400000;
+	w->deaf = true;
+	tls_world_steps(w, 100);
+	tcp_abort(tcp, ends[plain].handle);
+	ends[plain].closed = true;
+	tls_world_steps(w, 20);
+	CU_ASSERT(!ends[!plain].closed);
+	w->deaf = false;
+	tcp_credit(w->wire.peers[!plain].tcp, ends[!plain].handle, UINT32_MAX);
+	tls_world_steps(w, 500);
+	CU_ASSERT_EQUAL(ends[!plain].heard, 400010);
+	CU_ASSERT(!ends[!plain].wrong && !w->peer_notify && !w->failed);
+	CU_ASSERT(ends[!plain].closed && ends[!plain].cause == TCP_CLOSED_RESET);
+	CU_ASSERT_EQUAL(tls_streams(proxy_tls(worker_proxy(w->f->worker))), 0);
+	CU_ASSERT_EQUAL(proxy_sessions(worker_proxy(w->f->worker)), 0);
+	tls_world_destroy(w);
+}
+
+static void
+test_cut(void)
+{
+	check_cut(false);
+	check_cut(true);
+}
+
 /* ---- backends -------------------------------------------------------------------------------- */
 
 static bool
@@ -528,6 +566,7 @@ test_tls_stream_register(void)
 		{ "records without content", test_idle_records },
 		{ "clients that are gone", test_gone },
 		{ "a bad record", test_bad_record },
+		{ "the other leg is reset", test_cut },
 		{ "refused, and not answered", test_refused },
 		{ "a backend with another name", test_backend_refused },
 		{ "a backend that takes too long", test_backend_slow },
