@@ -353,7 +353,7 @@ http_pump_answer(struct http *h, struct http_session *s)
 		s->x->mark.cause =
 		    result == PUMP_BAD ? HTTP_CAUSE_BACKEND_BAD : HTTP_CAUSE_BACKEND_CLOSED;
 		h->counters.cut_off++;
-		http_abort(h, s);
+		http_abort_later(h, s);
 		return false;
 	}
 	return true;
@@ -382,7 +382,7 @@ tunnel_way(struct http *h, struct http_session *s, struct queue *in, bool up)
 	return false;
 }
 
-void
+bool
 http_pump_tunnel(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
@@ -391,8 +391,15 @@ http_pump_tunnel(struct http *h, struct http_session *s)
 		s->x->request.done = true;
 		stream_shutdown(h->proxy, u->handle);
 	}
-	if (tunnel_way(h, s, &u->in, false) && !s->x->answer.done) {
+	if (!tunnel_way(h, s, &u->in, false))
+		return true;
+	if (u->broken) {
+		http_abort_later(h, s);
+		return false;
+	}
+	if (!s->x->answer.done) {
 		s->x->answer.done = true;
 		stream_shutdown(h->proxy, s->client);
 	}
+	return true;
 }

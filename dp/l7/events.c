@@ -83,8 +83,6 @@ upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause ca
 				    cause == TCP_CLOSED_TIMEOUT ? 504 : 502);
 	} else if (s->state == HTTP_TUNNEL && u->broken) {
 		s->x->mark.cause = HTTP_CAUSE_BACKEND_CLOSED;
-		http_abort(h, s);
-		return;
 	}
 	http_step(h, s);
 }

@@ -368,6 +368,8 @@ bool http_exchange_begin(struct http *h, struct http_session *s);
 void http_step(struct http *h, struct http_session *s);
 /* End it at once, with RST to both sides. */
 void http_abort(struct http *h, struct http_session *s);
+/* The same, but what TCP has for the client arrives before the RST. */
+void http_abort_later(struct http *h, struct http_session *s);
 /* The request is over; the connection goes on or ends. */
 void http_request_end(struct http *h, struct http_session *s);
 /* The connection has served its purpose: its last answer goes out, and what the client still sends
@@ -426,8 +428,8 @@ bool http_read_answer(struct http *h, struct http_session *s);
 /* Pass on what there is of the request's body. False: it is over for the session. */
 bool http_pump_request(struct http *h, struct http_session *s);
 bool http_pump_answer(struct http *h, struct http_session *s);
-/* Both ways, uninterpreted. */
-void http_pump_tunnel(struct http *h, struct http_session *s);
+/* Both ways, uninterpreted. False: the session is over. */
+bool http_pump_tunnel(struct http *h, struct http_session *s);
 /* Give TCP what waits in `up` or `down`. True: nothing waits any more. */
 bool http_flush_up(struct http *h, struct http_session *s);
 bool http_flush_down(struct http *h, struct http_session *s);

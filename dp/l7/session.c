@@ -257,6 +257,25 @@ http_end_connection(struct http *h, struct http_session *s)
 		stream_drain(h->proxy, s->client);
 }
 
+void
+http_abort_later(struct http *h, struct http_session *s)
+{
+	if (s->client == TCP_HANDLE_NONE) {
+		http_abort(h, s);
+		return;
+	}
+	if (s->x->upstream != INDEX_NONE)
+		http_upstream_drop(h, s);
+	request_clear(h, s);
+	queue_free(&s->in);
+	http_tell(h, s->client, &s->in);
+	s->state = HTTP_ENDING;
+	s->seen = h->worker->now;
+	s->untaken = 0;
+	http_watch(h, s);
+	stream_abort_later(h->proxy, s->client);
+}
+
 static bool
 step_reading(struct http *h, struct http_session *s)
 {
@@ -362,7 +381,8 @@ step_tunnel(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 
-	http_pump_tunnel(h, s);
+	if (!http_pump_tunnel(h, s))
+		return;
 	if (u->handle != TCP_HANDLE_NONE || s->client != TCP_HANDLE_NONE)
 		return;
 	http_upstream_put(h, s, false);

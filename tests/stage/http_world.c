@@ -112,6 +112,7 @@ end_step(struct http_end *e)
 	if (e->sent < e->out.length)
 		return;
 	if (e->reset) {
+		tcp_flush(tcp_of(e), e->world->wire.now);
 		http_reset(e);
 	} else if (e->fin && !e->fin_sent) {
 		e->fin_sent = true;

@@ -192,6 +192,65 @@ test_losses(void)
 		check_loss(&losses[i], i & 1);
 }
 
+/* A backend that resets the connection right behind its answer, as one does that has not read all
+ * of the request: the client gets all of it. */
+static const struct {
+	const char *request, *answer, *heard;
+	bool reset; /* then, because nothing says that this was all */
+} behind[] = {
+	{ POST "abc", "HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno",
+	  "HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno.", false },
+	{ POST "abc", "HTTP/1.1 413 Large\r\n\r\nno",
+	  "HTTP/1.1 413 Large\r\nTransfer-Encoding: chunked\r\n\r\nno", true },
+	{ GET, CHUNKED "5\r\nab", CHUNKED "ab", true },
+	{ WEBSOCKET, SWITCHING "abc",
+	  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+	  "Connection: upgrade\r\n\r\nabc",
+	  true },
+};
+
+static void
+answers_and_resets(struct http_world *w, struct http_end *s)
+{
+	const char *const *answer = w->user;
+
+	http_say(s, *answer);
+	s->reset = true;
+}
+
+static void
+check_behind(size_t i, bool ip6)
+{
+	struct http_world *w =
+	    http_world_create(&(struct http_world_plan){ .wire = { .seed = 7, .ip6 = ip6 } });
+	const char *answer = behind[i].answer, *seen;
+	struct http_end *c;
+
+	w->user = &answer;
+	w->backend = answers_and_resets;
+	w->early = true;
+	w->routes[0].websocket = true;
+	http_world_start(w);
+	c = http_client_open(w);
+	http_say(c, behind[i].request);
+	http_world_run(w, 200);
+	seen = c->reader.seen.bytes ? c->reader.seen.bytes : "";
+	if (strcmp(seen, behind[i].heard) != 0)
+		fprintf(stderr, "behind, %zu: %s\n", i, seen);
+	CU_ASSERT_STRING_EQUAL(seen, behind[i].heard);
+	CU_ASSERT_EQUAL(c->closed && c->cause == TCP_CLOSED_RESET, behind[i].reset);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+static void
+test_behind(void)
+{
+	size_t i;
+
+	for (i = 0; i < 2 * RTE_DIM(behind); i++)
+		check_behind(i / 2, i & 1);
+}
+
 /* ---- requests that are sent again ------------------------------------------------------------ */
 
 /* Answers a connection's first request; ends at the second one. */
@@ -338,6 +397,7 @@ test_http_lost_register(void)
 {
 	CU_TestInfo tests[] = {
 		{ "connections lost in each phase", test_losses },
+		{ "a reset right behind the answer", test_behind },
 		{ "a kept connection that was over", test_stale },
 		{ "... and its backend", test_stale_same },
 		{ "a backend that refuses", test_refused },
