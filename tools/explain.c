@@ -89,6 +89,8 @@ print_way(json_t *r)
 {
 	if (*field(r, "backend"))
 		printf("backend     %s\n", field(r, "backend"));
+	else if (strcmp(field(r, "verdict"), "forward") == 0)
+		puts("backend     none yet: what the connection brings decides");
 	if (*field(r, "forward"))
 		printf("forward     %s", field(r, "forward"));
 	if (*field(r, "source"))

@@ -112,7 +112,7 @@ add_way(json_t **object, const struct control *control, const struct explain_que
 	struct mac mac;
 	char text[MAC_STRLEN];
 
-	if (q->verdict != VERDICT_TRANSMIT) {
+	if (q->verdict != VERDICT_TRANSMIT || q->backend == INDEX_NONE) {
 		show_add(object, "out_interface", json_null());
 		return;
 	}

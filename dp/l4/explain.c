@@ -97,26 +97,52 @@ explain_row(struct explain_query *q, const struct packet *p, const struct balanc
 	q->row_index = choice->row;
 }
 
-/* A listener ends the connection; what is said of the way is that of a new one to the backend.
- * False: there is none. */
+/* The packet belongs to a session; of its backend, if it has one that is still configured. */
+static void
+explain_session(const struct snapshot *s, struct packet *p, struct explain_query *q)
+{
+	const struct connection_view *v = &q->connection;
+
+	q->connected = true;
+	q->row = EXPLAIN_ROW_NONE;
+	if (!q->tcp_flags)
+		p->tcp_flags = TCP_ACK;
+	p->verdict = VERDICT_CONTINUE;
+	p->backend = INDEX_NONE;
+	if (v->backend < s->n_backends && s->backends[v->backend].epoch == v->backend_epoch)
+		p->backend = v->backend;
+}
+
+/* A listener ends the connection; what is said of the way is that of its other one, or of a new one
+ * to the backend that would be chosen. False: the packet is dropped. */
 static bool
 explain_proxy(struct worker *w, struct packet *p, struct explain_query *q,
 	      struct balance_choice *choice)
 {
 	struct proxy_peek peek;
 
+	/* Whatever the row says: a listener has others to go to, or other pools. */
+	p->verdict = VERDICT_CONTINUE;
 	proxy_peek(w, p, q->server_name, &peek);
 	q->by_name = peek.by_name;
-	if (peek.by_name) { /* whatever the listener's own pool says */
-		choice->begins = p->tcp_flags & TCP_SYN;
-		p->verdict = VERDICT_CONTINUE;
+	choice->begins = !peek.connected && p->tcp_flags & TCP_SYN;
+	if (peek.connected) {
+		q->connection = peek.view;
+		explain_session(w->snapshot, p, q);
+		return true;
 	}
 	p->backend = peek.backend;
+	choice->source = peek.source;
+	choice->source_port = peek.source_port;
 	if (!peek.by_row)
 		q->row = EXPLAIN_ROW_NONE;
-	if (p->backend == INDEX_NONE)
+	if (!choice->begins)
+		packet_drop(p, DROP_CONNECTION_UNKNOWN);
+	else if (p->backend == INDEX_NONE && !peek.by_request)
 		packet_drop(p, peek.no_pool ? DROP_SERVER_NAME : DROP_NO_BACKEND);
-	return p->backend != INDEX_NONE;
+	else if (peek.no_source)
+		packet_drop(p, DROP_SOURCE_PORT_EXHAUSTED);
+	return p->verdict == VERDICT_CONTINUE;
 }
 
 static bool
@@ -135,7 +161,7 @@ explain_balance(struct worker *w, struct packet *p, struct explain_query *q)
 	placed = balance_peek(w, p, &choice);
 	explain_row(q, p, &choice);
 	if (w->snapshot->services[p->service].mode == MODE_PROXY)
-		placed = explain_proxy(w, p, q, &choice) && (placed || q->by_name);
+		placed = explain_proxy(w, p, q, &choice);
 	if (choice.begins && !explain_limit(w, p, q, true))
 		placed = false;
 	q->source = choice.source;
@@ -147,12 +173,19 @@ static void
 explain_rewrite(const struct worker *w, struct packet *p, struct explain_query *q)
 {
 	const struct snapshot *s = w->snapshot;
-	const struct backend *backend = &s->backends[p->backend];
-	uint8_t overhead = 0;
-	uint32_t index = backend->nexthop;
+	bool proxied = p->direction == DIR_FORWARD && s->services[p->service].mode == MODE_PROXY;
+	const struct backend *backend;
 	const struct nexthop *hop;
 	enum drop_reason why;
+	uint8_t overhead = 0;
+	uint32_t index;
 
+	if (p->backend == INDEX_NONE) { /* a listener's, which has none yet */
+		p->verdict = VERDICT_TRANSMIT;
+		return;
+	}
+	backend = &s->backends[p->backend];
+	index = backend->nexthop;
 	if (p->direction == DIR_REPLY)
 		index = lpm_lookup(s->routes, &q->connection.forward.src);
 	else
@@ -162,7 +195,7 @@ explain_rewrite(const struct worker *w, struct packet *p, struct explain_query *
 		return;
 	}
 	hop = &s->nexthops[index];
-	if ((uint32_t)p->ip_len + overhead > hop->mtu && (p->flags & PACKET_DF)) {
+	if (!proxied && (uint32_t)p->ip_len + overhead > hop->mtu && (p->flags & PACKET_DF)) {
 		packet_drop(p, DROP_TOO_BIG);
 		return;
 	}

@@ -140,6 +140,8 @@ void http_on_closed(struct http *h, uint64_t user, enum tcp_close_cause cause);
 /* The session at this index, if there is one (of the service slot; INDEX_NONE: of any). */
 struct connection_view;
 bool http_view(struct http *h, uint32_t index, uint32_t service, struct connection_view *v);
+/* ... of a client's connection with this user. */
+bool http_view_of(struct http *h, uint64_t user, struct connection_view *v);
 /* From this index on none was ever used. */
 uint32_t http_sessions_known(const struct http *h);
 /* Once an iteration: timers, and sessions whose listener is no more. */

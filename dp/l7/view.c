@@ -38,6 +38,15 @@ http_view(struct http *h, uint32_t index, uint32_t service, struct connection_vi
 	return true;
 }
 
+bool
+http_view_of(struct http *h, uint64_t user, struct connection_view *v)
+{
+	uint32_t index = http_user_index(user);
+
+	return !http_user_is_upstream(user) && index < h->sessions_fresh &&
+	       http_view(h, index, INDEX_NONE, v);
+}
+
 uint32_t
 http_sessions_known(const struct http *h)
 {

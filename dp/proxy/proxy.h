@@ -102,11 +102,16 @@ void proxy_answer(struct worker *w, struct worker_query *query);
 /* What a listener would do with a packet of this tuple, whose ClientHello has this server name
  * (empty: none); changes nothing. Worker. */
 struct proxy_peek {
+	bool connected;  /* there is a session: view, and nothing else, is set */
+	bool by_request; /* backends are chosen for each request (HTTP): the rest is not set */
+	bool by_row;     /* the row of the pool's table has decided */
+	bool by_name;    /* the server name chooses the pool */
+	bool no_pool;    /* ... and there is none for this one */
+	bool no_source;  /* no source is free towards the backend: */
+	uint16_t source_port;
 	uint32_t backend; /* INDEX_NONE: none can be chosen */
-	bool by_row;      /* the row of the pool's table has decided */
-	bool connected;   /* there is a session */
-	bool by_name;     /* the server name chooses the pool */
-	bool no_pool;     /* ... and there is none for this one */
+	struct addr source;
+	struct connection_view view;
 };
 void proxy_peek(struct worker *w, const struct packet *p, const char *server_name,
 		struct proxy_peek *out);

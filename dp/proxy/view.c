@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions as people see them. */
 #include "dp/proxy/view.h"
+#include "dp/l4/source_port.h"
 #include "dp/l7/http.h"
 #include "dp/proxy/server_names.h"
 #include "dp/proxy/stream.h"
@@ -113,6 +114,57 @@ peek_pool(const struct server_names *names, const char *name, struct session *wo
 	return pool.slot != UINT32_MAX;
 }
 
+static bool
+same_flow(const struct tuple *a, const struct tuple *b)
+{
+	return addr_equal(&a->src, &b->src) && addr_equal(&a->dst, &b->dst) &&
+	       a->sport == b->sport && a->dport == b->dport;
+}
+
+/* The session of a client's packets. False: there is none; TCP may still know their connection. */
+static bool
+peek_session(struct proxy *p, const struct tuple *tuple, struct connection_view *view)
+{
+	struct tcp_info info;
+	uint64_t user;
+
+	if (!tcp_find(p->tcp, tuple, &info))
+		return false;
+	user = info.user & TLS_USER ? tls_above(proxy_tls(p), info.user) : info.user;
+	if (user == UINT64_MAX)
+		return false;
+	if (user & HTTP_USER) {
+		if (!http_view_of(proxy_http(p), user, view))
+			return false;
+	} else {
+		if (leg_of(user) != LEG_CLIENT || !session_used(p, (uint32_t)(user >> 1)))
+			return false;
+		session_view(p, session_of(p, user), view);
+	}
+	/* A connection whose user is gone may name another one's session. */
+	return same_flow(&view->forward, tuple);
+}
+
+/* Would there be a source towards the backend? */
+static void
+peek_source(struct worker *w, const struct packet *p, struct proxy_peek *out)
+{
+	const struct backend *b = &w->snapshot->backends[out->backend];
+	struct connection_target t = {
+		.service = p->service,
+		.backend = out->backend,
+		.backend_port = b->port ? b->port : p->tuple.dport,
+		.backend_addr = b->addr,
+	};
+	uint32_t count = connections_source_count(w->connections);
+
+	connections_source_rewind(w->connections, count);
+	out->no_source = !source_port_choose(w, p, &t);
+	connections_source_rewind(w->connections, count);
+	out->source = t.local;
+	out->source_port = t.local_port;
+}
+
 void
 proxy_peek(struct worker *w, const struct packet *p, const char *server_name,
 	   struct proxy_peek *out)
@@ -131,10 +183,13 @@ proxy_peek(struct worker *w, const struct packet *p, const char *server_name,
 	*out = (struct proxy_peek){ .backend = INDEX_NONE };
 	if (!proxy)
 		return;
+	out->connected = peek_session(proxy, &p->tuple, &out->view);
 	settings = session_settings(proxy, &would);
-	if (!settings)
+	if (!settings || out->connected)
 		return;
-	out->connected = tcp_known(proxy->tcp, &p->tuple, 0);
+	out->by_request = settings->http != NULL;
+	if (out->by_request)
+		return;
 	out->by_name = settings->names != NULL;
 	out->no_pool = out->by_name && !peek_pool(settings->names, server_name, &would);
 	if (out->no_pool)
@@ -145,4 +200,6 @@ proxy_peek(struct worker *w, const struct packet *p, const char *server_name,
 	    settings->balance == PROXY_MAGLEV &&
 	    session_pool(proxy, &would) == &snapshot->pools[snapshot->services[p->service].pool];
 	w->random = random;
+	if (out->backend != INDEX_NONE)
+		peek_source(w, p, out);
 }

@@ -84,6 +84,16 @@ tcp_info(struct tcp *t, tcp_handle h, struct tcp_info *info)
 }
 
 bool
+tcp_find(struct tcp *t, const struct tuple *tuple, struct tcp_info *info)
+{
+	const struct tcp_block *c = block_find(t, tuple, tuple_hash(t, tuple));
+
+	if (c)
+		describe(t, c, info);
+	return c != NULL;
+}
+
+bool
 tcp_walk(struct tcp *t, uint32_t *cursor, uint32_t slots, struct tcp_info *info)
 {
 	for (; slots && *cursor < t->fresh; slots--) {

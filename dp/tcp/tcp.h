@@ -391,6 +391,8 @@ struct tcp_info {
 
 /* 0 or -ENOENT. */
 int tcp_info(struct tcp *t, tcp_handle h, struct tcp_info *info);
+/* The connection of packets of this tuple (src is the peer), whoever knows of it. False: none. */
+bool tcp_find(struct tcp *t, const struct tuple *tuple, struct tcp_info *info);
 /* The next connection from *cursor on (0 at first), looking at no more than `slots` slots. True:
  * info is filled. False: none there; done if *cursor is UINT32_MAX, else call again. */
 bool tcp_walk(struct tcp *t, uint32_t *cursor, uint32_t slots, struct tcp_info *info);

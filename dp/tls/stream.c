@@ -211,6 +211,16 @@ stream_of_user(const struct tls *t, uint64_t user)
 	return &t->streams[user & ~TLS_USER];
 }
 
+uint64_t
+tls_above(const struct tls *t, uint64_t user)
+{
+	const struct tls_stream *s = stream_of_user(t, user);
+
+	if (s->state == TLS_STREAM_FREE || s->state == TLS_STREAM_ENDING)
+		return UINT64_MAX;
+	return s->user;
+}
+
 tcp_handle
 tls_connection(const struct tls *t, tcp_handle h)
 {

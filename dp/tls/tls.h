@@ -159,6 +159,9 @@ void tls_prefetch(const struct tls *t, tcp_handle h);
  * tcp_info, which mean the same for both. */
 tcp_handle tls_connection(const struct tls *t, tcp_handle h);
 
+/* The user of the stream that TCP has as its user, UINT64_MAX: there is none any more. */
+uint64_t tls_above(const struct tls *t, uint64_t user);
+
 /* ---- events of TCP, for users with TLS_USER; worker ------------------------------------------ */
 
 tcp_handle tls_on_expected(const struct tls *t, uint64_t user, uint32_t step);

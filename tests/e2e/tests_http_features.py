@@ -239,9 +239,17 @@ def shown(bed, family):
         views = bed.show("connections", "--service", f"features-{family}")
         return [v for v in views if v["backend"] and v["backend_tcp"]["state"] == "established"
                 and v["client_tcp"]["state"] == "established" and v["backend"].endswith(f":{HTTP}")]
-    seen = wait_until(lambda: len(busy()) == 1, 1)
+    def explained(client):
+        where = f"{address(75, family) if family == 4 else f'[{address(75, family)}]'}:80"
+        return json.loads(bed.penstock("explain", "--protocol", "tcp", "--client", client, "--service", where, "--json").stdout)
+    seen = wait_until(busy, 1)
+    told = explained(seen[0]["client"]) if seen else None
     thread.join()
-    expect(seen, "a request that is at its backend is not shown")
+    expect(seen and len(seen) == 1, "a request that is at its backend is not shown")
+    expect(told["verdict"] == "forward" and told["backend"] == seen[0]["backend"], f"{told}")
+    expect(told["connection"]["client"] == seen[0]["client"] and told["connection"]["local"] == seen[0]["local"], f"{told}")
+    told = explained("198.51.100.9:1" if family == 4 else "[2001:db8:1::9]:1")
+    expect((told["verdict"], told["connection"], told["backend"]) == ("forward", None, None), f"of a new one: {told}")
     expect(wait_until(lambda: not bed.show("connections", "--service", f"features-{family}")), "it is shown for ever")
 
 

@@ -41,6 +41,7 @@ static int (*const suites[])(void) = {
 	test_tcp_recovery_register,
 	test_proxy_register,
 	test_proxy_cut_register,
+	test_proxy_view_register,
 	test_proxy_hello_register,
 	test_http_cut_register,
 	test_http_random_register,

@@ -26,6 +26,7 @@ int test_tcp_pair_register(void);
 int test_tcp_recovery_register(void);
 int test_proxy_register(void);
 int test_proxy_cut_register(void);
+int test_proxy_view_register(void);
 int test_proxy_hello_register(void);
 int test_http_cut_register(void);
 int test_http_random_register(void);

@@ -5,6 +5,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "dp/l4/explain.h"
 #include "dp/tls/internal.h"
 #include "suites.h"
 #include "tls_world.h"
@@ -335,6 +336,31 @@ test_cut(void)
 	check_cut(true);
 }
 
+/* Whose packets are these? The session's, on the other side of the stream. */
+static void
+test_explained(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 2);
+	struct explain_query q = { .ip_len = 60 };
+	struct tcp_info info;
+
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	CU_ASSERT_EQUAL_FATAL(tcp_info(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle, &info),
+			      0);
+	q.tuple = (struct tuple){ .src = info.tuple.dst,
+				  .dst = info.tuple.src,
+				  .sport = info.tuple.dport,
+				  .dport = info.tuple.sport,
+				  .proto = 6 };
+	explain(w->f->worker, &q);
+	CU_ASSERT(q.connected && q.verdict == VERDICT_TRANSMIT && q.connection.local_port);
+	CU_ASSERT_EQUAL(q.backend, q.connection.backend);
+	CU_ASSERT(tls_world_close(w));
+	tls_world_destroy(w);
+}
+
 /* ---- backends -------------------------------------------------------------------------------- */
 
 static bool
@@ -567,6 +593,7 @@ test_tls_stream_register(void)
 		{ "clients that are gone", test_gone },
 		{ "a bad record", test_bad_record },
 		{ "the other leg is reset", test_cut },
+		{ "explain", test_explained },
 		{ "refused, and not answered", test_refused },
 		{ "a backend with another name", test_backend_refused },
 		{ "a backend that takes too long", test_backend_slow },
