@@ -115,6 +115,29 @@ static const struct column connection_columns[] = {
 	{ 0 },
 };
 
+/* Of those through listeners: two of TCP. */
+static const struct column session_columns[] = {
+	{ "CLIENT", "client", COLUMN_TEXT },
+	{ "SERVICE", "service", COLUMN_TEXT },
+	{ "BACKEND", "backend", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "EXPIRES-S", "expires_seconds", COLUMN_NUMBER },
+	{ "CLIENT-TCP", "client_tcp.state", COLUMN_TEXT },
+	{ "BYTES-IN", "client_tcp.bytes_in", COLUMN_COUNT },
+	{ "BYTES-OUT", "client_tcp.bytes_out", COLUMN_COUNT },
+	{ "RTT-MS", "client_tcp.rtt_ms", COLUMN_FINE },
+	{ "CWND", "client_tcp.cwnd", COLUMN_COUNT },
+	{ "RETRANS", "client_tcp.retransmissions", COLUMN_COUNT },
+	{ "BACKEND-TCP", "backend_tcp.state", COLUMN_TEXT },
+	{ "BYTES-OUT", "backend_tcp.bytes_out", COLUMN_COUNT },
+	{ "BYTES-IN", "backend_tcp.bytes_in", COLUMN_COUNT },
+	{ "RTT-MS", "backend_tcp.rtt_ms", COLUMN_FINE },
+	{ "CWND", "backend_tcp.cwnd", COLUMN_COUNT },
+	{ "RETRANS", "backend_tcp.retransmissions", COLUMN_COUNT },
+	{ "WORKER", "worker", COLUMN_NUMBER },
+	{ 0 },
+};
+
 static const struct column interface_columns[] = {
 	{ "NAME", "name", COLUMN_TEXT },
 	{ "SIDE", "side", COLUMN_TEXT },
@@ -307,6 +330,9 @@ format_value(const struct column *column, json_t *value, char out[CELL_MAX])
 	case COLUMN_DECIMAL:
 		snprintf(out, CELL_MAX, "%.1f", json_number_value(value));
 		break;
+	case COLUMN_FINE:
+		snprintf(out, CELL_MAX, "%.3f", json_number_value(value));
+		break;
 	case COLUMN_PORT:
 		if (n == 0)
 			snprintf(out, CELL_MAX, "all");
@@ -328,13 +354,23 @@ format_value(const struct column *column, json_t *value, char out[CELL_MAX])
 	}
 }
 
+static json_t *
+field_of(json_t *row, const char *field)
+{
+	const char *inner = strchr(field, '.');
+
+	if (!inner)
+		return json_object_get(row, field);
+	return json_object_get(json_object_getn(row, field, (size_t)(inner - field)), inner + 1);
+}
+
 void
 columns_row(struct table *t, const struct column *columns, json_t *row)
 {
 	char text[CELL_MAX];
 
 	for (; columns->title; columns++) {
-		format_value(columns, json_object_get(row, columns->field), text);
+		format_value(columns, field_of(row, columns->field), text);
 		table_cell(t, text);
 	}
 }
@@ -355,6 +391,39 @@ columns_table(const struct column *columns)
 	return t;
 }
 
+static bool
+is_session(json_t *row)
+{
+	return json_object_get(row, "client_tcp") != NULL;
+}
+
+/* Connections that are tracked, and those through listeners, of which other things are known. */
+static void
+print_connections(json_t *list)
+{
+	struct table *tracked = columns_table(connection_columns);
+	struct table *sessions = columns_table(session_columns);
+	size_t n = 0, i;
+	json_t *row;
+
+	json_array_foreach(list, i, row)
+	{
+		bool session = is_session(row);
+
+		columns_row(session ? sessions : tracked,
+			    session ? session_columns : connection_columns, row);
+		n += session;
+	}
+	if (n < json_array_size(list) || !n)
+		table_print(tracked, stdout);
+	if (n && n < json_array_size(list))
+		putchar('\n');
+	if (n)
+		table_print(sessions, stdout);
+	table_free(tracked);
+	table_free(sessions);
+}
+
 void
 object_print(const struct object *object, json_t *list, int all)
 {
@@ -363,6 +432,10 @@ object_print(const struct object *object, json_t *list, int all)
 	struct table *t;
 	json_t *row;
 
+	if (object->columns == connection_columns) {
+		print_connections(list);
+		return;
+	}
 	t = columns_table(object->columns);
 	json_array_foreach(list, i, row)
 	{

@@ -15,6 +15,7 @@ enum column_kind {
 	COLUMN_NUMBER,  /* exact */
 	COLUMN_COUNT,   /* 12.3k */
 	COLUMN_DECIMAL, /* one digit after the point */
+	COLUMN_FINE,    /* three */
 	COLUMN_PORT,    /* 0 is "all" */
 	COLUMN_LIST,    /* of texts */
 	COLUMN_SUM,     /* an object's values, summed, as COUNT */
@@ -24,7 +25,7 @@ enum column_kind {
 
 struct column {
 	const char *title;
-	const char *field;
+	const char *field; /* "member.field": of an object in the row */
 	enum column_kind kind;
 };
 

@@ -290,7 +290,14 @@ def shown(bed):
         expect(row["local"].startswith("10.2.0.") and row["backend"].endswith(":9000"), f"{row}")
         for side in ("client_tcp", "backend_tcp"):
             tcp = row[side]
-            expect(tcp["state"] and tcp["cwnd"] > 0 and tcp["bytes_in"] > 0 and tcp["bytes_out"] > 0, f"{row}")
+            expect(tcp["state"] == "established" and tcp["bytes_in"] > 0 and tcp["bytes_out"] > 0, f"{row}")
+            expect(0 < tcp["rtt_ms"] < 1000 and tcp["cwnd"] >= 10 * 1400 and tcp["retransmissions"] == 0, f"{row}")
+        said = json.loads(bed.penstock("explain", "--protocol", "tcp", "--client", row["client"], "--service", row["destination"],
+                                       "--json").stdout)
+        expect((said["verdict"], said["flags"], said["backend"]) == ("forward", "ack", row["backend"]), f"{said}")
+        expect((said["connection"]["state"], said["connection"]["local"]) == ("established", row["local"]), f"{said}")
+    title, *lines = bed.penstock("show", "connections", "--service", "line-4").stdout.splitlines()
+    expect(title.split().count("RTT-MS") == 2 and len(lines) == 3 and all(l.split().count("established") == 3 for l in lines), f"{title}\n{lines}")
     said = json.loads(bed.penstock("explain", "--protocol", "tcp", "--client", f"{CLIENT4}:5", "--service", f"{address(60, 4)}:80",
                                    "--json").stdout)
     expect((said["verdict"], said["service"], said["forward"]) == ("forward", "web-4", "proxy"), f"{said}")
