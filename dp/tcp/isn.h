@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers of a new connection that others must not guess: the initial sequence number (RFC 6528),
- * where its timestamps begin (RFC 7323 5.4), and the order in which local ports are tried (RFC
- * 6056).
+ * and where its timestamps begin (RFC 7323 5.4). (Its local port is the caller's to choose, see
+ * dp/l4/source_port.c.)
  *
  *     ISN = M + F(addresses, ports, key)      M advances by one each 4 us
  *
@@ -32,29 +32,6 @@ static inline uint32_t
 timestamp_at(uint64_t ns, uint32_t offset)
 {
 	return (uint32_t)(ns / 1000000) + offset;
-}
-
-/*
- * RFC 6056 3.3.4, algorithm 4 (double-hash port selection), over a list of n usable ports instead
- * of a range: the first attempt is at position order.first of the list, the next at the one after
- * it, round and round. `counters` belongs to the caller; the one that counts for this remote end
- * goes on by each attempt that was made.
- */
-#define PORT_COUNTERS 256 /* T of the RFC */
-
-struct port_order {
-	uint32_t offset;   /* F() */
-	uint32_t *counter; /* table[G()] */
-};
-
-/* sport of the tuple is not looked at (that is what is to be chosen); n > 0. */
-struct port_order port_order_make(const struct siphash_key *key, const struct tuple *tuple,
-				  uint32_t counters[PORT_COUNTERS]);
-/* The position of the next attempt, 0..n-1; each of n attempts in a row gives another. */
-static inline uint32_t
-port_order_next(struct port_order *o, uint32_t n)
-{
-	return (uint32_t)(((uint64_t)o->offset + (*o->counter)++) % n);
 }
 
 #endif

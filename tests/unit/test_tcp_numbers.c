@@ -55,38 +55,6 @@ test_isn_in_time(void)
 	CU_ASSERT_EQUAL(timestamp_at(5999999, UINT32_MAX), 4);
 }
 
-/* RFC 6056 3.3.4: n attempts try n ports, the next connection goes on behind them, and another
- * remote end elsewhere. */
-static void
-test_ports(void)
-{
-	uint32_t counters[PORT_COUNTERS] = { 0 }, seen[2000], i, n = 1000, before, first;
-	struct tuple a = ends("192.0.2.1", 0, "192.0.2.2", 80), b = a;
-	struct port_order o = port_order_make(&key, &a, counters), other;
-
-	for (i = 0; i < n; i++)
-		seen[i] = 0;
-	first = before = port_order_next(&o, n);
-	seen[first]++;
-	for (i = 1; i < n; i++) {
-		uint32_t at = port_order_next(&o, n);
-
-		CU_ASSERT_EQUAL(at, (before + 1) % n);
-		before = at;
-		seen[at]++;
-	}
-	for (i = 0; i < n; i++)
-		CU_ASSERT_EQUAL(seen[i], 1);
-	b.sport = htons(4711); /* not looked at */
-	o = port_order_make(&key, &b, counters);
-	CU_ASSERT_EQUAL(port_order_next(&o, n), first);
-	for (i = 0; i < 10; i++) {
-		b.dport = htons((uint16_t)(81 + i));
-		other = port_order_make(&key, &b, counters);
-		CU_ASSERT_NOT_EQUAL(other.offset, o.offset);
-	}
-}
-
 static struct cookie_options
 options_of(const struct cookie_vector *v)
 {
@@ -277,7 +245,6 @@ test_tcp_numbers_register(void)
 	static CU_TestInfo tests[] = {
 		{ "initial sequence numbers", test_isn },
 		{ "initial sequence numbers in time", test_isn_in_time },
-		{ "order of ports", test_ports },
 		{ "cookies: layout", test_cookie_layout },
 		{ "cookies: age", test_cookie_age },
 		{ "cookies: forged", test_cookie_forged },
