@@ -163,11 +163,18 @@ struct http_listener; /* dp/l7/settings.h */
 struct server_names;  /* dp/proxy/server_names.h */
 
 /* What only services of MODE_PROXY have. */
+/* TCP keep-alive, of both connections of a session. */
+struct proxy_keepalive {
+	uint32_t idle_ms; /* 0: none */
+	uint32_t interval_ms, probes;
+};
+
 struct proxy_settings {
 	const struct http_listener *http;       /* NULL: connections are passed on as they are */
 	const struct server_names *names;       /* NULL: without a look at what is in them */
 	uint64_t timeout_connect, timeout_idle; /* ns */
 	uint64_t timeout_hello;                 /* ns; with names, or tls: of the whole handshake */
+	struct proxy_keepalive keepalive;
 	const struct lpm *trusted; /* addresses whose connections begin with a PROXY header, if it
 				      is accepted; NULL: all do */
 	uint8_t balance;           /* enum proxy_balance */

@@ -4,6 +4,8 @@
 
 #include "cp/compile/internal.h"
 
+#define NS_PER_MS 1000000ull
+
 static_assert((int)BALANCE_MAGLEV == PROXY_MAGLEV &&
 		  (int)BALANCE_LEAST_CONNECTIONS == PROXY_LEAST_CONNECTIONS &&
 		  (int)PROXY_PROTOCOL_NONE == PROXY_HEADER_NONE &&
@@ -72,6 +74,16 @@ protocol_build(struct compiler *c, struct proxy_set *set, const struct config *c
 	return true;
 }
 
+static struct proxy_keepalive
+keepalive_of(const struct listener_config *l)
+{
+	return (struct proxy_keepalive){
+		.idle_ms = (uint32_t)(l->keepalive.idle / NS_PER_MS),
+		.interval_ms = (uint32_t)(l->keepalive.interval / NS_PER_MS),
+		.probes = l->keepalive.probes,
+	};
+}
+
 static bool
 proxies_fill(struct compiler *c, struct proxy_set *set, const struct compile_services *services)
 {
@@ -98,6 +110,7 @@ proxies_fill(struct compiler *c, struct proxy_set *set, const struct compile_ser
 			.timeout_connect = l->timeout_connect,
 			.timeout_idle = l->service.timeout_established,
 			.timeout_hello = l->http.timeout_header,
+			.keepalive = keepalive_of(l),
 			.trusted = set->trusted[slot],
 			.balance = (uint8_t)l->balance,
 			.header = (uint8_t)l->proxy_protocol,

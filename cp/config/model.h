@@ -240,6 +240,10 @@ struct listener_config {
 	uint64_t timeout_connect; /* that of a ClientHello and of a handshake is
 				     http.timeout_header */
 	bool syn_cookies;         /* always, not only when many connections are half open */
+	struct {
+		uint64_t idle, interval; /* idle 0: peers are not probed */
+		uint32_t probes;
+	} keepalive; /* of TCP; not HTTP, HTTPS */
 	int line;
 };
 

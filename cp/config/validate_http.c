@@ -36,7 +36,10 @@ static const struct place http_only[] = {
 };
 static const struct place http_and_tls[] = { { "timeouts", NULL, "header" } };
 static const struct place passthrough_only[] = { { NULL, NULL, "server_names" } };
-static const struct place not_http[] = { { "timeouts", NULL, "idle" } };
+static const struct place not_http[] = {
+	{ "timeouts", NULL, "idle" },
+	{ NULL, NULL, "tcp_keepalive" },
+};
 
 static void
 check_places(struct load *load, const config_setting_t *listener, const struct place *places,
@@ -205,7 +208,7 @@ check_protocol(struct load *load, const config_setting_t *setting, enum listener
 	if (protocol != LISTENER_TLS_PASSTHROUGH)
 		check_places(load, setting, passthrough_only, 1, "\"tls-passthrough\"");
 	if (http)
-		check_places(load, setting, not_http, 1,
+		check_places(load, setting, not_http, sizeof(not_http) / sizeof(not_http[0]),
 			     "\"tcp\", \"tls\" and \"tls-passthrough\"");
 }
 

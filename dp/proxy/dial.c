@@ -19,6 +19,9 @@ connect_to(struct proxy *p, const struct proxy_dial *dial, const struct connecti
 	uint32_t hop = snapshot->backends[dial->backend].nexthop;
 	const struct tcp_options options = {
 		.connect_ms = dial->connect_ms,
+		.keepalive_ms = dial->keepalive.idle_ms,
+		.keepalive_interval_ms = dial->keepalive.interval_ms,
+		.keepalive_probes = dial->keepalive.probes,
 		.time_wait_ms = TIME_WAIT_MS,
 		.mtu = hop < snapshot->n_nexthops ? snapshot->nexthops[hop].mtu : 0,
 	};

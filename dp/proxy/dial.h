@@ -10,6 +10,7 @@
 
 #include "dp/drops.h"
 #include "dp/packet.h"
+#include "dp/snapshot.h"
 #include "dp/tcp/tcp.h"
 
 struct proxy;
@@ -19,6 +20,7 @@ struct proxy_dial {
 	uint32_t service, backend;  /* slots */
 	uint32_t connect_ms;
 	uint64_t user; /* of its events */
+	struct proxy_keepalive keepalive;
 };
 
 /* Open it. Why it cannot be opened at all; DROP_REASON_COUNT: *h is being opened. */

@@ -249,10 +249,14 @@ is_listening(const struct proxy *p, uint32_t service)
 static void
 listen_to(struct proxy *p, uint32_t service, uint16_t mtu)
 {
+	const struct proxy_settings *settings = &p->worker->snapshot->proxies[service];
 	const struct tcp_options options = {
 		.connect_ms = HANDSHAKE_MS,
+		.keepalive_ms = settings->keepalive.idle_ms,
+		.keepalive_interval_ms = settings->keepalive.interval_ms,
+		.keepalive_probes = settings->keepalive.probes,
 		.mtu = mtu,
-		.syn_cookies_always = p->worker->snapshot->proxies[service].syn_cookies,
+		.syn_cookies_always = settings->syn_cookies,
 	};
 
 	if (tcp_listen(p->tcp, service, &options) == 0)

@@ -24,6 +24,8 @@ struct end {
 struct world {
 	struct proxy_wire wire;
 	struct end ends[2];
+	enum where gone; /* if is_gone: hears and says nothing any more */
+	bool is_gone;
 };
 
 static struct end *
@@ -126,13 +128,15 @@ step(struct world *w, uint32_t said[2])
 		tcp_credit(p->tcp, e->handle, n);
 		e->unread -= n;
 		say(p, e, &said[i]);
+		if (w->is_gone && i == w->gone)
+			w->wire.n_frames[i] = 0;
 		proxy_wire_peer(&w->wire, p);
 	}
 	proxy_wire_worker(&w->wire);
 }
 
 static struct world *
-world_create(bool ip6)
+world_create_as(bool ip6, uint64_t idle_ms, const struct proxy_keepalive *keepalive)
 {
 	const struct proxy_plan plan = { .seed = 8, .ip6 = ip6 };
 	const struct tcp_calls events = {
@@ -147,7 +151,8 @@ world_create(bool ip6)
 
 	CU_ASSERT_FATAL(w != NULL);
 	proxy_wire_create(&w->wire, &plan, &events);
-	w->wire.settings[0].timeout_idle = IDLE_MS * MS;
+	w->wire.settings[0].timeout_idle = idle_ms * MS;
+	w->wire.settings[0].keepalive = *keepalive;
 	w->wire.user = w;
 	proxy_wire_start(&w->wire);
 	proxy_iterate(w->wire.f->worker);
@@ -156,6 +161,20 @@ world_create(bool ip6)
 		step(w, said);
 	CU_ASSERT_FATAL(w->ends[SERVER].open);
 	return w;
+}
+
+static struct world *
+world_create(bool ip6)
+{
+	return world_create_as(ip6, IDLE_MS, &(struct proxy_keepalive){ 0 });
+}
+
+static struct world *
+world_create_probing(bool ip6)
+{
+	return world_create_as(
+	    ip6, 3600000,
+	    &(struct proxy_keepalive){ .idle_ms = 1000, .interval_ms = 200, .probes = 3 });
 }
 
 static struct proxy *
@@ -314,6 +333,33 @@ test_taken(void)
 	check_taken(CLIENT);
 }
 
+/* A peer that is gone without a word is found by probes, and the other one is reset; one that is
+ * there and silent may be so. */
+static void
+check_probed(enum where gone)
+{
+	struct world *w = world_create_probing(gone == CLIENT);
+	uint32_t said[2] = { 0 }, i, ms;
+
+	for (i = 0; i < 5000; i++)
+		step(w, said);
+	CU_ASSERT_EQUAL(proxy_sessions(proxy_of(w)), 1);
+	w->gone = gone;
+	w->is_gone = true;
+	ms = run(w, said);
+	CU_ASSERT(ms > 1000 && ms < 2500);
+	CU_ASSERT(w->ends[!gone].closed && w->ends[!gone].cause == TCP_CLOSED_RESET);
+	CU_ASSERT_EQUAL(proxy_counters(proxy_of(w))->idle_timeouts, 0);
+	world_destroy(w);
+}
+
+static void
+test_probed(void)
+{
+	check_probed(CLIENT);
+	check_probed(SERVER);
+}
+
 int
 test_proxy_cut_register(void)
 {
@@ -323,6 +369,7 @@ test_proxy_cut_register(void)
 		{ "... behind an end in good order", test_cut_ended },
 		{ "... for one that takes nothing", test_cut_stuck },
 		{ "a slow reader is not idle", test_taken },
+		{ "peers that are gone", test_probed },
 		CU_TEST_INFO_NULL,
 	};
 

@@ -49,6 +49,7 @@ test_names(void)
 	world_init(&w, 1);
 	apply(&w, POOLS(SHOP ", " WIKI ", " REST)
 		      LISTENER("pool = \"rest\"; timeouts = { header = \"2s\"; idle = \"3s\"; }; "
+			       "tcp_keepalive = { idle = \"5m\"; interval = \"2s\"; }; "
 			       "server_names = ( { names = [ \"Shop.example\", \"*.shop.example\" "
 			       "]; pool = \"shop\"; }, "
 			       "{ names = [ \"*.b.shop.example\", \"c.shop.example\", \"" LONG_NAME
@@ -56,6 +57,9 @@ test_names(void)
 	CU_ASSERT_PTR_NULL(settings_of(&w)->http);
 	CU_ASSERT_EQUAL(settings_of(&w)->timeout_hello, 2 * SECOND);
 	CU_ASSERT_EQUAL(settings_of(&w)->timeout_idle, 3 * SECOND);
+	CU_ASSERT_EQUAL(settings_of(&w)->keepalive.idle_ms, 300000);
+	CU_ASSERT_EQUAL(settings_of(&w)->keepalive.interval_ms, 2000);
+	CU_ASSERT_EQUAL(settings_of(&w)->keepalive.probes, 9);
 	CU_ASSERT(leads_to(&w, "shop.example", 0));
 	CU_ASSERT(leads_to(&w, "a.shop.example", 0));
 	CU_ASSERT(leads_to(&w, "a.c.shop.example", 0));
