@@ -8,6 +8,11 @@
  * only where all else that the header says is the same and no buffer is mostly empty: small pieces
  * are copied together later (dp/queue.c). So what is lost, sent again or has news for
  * our own sending is looked at segment by segment, as RFC 5681 4.2 and RFC 2018 4 want it.
+ *
+ * Why not a card's LRO: it is switched on for a whole port, and what it merges cannot be forwarded
+ * by layer 4 as it came (sizes, checksums, options). Why not rte_gro: it would look at all packets
+ * of a burst in tables of its own, and knows none of the above; here the connection has been found
+ * already, and only its next segments are compared with what it expects.
  */
 #include "dp/tcp/internal.h"
 
