@@ -55,7 +55,9 @@ struct dataplane {
 	struct http_limit_table *http_keys;
 	struct http_pool_use *http_pools;       /* [SNAPSHOT_MAX_POOLS] */
 	struct service_bucket *service_buckets; /* [SNAPSHOT_MAX_SERVICES]; workers write */
-	atomic_bool stop;                       /* control writes, workers read */
+	/* workers write: a pool may have unused connections too many (dp/l7/circuit.h) */
+	_Alignas(64) _Atomic uint32_t http_crowded;
+	_Alignas(64) atomic_bool stop; /* control writes, workers read */
 	/* control writes, workers load once per iteration */
 	_Atomic(const struct snapshot *) published;
 	_Atomic(struct capture *) capture; /* NULL: none runs */

@@ -253,7 +253,7 @@ const struct key config_keys[] = {
 	  .help = "http: what is over at one time is answered 503 (circuit breaking)" },
 	{ .path = "pools.limits.connections", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
 	  .example = "10000", AT(pool_config, limits.connections),
-	  .help = "connections to the pool; 0: no bound" },
+	  .help = "connections to the pool; unused ones give way to new ones; 0: no bound" },
 	{ .path = "pools.limits.pending", .type = KEY_INT, .fallback = "0", .max = UINT32_MAX,
 	  .example = "1000", AT(pool_config, limits.pending),
 	  .help = "requests that wait for a connection; 0: no bound" },

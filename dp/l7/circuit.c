@@ -21,8 +21,10 @@ most_of(const struct pool_bounds *b, enum http_bound bound)
 		return b->pending;
 	case HTTP_BOUND_REQUESTS:
 		return b->requests;
-	default:
+	case HTTP_BOUND_RETRIES:
 		return b->retries;
+	default: /* HTTP_BOUND_UNUSED is counted where connections are */
+		return b->connections ? UINT32_MAX : 0;
 	}
 }
 
@@ -77,6 +79,18 @@ http_circuit_leave_all(struct http *h, struct http_session *s)
 		http_circuit_leave(h, s->x->pool_slot, bound, &s->x->counted);
 }
 
+bool
+http_circuit_crowded(const struct http *h, const struct pool *pool)
+{
+	const _Atomic uint32_t *now = use_of(h, pool->slot, HTTP_BOUND_CONNECTIONS);
+	const _Atomic uint32_t *unused = use_of(h, pool->slot, HTTP_BOUND_UNUSED);
+
+	return pool->bounds.connections &&
+	       (uint64_t)atomic_load_explicit(now, memory_order_relaxed) +
+		       atomic_load_explicit(unused, memory_order_relaxed) >
+		   pool->bounds.connections;
+}
+
 /* ---- retries --------------------------------------------------------------------------------- */
 
 struct http_pool *
@@ -100,10 +114,12 @@ http_budget_request(struct http *h, const struct http_session *s)
 bool
 http_budget_retry(struct http *h, const struct http_session *s, uint8_t when)
 {
-	struct http_pool *p = http_pool_state(h, s->x->pool_slot, s->x->pool_epoch);
+	struct http_pool *p;
 
-	if (when == HTTP_RETRY_CONNECT)
+	if (when == HTTP_RETRY_CONNECT ||
+	    !snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch))
 		return true;
+	p = http_pool_state(h, s->x->pool_slot, s->x->pool_epoch);
 	if (p->tokens < TOKEN) {
 		h->counters.retries_refused++;
 		return false;

@@ -7,6 +7,15 @@
  *     counted(pool, bound) = sum over sessions and connections that have entered it and not left
  *     entered              => counted <= the pool's bound at that moment
  *
+ * Connections that wait for requests count with those that are at one, but never keep a request
+ * from its backend:
+ *
+ *     connections          <= bound     always
+ *     connections + unused <= bound     as soon as each worker has closed what it has too much of
+ *
+ * Who opens one over that closes the one that has been unused for the longest, or, where it has
+ * none of its own, tells the other workers (dataplane.http_crowded), who do.
+ *
  * Only bounds that are set are counted. Worker.
  */
 #ifndef DP_L7_CIRCUIT_H
@@ -23,6 +32,7 @@ enum http_bound {
 	HTTP_BOUND_PENDING,
 	HTTP_BOUND_REQUESTS,
 	HTTP_BOUND_RETRIES,
+	HTTP_BOUND_UNUSED, /* kept connections: no bound of their own, see above */
 	HTTP_BOUNDS,
 };
 
@@ -31,11 +41,17 @@ struct http_pool_use {
 	_Alignas(64) _Atomic uint32_t now[HTTP_BOUNDS];
 };
 
+/* Upstreams in a row, the one that came first to it first. */
+struct http_line {
+	uint32_t first, last; /* index + 1, 0: none */
+};
+
 /* By pool slot; this worker only. */
 struct http_pool {
-	uint32_t epoch;  /* of the pool that the rest is of */
-	uint32_t unused; /* connections */
-	uint64_t tokens; /* for retries, in 2^-32 of one */
+	uint32_t epoch;         /* of the pool that the rest is of */
+	uint32_t unused;        /* connections */
+	struct http_line spare; /* ... these */
+	uint64_t tokens;        /* for retries, in 2^-32 of one */
 };
 
 struct http;
@@ -47,6 +63,8 @@ bool http_circuit_enter(struct http *h, const struct pool *pool, enum http_bound
 void http_circuit_leave(struct http *h, uint32_t pool_slot, enum http_bound bound,
 			uint8_t *counted);
 void http_circuit_leave_all(struct http *h, struct http_session *s);
+/* Has the pool more connections, unused ones among them, than it may have? */
+bool http_circuit_crowded(const struct http *h, const struct pool *pool);
 
 /* A request comes to the pool, and may be tried again later. */
 void http_budget_request(struct http *h, const struct http_session *s);

@@ -204,5 +204,8 @@ http_iterate(struct http *h)
 {
 	if (h->check < h->n)
 		check_sessions(h);
+	if (unlikely(h->crowded != atomic_load_explicit(&h->worker->dataplane->http_crowded,
+							memory_order_relaxed)))
+		http_upstream_make_way(h);
 	run_timers(h);
 }

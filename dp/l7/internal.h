@@ -172,13 +172,9 @@ struct http_upstream {
 	uint32_t next,
 	    previous; /* IDLE: of the same backend, the one used last first; FREE: next */
 	uint32_t before, behind; /* IDLE, CLOSING: in the line of those; index + 1, 0: none */
+	uint32_t older, newer;   /* IDLE: in the line of its pool; index + 1, 0: none */
 	uint64_t idle_since, idle_ns;
 	struct queue in; /* from the backend, not used yet */
-};
-
-/* Upstreams in a state, the longest in it first. */
-struct http_line {
-	uint32_t first, last; /* index + 1, 0: none */
 };
 
 /* Edits that a route can have, and those of the client's identity. */
@@ -231,6 +227,7 @@ struct http {
 	struct http_line idle, closing; /* upstreams that give way to others, closing ones first */
 	uint32_t check;          /* sessions to look at since the snapshot has changed: from here */
 	struct wheel *wheel;     /* sessions, then upstreams */
+	uint32_t crowded;        /* dataplane.http_crowded when this worker has looked last */
 	struct http_pool *pools; /* [SNAPSHOT_MAX_POOLS], mapped lazily */
 	struct http_backend *backends; /* [SNAPSHOT_MAX_BACKENDS], mapped lazily */
 	uint64_t turn;                 /* of round robin: the pass of the backend chosen last */
@@ -477,6 +474,8 @@ void http_upstream_drop(struct http *h, struct http_session *s);
 /* The connection is there, and becomes one of TLS. Why it cannot; DROP_REASON_COUNT: it does. */
 enum drop_reason http_upstream_secure(struct http *h, struct http_session *s,
 				      struct http_upstream *u);
+/* Close connections that wait for requests where a pool has more than its bound. */
+void http_upstream_make_way(struct http *h);
 /* Ends an idle connection. */
 void http_upstream_close(struct http *h, struct http_upstream *u);
 /* Its connection is over: nothing of it is left in TCP. */
@@ -495,7 +494,7 @@ struct http_span http_field_value(const struct http_head *head, const uint8_t *b
 bool http_has_field(const struct http_head *head, const uint8_t *bytes,
 		    const struct http_text *name, const struct http_text *value);
 
-/* circuit.c: the worker's part of a pool. */
+/* circuit.c: the worker's part of a pool, which is in the worker's snapshot. */
 struct http_pool *http_pool_state(struct http *h, uint32_t slot, uint32_t epoch);
 
 /* ---- mirror.c ------------------------------------------------------------------------------- */

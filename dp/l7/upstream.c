@@ -47,6 +47,44 @@ line_leave(struct http *h, struct http_upstream *u)
 		line->last = u->before;
 }
 
+/* ---- a pool's idle ones, the one that is idle for the longest first ---------------------------
+ */
+
+static void
+spare_enter(struct http *h, struct http_upstream *u)
+{
+	struct http_pool *pool = http_pool_state(h, u->pool_slot, u->pool_epoch);
+	uint32_t index = http_upstream_index(h, u) + 1;
+
+	pool->unused++;
+	u->older = pool->spare.last;
+	u->newer = 0;
+	if (u->older)
+		h->upstreams[u->older - 1].newer = index;
+	else
+		pool->spare.first = index;
+	pool->spare.last = index;
+}
+
+/* The line of a pool that is no more is gone as a whole. */
+static void
+spare_leave(struct http *h, struct http_upstream *u)
+{
+	struct http_pool *pool = &h->pools[u->pool_slot];
+
+	if (pool->epoch != u->pool_epoch)
+		return;
+	pool->unused--;
+	if (u->older)
+		h->upstreams[u->older - 1].newer = u->newer;
+	else
+		pool->spare.first = u->newer;
+	if (u->newer)
+		h->upstreams[u->newer - 1].older = u->older;
+	else
+		pool->spare.last = u->older;
+}
+
 /* ---- the list of a backend's idle ones ------------------------------------------------------- */
 
 static void
@@ -56,7 +94,7 @@ idle_add(struct http *h, struct http_upstream *u)
 
 	u->state = HTTP_UPSTREAM_IDLE;
 	line_enter(h, u);
-	http_pool_state(h, u->pool_slot, u->pool_epoch)->unused++;
+	spare_enter(h, u);
 	u->previous = INDEX_NONE;
 	u->next = *first - 1; /* 0: INDEX_NONE */
 	if (u->next != INDEX_NONE)
@@ -67,10 +105,9 @@ idle_add(struct http *h, struct http_upstream *u)
 static void
 idle_remove(struct http *h, struct http_upstream *u)
 {
-	struct http_pool *pool = &h->pools[u->pool_slot];
-
 	line_leave(h, u);
-	pool->unused -= pool->epoch == u->pool_epoch && pool->unused;
+	spare_leave(h, u);
+	http_circuit_leave(h, u->pool_slot, HTTP_BOUND_UNUSED, &u->counted);
 	if (u->previous == INDEX_NONE)
 		h->backends[u->backend].idle = u->next + 1;
 	else
@@ -154,6 +191,32 @@ idle_find(struct http *h, const struct http_session *s, uint32_t backend)
 	return NULL;
 }
 
+/* This worker's idle ones give way where their pool has too many. True: it still has. */
+static bool
+give_way(struct http *h, const struct pool *pool)
+{
+	const struct http_pool *ours = http_pool_state(h, pool->slot, pool->epoch);
+
+	while (http_circuit_crowded(h, pool)) {
+		if (!ours->spare.first)
+			return true;
+		http_upstream_close(h, &h->upstreams[ours->spare.first - 1]);
+	}
+	return false;
+}
+
+void
+http_upstream_make_way(struct http *h)
+{
+	const struct snapshot *snapshot = h->worker->snapshot;
+	uint32_t i;
+
+	h->crowded =
+	    atomic_load_explicit(&h->worker->dataplane->http_crowded, memory_order_relaxed);
+	for (i = 0; i < snapshot->n_pools; i++)
+		give_way(h, &snapshot->pools[i]);
+}
+
 /* May the pool have a connection more, and a request that waits for it? */
 static bool
 enter(struct http *h, struct http_session *s, struct http_upstream *u)
@@ -164,8 +227,13 @@ enter(struct http *h, struct http_session *s, struct http_upstream *u)
 	if (!pool)
 		return false;
 	u->tls = pool->tls;
-	return http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted) &&
-	       http_circuit_enter(h, pool, HTTP_BOUND_PENDING, &s->x->counted);
+	if (!http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted) ||
+	    !http_circuit_enter(h, pool, HTTP_BOUND_PENDING, &s->x->counted))
+		return false;
+	if (unlikely(give_way(h, pool)))
+		atomic_fetch_add_explicit(&h->worker->dataplane->http_crowded, 1,
+					  memory_order_relaxed);
+	return true;
 }
 
 static enum drop_reason
@@ -208,6 +276,15 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 	return DROP_REASON_COUNT;
 }
 
+/* The same for one that is there. */
+static bool
+enter_again(struct http *h, struct http_upstream *u)
+{
+	const struct pool *pool = snapshot_pool(h->worker->snapshot, u->pool_slot, u->pool_epoch);
+
+	return !pool || http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted);
+}
+
 enum drop_reason
 http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool fresh)
 {
@@ -215,6 +292,8 @@ http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool
 
 	if (!u)
 		return open_new(h, s, backend);
+	if (!enter_again(h, u))
+		return DROP_CONNECTION_TABLE_FULL;
 	idle_remove(h, u);
 	u->state = HTTP_UPSTREAM_BUSY;
 	u->reused = true;
@@ -270,6 +349,7 @@ http_upstream_close(struct http *h, struct http_upstream *u)
 		idle_remove(h, u);
 		h->counters.upstreams_closed++;
 	}
+	http_circuit_leave(h, u->pool_slot, HTTP_BOUND_CONNECTIONS, &u->counted);
 	u->state = HTTP_UPSTREAM_CLOSING;
 	line_enter(h, u);
 	u->session = INDEX_NONE;
@@ -287,7 +367,8 @@ may_be_kept(struct http *h, const struct pool *pool, const struct http_upstream 
 {
 	const struct pool_bounds *b = &pool->bounds;
 
-	return http_pool_state(h, pool->slot, pool->epoch)->unused < b->unused &&
+	return !http_circuit_crowded(h, pool) &&
+	       http_pool_state(h, pool->slot, pool->epoch)->unused < b->unused &&
 	       (!b->reuse || u->requests < b->reuse);
 }
 
@@ -308,6 +389,8 @@ http_upstream_put(struct http *h, struct http_session *s, bool keep)
 	}
 	u->idle_since = h->worker->now;
 	u->idle_ns = pool->bounds.unused_time;
+	http_circuit_enter(h, pool, HTTP_BOUND_UNUSED, &u->counted);
+	http_circuit_leave(h, u->pool_slot, HTTP_BOUND_CONNECTIONS, &u->counted);
 	idle_add(h, u);
 	if (!wheel_armed(h->wheel, h->n + http_upstream_index(h, u)))
 		wheel_arm(h->wheel, h->n + http_upstream_index(h, u), u->idle_since + u->idle_ns);

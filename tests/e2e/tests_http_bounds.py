@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP listeners: what a pool may have at a time, and what is tried again; with backends that the test itself is where it has to see their
+connections."""
+import collections
+import threading
+import time
+
+import configs
+import inside
+from bed import expect, group, wait_until
+from http_bed import HTTP, NOBODY, SCRIPT, HttpBed, address
+from topology import CLIENT4, CLIENT6
+
+# Routes: their path is their pool's name.
+POOLS = {
+    # name: (backends, port, extra of the pool, extra of the route)
+    "few": ([1, 2, 3], HTTP, "limits = { connections = 2; }; ", ""),
+    "lone": ([1], HTTP, "limits = { connections = 1; }; ", ""),
+    "wait": ([1], SCRIPT, "limits = { pending = 1; }; ", ""),
+}
+
+
+def objects(backends, weights=None):
+    del backends, weights
+    pools, each = [], []
+    for family in (4, 6):
+        routes = []
+        for name, (chosen, port, of_pool, of_route) in POOLS.items():
+            pools.append(configs.pool(f"{name}-{family}", chosen, port, family, None, of_pool))
+            routes.append(f'  {{ name = "{name}"; match = {{ path = "/{name}/"; }}; pools = ( {{ pool = "{name}-{family}"; }} ); '
+                          f'rewrite = {{ path_prefix = "/"; }}; {of_route}}}')
+        each.append(configs.listener(f"bounds-{family}", address(80, family), 80, None,
+                                     "routes = (\n" + ",\n".join(routes) + " ); ", "http"))
+    return configs.objects(pools, [], each)
+
+
+def many_clients(lab):
+    """Client addresses that both workers own some of."""
+    lab.address(lab.client, "eth0", *[f"198.51.100.{n}/24" for n in range(20, 28)])
+
+
+one_worker = group("http bounds, one worker", lambda: HttpBed(objects=objects))
+two_workers = group("http bounds, two workers", lambda: HttpBed(workers="0, 1", objects=objects, prepare=many_clients))
+
+
+def test(name, stands=(one_worker,), families=(4, 6)):
+    def register(make):
+        for family in families:
+            for stand in stands:
+                def one(bed, family=family):
+                    bed.script.begin()
+                    make(bed, family)
+                one.__name__ = f"http bounds, IPv{family}, {name}"
+                stand(one)
+        return make
+    return register
+
+
+def statuses(bed, family, path, n, *words):
+    """Of n requests, one behind the other, a connection each."""
+    host = f"[{address(80, family)}]" if family == 6 else address(80, family)
+    out = bed.client("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}\\n", "-H", "Connection: close", *words,
+                     f"http://{host}{path}?[1-{n}]")
+    return [int(line) for line in out.split()]
+
+
+def grown(bed, before, *names):
+    after = bed.counters()
+    return tuple(after[name] - before[name] for name in names)
+
+
+# ---- connections -----------------------------------------------------------------------------------
+@test("connections that wait for requests give way to new ones", stands=(one_worker, two_workers))
+def idle_gives_way(bed, family):
+    before = bed.counters()
+    got = statuses(bed, family, "/few/echo", 12)
+    expect(got == [200] * 12, f"{got}")
+    kept = sum(b["connections_active"] for b in bed.show("backends") if b["pool"] == f"few-{family}")
+    expect(kept <= 2, f"{kept} connections")
+    expect(grown(bed, before, "circuit_connections") == (0,), "counted as refused")
+
+
+@test("those of another worker give way, too", stands=(two_workers,), families=(4,))
+def other_worker_gives_way(bed, family):
+    got = collections.Counter()
+    for _ in range(2):
+        for n in range(20, 28):
+            got.update(statuses(bed, family, "/lone/echo", 1, "--interface", f"198.51.100.{n}"))
+    expect(got == {200: 16}, f"{got}")
+    owners = [w["requests"] for w in bed.show("http")]
+    expect(all(owners), f"all clients are on one worker: {owners}")
+    expect(wait_until(lambda: sum(b["connections_active"] for b in bed.show("backends") if b["pool"] == f"lone-{family}") <= 1),
+           "more connections than the bound")
+
+
+@test("over the bound of connections it is 503, as long as these have requests", stands=(one_worker, two_workers))
+def connections(bed, family):
+    before, slow = bed.counters(), []
+    thread = threading.Thread(target=lambda: slow.extend(statuses(bed, family, "/lone/slow/1000", 1)))
+    thread.start()
+    expect(wait_until(lambda: grown(bed, before, "requests")[0] == 1), "the slow request is not there")
+    got = statuses(bed, family, "/lone/echo", 2)
+    thread.join()
+    expect(got == [503, 503] and slow == [200], f"{got} {slow}")
+    expect(grown(bed, before, "circuit_connections") == (2,), f"{grown(bed, before, 'circuit_connections')}")
+    expect(statuses(bed, family, "/lone/echo", 2) == [200, 200], "not open again")
