@@ -172,7 +172,7 @@ const struct key config_keys_http_routes[] = {
 	  .help = "after what (default: \"connect\")" },
 	{ .path = "listeners.routes.retries.budget", .type = KEY_SHARE, .fallback = "20%",
 	  .min = 1, .max = CONFIG_SHARE_WHOLE, AT(http_route_config, retries.budget),
-	  .help = "share of the pool's requests that may be retries" },
+	  .help = "share of the pool's requests that may be retries, besides 10 a second on each worker" },
 	{ .path = "listeners.routes.mirror", GROUP,
 	  .help = "send requests to another pool as well, whose answers nobody gets" },
 	{ .path = "listeners.routes.mirror.pool", .type = KEY_REFERENCE, .refers = "pools",

@@ -7,7 +7,7 @@
  * the one with fewer requests of this worker for its weight (two choices: Mitzenmacher 2001) maglev
  * the row of the hash; the rows that follow where its backend has failed
  *
- * Where the one that was chosen has just failed this request, another one is looked for.
+ * One that has failed this request is chosen again only where all others that are found have, too.
  */
 #include <errno.h>
 
@@ -18,6 +18,7 @@
 
 #define CANDIDATES 32
 #define ROWS_MAX   256
+#define MORE_MAX   1024
 
 static const struct pool *
 choose_pool(struct http *h, struct http_session *s)
@@ -40,6 +41,26 @@ choose_pool(struct http *h, struct http_session *s)
 	return snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 }
 
+void
+http_tried_add(struct http *h, struct http_session *s, uint32_t backend)
+{
+	struct http_tried *tried = &h->tried[http_exchange_index(h, s->x)];
+
+	if (s->x->n_tried < HTTP_TRIED_MAX)
+		tried->backends[s->x->n_tried++] = backend;
+}
+
+static bool
+tried(const struct http *h, const struct http_session *s, uint32_t backend)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->x->n_tried; i++)
+		if (h->tried[http_exchange_index(h, s->x)].backends[i] == backend)
+			return true;
+	return false;
+}
+
 static bool
 usable(const struct http *h, uint32_t backend)
 {
@@ -47,15 +68,15 @@ usable(const struct http *h, uint32_t backend)
 	       !http_is_out(h, backend);
 }
 
-/* The better of two by what each has for its weight; the one that failed only if need be. */
+/* The better of two by what each has for its weight; one that failed only if need be. */
 static bool
 better(const struct http *h, const struct http_session *s, uint32_t a, uint32_t b)
 {
 	const struct backend *backends = h->worker->snapshot->backends;
 	const struct http_backend *x = &h->backends[a], *y = &h->backends[b];
 
-	if ((a == s->x->failed) != (b == s->x->failed))
-		return b == s->x->failed;
+	if (unlikely(s->x->n_tried) && tried(h, s, a) != tried(h, s, b))
+		return tried(h, s, b);
 	if (s->x->route->balance == HTTP_ROUND_ROBIN)
 		return (int64_t)(x->pass - y->pass) < 0;
 	return (uint64_t)x->active * backends[b].weight < (uint64_t)y->active * backends[a].weight;
@@ -65,6 +86,27 @@ static uint32_t
 random_member(struct http *h, const struct pool *pool)
 {
 	return (uint32_t)((uint64_t)proxy_random(h->worker) * pool->n_members >> 32);
+}
+
+/* One was looked for at random, and none was found, or only one that failed: the first one that is
+ * better. */
+static uint32_t
+look_further(struct http *h, const struct http_session *s, const struct pool *pool, uint32_t best)
+{
+	uint32_t i, at = random_member(h, pool);
+
+	for (i = 0; i < pool->n_members && i < MORE_MAX; i++) {
+		uint32_t backend = balance_member(h->worker->snapshot, pool, (uint16_t)at);
+
+		at = at + 1 < pool->n_members ? at + 1 : 0;
+		if (!usable(h, backend))
+			continue;
+		if (!tried(h, s, backend))
+			return backend;
+		if (best == INDEX_NONE)
+			best = backend;
+	}
+	return best;
 }
 
 /* The best of `n` members from `at` on, or of as many at random. */
@@ -86,6 +128,8 @@ choose_best(struct http *h, const struct http_session *s, const struct pool *poo
 		if (best == INDEX_NONE || better(h, s, backend, best))
 			best = backend;
 	}
+	if (unlikely(!all && (best == INDEX_NONE || tried(h, s, best))))
+		return look_further(h, s, pool, best);
 	return best;
 }
 
@@ -101,7 +145,7 @@ choose_row(struct http *h, const struct http_session *s, const struct pool *pool
 		if (backend == INDEX_NONE)
 			continue;
 		found = backend;
-		if (backend != s->x->failed && !http_is_out(h, backend))
+		if (!tried(h, s, backend) && !http_is_out(h, backend))
 			return backend;
 	}
 	return found;
@@ -237,8 +281,8 @@ choose_kept(struct http *h, const struct http_session *s, const struct pool *poo
 		uint32_t backend = balance_member(h->worker->snapshot, pool, (uint16_t)i);
 
 		if (backend != INDEX_NONE && h->worker->snapshot->backends[backend].id == id)
-			return backend != s->x->failed && !http_is_out(h, backend) ? backend
-										   : INDEX_NONE;
+			return tried(h, s, backend) || http_is_out(h, backend) ? INDEX_NONE
+									       : backend;
 	}
 	return INDEX_NONE;
 }

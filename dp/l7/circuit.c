@@ -5,9 +5,11 @@
 #include "dp/l7/internal.h"
 
 #define TOKEN (1ull << 32)
-/* Retries that a pool may have where it has had few requests yet, and that it can save up. */
-#define TOKENS_FIRST (3 * TOKEN)
-#define TOKENS_MOST  (100 * TOKEN)
+/* Retries that a pool's requests can save up, and those that it has whatever its requests are: one
+ * each FREE_NS, so many at once. */
+#define TOKENS_MOST (100 * TOKEN)
+#define FREE_NS     100000000ull
+#define FREE_MOST   10
 
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
@@ -99,7 +101,7 @@ http_pool_state(struct http *h, uint32_t slot, uint32_t epoch)
 	struct http_pool *p = &h->pools[slot];
 
 	if (unlikely(p->epoch != epoch))
-		*p = (struct http_pool){ .epoch = epoch, .tokens = TOKENS_FIRST };
+		*p = (struct http_pool){ .epoch = epoch };
 	return p;
 }
 
@@ -112,14 +114,18 @@ http_budget_request(struct http *h, const struct http_session *s)
 }
 
 bool
-http_budget_retry(struct http *h, const struct http_session *s, uint8_t when)
+http_budget_retry(struct http *h, const struct http_session *s)
 {
+	uint64_t now = h->worker->now;
 	struct http_pool *p;
 
-	if (when == HTTP_RETRY_CONNECT ||
-	    !snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch))
+	if (!snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch))
 		return true;
 	p = http_pool_state(h, s->x->pool_slot, s->x->pool_epoch);
+	if (p->free_at <= now + (FREE_MOST - 1) * FREE_NS) {
+		p->free_at = RTE_MAX(p->free_at, now) + FREE_NS;
+		return true;
+	}
 	if (p->tokens < TOKEN) {
 		h->counters.retries_refused++;
 		return false;

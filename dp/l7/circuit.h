@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a pool may have at a time, all workers together (circuit breaking: Nygard, Release It!),
- * what its retries may be (a budget: tokens that requests bring and retries take), and which of its
- * backends answer with errors (outliers), which this worker then leaves alone for a while.
+ * what its retries may be, and which of its backends answer with errors (outliers), which this
+ * worker then leaves alone for a while.
  *
  *     counted(pool, bound) = sum over sessions and connections that have entered it and not left
  *     entered              => counted <= the pool's bound at that moment
@@ -16,7 +16,15 @@
  * Who opens one over that closes the one that has been unused for the longest, or, where it has
  * none of its own, tells the other workers (dataplane.http_crowded), who do.
  *
- * Only bounds that are set are counted. Worker.
+ * Only bounds that are set are counted.
+ *
+ * Retries have a budget, on each worker: tokens that requests bring and retries take, whatever they
+ * are for, so that a pool that is dying gets little more than its requests; and a few retries a
+ * second in any case, since a pool with few requests saves up no tokens (as Finagle has it):
+ *
+ *     retries in t seconds <= share of the requests + 10 * t + 10
+ *
+ * Worker.
  */
 #ifndef DP_L7_CIRCUIT_H
 #define DP_L7_CIRCUIT_H
@@ -52,6 +60,7 @@ struct http_pool {
 	uint32_t unused;        /* connections */
 	struct http_line spare; /* ... these */
 	uint64_t tokens;        /* for retries, in 2^-32 of one */
+	uint64_t free_at;       /* ns: when all retries that take no token are there again */
 };
 
 struct http;
@@ -68,9 +77,8 @@ bool http_circuit_crowded(const struct http *h, const struct pool *pool);
 
 /* A request comes to the pool, and may be tried again later. */
 void http_budget_request(struct http *h, const struct http_session *s);
-/* True: it may be tried again now, after this (enum http_retry). Where no connection was made no
- * backend has had work, and nothing is taken. */
-bool http_budget_retry(struct http *h, const struct http_session *s, uint8_t when);
+/* True: it may be tried again now; without a pool, which is no more, it has no budget. */
+bool http_budget_retry(struct http *h, const struct http_session *s);
 
 /* An attempt at the session's backend has ended well, or with an error that is the backend's. */
 void http_judge(struct http *h, const struct http_session *s, uint32_t backend, bool good);

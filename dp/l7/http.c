@@ -73,10 +73,11 @@ http_create(struct proxy *proxy, uint32_t sessions, uint32_t upstreams)
 	h->pool_latency = map_lazily(sizeof(struct http_latency) * SNAPSHOT_MAX_POOLS);
 	h->attempts = map_lazily(sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
 	h->peers = map_lazily(sizeof(struct http_peer) * h->n);
+	h->tried = map_lazily(sizeof(struct http_tried) * (upstreams + 1ul));
 	h->limits = http_limit_table_create(w->dataplane->clients, false, &proxy->random_key);
 	if (h->sessions && h->exchanges && h->upstreams && h->wheel && h->backends && h->pools &&
-	    h->scratch && h->limits && h->peers && h->listener_latency && h->pool_latency &&
-	    h->attempts)
+	    h->scratch && h->limits && h->peers && h->tried && h->listener_latency &&
+	    h->pool_latency && h->attempts)
 		return h;
 	http_destroy(h);
 	return NULL;
@@ -117,6 +118,7 @@ http_destroy(struct http *h)
 	unmap(h->pool_latency, sizeof(struct http_latency) * SNAPSHOT_MAX_POOLS);
 	unmap(h->attempts, sizeof(struct http_attempts) * SNAPSHOT_MAX_BACKENDS);
 	unmap(h->peers, sizeof(struct http_peer) * h->n);
+	unmap(h->tried, sizeof(struct http_tried) * (h->n_upstream + 1ul));
 	unmap(h->opens, sizeof(struct http_open) * (h->n_upstream + 1ul));
 	http_records_destroy(h->records);
 	http_scratch_destroy(h->scratch);

@@ -100,8 +100,7 @@ struct http_exchange {
 	bool begun;                     /* some of the answer is on its way */
 	bool chunks;                    /* the client gets the answer in chunks */
 	uint32_t pool_slot, pool_epoch; /* of the attempt */
-	uint32_t failed;                /* backend of the last attempt that failed, INDEX_NONE */
-	uint32_t hash;                  /* for Maglev */
+	uint8_t n_tried;                /* of http_tried: backends that have failed it */
 	uint64_t sent;                  /* ns: when the request was with the backend as a whole */
 	struct rte_mbuf *head;          /* as it came, as long as it may be sent again */
 	struct queue up;                /* to the backend, not taken yet */
@@ -205,6 +204,12 @@ struct http_backend {
 	uint64_t pass;      /* round robin: its next turn, in 2^-32 of a request for weight 1 */
 };
 
+/* The backends that have failed a request, of which a retry is for another one. */
+#define HTTP_TRIED_MAX 10 /* a route's attempts, see cp/config/keys_http.c */
+struct http_tried {
+	uint32_t backends[HTTP_TRIED_MAX];
+};
+
 /* A request of which a record will be left. */
 struct http_open {
 	struct http_record record;
@@ -234,6 +239,7 @@ struct http {
 	struct http_scratch *scratch;
 	struct http_limit_table *limits; /* of clients, who are all ours */
 	struct http_peer *peers;         /* [n], of sessions, mapped lazily */
+	struct http_tried *tried;        /* [n_upstream + 1], of exchanges, mapped lazily */
 	struct http_counters counters;
 	struct http_latency *listener_latency; /* [SNAPSHOT_MAX_SERVICES], mapped lazily */
 	struct http_latency *pool_latency;     /* [SNAPSHOT_MAX_POOLS], mapped lazily */
@@ -484,6 +490,8 @@ void http_upstream_timer(struct http *h, uint32_t index);
 
 /* ---- choose.c ------------------------------------------------------------------------------- */
 
+/* This backend has failed the request. */
+void http_tried_add(struct http *h, struct http_session *s, uint32_t backend);
 /* A backend of one of the route's pools, which becomes the session's; INDEX_NONE: none. */
 uint32_t http_choose(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* The value of the first field of this name, in any case; length 0: there is none. */

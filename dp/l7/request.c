@@ -550,7 +550,7 @@ leave_backend(struct http *h, struct http_session *s, bool judge)
 
 	if (u) {
 		if (judge) {
-			s->x->failed = u->backend;
+			http_tried_add(h, s, u->backend);
 			http_judge(h, s, u->backend, false);
 		}
 		http_upstream_drop(h, s);
@@ -571,7 +571,7 @@ bool
 http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
 {
 	if (s->x->attempts >= s->x->route->retry_attempts || !(s->x->route->retry_on & when) ||
-	    !may_repeat(s, when) || !http_budget_retry(h, s, when))
+	    !may_repeat(s, when) || !http_budget_retry(h, s))
 		return false;
 	http_seen_failed(h, s, when);
 	leave_backend(h, s, true);

@@ -32,7 +32,7 @@
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
 
-const struct http_exchange http_no_exchange = { .upstream = INDEX_NONE, .failed = INDEX_NONE };
+const struct http_exchange http_no_exchange = { .upstream = INDEX_NONE };
 
 static struct http_exchange *
 no_exchange(void)
@@ -58,7 +58,7 @@ http_exchange_begin(struct http *h, struct http_session *s)
 	} else if (h->exchanges_fresh < h->n_upstream) {
 		x = &h->exchanges[h->exchanges_fresh++];
 	}
-	*x = (struct http_exchange){ .upstream = INDEX_NONE, .failed = INDEX_NONE };
+	*x = (struct http_exchange){ .upstream = INDEX_NONE };
 	h->exchanges_used += x != refusal(h);
 	s->x = x;
 	return x != refusal(h);

@@ -11,13 +11,27 @@ from bed import expect, group, wait_until
 from http_bed import HTTP, NOBODY, SCRIPT, HttpBed, address
 from topology import CLIENT4, CLIENT6
 
+NEVER_OUT = "outlier = { errors = 0; }; "
 # Routes: their path is their pool's name.
 POOLS = {
-    # name: (backends, port, extra of the pool, extra of the route)
+    # name: (backends, port, extra of the pool, extra of the route); backends from 10 on: where nobody listens, of ten less
     "few": ([1, 2, 3], HTTP, "limits = { connections = 2; }; ", ""),
     "lone": ([1], HTTP, "limits = { connections = 1; }; ", ""),
-    "wait": ([1], SCRIPT, "limits = { pending = 1; }; ", ""),
+    "dead": ([11, 12, 13], HTTP, NEVER_OUT, 'retries = { attempts = 2; budget = "1%"; }; '),
+    "quiet": ([1, 12], HTTP, NEVER_OUT, 'retries = { attempts = 1; budget = "1%"; }; '),
+    "dying": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; '),
+    "dying-least": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "least-requests"; '),
+    "dying-hash": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "maglev"; hash_header = "X-User"; '),
 }
+
+
+def pool(name, chosen, port, family, extra):
+    text = configs.pool(name, [n % 10 for n in chosen], port, family, None, extra).split("\n")
+    at = next(i for i, line in enumerate(text) if "port = " in line)
+    for i, n in enumerate(chosen):
+        if n > 10:
+            text[at + i] = text[at + i].replace(f"port = {port}", f"port = {NOBODY}")
+    return "\n".join(text)
 
 
 def objects(backends, weights=None):
@@ -26,7 +40,7 @@ def objects(backends, weights=None):
     for family in (4, 6):
         routes = []
         for name, (chosen, port, of_pool, of_route) in POOLS.items():
-            pools.append(configs.pool(f"{name}-{family}", chosen, port, family, None, of_pool))
+            pools.append(pool(f"{name}-{family}", chosen, port, family, of_pool))
             routes.append(f'  {{ name = "{name}"; match = {{ path = "/{name}/"; }}; pools = ( {{ pool = "{name}-{family}"; }} ); '
                           f'rewrite = {{ path_prefix = "/"; }}; {of_route}}}')
         each.append(configs.listener(f"bounds-{family}", address(80, family), 80, None,
@@ -104,3 +118,33 @@ def connections(bed, family):
     expect(got == [503, 503] and slow == [200], f"{got} {slow}")
     expect(grown(bed, before, "circuit_connections") == (2,), f"{grown(bed, before, 'circuit_connections')}")
     expect(statuses(bed, family, "/lone/echo", 2) == [200, 200], "not open again")
+
+
+# ---- again -----------------------------------------------------------------------------------------
+@test("a pool that is dead is asked little more often for that", stands=(one_worker, two_workers))
+def budget(bed, family):
+    before, begin = bed.counters(), time.monotonic()
+    got = collections.Counter(statuses(bed, family, "/dead/echo", 100))
+    retries, refused = grown(bed, before, "retries", "retries_refused")
+    most = 1 + 10 + 10 * (time.monotonic() - begin)
+    expect(got == {502: 100}, f"{got}")
+    expect(9 <= retries <= most and refused >= 80 - most, f"{retries} retries (of at most {most:.0f}), {refused} refused")
+
+
+@test("a connection that fails is tried again where there are few requests", families=(4,))
+def quiet(bed, family):
+    time.sleep(1)
+    before = bed.counters()
+    got = statuses(bed, family, "/quiet/echo", 8)
+    retries, refused = grown(bed, before, "retries", "retries_refused")
+    expect(got == [200] * 8 and 3 <= retries <= 8 and refused == 0, f"{got}, {retries} retries, {refused} refused")
+
+
+@test("the one backend that lives is found", stands=(one_worker, two_workers))
+def found(bed, family):
+    for name in ("dying", "dying-least", "dying-hash"):
+        got = collections.Counter()
+        for user in range(3):
+            time.sleep(1)  # until retries without tokens are there
+            got.update(statuses(bed, family, f"/{name}/echo", 9, "-H", f"X-User: {user}"))
+        expect(got == {200: 27}, f"{name}: {got}")
