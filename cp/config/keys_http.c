@@ -227,7 +227,7 @@ const struct key config_keys_http_routes[] = {
 	{ .path = "listeners.routes.hash_cookie", .type = KEY_TEXT, .example = "\"session\"",
 	  AT(http_route_config, hash_cookie), .help = "maglev: choose by this cookie" },
 	{ .path = "listeners.routes.affinity", GROUP,
-	  .help = "a cookie of ours leads a client to the same backend again" },
+	  .help = "a cookie of ours leads a client to the same backend again, in all pools with a weight" },
 	{ .path = "listeners.routes.affinity.cookie", .type = KEY_TEXT, .flags = KEY_REQUIRED,
 	  .example = "\"backend\"", AT(http_route_config, affinity_cookie),
 	  .help = "name of the cookie" },

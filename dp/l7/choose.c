@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The backend of a request: a pool of the route's by weight, then one of the pool's members.
+ * The backend of a request: the one that its affinity cookie names, in whichever of the route's
+ * pools that is; else a pool of the route's by weight, then one of the pool's members.
  *
  *     round-robin      the one that has had the least for its weight (stride scheduling:
  * Waldspurger and Weihl 1995); of a large pool, of some at random least-requests   of two at random
@@ -20,25 +21,29 @@
 #define ROWS_MAX   256
 #define MORE_MAX   1024
 
+/* The request is for this pool, NULL: which is no more. */
+static const struct pool *
+take_pool(struct http *h, struct http_session *s, uint32_t slot, uint32_t epoch)
+{
+	s->x->pool_slot = slot;
+	s->x->pool_epoch = epoch;
+	return snapshot_pool(h->worker->snapshot, slot, epoch);
+}
+
 static const struct pool *
 choose_pool(struct http *h, struct http_session *s)
 {
 	const struct http_route *r = s->x->route;
 	uint32_t i = 0, at;
 
-	if (s->mirrors) {
-		s->x->pool_slot = r->mirror_slot;
-		s->x->pool_epoch = r->mirror_epoch;
-		return snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
-	}
+	if (s->mirrors)
+		return take_pool(h, s, r->mirror_slot, r->mirror_epoch);
 	if (r->n_pools > 1) {
 		at = (uint32_t)((uint64_t)proxy_random(h->worker) * r->total_weight >> 32);
 		while (i + 1 < r->n_pools && at >= r->pools[i].up_to)
 			i++;
 	}
-	s->x->pool_slot = r->pools[i].slot;
-	s->x->pool_epoch = r->pools[i].epoch;
-	return snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
+	return take_pool(h, s, r->pools[i].slot, r->pools[i].epoch);
 }
 
 void
@@ -265,18 +270,13 @@ count_turn(struct http *h, uint32_t backend)
 	b->pass += (1ull << 32) / weight;
 }
 
-/* The backend that the affinity cookie names, if it takes requests; a draining one does from those
- * who know it. */
+/* The backend of this id in the pool, if it takes requests; a draining one does from those who know
+ * it. */
 static uint32_t
-choose_kept(struct http *h, const struct http_session *s, const struct pool *pool,
-	    const uint8_t *bytes)
+find_kept(const struct http *h, const struct http_session *s, const struct pool *pool, uint64_t id)
 {
-	struct http_span value = cookie_find(&h->head, bytes, &s->x->route->affinity_cookie);
-	uint64_t id;
 	uint32_t i;
 
-	if (value.length != 16 || hex_number(bytes + value.at, &id) < 0)
-		return INDEX_NONE;
 	for (i = 0; i < pool->n_members; i++) {
 		uint32_t backend = balance_member(h->worker->snapshot, pool, (uint16_t)i);
 
@@ -287,20 +287,46 @@ choose_kept(struct http *h, const struct http_session *s, const struct pool *poo
 	return INDEX_NONE;
 }
 
+/* The backend that the affinity cookie names: of the pools that share the route, but not of one
+ * that has no share any more. */
+static uint32_t
+choose_kept(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	const struct http_route *r = s->x->route;
+	struct http_span value = cookie_find(&h->head, bytes, &r->affinity_cookie);
+	uint32_t i, below = 0, backend;
+	uint64_t id;
+
+	if (value.length != 16 || hex_number(bytes + value.at, &id) < 0)
+		return INDEX_NONE;
+	for (i = 0; i < r->n_pools; below = r->pools[i++].up_to) {
+		const struct http_route_pool *p = &r->pools[i];
+		const struct pool *pool = snapshot_pool(h->worker->snapshot, p->slot, p->epoch);
+
+		backend = pool && p->up_to > below ? find_kept(h, s, pool, id) : INDEX_NONE;
+		if (backend == INDEX_NONE)
+			continue;
+		take_pool(h, s, p->slot, p->epoch);
+		return backend;
+	}
+	return INDEX_NONE;
+}
+
 uint32_t
 http_choose(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
-	const struct pool *pool = choose_pool(h, s);
+	const struct pool *pool;
 	uint32_t backend;
 
-	if (!pool || !pool->n_members)
-		return INDEX_NONE;
-	if (s->x->route->affinity_cookie.bytes) {
-		backend = choose_kept(h, s, pool, bytes);
+	if (s->x->route->affinity_cookie.bytes && !s->mirrors) {
+		backend = choose_kept(h, s, bytes);
 		s->x->set_cookie = backend == INDEX_NONE;
 		if (!s->x->set_cookie)
 			return backend;
 	}
+	pool = choose_pool(h, s);
+	if (!pool || !pool->n_members)
+		return INDEX_NONE;
 	switch (s->x->route->balance) {
 	case HTTP_MAGLEV:
 		return choose_row(h, s, pool, hash_of(h, s, bytes));
