@@ -495,6 +495,7 @@ compile(struct compiler *c, const struct compile_input *in, const char **error)
 	if (rc < 0) {
 		*error = rc == -E2BIG ? "too many services, pools or backends"
 				      : "not enough memory for the configuration";
+		listeners_rename_back(c);
 		for (i = 0; backend_slots && i < in->config->n_pools; i++)
 			free(backend_slots[i]);
 		free(backend_slots);

@@ -57,7 +57,8 @@ void compiler_adopt(struct compiler *c, struct identity *services, struct identi
 void compiler_destroy(struct compiler *c);
 
 /* A new snapshot with one reference, or NULL with *error a sentence (no memory, too many objects).
- * Changes the compiler's state only on success. */
+ * Changes the compiler's state only on success. The configuration of the last one that succeeded is
+ * still there, or was forgotten (compiler_forget_config). */
 const struct snapshot *compile(struct compiler *c, const struct compile_input *input,
 			       const char **error);
 /* Free a snapshot that no worker can see any more. */

@@ -152,6 +152,34 @@ identity_get(struct identity *t, const void *key, size_t len, uint32_t *epoch)
 	return slot;
 }
 
+uint32_t
+identity_find(const struct identity *t, const void *key, size_t len)
+{
+	uint32_t found = t->index ? t->index[index_position(t, key, len)] : 0;
+
+	return found ? found - 1 : UINT32_MAX;
+}
+
+void
+identity_rename(struct identity *t, const struct identity_rename *renames, size_t n)
+{
+	size_t i, len;
+
+	for (i = 0; i < n; i++) {
+		struct entry *e = &t->entries[renames[i].slot];
+
+		len = strlen(renames[i].name);
+		if (!e->len || len > IDENTITY_KEY_MAX)
+			continue;
+		memcpy(e->key, renames[i].name, len);
+		e->len = len;
+	}
+	if (!n)
+		return;
+	index_rebuild(t);
+	t->changes++;
+}
+
 static void
 free_slot(struct identity *t, uint32_t slot)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names to slots: what has a key (a service's name, a backend's pool, address and port) keeps its
- * slot as long as it is in the configuration; a slot that is given away again gets a new epoch.
- * Slots that were freed longest ago are given first.
+ * slot as long as it is in the configuration, also under another name (identity_rename); a slot
+ * that is given away again gets a new epoch. Slots that were freed longest ago are given first.
  *
  *     identity_get for all that exist now; identity_sweep frees the slots that were not asked for
  * since the last sweep.
@@ -25,6 +25,14 @@ void identity_destroy(struct identity *t);
 /* The slot of a key; a new one if it has none. Sets *epoch (never 0). UINT32_MAX: no memory, or all
  * slots are taken. */
 uint32_t identity_get(struct identity *t, const void *key, size_t len, uint32_t *epoch);
+/* The slot of a key, UINT32_MAX: it has none. */
+uint32_t identity_find(const struct identity *t, const void *key, size_t len);
+/* Who has a slot has another name from now on, which nobody else has. */
+struct identity_rename {
+	uint32_t slot;
+	const char *name;
+};
+void identity_rename(struct identity *t, const struct identity_rename *renames, size_t n);
 void identity_sweep(struct identity *t);
 /* One more than the highest slot that was ever given. */
 uint32_t identity_limit(const struct identity *t);

@@ -150,6 +150,12 @@ struct snapshot_parts {
 	struct lpm *routes;
 };
 
+/* renamed.c: listeners of the last configuration that have another name in this one get it, and
+ * keep their slots. */
+void listeners_rename(struct compiler *c, const struct config *config);
+/* The last configuration stays. */
+void listeners_rename_back(struct compiler *c);
+
 /* objects.c: the slots of the configuration's services, into slots, and what stands there, into
  * *out (to be freed, also after a failure). 0, -ENOMEM or -E2BIG. */
 int service_slots_get(struct compiler *c, const struct config *config, uint32_t *slots,

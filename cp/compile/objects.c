@@ -31,6 +31,7 @@ service_slots_get(struct compiler *c, const struct config *config, uint32_t *slo
 	uint32_t epoch;
 	size_t i;
 
+	listeners_rename(c, config);
 	for (i = 0; i < config_n_services(config); i++) {
 		const char *name = config_service(config, i)->name;
 

@@ -377,6 +377,39 @@ refuse_placed(struct http *h, struct http_session *s, uint32_t backend, enum dro
 	http_answer(h, s, 503);
 }
 
+/* Is the pool that the route has led to no more? What was compiled with this snapshot has all. */
+static bool
+pool_is_gone(const struct http *h, const struct http_session *s)
+{
+	return !s->mirrors &&
+	       !snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
+}
+
+/* The request goes by what its listener is now. False: that is no pool, and it has been answered,
+ * or there is no other listener. */
+static bool
+follow_listener(struct http *h, struct http_session *s, const uint8_t *bytes)
+{
+	const struct proxy_settings *settings = http_settings(h, s);
+
+	if (!settings || settings->http == s->x->listener) {
+		h->counters.no_backend++;
+		refuse_placed(h, s, INDEX_NONE, DROP_NO_BACKEND);
+		return false;
+	}
+	http_listener_get(settings->http, h->worker->index);
+	http_listener_put(s->x->listener, h->worker->index);
+	s->x->listener = settings->http;
+	s->x->route = NULL;
+	h->path_length = 0;
+	if (!find_route(h, s, bytes))
+		return false;
+	if (s->x->route->action == HTTP_ACTION_POOL)
+		return true;
+	http_answer_route(h, s, bytes);
+	return false;
+}
+
 void
 http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
@@ -387,6 +420,11 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 		bytes = parse_kept(h, s);
 	s->x->sent = 0;
 	backend = http_choose(h, s, bytes);
+	if (unlikely(backend == INDEX_NONE && pool_is_gone(h, s))) {
+		if (!follow_listener(h, s, bytes))
+			return;
+		backend = http_choose(h, s, bytes);
+	}
 	if (backend == INDEX_NONE)
 		h->counters.no_backend++;
 	else if (enter_pool(h, s))

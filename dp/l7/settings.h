@@ -13,7 +13,8 @@
  *              users[w].requests = 0 for all w
  *
  * What it finds by the listener's routes lies in the snapshot of the moment: pools by slot and
- * epoch (snapshot_pool), which is NULL when the pool is no more.
+ * epoch (snapshot_pool), which is NULL when the pool is no more. A request that has no backend yet
+ * then goes over to what its listener is now.
  */
 #ifndef DP_L7_SETTINGS_H
 #define DP_L7_SETTINGS_H

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP listeners: what a pool may have at a time, and what is tried again; with backends that the test itself is where it has to see their
-connections."""
+"""HTTP listeners: what a pool may have at a time, what is tried again, and which backend is chosen, also while configurations change. With
+backends that the test itself is where it has to see their connections."""
 import collections
+import json
+import re
 import threading
 import time
 
@@ -22,7 +24,13 @@ POOLS = {
     "dying": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; '),
     "dying-least": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "least-requests"; '),
     "dying-hash": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "maglev"; hash_header = "X-User"; '),
+    "one": ([1], HTTP, "", ""),
+    "two": ([2, 3], HTTP, "", ""),
 }
+MORE = """  {{ name = "sticky"; match = {{ path = "/sticky/"; }}; rewrite = {{ path_prefix = "/echo/"; }}; affinity = {{ cookie = "Backend"; }};
+     pools = ( {{ pool = "one-{f}"; weight = 20; }}, {{ pool = "two-{f}"; weight = 80; }} ); }},
+  {{ name = "late"; match = {{ path = "/late/"; }}; rewrite = {{ path_prefix = "/echo/"; }}; pools = ( {{ pool = "one-{f}"; }} );
+     fault = {{ delay = "1s"; }}; }}"""
 
 
 def pool(name, chosen, port, family, extra):
@@ -43,8 +51,10 @@ def objects(backends, weights=None):
             pools.append(pool(f"{name}-{family}", chosen, port, family, of_pool))
             routes.append(f'  {{ name = "{name}"; match = {{ path = "/{name}/"; }}; pools = ( {{ pool = "{name}-{family}"; }} ); '
                           f'rewrite = {{ path_prefix = "/"; }}; {of_route}}}')
+        routes.append(MORE.format(f=family))
         each.append(configs.listener(f"bounds-{family}", address(80, family), 80, None,
                                      "routes = (\n" + ",\n".join(routes) + " ); ", "http"))
+        each.append(configs.listener(f"bytes-{family}", address(81, family), 80, f"one-{family}"))
     return configs.objects(pools, [], each)
 
 
@@ -76,6 +86,20 @@ def statuses(bed, family, path, n, *words):
     out = bed.client("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}\\n", "-H", "Connection: close", *words,
                      f"http://{host}{path}?[1-{n}]")
     return [int(line) for line in out.split()]
+
+
+def config(bed, old=None, new=None):
+    """The bed's configuration, with a text replaced that is there."""
+    text = bed.config(bed.lab.backends)
+    expect(old is None or old in text, f"no {old} in the configuration")
+    return text if old is None else text.replace(old, new)
+
+
+def ask(wire, path, *fields):
+    """(the status, the name of the backend, the cookie)"""
+    answer = wire.ask(path, "GET", None, *fields)
+    status = int(answer.first.split()[1])
+    return status, json.loads(answer.body)["name"] if status == 200 else None, answer.fields.get("set-cookie")
 
 
 def grown(bed, before, *names):
@@ -148,3 +172,79 @@ def found(bed, family):
             time.sleep(1)  # until retries without tokens are there
             got.update(statuses(bed, family, f"/{name}/echo", 9, "-H", f"X-User: {user}"))
         expect(got == {200: 27}, f"{name}: {got}")
+
+
+# ---- affinity --------------------------------------------------------------------------------------
+@test("a cookie leads to its backend whichever of the route's pools has it", stands=(one_worker, two_workers))
+def sticky(bed, family):
+    with inside.connect(bed.lab.client, address(80, family), 80) as wire:
+        for wanted in ({"b1"}, {"b2", "b3"}):
+            for _ in range(100):
+                _, name, cookie = ask(wire, "/sticky/a")
+                if name in wanted:
+                    break
+            expect(name in wanted and cookie, f"no request came to {wanted}: {name} {cookie}")
+            field = "Cookie: " + re.match("[^;]*", cookie)[0]
+            got = {ask(wire, "/sticky/b", field) for _ in range(20)}
+            expect(got == {(200, name, None)}, f"{name} {cookie}: then {got}")
+
+
+@test("a pool without a weight gets nobody, whatever his cookie", families=(4,))
+def no_weight(bed, family):
+    with inside.connect(bed.lab.client, address(80, family), 80) as wire:
+        seen = {}
+        for _ in range(100):
+            _, name, cookie = ask(wire, "/sticky/a")
+            seen[name] = cookie
+        bed.apply(config(bed, "weight = 20;", "weight = 0;"))
+        try:
+            status, name, cookie = ask(wire, "/sticky/b", "Cookie: " + re.match("[^;]*", seen["b1"])[0])
+        finally:
+            bed.apply(config(bed))
+        expect(status == 200 and name in ("b2", "b3") and cookie, f"{status} {name} {cookie}")
+
+
+# ---- configurations --------------------------------------------------------------------------------
+def held_back(bed, family, text):
+    """The statuses of one request that is held back while this configuration comes."""
+    got, before = [], bed.counters()
+    thread = threading.Thread(target=lambda: got.extend(statuses(bed, family, "/late/x", 1)))
+    thread.start()
+    expect(wait_until(lambda: grown(bed, before, "faults_delayed") == (1,), 1), "it is not held back")
+    bed.apply(text)
+    thread.join()
+    bed.apply(config(bed))
+    return got
+
+
+@test("a request that is held back goes where its route leads by then", stands=(one_worker, two_workers))
+def pool_gone(bed, family):
+    one, two = f'"one-{family}"', f'"two-{family}"'
+    got = held_back(bed, family, config(bed, one, f'"uno-{family}"'))
+    expect(got == [200], f"its pool has another name: {got}")
+    gone = config(bed, f"{{ pool = {one}; weight = 20; }}, ", "").replace(f"pool = {one}", f"pool = {two}")
+    gone = re.sub(rf'  {{ name = {one}.*?}},\n(?=  {{)', "", gone, flags=re.S)
+    got = held_back(bed, family, gone)
+    expect(got == [200], f"another pool: {got}")
+
+
+@test("a listener with another name has the connections of its address", stands=(one_worker, two_workers))
+def listener_renamed(bed, family):
+    def connect(last):
+        return inside.connect(bed.lab.client, address(last, family), 80)
+    before = bed.counters()
+    with connect(80) as idle, connect(80) as busy, connect(81) as plain:
+        expect(ask(idle, "/one/echo")[0] == 200, "no answer")
+        expect(plain.ask("/echo").first.startswith("HTTP/1.1 200"), "no answer over TCP")
+        busy.send(b"GET /one/slow/600 HTTP/1.1\r\nHost: a\r\n\r\n")
+        expect(wait_until(lambda: grown(bed, before, "requests") == (2,)), "not under way")
+        text = config(bed, f'"bounds-{family}"', f'"another-{family}"').replace(f'"bytes-{family}"', f'"other-bytes-{family}"')
+        bed.apply(text)
+        try:
+            expect(busy.answer().body == b"at last\n", "a request that was under way")
+            for wire, path in ((idle, "/one/echo"), (busy, "/one/echo"), (plain, "/echo")):
+                expect(wire.ask(path).first.startswith("HTTP/1.1 200"), path)
+            names = {s["name"] for s in bed.show("services")}
+            expect(f"another-{family}" in names and f"bounds-{family}" not in names, f"{names}")
+        finally:
+            bed.apply(config(bed))
