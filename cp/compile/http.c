@@ -391,12 +391,15 @@ listener_compile(struct build *b, const struct listener_config *l)
 	size_t n = l->http.n_routes ? l->http.n_routes : 1, i;
 	struct http_route *room = room_get(b, n * sizeof(*room));
 
-	b->limits = room_get(b, (2 * n + 1) * sizeof(*b->limits));
+	b->limits = room_get(b, (2 * n + 2) * sizeof(*b->limits));
 	if (!room || !b->limits)
 		return;
 	settings_compile(b, l);
 	b->listener = l;
+	b->of_key = &l->http.limit_key;
 	out->limit_client = limit_add(b, &l->http.limit_client, "");
+	out->limit_key = limit_add(b, &l->http.limit_key, "");
+	out->limit_key_name = lower_copy(b, l->http.limit_key_header);
 	for (i = 0; i < n; i++)
 		route_compile(b, &room[i], &routes[i], l);
 	out->routes = room;

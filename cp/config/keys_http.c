@@ -211,7 +211,7 @@ const struct key config_keys_http_routes[] = {
 	  .help = "limits on all requests with the same value of a header" },
 	{ .path = "listeners.routes.limits.key.header", .type = KEY_TEXT, .flags = KEY_REQUIRED,
 	  .example = "\"x-api-key\"", AT(http_route_config, limit_key_header),
-	  .help = "name of the header" },
+	  .help = "name of the header; a request that has it twice is answered 400" },
 	{ .path = "listeners.routes.limits.key.requests", .type = KEY_RATE, .flags = KEY_REQUIRED,
 	  .example = "\"100/s\"", AT(http_route_config, limit_key.requests),
 	  .help = "requests with one value; what is over is answered 429" },

@@ -142,7 +142,8 @@ struct http_config {
 	bool escaped_slash;                /* default false: refused */
 	char *via;                         /* NULL: none */
 	uint64_t timeout_header, timeout_body, timeout_keepalive;
-	struct http_limit_config limit_client;
+	struct http_limit_config limit_client, limit_key;
+	char *limit_key_header;
 	struct http_error_page_config *errors;
 	size_t n_errors;
 };

@@ -33,6 +33,7 @@ static const struct place http_only[] = {
 	{ "timeouts", NULL, "keepalive" },
 	{ "limits", "client", "requests" },
 	{ "limits", "client", "requests_burst" },
+	{ "limits", NULL, "key" },
 };
 static const struct place http_and_tls[] = { { "timeouts", NULL, "header" } };
 static const struct place passthrough_only[] = { { NULL, NULL, "server_names" } };
@@ -195,6 +196,16 @@ check_sizes(struct load *load, const struct http_config *http, const config_sett
 }
 
 static void
+check_limits(struct load *load, const struct http_config *http, const config_setting_t *listener)
+{
+	const config_setting_t *at = config_setting_get_member(listener, "limits");
+
+	at = at && usable(at, NULL) ? config_setting_get_member(at, "key") : NULL;
+	if (at && usable(at, NULL))
+		http_name_usable(load, at, "header", http->limit_key_header);
+}
+
+static void
 check_protocol(struct load *load, const config_setting_t *setting, enum listener_protocol protocol)
 {
 	bool http = protocol == LISTENER_HTTP || protocol == LISTENER_HTTPS;
@@ -225,5 +236,6 @@ validate_http(struct load *load, size_t i)
 		return true;
 	check_sizes(load, &l->http, setting);
 	check_pages(load, &l->http, setting);
+	check_limits(load, &l->http, setting);
 	return !usable(setting, "routes") || validate_http_routes(load, l, setting);
 }

@@ -76,6 +76,7 @@ struct proxy;
 	X(redirects, "redirects")                                                             \
 	X(responds, "fixed answers of routes")                                                \
 	X(limited, "requests over a limit (429)")                                             \
+	X(limit_keys_bad, "requests with a limit's header more than once (400)")              \
 	X(faults_delayed, "requests delayed on purpose")                                      \
 	X(faults_aborted, "requests answered with an error on purpose")                       \
 	X(expectations, "requests with an expectation other than 100-continue (417)")         \

@@ -13,6 +13,10 @@
  * Clients belong to one worker, whose table is its own. Values of headers come to any worker: their
  * table is shared, each set has a lock. Exact in both cases:
  *     taken in [t, t + d] <= burst + rate * d      for each (whom, limit)
+ *
+ * Leases (dp/l4/lease.h) would spare the locks, but only approximate: a limit of a few requests a
+ * minute cannot be lent in parts to each of many workers. A request is worth a lock, of one of many
+ * sets, that two workers seldom want at once.
  */
 #ifndef DP_L7_LIMIT_H
 #define DP_L7_LIMIT_H

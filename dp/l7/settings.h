@@ -142,7 +142,9 @@ struct http_listener {
 	const struct http_text *error_pages; /* by status - 400, 200 of them; NULL: none */
 	const struct http_request_limit *limits;
 	uint32_t n_limits;
-	uint32_t limit_client;    /* of all requests: index in limits, UINT32_MAX: none */
+	uint32_t limit_client;           /* of all requests: index in limits, UINT32_MAX: none */
+	uint32_t limit_key;              /* the same, by the value of the next */
+	struct http_text limit_key_name; /* a header; in lower case */
 	uint32_t mask4;           /* network byte order: what of an IPv4 address makes a client */
 	uint64_t mask6[2];        /* the same of an IPv6 address */
 	struct http_users *users; /* by worker */

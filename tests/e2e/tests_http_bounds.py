@@ -14,6 +14,7 @@ from http_bed import HTTP, NOBODY, SCRIPT, HttpBed, address
 from topology import CLIENT4, CLIENT6
 
 NEVER_OUT = "outlier = { errors = 0; }; "
+KEY = '{ key = { header = "X-Api-Key"; requests = "1/m"; burst = "3m"; }; }'
 # Routes: their path is their pool's name.
 POOLS = {
     # name: (backends, port, extra of the pool, extra of the route); backends from 10 on: where nobody listens, of ten less
@@ -24,6 +25,7 @@ POOLS = {
     "dying": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; '),
     "dying-least": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "least-requests"; '),
     "dying-hash": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "maglev"; hash_header = "X-User"; '),
+    "metered": ([1], HTTP, "", f"limits = {KEY}; "),
     "one": ([1], HTTP, "", ""),
     "two": ([2, 3], HTTP, "", ""),
 }
@@ -54,6 +56,7 @@ def objects(backends, weights=None):
         routes.append(MORE.format(f=family))
         each.append(configs.listener(f"bounds-{family}", address(80, family), 80, None,
                                      "routes = (\n" + ",\n".join(routes) + " ); ", "http"))
+        each.append(configs.listener(f"keyed-{family}", address(82, family), 80, f"one-{family}", f"limits = {KEY}; ", "http"))
         each.append(configs.listener(f"bytes-{family}", address(81, family), 80, f"one-{family}"))
     return configs.objects(pools, [], each)
 
@@ -172,6 +175,28 @@ def found(bed, family):
             time.sleep(1)  # until retries without tokens are there
             got.update(statuses(bed, family, f"/{name}/echo", 9, "-H", f"X-User: {user}"))
         expect(got == {200: 27}, f"{name}: {got}")
+
+
+# ---- keys ------------------------------------------------------------------------------------------
+@test("requests with a key are limited on a whole listener", stands=(one_worker, two_workers))
+def listener_key(bed, family):
+    with inside.connect(bed.lab.client, address(82, family), 80) as wire:
+        got = [ask(wire, f"/echo/{n}", "X-Api-Key: one")[0] for n in range(5)]
+        expect(got == [200, 200, 200, 429, 429], f"{got}")
+        expect(ask(wire, "/echo", "x-api-key: two")[0] == 200, "another key")
+        expect([ask(wire, "/echo")[0] for _ in range(5)] == [200] * 5, "without a key")
+
+
+@test("a key that is there twice is refused", stands=(one_worker, two_workers))
+def key_twice(bed, family):
+    before = bed.counters()
+    for last, path in ((80, "/metered/echo"), (82, "/echo")):
+        with inside.connect(bed.lab.client, address(last, family), 80) as wire:
+            for first in ("X-Api-Key: junk", "x-API-key:", "X-Api-Key: real"):
+                got = ask(wire, path, first, "X-Other: 1", "X-Api-Key: real")[0]
+                expect(got == 400, f"{path} {first}: {got}")
+            expect(ask(wire, path, "X-Api-Key: really")[0] == 200, "the connection goes on")
+    expect(grown(bed, before, "limit_keys_bad", "limited") == (6, 0), f"{grown(bed, before, 'limit_keys_bad', 'limited')}")
 
 
 # ---- affinity --------------------------------------------------------------------------------------

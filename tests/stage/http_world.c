@@ -317,6 +317,7 @@ settings_default(struct http_world *w)
 		.timeout_body = 10000 * MS,
 		.timeout_idle = 20000 * MS,
 		.limit_client = UINT32_MAX,
+		.limit_key = UINT32_MAX,
 		.mask4 = UINT32_MAX,
 		.mask6 = { UINT64_MAX, 0 },
 		.users = w->users,

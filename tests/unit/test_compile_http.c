@@ -59,15 +59,17 @@ test_listener(void)
 	struct world w;
 
 	world_init(&w, 2);
-	apply(&w, POOLS SHOP("http = { header_size = \"8k\"; headers = 20; target_size = \"2k\"; "
-			     "body_size = \"1M\"; requests = 9; age = \"1h\"; via = \"edge\"; "
-			     "escaped_slash = true; }; "
-			     "timeouts = { header = \"1s\"; body = \"2s\"; keepalive = \"3s\"; }; "
-			     "limits = { client = { requests = \"10/s\"; prefix4 = 24; }; }; "
-			     "errors = ( { status = 599; file = \"/dev/null\"; } ); "
-			     "routes = ( { name = \"w\"; match = { path = \"/\"; }; " TO(
-				 "web") " }, "
-					"{ name = \"a\"; " TO("api") " } );"));
+	apply(&w,
+	      POOLS SHOP("http = { header_size = \"8k\"; headers = 20; target_size = \"2k\"; "
+			 "body_size = \"1M\"; requests = 9; age = \"1h\"; via = \"edge\"; "
+			 "escaped_slash = true; }; "
+			 "timeouts = { header = \"1s\"; body = \"2s\"; keepalive = \"3s\"; }; "
+			 "limits = { client = { requests = \"10/s\"; prefix4 = 24; }; "
+			 "key = { header = \"X-Key\"; requests = \"2/s\"; burst = \"2s\"; }; }; "
+			 "errors = ( { status = 599; file = \"/dev/null\"; } ); "
+			 "routes = ( { name = \"w\"; match = { path = \"/\"; }; " TO(
+			     "web") " }, "
+				    "{ name = \"a\"; " TO("api") " } );"));
 	l = shop(&w);
 	CU_ASSERT_EQUAL(l->head.head, 8192);
 	CU_ASSERT_EQUAL(l->head.target, 2048);
@@ -89,8 +91,12 @@ test_listener(void)
 	CU_ASSERT_PTR_NOT_NULL(l->error_pages[199].bytes);
 	CU_ASSERT_PTR_NULL(l->error_pages[103].bytes);
 	CU_ASSERT_EQUAL(l->n_routes, 2);
-	CU_ASSERT_EQUAL(l->n_limits, 1);
+	CU_ASSERT_EQUAL(l->n_limits, 2);
 	CU_ASSERT_EQUAL(l->limit_client, 0);
+	CU_ASSERT_EQUAL(l->limit_key, 1);
+	CU_ASSERT(says(l->limit_key_name, "x-key"));
+	CU_ASSERT_EQUAL(l->limits[1].gcra.burst, gcra_time(2 * SECOND));
+	CU_ASSERT_NOT_EQUAL(l->limits[0].id, l->limits[1].id);
 	CU_ASSERT_EQUAL(l->limits[0].gcra.burst, gcra_time(SECOND));
 	CU_ASSERT_PTR_NOT_NULL(l->table);
 	CU_ASSERT_EQUAL(settings_of(&w, 0)->timeout_connect, 3 * SECOND);
