@@ -4,6 +4,7 @@ backends that the test itself is where it has to see their connections."""
 import collections
 import json
 import re
+import socket
 import threading
 import time
 
@@ -11,8 +12,9 @@ import configs
 import inside
 from bed import expect, group, wait_until
 from http_bed import HTTP, NOBODY, SCRIPT, HttpBed, address
-from topology import CLIENT4, CLIENT6
+from topology import backend_address
 
+FULL = 8097  # a port whose backlog is full
 NEVER_OUT = "outlier = { errors = 0; }; "
 KEY = '{ key = { header = "X-Api-Key"; requests = "1/m"; burst = "3m"; }; }'
 # Routes: their path is their pool's name.
@@ -25,6 +27,12 @@ POOLS = {
     "dying": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; '),
     "dying-least": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "least-requests"; '),
     "dying-hash": ([11, 12, 3], HTTP, NEVER_OUT, 'retries = { attempts = 3; budget = "100%"; }; balance = "maglev"; hash_header = "X-User"; '),
+    "wait": ([1], FULL, "limits = { pending = 1; }; ", 'retries = { attempts = 1; on = [ "reset" ]; }; timeouts = { connect = "1s"; }; '),
+    "again": ([1, 2], SCRIPT, "limits = { retries = 1; }; " + NEVER_OUT, 'retries = { attempts = 1; on = [ "503" ]; budget = "100%"; }; '),
+    "least": ([1, 2], HTTP, "", 'balance = "least-requests"; '),
+    "hashed": ([1, 2, 3], HTTP, "", 'balance = "maglev"; hash_cookie = "Session"; '),
+    "brief": ([1], HTTP, "keepalive = { requests = 2; }; ", ""),
+    "slow": ([1, 2, 3], HTTP, 'slow_start = "4s"; ', ""),
     "metered": ([1], HTTP, "", f"limits = {KEY}; "),
     "one": ([1], HTTP, "", ""),
     "two": ([2, 3], HTTP, "", ""),
@@ -57,6 +65,10 @@ def objects(backends, weights=None):
         each.append(configs.listener(f"bounds-{family}", address(80, family), 80, None,
                                      "routes = (\n" + ",\n".join(routes) + " ); ", "http"))
         each.append(configs.listener(f"keyed-{family}", address(82, family), 80, f"one-{family}", f"limits = {KEY}; ", "http"))
+        each.append(configs.listener(f"few-requests-{family}", address(83, family), 80, f"one-{family}", "http = { requests = 3; }; ", "http"))
+        each.append(configs.listener(f"short-lived-{family}", address(84, family), 80, f"one-{family}", 'http = { age = "400ms"; }; ', "http"))
+        each.append(configs.listener(f"told-{family}", address(85, family), 80, f"one-{family}", 'accept_proxy_protocol = true; '
+                                     'limits = { client = { requests = "1/m"; requests_burst = "4m"; }; }; ', "http"))
         each.append(configs.listener(f"bytes-{family}", address(81, family), 80, f"one-{family}"))
     return configs.objects(pools, [], each)
 
@@ -147,6 +159,58 @@ def connections(bed, family):
     expect(statuses(bed, family, "/lone/echo", 2) == [200, 200], "not open again")
 
 
+@test("over the bound of requests that wait for a connection it is 503", stands=(one_worker, two_workers))
+def pending(bed, family):
+    def fill():
+        """One connection is all that fits: further ones are not answered."""
+        sock = socket.create_server(("::", FULL), family=socket.AF_INET6, backlog=0, dualstack_ipv6=True)
+        return sock, socket.create_connection(("::1", FULL))
+    sockets = inside.within(bed.lab.backend_name(1), fill)
+    try:
+        before, late = bed.counters(), []
+        thread = threading.Thread(target=lambda: late.extend(statuses(bed, family, "/wait/x", 1)))
+        thread.start()
+        expect(wait_until(lambda: grown(bed, before, "requests") == (1,), 1), "the request is not there")
+        got = statuses(bed, family, "/wait/x", 3)
+        thread.join()
+        expect(got == [503] * 3 and late == [504], f"{got} {late}")
+        expect(grown(bed, before, "circuit_pending") == (3,), f"{grown(bed, before, 'circuit_pending')}")
+        thread = threading.Thread(target=lambda: late.extend(statuses(bed, family, "/wait/x", 1)))
+        thread.start()
+        thread.join()
+        expect(late[1:] == [504], f"the bound is left again: {late}")
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+@test("over the bound of retries requests are not sent again", stands=(one_worker, two_workers))
+def retries(bed, family):
+    release, seen, lock = threading.Event(), collections.Counter(), threading.Lock()
+
+    def play(wire, script, name):
+        """503 first, and the second time an answer that takes its time."""
+        while True:
+            asked = wire.request()
+            with lock:
+                seen[asked.first] += 1
+                again = seen[asked.first] > 1
+            script.asked.append((name, asked.first))
+            if again:
+                release.wait(10)
+            wire.send(inside.OK if again else b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+    bed.script.begin(play)
+    before = bed.counters()
+    with inside.connect(bed.lab.client, address(80, family), 80) as wire:
+        wire.send(b"GET /again/first HTTP/1.1\r\nHost: a\r\n\r\n")
+        expect(wait_until(lambda: len(bed.script.asked) == 2), f"not sent again: {bed.script.asked}")
+        expect(statuses(bed, family, "/again/other", 1) == [503], "another one is sent again")
+        release.set()
+        expect(wire.answer().first.startswith("HTTP/1.1 200"), "the first one")
+        expect(statuses(bed, family, "/again/third", 1) == [200], "the bound is left again")
+    expect(grown(bed, before, "circuit_retries") == (1,) and len(bed.script.asked) == 5, f"{bed.script.asked}")
+
+
 # ---- again -----------------------------------------------------------------------------------------
 @test("a pool that is dead is asked little more often for that", stands=(one_worker, two_workers))
 def budget(bed, family):
@@ -175,6 +239,100 @@ def found(bed, family):
             time.sleep(1)  # until retries without tokens are there
             got.update(statuses(bed, family, f"/{name}/echo", 9, "-H", f"X-User: {user}"))
         expect(got == {200: 27}, f"{name}: {got}")
+
+
+# ---- which backend ---------------------------------------------------------------------------------
+@test("least-requests goes to who has none")
+def least_requests(bed, family):
+    with inside.connect(bed.lab.client, address(80, family), 80) as busy, inside.connect(bed.lab.client, address(80, family), 80) as wire:
+        before = bed.counters()
+        busy.send(b"GET /least/slow/700 HTTP/1.1\r\nHost: a\r\n\r\n")
+        expect(wait_until(lambda: grown(bed, before, "requests") == (1,), 1), "the request is not there")
+        names = collections.Counter(ask(wire, "/least/echo")[1] for _ in range(12))
+        expect(busy.answer().body == b"at last\n", "the slow one")
+        expect(len(names) == 1, f"{names}")
+        names = collections.Counter(ask(wire, "/least/echo")[1] for _ in range(40))
+        expect(len(names) == 2, f"with nothing under way: {names}")
+
+
+@test("a hash of a cookie chooses the backend", stands=(one_worker, two_workers))
+def hash_cookie(bed, family):
+    by_value = {}
+    for value in "abcdefghij":
+        with inside.connect(bed.lab.client, address(80, family), 80) as wire:
+            names = {ask(wire, "/hashed/echo", f"Cookie: Sessions=x; {more}Session={value}")[1] for more in ("", "a=b; ", "c=d; e=f; ")}
+        expect(len(names) == 1, f"{value}: {names}")
+        by_value[value] = names.pop()
+    expect(len(set(by_value.values())) > 1, f"{by_value}")
+
+
+@test("a backend that comes back begins with few requests")
+def slow_start(bed, family):
+    def share():
+        with inside.connect(bed.lab.client, address(80, family), 80) as wire:
+            return sum(ask(wire, "/slow/echo")[1] == "b3" for _ in range(60))
+
+    def third():
+        return next(b for b in bed.show("backends") if b["pool"] == f"slow-{family}" and backend_address(3)[family == 6] in b["address"])
+    host = backend_address(3)[family == 6]
+    name = f"slow-{family}/[{host}]:{HTTP}" if family == 6 else f"slow-{family}/{host}:{HTTP}"
+    bed.penstock("disable", name)
+    expect(share() == 0, "requests for a backend that is disabled")
+    bed.penstock("enable", name)
+    first = share()
+    expect(wait_until(lambda: third()["effective_weight"] == 100, 8), f"{third()}")
+    later = share()
+    expect(first <= 12 and 18 <= later <= 22, f"{first} of 60 at first, {later} later")
+
+
+# ---- how long connections live ---------------------------------------------------------------------
+def connection_ends(wire, path, n):
+    """After n answers, of which the last one says so."""
+    for i in range(n):
+        answer = wire.ask(path)
+        expect(answer.first.startswith("HTTP/1.1 200"), answer.first)
+        expect((answer.fields.get("connection") == "close") == (i == n - 1), f"answer {i + 1}: {answer.fields}")
+    expect(wire.rest() == (b"", "fin"), "it goes on")
+
+
+@test("a client's connection has as many requests as it may have")
+def few_requests(bed, family):
+    for _ in range(2):
+        with inside.connect(bed.lab.client, address(83, family), 80) as wire:
+            connection_ends(wire, "/echo", 3)
+
+
+@test("a client's connection ends with the next answer when it is old")
+def old(bed, family):
+    with inside.connect(bed.lab.client, address(84, family), 80) as wire:
+        expect(ask(wire, "/echo")[0] == 200, "no answer")
+        time.sleep(0.5)
+        connection_ends(wire, "/echo", 1)
+
+
+@test("a backend's connection has as many requests as it may have")
+def brief(bed, family):
+    before = bed.counters()
+    with inside.connect(bed.lab.client, address(80, family), 80) as wire:
+        expect([ask(wire, "/brief/echo")[0] for _ in range(6)] == [200] * 6, "no answer")
+    opened, reused = grown(bed, before, "upstreams_opened", "upstreams_reused")
+    expect((opened, reused) == (3, 3), f"{opened} opened, {reused} used again")
+
+
+# ---- clients that a PROXY header tells of ----------------------------------------------------------
+@test("a client's requests are limited whichever worker gets them", stands=(two_workers,), families=(4,))
+def told(bed, family):
+    got, active = collections.Counter(), set()
+    for n in range(20, 28):
+        def connect(source=f"198.51.100.{n}"):
+            sock = socket.create_connection((address(85, family), 80), 5, (source, 0))
+            return sock
+        before = [row["requests"] for row in bed.show("http")]
+        with inside.Wire(inside.within(bed.lab.client, connect)) as wire:
+            wire.send(b"PROXY TCP4 192.0.2.7 203.0.113.85 1234 80\r\n")
+            got[ask(wire, "/echo")[0]] += 1
+        active |= {i for i, row in enumerate(bed.show("http")) if row["requests"] > before[i]}
+    expect(got == {200: 4, 429: 4} and active == {0, 1}, f"{got} at workers {active}")
 
 
 # ---- keys ------------------------------------------------------------------------------------------
