@@ -264,7 +264,7 @@ inject_fault(struct http *h, struct http_session *s, const uint8_t *bytes)
 	h->counters.faults_delayed++;
 	s->state = HTTP_DELAYED;
 	s->x->sent = h->worker->now + f->delay;
-	http_arm(h, s, s->x->sent);
+	http_watch(h, s);
 	return true;
 }
 

@@ -42,7 +42,8 @@ http_deadline(const struct http *h, const struct http_session *s)
 			return s->began + header;
 		return s->seen + http_keepalive(h, s);
 	case HTTP_DELAYED:
-		return s->x->sent;
+		at = s->x->sent;
+		break;
 	case HTTP_ENDING:
 		return s->seen + HTTP_LINGER_NS;
 	case HTTP_WAITING:
@@ -104,7 +105,12 @@ expired(struct http *h, struct http_session *s)
 		http_answer(h, s, 408);
 		return;
 	case HTTP_DELAYED:
-		http_request_act(h, s, NULL);
+		if (!whole) {
+			http_request_act(h, s, NULL);
+			return;
+		}
+		h->counters.whole_timeouts++;
+		http_answer(h, s, 504);
 		return;
 	case HTTP_CONNECTING:
 	case HTTP_WAITING:

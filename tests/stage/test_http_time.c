@@ -342,6 +342,33 @@ test_delay(void)
 	}
 }
 
+/* ... is a part of the whole. */
+static void
+test_delay_whole(void)
+{
+	uint32_t k;
+
+	for (k = 0; k < 2; k++) {
+		struct http_world *w = world_of(OK, k);
+		struct http_end *c;
+		uint64_t ms;
+
+		w->routes[0].fault =
+		    (struct http_fault){ .delay = 5000 * MS, .delay_share = UINT32_MAX };
+		w->routes[0].timeout_whole = 600 * MS;
+		http_world_start(w);
+		c = http_client_open(w);
+		http_say(c, GET);
+		ms = ms_until(w, c, 1);
+		CU_ASSERT(ms >= 600 && ms <= 600 + SLACK);
+		CU_ASSERT_EQUAL(c->reader.status, 504);
+		CU_ASSERT_FALSE(c->closed || c->half_closed);
+		CU_ASSERT_EQUAL(http_world_counters(w)->whole_timeouts, 1);
+		CU_ASSERT_EQUAL(http_world_backends(w), 0);
+		CU_ASSERT_PTR_NULL(http_world_destroy(w));
+	}
+}
+
 int
 test_http_time_register(void)
 {
@@ -355,6 +382,7 @@ test_http_time_register(void)
 		{ "... of a listener that is replaced", test_last_of_all },
 		{ "tunnels", test_tunnel },
 		{ "delays", test_delay },
+		{ "delays, and the whole", test_delay_whole },
 		CU_TEST_INFO_NULL,
 	};
 
