@@ -79,6 +79,9 @@ struct proxy;
 	X(limit_keys_bad, "requests with a limit's header more than once (400)")              \
 	X(faults_delayed, "requests delayed on purpose")                                      \
 	X(faults_aborted, "requests answered with an error on purpose")                       \
+	X(fields_alike, "header fields not passed on: names to be taken for others")          \
+	X(forwarded_cut, "X-Forwarded-For or Forwarded too long: its end passed on")          \
+	X(heads_unfit, "requests whose head cannot be written for a backend (400)")           \
 	X(expectations, "requests with an expectation other than 100-continue (417)")         \
 	X(upgrades, "connections that became tunnels")                                        \
 	X(upstreams_opened, "connections opened to backends")                                 \

@@ -2,13 +2,23 @@
 /*
  * What a backend is told of the client: X-Forwarded-For, -Proto and -Host, and Forwarded
  * (RFC 7239), and X-SSL-Client-... of the certificate that it has shown. What clients say of
- * themselves in these is removed; what a trusted proxy says is kept, and its own address is put
- * behind it. Names that many servers make the same of, as they are written with _ or another
- * character for -, are removed in any case.
+ * themselves in these, and in what else proxies say of clients (HTTP_CLIENT_SAYS, X-Forwarded-...,
+ * X-SSL-Client-...), is removed; what a trusted proxy says is kept, and its own address is put
+ * behind it. Names that many servers make the same of as of one that is ours, as they are written
+ * with _ or another character for -, are removed in any case: those of fields that we know, and
+ * that the route edits.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "dp/l7/internal.h"
+#include "lib/http/scan.h"
+
+/* So much is kept of each list of those before us, and so long a host and a port can be. */
+#define LIST_BYTES 1024u
+#define HOST_BYTES 264u
+static_assert(2 * LIST_BYTES + 2 * HOST_BYTES + 256 <= HTTP_IDENTITY_BYTES,
+	      "all that is said has room");
 
 static void
 put(struct http_identity *out, const void *bytes, size_t length)
@@ -31,23 +41,66 @@ edit(struct http_identity *out, enum http_known known, uint32_t at)
 	};
 }
 
-/* What is there already, with a comma behind it; nothing if it is too long. */
+/* How many bytes of a list are left out so that these, or some more, are, and what follows begins
+ * with an element. Commas of Forwarded may be quoted (RFC 7239 4). */
+static uint32_t
+cut_elements(const uint8_t *list, uint32_t length, uint32_t least, bool quotes)
+{
+	bool quoted = false;
+	uint32_t i = 0;
+
+	while (i < length) {
+		uint8_t c = list[i++];
+
+		if (quotes && c == '"')
+			quoted = !quoted;
+		else if (quoted && c == '\\')
+			i++;
+		if (quoted || c != ',')
+			continue;
+		while (i < length && (list[i] == ' ' || list[i] == '\t'))
+			i++;
+		if (i >= least)
+			return RTE_MIN(i, length);
+	}
+	return length;
+}
+
+/* By how much what is there already is too long. */
+static uint32_t
+too_long(const struct http_head *head, enum http_known known)
+{
+	const struct http_field *f;
+	uint32_t length = 0;
+
+	for (f = head->fields; f < head->fields + head->n_fields; f++)
+		if (f->known == known && f->value.length)
+			length += f->value.length + 2u;
+	return length > LIST_BYTES ? length - LIST_BYTES : 0;
+}
+
+/* What is there already, with a comma behind it. Of what is too long the last elements: those who
+ * are nearest to us have said them. */
 static void
-put_before(const struct http *h, const uint8_t *bytes, enum http_known known,
-	   struct http_identity *out)
+put_before(struct http *h, const uint8_t *bytes, enum http_known known, struct http_identity *out)
 {
 	const struct http_head *head = &h->head;
 	const struct http_field *f;
-	uint32_t begin = out->used;
+	uint32_t cut = too_long(head, known);
 
+	h->counters.forwarded_cut += cut > 0;
 	for (f = head->fields; f < head->fields + head->n_fields; f++) {
-		if (f->known != known || !f->value.length)
+		uint32_t n = f->value.length, at = 0;
+
+		if (f->known != known || !n)
 			continue;
-		if (out->used + f->value.length + 2 > HTTP_IDENTITY_BYTES / 2) {
-			out->used = begin;
-			return;
-		}
-		put(out, bytes + f->value.at, f->value.length);
+		if (cut)
+			at = cut_elements(bytes + f->value.at, n, cut, known == HTTP_FORWARDED);
+		cut -= RTE_MIN(cut, at == n ? n + 2 : at);
+		if (at == n)
+			continue;
+		cut = 0;
+		put(out, bytes + f->value.at + at, n - at);
 		put(out, ", ", 2);
 	}
 }
@@ -70,8 +123,7 @@ identify_one(const struct http *h, enum http_known known, bool trusted, struct h
 {
 	uint32_t at = out->used;
 
-	if ((trusted && http_find(&h->head, known)) ||
-	    out->used + value.length > HTTP_IDENTITY_BYTES)
+	if (trusted && http_find(&h->head, known))
 		return;
 	put(out, value.bytes, value.length);
 	edit(out, known, at);
@@ -146,28 +198,67 @@ identify_certificate(const struct http *h, const struct http_session *s, bool tr
 
 /* ---- names that look alike ------------------------------------------------------------------- */
 
-/* All that says something of the client begins with one of these. */
+/* Are there servers that take a name that is not known for a known one, or for one that the route
+ * edits? */
 static bool
-begins_like_ours(uint8_t c)
+looks_alike(const struct http_route *r, const uint8_t *name, size_t length)
 {
-	return (c | 0x20) == 'x' || (c | 0x20) == 'f';
+	uint32_t i;
+
+	if (scan_set(SCAN_NAME, name, 0, length) == length)
+		return false;
+	if (http_known_alike(name, length) != HTTP_UNKNOWN)
+		return true;
+	for (i = 0; i < r->n_request_edits; i++)
+		if (r->request_edits[i].name_length == length &&
+		    http_same_alike(r->request_edits[i].name, name, length))
+			return true;
+	return false;
 }
 
-/* Not passed on: what looks like ours and is not; of who is not trusted all that begins like what
- * says something of a certificate. */
+/* Does a field say something of the client that only who is trusted may say? All such that is not
+ * known begins with an x. */
+static bool
+says_of_client(const struct http_field *f, const uint8_t *name)
+{
+	if (f->known != HTTP_UNKNOWN)
+		return http_known_bit((enum http_known)f->known) & HTTP_CLIENT_SAYS;
+	return (name[0] | 0x20) == 'x' && http_alike_identity(name, f->name.length);
+}
+
+/* Not passed on: what looks like ours and is not; of who is not trusted all that says something of
+ * the client. */
 static void
-hide_lookalikes(struct http_head *head, const uint8_t *bytes, bool trusted)
+hide(struct http *h, const struct http_route *r, const uint8_t *bytes, bool trusted)
 {
 	struct http_field *f;
 
-	for (f = head->fields; f < head->fields + head->n_fields; f++) {
+	for (f = h->head.fields; f < h->head.fields + h->head.n_fields; f++) {
 		const uint8_t *name = bytes + f->name.at;
 
-		if (f->known == HTTP_UNKNOWN && begins_like_ours(name[0]) &&
-		    (http_known_bit(http_known_alike(name, f->name.length)) & HTTP_IDENTITY ||
-		     (!trusted && http_alike(name, f->name.length, "x-ssl-client-"))))
+		if (f->known == HTTP_UNKNOWN && looks_alike(r, name, f->name.length)) {
+			h->counters.fields_alike++;
 			f->flags |= HTTP_FIELD_HOP;
+		} else if (!trusted && says_of_client(f, name)) {
+			f->flags |= HTTP_FIELD_HOP;
+		}
 	}
+}
+
+/* ---- whom it is for, where the request does not say it --------------------------------------- */
+
+size_t
+http_own_authority(const struct http_session *s, bool port, char out[HTTP_AUTHORITY_MAX])
+{
+	const struct addr *to = s->ends.known ? &s->ends.dst : &s->tuple.dst;
+	unsigned int at = s->ends.known ? s->ends.dport : rte_be_to_cpu_16(s->tuple.dport);
+	bool v4 = addr_is_v4(to);
+	char text[ADDR_STRLEN], colon[8] = "";
+
+	if (port && at != (s->secure ? 443u : 80u))
+		snprintf(colon, sizeof(colon), ":%u", at);
+	return (size_t)snprintf(out, HTTP_AUTHORITY_MAX, "%s%s%s%s", v4 ? "" : "[",
+				addr_format(to, text), v4 ? "" : "]", colon);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -185,7 +276,7 @@ http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes
 	uint32_t at = 0;
 
 	out->n = out->used = 0;
-	hide_lookalikes(&h->head, bytes, trusted);
+	hide(h, s->x->route, bytes, trusted);
 	identify_certificate(h, s, trusted, out);
 	addr_format(client, text);
 	length = strlen(text);
@@ -201,7 +292,7 @@ http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes
 	put(out, v4 ? "for=" : "for=\"[", v4 ? 4 : 6);
 	put(out, text, length);
 	put(out, v4 ? "" : "]\"", v4 ? 0 : 2);
-	if (host->length && host->length < HTTP_IDENTITY_BYTES / 8) {
+	if (host->length && host->length <= HOST_BYTES) {
 		put(out, ";host=\"", 7);
 		put(out, bytes + host->at, host->length);
 		put(out, "\"", 1);
@@ -211,6 +302,10 @@ http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes
 	edit(out, HTTP_FORWARDED, at);
 
 	identify_one(h, HTTP_X_FORWARDED_PROTO, trusted, scheme, out);
-	identify_one(h, HTTP_X_FORWARDED_HOST, trusted,
-		     (struct http_text){ (const char *)bytes + host->at, host->length }, out);
+	if (host->length && host->length <= HOST_BYTES)
+		identify_one(h, HTTP_X_FORWARDED_HOST, trusted,
+			     (struct http_text){ (const char *)bytes + host->at, host->length },
+			     out);
+	else if (!trusted)
+		out->edits[out->n++] = http_edit_text(HTTP_EDIT_REMOVE, "x-forwarded-host", "");
 }

@@ -179,7 +179,7 @@ struct http_upstream {
 /* Edits that a route can have, and those of the client's identity. */
 #define HTTP_EDITS_MAX      80
 #define HTTP_IDENTITY_EDITS 11 /* five of them for a certificate, two for the trace */
-#define HTTP_IDENTITY_BYTES 2048
+#define HTTP_IDENTITY_BYTES 3072
 
 /* What is said of the certificate that a client has shown. */
 struct http_peer {
@@ -528,6 +528,12 @@ void http_count_answer(struct http *h, struct http_session *s, uint16_t status);
 void http_peer_keep(struct http *h, struct http_session *s, const struct tls_peer *peer);
 void http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes,
 		   struct http_identity *out);
+
+/* An address in brackets, a colon and a port. */
+#define HTTP_AUTHORITY_MAX (ADDR_STRLEN + 9)
+/* What stands for the host where a client of HTTP/1.0 has named none: the address that it has come
+ * to, and the port if that is wanted and not the scheme's. Its length. */
+size_t http_own_authority(const struct http_session *s, bool port, char out[HTTP_AUTHORITY_MAX]);
 
 /* ---- seen.c: what is told of requests (record.h) --------------------------------------------- */
 

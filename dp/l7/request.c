@@ -486,6 +486,7 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 		.host_length = (uint16_t)route->host.length,
 		.connection = s->x->upgrade ? HTTP_SAY_UPGRADE : HTTP_SAY_NOTHING,
 	};
+	char own[HTTP_AUTHORITY_MAX];
 
 	http_identify(h, s, bytes, identity);
 	http_trace_edits(h, s, bytes, identity);
@@ -494,6 +495,10 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 		memcpy(edits + identity->n, route->request_edits,
 		       route->n_request_edits * sizeof(*edits));
 	change.n_edits = identity->n + route->n_request_edits;
+	if (!change.host && !h->head.authority.whole.length) {
+		change.host = (const uint8_t *)own;
+		change.host_length = (uint16_t)http_own_authority(s, true, own);
+	}
 	*error = -EINVAL;
 	if (!path_for_backend(h, s, bytes, &change))
 		return NULL;
@@ -531,6 +536,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 	if (!head) {
 		http_upstream_put(h, s, true);
 		h->counters.no_memory += error == -ENOBUFS;
+		h->counters.heads_unfit += error != -ENOBUFS;
 		http_answer(h, s, error == -ENOBUFS ? 503 : 400);
 		return false;
 	}

@@ -290,7 +290,7 @@ static const uint64_t no_trailers =
     1ULL << HTTP_MAX_FORWARDS | 1ULL << HTTP_AUTHORIZATION | 1ULL << HTTP_COOKIE |
     1ULL << HTTP_SET_COOKIE | HTTP_IDENTITY;
 
-/* Is there one, or one that looks like what is said of clients? */
+/* Is there one, or one that looks like one, or like what is said of clients? */
 static bool
 has_no_trailer(const struct http_head *h, const uint8_t *bytes)
 {
@@ -300,8 +300,8 @@ has_no_trailer(const struct http_head *h, const uint8_t *bytes)
 		return true;
 	for (f = h->fields; f < h->fields + h->n_fields; f++)
 		if (http_known_bit(http_known_alike(bytes + f->name.at, f->name.length)) &
-			HTTP_IDENTITY ||
-		    http_alike(bytes + f->name.at, f->name.length, "x-ssl-client-"))
+			no_trailers ||
+		    http_alike_identity(bytes + f->name.at, f->name.length))
 			return true;
 	return false;
 }

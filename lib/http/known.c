@@ -31,20 +31,21 @@ static const struct {
 	[6] = { HTTP_COOKIE, 3 },
 	[7] = { HTTP_TRAILER, 2 },
 	[8] = { HTTP_LOCATION, 1 },
-	[9] = { HTTP_FORWARDED, 1 },
+	[9] = { HTTP_FORWARDED, 3 },
 	[10] = { HTTP_CONNECTION, 4 },
-	[11] = { HTTP_RETRY_AFTER, 2 },
-	[12] = { HTTP_MAX_FORWARDS, 1 },
-	[13] = { HTTP_AUTHORIZATION, 1 },
-	[14] = { HTTP_CONTENT_LENGTH, 1 },
-	[15] = { HTTP_X_FORWARDED_FOR, 2 },
-	[16] = { HTTP_X_FORWARDED_HOST, 3 },
+	[11] = { HTTP_RETRY_AFTER, 4 },
+	[12] = { HTTP_MAX_FORWARDS, 2 },
+	[13] = { HTTP_AUTHORIZATION, 5 },
+	[14] = { HTTP_CONTENT_LENGTH, 3 },
+	[15] = { HTTP_X_FORWARDED_FOR, 4 },
+	[16] = { HTTP_X_FORWARDED_HOST, 6 },
 	[17] = { HTTP_X_FORWARDED_PROTO, 3 },
-	[19] = { HTTP_X_SSL_CLIENT_VERIFY, 2 },
+	[18] = { HTTP_CF_CONNECTING_IPV6, 1 },
+	[19] = { HTTP_X_SSL_CLIENT_VERIFY, 3 },
 	[20] = { HTTP_SEC_WEBSOCKET_ACCEPT, 1 },
 	[21] = { HTTP_SEC_WEBSOCKET_VERSION, 1 },
 	[22] = { HTTP_SEC_WEBSOCKET_PROTOCOL, 1 },
-	[24] = { HTTP_SEC_WEBSOCKET_EXTENSIONS, 2 },
+	[24] = { HTTP_SEC_WEBSOCKET_EXTENSIONS, 4 },
 };
 
 enum http_known
@@ -93,26 +94,41 @@ http_known(const uint8_t *name, size_t length)
 
 #endif
 
+/* A character of a name as servers see it that make variables of names. */
+static uint8_t
+seen(uint8_t c)
+{
+	if ((uint8_t)((c | 0x20) - 'a') <= 'z' - 'a')
+		return c | 0x20;
+	return (uint8_t)(c - '0') > 9 ? '-' : c;
+}
+
 bool
 http_alike(const uint8_t *name, size_t length, const char *lower)
 {
 	size_t i;
 
-	for (i = 0; lower[i]; i++) {
-		uint8_t c, letter;
-
-		if (i == length)
+	for (i = 0; lower[i]; i++)
+		if (i == length || seen(name[i]) != (uint8_t)lower[i])
 			return false;
-		c = name[i];
-		letter = (uint8_t)((c | 0x20) - 'a');
-		if (letter <= 'z' - 'a')
-			c |= 0x20;
-		else if ((uint8_t)(c - '0') > 9)
-			c = '-';
-		if (c != (uint8_t)lower[i])
-			return false;
-	}
 	return true;
+}
+
+bool
+http_same_alike(const uint8_t *a, const uint8_t *b, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		if (seen(a[i]) != seen(b[i]))
+			return false;
+	return true;
+}
+
+bool
+http_alike_identity(const uint8_t *name, size_t length)
+{
+	return http_alike(name, length, "x-forwarded") || http_alike(name, length, "x-ssl-client-");
 }
 
 enum http_known

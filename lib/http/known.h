@@ -25,30 +25,50 @@
 	X(UPGRADE, "upgrade")                                   \
 	X(LOCATION, "location")                                 \
 	X(FORWARDED, "forwarded")                               \
+	X(CLIENT_IP, "client-ip")                               \
+	X(X_REAL_IP, "x-real-ip")                               \
 	X(CONNECTION, "connection")                             \
 	X(KEEP_ALIVE, "keep-alive")                             \
 	X(SET_COOKIE, "set-cookie")                             \
 	X(TRACESTATE, "tracestate")                             \
 	X(RETRY_AFTER, "retry-after")                           \
 	X(TRACEPARENT, "traceparent")                           \
+	X(X_CLIENT_IP, "x-client-ip")                           \
+	X(X_REMOTE_IP, "x-remote-ip")                           \
 	X(MAX_FORWARDS, "max-forwards")                         \
+	X(X_URL_SCHEME, "x-url-scheme")                         \
 	X(AUTHORIZATION, "authorization")                       \
+	X(X_REMOTE_ADDR, "x-remote-addr")                       \
+	X(X_REMOTE_USER, "x-remote-user")                       \
+	X(X_REWRITE_URL, "x-rewrite-url")                       \
+	X(FLY_CLIENT_IP, "fly-client-ip")                       \
 	X(CONTENT_LENGTH, "content-length")                     \
+	X(TRUE_CLIENT_IP, "true-client-ip")                     \
+	X(X_ORIGINAL_URL, "x-original-url")                     \
 	X(X_FORWARDED_FOR, "x-forwarded-for")                   \
 	X(X_SSL_CLIENT_DN, "x-ssl-client-dn")                   \
+	X(X_ORIGINAL_HOST, "x-original-host")                   \
+	X(FRONT_END_HTTPS, "front-end-https")                   \
 	X(X_FORWARDED_HOST, "x-forwarded-host")                 \
 	X(PROXY_CONNECTION, "proxy-connection")                 \
 	X(X_SSL_CLIENT_SAN, "x-ssl-client-san")                 \
+	X(CF_CONNECTING_IP, "cf-connecting-ip")                 \
+	X(FASTLY_CLIENT_IP, "fastly-client-ip")                 \
+	X(X_ORIGINATING_IP, "x-originating-ip")                 \
 	X(X_FORWARDED_PROTO, "x-forwarded-proto")               \
 	X(SEC_WEBSOCKET_KEY, "sec-websocket-key")               \
 	X(TRANSFER_ENCODING, "transfer-encoding")               \
+	X(CF_CONNECTING_IPV6, "cf-connecting-ipv6")             \
 	X(X_SSL_CLIENT_VERIFY, "x-ssl-client-verify")           \
 	X(X_SSL_CLIENT_SERIAL, "x-ssl-client-serial")           \
+	X(X_CLUSTER_CLIENT_IP, "x-cluster-client-ip")           \
 	X(SEC_WEBSOCKET_ACCEPT, "sec-websocket-accept")         \
 	X(SEC_WEBSOCKET_VERSION, "sec-websocket-version")       \
 	X(SEC_WEBSOCKET_PROTOCOL, "sec-websocket-protocol")     \
 	X(SEC_WEBSOCKET_EXTENSIONS, "sec-websocket-extensions") \
-	X(X_SSL_CLIENT_FINGERPRINT, "x-ssl-client-fingerprint")
+	X(X_SSL_CLIENT_FINGERPRINT, "x-ssl-client-fingerprint") \
+	X(X_ORIGINAL_FORWARDED_FOR, "x-original-forwarded-for") \
+	X(X_ENVOY_EXTERNAL_ADDRESS, "x-envoy-external-address")
 
 enum http_known {
 	HTTP_UNKNOWN,
@@ -125,6 +145,10 @@ http_same_name(const uint8_t *a, const uint8_t *b, size_t length)
 enum http_known http_known_alike(const uint8_t *name, size_t length);
 /* Does a name begin like this text of lower-case letters, digits and hyphens, seen so? */
 bool http_alike(const uint8_t *name, size_t length, const char *lower);
+/* Are two names the same, seen so? */
+bool http_same_alike(const uint8_t *a, const uint8_t *b, size_t length);
+/* Does a name, seen so, begin like those by which proxies tell of their clients? */
+bool http_alike_identity(const uint8_t *name, size_t length);
 
 /* The bit of a known field in a set of them. */
 static inline uint64_t
@@ -133,11 +157,25 @@ http_known_bit(enum http_known known)
 	return 1ULL << known;
 }
 
+/* What servers believe of a client, and of what it has asked for, beside the fields that we say
+ * ourselves: other proxies' ways to say it. */
+#define HTTP_CLIENT_SAYS                                                                        \
+	(1ULL << HTTP_CLIENT_IP | 1ULL << HTTP_X_REAL_IP | 1ULL << HTTP_X_CLIENT_IP |           \
+	 1ULL << HTTP_X_REMOTE_IP | 1ULL << HTTP_X_URL_SCHEME | 1ULL << HTTP_X_REMOTE_ADDR |    \
+	 1ULL << HTTP_X_REMOTE_USER | 1ULL << HTTP_X_REWRITE_URL | 1ULL << HTTP_FLY_CLIENT_IP | \
+	 1ULL << HTTP_TRUE_CLIENT_IP | 1ULL << HTTP_X_ORIGINAL_URL |                            \
+	 1ULL << HTTP_X_ORIGINAL_HOST | 1ULL << HTTP_FRONT_END_HTTPS |                          \
+	 1ULL << HTTP_CF_CONNECTING_IP | 1ULL << HTTP_FASTLY_CLIENT_IP |                        \
+	 1ULL << HTTP_X_ORIGINATING_IP | 1ULL << HTTP_CF_CONNECTING_IPV6 |                      \
+	 1ULL << HTTP_X_CLUSTER_CLIENT_IP | 1ULL << HTTP_X_ORIGINAL_FORWARDED_FOR |             \
+	 1ULL << HTTP_X_ENVOY_EXTERNAL_ADDRESS)
+
 /* What is said of the client by who passes its messages on. */
 #define HTTP_IDENTITY                                                                            \
 	(1ULL << HTTP_FORWARDED | 1ULL << HTTP_X_FORWARDED_FOR | 1ULL << HTTP_X_FORWARDED_HOST | \
 	 1ULL << HTTP_X_FORWARDED_PROTO | 1ULL << HTTP_X_SSL_CLIENT_VERIFY |                     \
 	 1ULL << HTTP_X_SSL_CLIENT_DN | 1ULL << HTTP_X_SSL_CLIENT_SAN |                          \
-	 1ULL << HTTP_X_SSL_CLIENT_SERIAL | 1ULL << HTTP_X_SSL_CLIENT_FINGERPRINT)
+	 1ULL << HTTP_X_SSL_CLIENT_SERIAL | 1ULL << HTTP_X_SSL_CLIENT_FINGERPRINT |              \
+	 HTTP_CLIENT_SAYS)
 
 #endif

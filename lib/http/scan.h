@@ -37,6 +37,7 @@ enum scan_set {
 	SCAN_QUERY,      /* ... and behind it */
 	SCAN_HOST,       /* unreserved and sub-delims, RFC 3986 3.2.2 */
 	SCAN_UNRESERVED, /* RFC 3986 2.3 */
+	SCAN_NAME,       /* letters, digits and the hyphen */
 	SCAN_SETS,
 };
 

@@ -72,7 +72,8 @@ def answered(bed, family):
 
 @both_beds("what a backend sees")
 def seen(bed, family):
-    status, _, body = ask(bed, "-H", "X-Forwarded-For: 6.6.6.6", "-H", "Forwarded: for=6.6.6.6", url(70, family, "/a/%62/../c?q=1"))
+    status, _, body = ask(bed, "-H", "X-Forwarded-For: 6.6.6.6", "-H", "Forwarded: for=6.6.6.6", "-H", "X-Real-IP: 6.6.6.6", "-H", "X-Forwarded-Port: 6.6.6.6",
+                          "-H", "Content_Length: 6.6.6.6", url(70, family, "/a/%62/../c?q=1"))
     told = json.loads(body)
     fields = {name.lower(): value for name, value in told["headers"]}
     client = (CLIENT4 if family == 4 else CLIENT6)
@@ -81,6 +82,10 @@ def seen(bed, family):
     expect("6.6.6.6" not in body and fields["x-forwarded-proto"] == "http", f"{fields}")
     expect(client in fields["forwarded"] and "proto=http" in fields["forwarded"], fields["forwarded"])
     expect(fields["host"] == fields["x-forwarded-host"], f"{fields}")
+    expect(sum(row["fields_alike"] for row in bed.show("http")) >= 1, "what looks like Content-Length is not counted")
+    _, _, body = ask(bed, "-0", "-H", "Host:", url(70, family, "/b"))
+    fields = {name.lower(): value for name, value in json.loads(body)["headers"]}
+    expect(fields["host"] == url(70, family, "")[7:] and "x-forwarded-host" not in fields, f"HTTP/1.0 without Host: {fields}")
 
 
 @both_beds("routes")

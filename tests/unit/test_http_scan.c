@@ -36,6 +36,7 @@ test_sets(void)
 	}
 	check_set(SCAN_TOKEN, "!#$%&'*+-.^_`|~" DIGITS LETTERS);
 	check_set(SCAN_UNRESERVED, "-._~" DIGITS LETTERS);
+	check_set(SCAN_NAME, "-" DIGITS LETTERS);
 	check_set(SCAN_HOST, "-._~!$&'()*+,;=" DIGITS LETTERS);
 	check_set(SCAN_QUERY, query);
 	check_set(SCAN_PATH, path);

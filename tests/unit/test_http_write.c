@@ -259,6 +259,9 @@ test_trailers(void)
 		"X-SSL-Client-DN: a\r\n\r\n",
 		"X_Forwarded_For: a\r\n\r\n",
 		"x.ssl.client.cert: a\r\n\r\n",
+		"X-Real-IP: a\r\n\r\n",
+		"X-Forwarded_Port: a\r\n\r\n",
+		"Content_Length: 5\r\n\r\n",
 	};
 	struct http_head h;
 	uint8_t out[128];
