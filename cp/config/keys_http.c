@@ -133,7 +133,7 @@ const struct key config_keys_http_routes[] = {
 	  .help = "301, 302, 303, 307 or 308" },
 	{ .path = "listeners.routes.redirect.location", .type = KEY_TEXT, .flags = KEY_REQUIRED,
 	  .example = "\"https://$host$path$query\"", AT(http_route_config, redirect.location),
-	  .help = "where to; $scheme, $host, $path and $query are the request's, $query with its \"?\"" },
+	  .help = "where to; $scheme, $host, $path (in its normal form) and $query (with its \"?\") are the request's" },
 	{ .path = "listeners.routes.respond", GROUP, .help = "answer without a backend" },
 	{ .path = "listeners.routes.respond.status", .type = KEY_INT, .flags = KEY_REQUIRED,
 	  .example = "200", .min = 200, .max = 599, AT(http_route_config, respond.status),

@@ -256,7 +256,7 @@ http_answer_limited(struct http *h, struct http_session *s, uint64_t wait)
 
 struct growing {
 	char *at, *end;
-	struct http_text scheme; /* of the request */
+	const struct http_session *s;
 };
 
 static void
@@ -280,23 +280,37 @@ begins_with(const char *at, const char *end, const char *word)
 	return (size_t)(end - at) >= n && memcmp(at, word, n) == 0;
 }
 
+static void
+put_host(const struct http_head *head, const uint8_t *bytes, struct growing *g)
+{
+	char own[HTTP_AUTHORITY_MAX];
+
+	if (head->authority.host.length)
+		put(g, bytes + head->authority.host.at, head->authority.host.length);
+	else
+		put(g, own, http_own_authority(g->s, false, own));
+}
+
 /* One variable of a location; how many characters its name has, 0: it is none. */
 static size_t
 put_variable(struct http *h, const uint8_t *bytes, struct growing *g, const char *at,
 	     const char *end)
 {
 	const struct http_head *head = &h->head;
+	struct http_text text;
 
 	if (begins_with(at, end, "$scheme")) {
-		put(g, g->scheme.bytes, g->scheme.length);
+		text = http_scheme(g->s);
+		put(g, text.bytes, text.length);
 		return 7;
 	}
 	if (begins_with(at, end, "$host")) {
-		put(g, bytes + head->authority.host.at, head->authority.host.length);
+		put_host(head, bytes, g);
 		return 5;
 	}
 	if (begins_with(at, end, "$path")) {
-		put(g, bytes + head->path.at, head->path.length);
+		text = http_request_path(h, g->s, bytes);
+		put(g, text.bytes, text.length);
 		return 5;
 	}
 	if (begins_with(at, end, "$query")) {
@@ -309,13 +323,23 @@ put_variable(struct http *h, const uint8_t *bytes, struct growing *g, const char
 	return 0;
 }
 
+/* A path that begins with two slashes would be another host's: one is left, unless both are of the
+ * pattern. */
+static struct http_text
+of_this_host(const struct http_text *pattern, const char *at, const char *end)
+{
+	if (!begins_with(pattern->bytes, pattern->bytes + pattern->length, "//"))
+		while (end - at > 1 && at[0] == '/' && at[1] == '/')
+			at++;
+	return (struct http_text){ at, (uint32_t)(end - at) };
+}
+
 /* The location with its variables replaced, in h->rewritten. */
 static struct http_text
 location(struct http *h, const struct http_session *s, const struct http_text *pattern,
 	 const uint8_t *bytes)
 {
-	struct growing g = { (char *)h->rewritten, (char *)h->rewritten + UINT16_MAX,
-			     http_scheme(s) };
+	struct growing g = { (char *)h->rewritten, (char *)h->rewritten + UINT16_MAX, s };
 	const char *at = pattern->bytes, *end = at + pattern->length;
 
 	while (at < end) {
@@ -327,7 +351,7 @@ location(struct http *h, const struct http_session *s, const struct http_text *p
 		}
 		at += n;
 	}
-	return (struct http_text){ (char *)h->rewritten, (uint32_t)(g.at - (char *)h->rewritten) };
+	return of_this_host(pattern, (char *)h->rewritten, g.at);
 }
 
 void

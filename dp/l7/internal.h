@@ -400,6 +400,9 @@ void http_request_act(struct http *h, struct http_session *s, const uint8_t *byt
 /* Find the request another (or its first) backend, and send it there or wait for the connection.
  * bytes, here and below: what h->head is of; NULL: of another message by now. */
 void http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes);
+/* The path of h->head in its normal form; of a request that has been routed. */
+struct http_text http_request_path(struct http *h, const struct http_session *s,
+				   const uint8_t *bytes);
 /* The head, to the backend. False: it could not be, and the request has been answered. */
 bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
 /* Is each client's connection to a backend its own, for the PROXY header that it begins with? */

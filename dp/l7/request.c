@@ -140,6 +140,15 @@ path_normal(struct http *h, const struct http_listener *l, const uint8_t *bytes,
 	return path;
 }
 
+struct http_text
+http_request_path(struct http *h, const struct http_session *s, const uint8_t *bytes)
+{
+	enum http_path_reason reason;
+	struct http_path path = path_normal(h, s->x->listener, bytes, &reason);
+
+	return (struct http_text){ (const char *)path.bytes, (uint32_t)path.length };
+}
+
 static bool
 find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 {

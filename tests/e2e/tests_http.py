@@ -92,6 +92,8 @@ def seen(bed, family):
 def routes(bed, family):
     status, fields, _ = ask(bed, url(70, family, "/old/page?a=b"))
     expect(status == 301 and fields["location"].endswith("/new/old/page?a=b"), f"{status} {fields}")
+    status, fields, _ = ask(bed, "-0", "-H", "Host:", "--path-as-is", url(70, family, "//old/./a/%2e%2e/page"))
+    expect(status == 301 and fields["location"] == "https:" + url(70, family, "/new/old/page")[5:], f"{status} {fields}")
     status, fields, body = ask(bed, url(70, family, "/fixed"))
     expect(status == 418 and fields["content-type"] == "text/tea" and body.strip() == "short and stout", f"{status} {fields} {body}")
     status, fields, body = ask(bed, "-H", "Host: api.example", "-H", "X-Debug: 1", url(70, family, "/v1/thing"))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP listeners: what backends are told of clients and of whom they ask for, and what of what
- * clients say themselves does not come to them.
+ * clients say themselves does not come to them; and where redirects lead to.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -361,6 +361,92 @@ test_unfit(void)
 	told_destroy(&t);
 }
 
+/* ---- redirects ------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *location, *request, *want;
+	unsigned int rules;
+} redirects[] = {
+	{ "$path$query", "GET //evil.com/../redir/x HTTP/1.1\r\nHost: h\r\n\r\n", "/redir/x",
+	  HTTP_PATH_MERGE_SLASHES },
+	{ "$path$query", "GET //evil.com/x?a=//b HTTP/1.1\r\nHost: h\r\n\r\n", "/evil.com/x?a=//b",
+	  HTTP_PATH_MERGE_SLASHES },
+	{ "$path$query", "GET //evil.com/x HTTP/1.1\r\nHost: h\r\n\r\n", "/evil.com/x", 0 },
+	{ "$path", "GET ///evil.com//x HTTP/1.1\r\nHost: h\r\n\r\n", "/evil.com//x", 0 },
+	{ "/$path", "GET /evil.com HTTP/1.1\r\nHost: h\r\n\r\n", "/evil.com", 0 },
+	{ "//$host$path", "GET /a/%7eb/./c HTTP/1.1\r\nHost: h:81\r\n\r\n", "//h/a/~b/c", 0 },
+	{ "https://$host$path$query", "GET /a//b? HTTP/1.1\r\nHost: h\r\n\r\n", "https://h/a//b?",
+	  0 },
+	{ "$scheme://$host/x$path", "GET http://o HTTP/1.0\r\n\r\n", "http://o/x/", 0 },
+};
+
+static const char *
+location_of(struct told *t, const char *request)
+{
+	static char text[256];
+	struct http_end *c = http_client_open(t->w);
+	const char *at;
+
+	http_say(c, request);
+	CU_ASSERT(http_world_wait(t->w, c, 1));
+	CU_ASSERT_EQUAL(c->reader.status, 301);
+	at = strstr(c->reader.seen.bytes, "Location: ");
+	text[0] = '\0';
+	if (at)
+		sscanf(at, "Location: %255s", text);
+	return text;
+}
+
+static struct told
+redirecting(bool ip6, const char *location)
+{
+	struct told t = told_create(ip6, false);
+
+	t.w->routes[0].action = HTTP_ACTION_REDIRECT;
+	t.w->routes[0].status = 301;
+	t.w->routes[0].location = (struct http_text){ location, (uint32_t)strlen(location) };
+	return t;
+}
+
+static void
+test_redirects(void)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < RTE_DIM(redirects); i++) {
+		/* At once, and after a delay, when the head is read again. */
+		for (k = 0; k < 2; k++) {
+			struct told t = redirecting(k, redirects[i].location);
+			const char *got;
+
+			t.w->listener.path_rules = redirects[i].rules;
+			if (k)
+				t.w->routes[0].fault =
+				    (struct http_fault){ .delay = 50 * MS,
+							 .delay_share = UINT32_MAX };
+			http_world_start(t.w);
+			got = location_of(&t, redirects[i].request);
+			CU_ASSERT_STRING_EQUAL(got, redirects[i].want);
+			told_destroy(&t);
+		}
+	}
+}
+
+static void
+test_redirect_no_host(void)
+{
+	static const char *const want[] = { "https://192.0.2.10/a", "https://[2001:db8::10]/a" };
+	uint32_t k;
+
+	for (k = 0; k < 2; k++) {
+		struct told t = redirecting(k, "https://$host$path");
+
+		http_world_start(t.w);
+		CU_ASSERT_STRING_EQUAL(location_of(&t, "GET /a HTTP/1.0\r\n\r\n"), want[k]);
+		told_destroy(&t);
+	}
+}
+
 int
 test_http_told_register(void)
 {
@@ -372,6 +458,8 @@ test_http_told_register(void)
 		{ "... both, and long elements", test_long_both },
 		{ "HTTP/1.0 without Host", test_no_host },
 		{ "a head that cannot be", test_unfit },
+		{ "redirects", test_redirects },
+		{ "redirects without Host", test_redirect_no_host },
 		CU_TEST_INFO_NULL,
 	};
 
