@@ -174,7 +174,7 @@ const struct key config_keys_http_routes[] = {
 	  .min = 1, .max = CONFIG_SHARE_WHOLE, AT(http_route_config, retries.budget),
 	  .help = "share of the pool's requests that may be retries, besides 10 a second on each worker" },
 	{ .path = "listeners.routes.mirror", GROUP,
-	  .help = "send requests to another pool as well, whose answers nobody gets" },
+	  .help = "send requests to another pool as well, whose answers nobody gets; those with a body of up to 64 KB, when it has come" },
 	{ .path = "listeners.routes.mirror.pool", .type = KEY_REFERENCE, .refers = "pools",
 	  .flags = KEY_REQUIRED, .example = "\"next\"", AT(http_route_config, mirror.pool),
 	  .help = "that pool" },

@@ -20,8 +20,9 @@ struct pump {
 	struct http_body_place *place;
 	struct queue *in, *out;
 	tcp_handle from;
-	bool chunks; /* the receiver gets chunks */
-	bool over;   /* nothing more will come */
+	bool chunks;                 /* the receiver gets chunks */
+	bool over;                   /* nothing more will come */
+	struct http_session *copies; /* whose payload is copied, NULL: it is not */
 };
 
 enum pump_result {
@@ -55,9 +56,14 @@ put_chunk_line(struct http *h, const struct pump *p, uint64_t size)
 static void
 put_payload(struct http *h, const struct pump *p, uint32_t bytes)
 {
+	struct rte_mbuf *payload;
+
 	if (p->chunks)
 		put_chunk_line(h, p, bytes);
-	queue_add(p->out, http_take(h, p->in, bytes), bytes);
+	payload = http_take(h, p->in, bytes);
+	if (unlikely(p->copies && p->copies->x->copy))
+		http_mirror_keep(h, p->copies, payload, bytes);
+	queue_add(p->out, payload, bytes);
 	p->place->bytes += bytes;
 	stream_credit(h->proxy, p->from, bytes);
 }
@@ -298,6 +304,7 @@ http_pump_request(struct http *h, struct http_session *s)
 		.out = &s->x->up,
 		.from = s->client,
 		.chunks = s->x->request.kind == HTTP_BODY_CHUNKED,
+		.copies = s,
 	};
 	enum pump_result result = PUMP_MORE;
 	bool first = with_head(p.place);
@@ -319,6 +326,8 @@ http_pump_request(struct http *h, struct http_session *s)
 	}
 	if (result == PUMP_SHORT)
 		short_of_buffers(h, s);
+	if (unlikely(s->x->copy) && s->x->request.done)
+		http_mirror_ended(h, s);
 	if (s->x->request.done && !s->x->up.head && !s->x->sent) {
 		s->x->sent = h->worker->now;
 		http_watch(h, s);

@@ -109,6 +109,8 @@ http_destroy(struct http *h)
 		session_destroy(&h->sessions[i]);
 	for (i = 0; h->upstreams && i < h->upstreams_fresh; i++)
 		queue_free(&h->upstreams[i].in);
+	for (i = 0; i < HTTP_COPIES; i++)
+		queue_free(&h->copies[i]);
 	for (i = 0; i < h->n_spare; i++)
 		rte_pktmbuf_free(h->spare[i]);
 	rte_pktmbuf_free(h->spare_clone);

@@ -72,7 +72,7 @@ struct proxy;
 	X(circuit_retries, "requests not sent again: over the pool's retries")                \
 	X(outliers, "backends left alone for a while: too many errors in a row")              \
 	X(mirrors, "requests mirrored")                                                       \
-	X(mirrors_skipped, "requests not mirrored: their body was not here, or no room")      \
+	X(mirrors_skipped, "requests not mirrored: their body was too long, or no room")      \
 	X(redirects, "redirects")                                                             \
 	X(responds, "fixed answers of routes")                                                \
 	X(limited, "requests over a limit (429)")                                             \

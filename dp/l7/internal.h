@@ -26,6 +26,8 @@
 #define HTTP_HEAD_MAX 65535u
 /* So much of a body is put together before it is sent on. */
 #define HTTP_PUMP_BYTES 65536u
+/* So many requests of a worker at a time have their bodies copied to be mirrored. */
+#define HTTP_COPIES 64u
 /* Bytes of a trailer section: it is kept in one buffer. */
 #define HTTP_TRAILER_MAX 1024u
 /* Buffers that one step of a body needs at the most: a chunk's line, a part of a buffer, and a
@@ -99,6 +101,7 @@ struct http_exchange {
 	uint8_t counted;                /* 1 << enum http_bound: see circuit.h */
 	bool begun;                     /* some of the answer is on its way */
 	bool chunks;                    /* the client gets the answer in chunks */
+	uint8_t copy;                   /* index + 1 in http.copies, 0: it is not copied */
 	uint32_t pool_slot, pool_epoch; /* of the attempt */
 	uint8_t n_tried;                /* of http_tried: backends that have failed it */
 	uint64_t sent;                  /* ns: when the request was with the backend as a whole */
@@ -253,7 +256,9 @@ struct http {
 	struct rte_mbuf *spare[HTTP_SPARE]; /* see http_reserve */
 	struct rte_mbuf *spare_clone;
 	uint32_t n_spare;
-	struct http_head head; /* of the message that is being read */
+	uint64_t copying;                 /* bit i: a request has copies[i] */
+	struct queue copies[HTTP_COPIES]; /* so far, of bodies that will be mirrored */
+	struct http_head head;            /* of the message that is being read */
 	struct http_identity identity;
 	uint8_t traceparent[TRACE_PARENT_SIZE], tracestate[TRACE_STATE_MAX];
 	uint8_t joined[HTTP_HEAD_MAX + 1];    /* a head that came in pieces */
@@ -510,8 +515,18 @@ struct http_pool *http_pool_state(struct http *h, uint32_t slot, uint32_t epoch)
 
 /* ---- mirror.c ------------------------------------------------------------------------------- */
 
-/* Send the request of h->head to the route's second pool as well. */
-void http_mirror(struct http *h, const struct http_session *s, const uint8_t *bytes);
+/* Send the request of h->head to the route's second pool as well, at once or when its body has
+ * come. */
+void http_mirror(struct http *h, struct http_session *s, const uint8_t *bytes);
+/* Some of the body of a request that copies it is on its way to the backend; */
+void http_mirror_keep(struct http *h, struct http_session *s, const struct rte_mbuf *payload,
+		      uint32_t bytes);
+/* ... all of it was: h->head is of another message then; */
+void http_mirror_ended(struct http *h, struct http_session *s);
+/* ... the request is over. */
+void http_mirror_forget(struct http *h, struct http_session *s);
+/* The head of a mirrored request as it is to be sent: a body that came in chunks has a length. */
+void http_mirror_frame(struct http_head *head, const struct http_session *s);
 
 /* ---- answer.c: answers of our own ----------------------------------------------------------- */
 

@@ -119,6 +119,7 @@ parse_kept(struct http *h, const struct http_session *s)
 
 	start_head(h);
 	http_request_parse(&h->head, &s->x->listener->head, bytes, length);
+	http_mirror_frame(&h->head, s);
 	return bytes;
 }
 

@@ -181,8 +181,10 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	http_count_answer(h, s, h->head.status);
 	head_used(h, u);
-	rte_pktmbuf_free(s->x->head);
-	s->x->head = NULL;
+	if (likely(!s->x->copy)) { /* else the copy that is sent has it, too */
+		rte_pktmbuf_free(s->x->head);
+		s->x->head = NULL;
+	}
 	s->state = HTTP_ANSWERING;
 	http_watch(h, s);
 	return true;

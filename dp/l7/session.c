@@ -74,6 +74,7 @@ request_clear(struct http *h, struct http_session *s)
 		return;
 	http_seen_end(h, s);
 	http_circuit_leave_all(h, s);
+	http_mirror_forget(h, s);
 	queue_free(&x->down);
 	http_tell(h, s->client, &x->down);
 	queue_free(&x->up);

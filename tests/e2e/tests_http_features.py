@@ -188,15 +188,28 @@ def canary(bed, family):
     expect(sum(names.values()) == 200 and 15 <= names["b1"] <= 70, f"{names}")
 
 
-@tests("mirrored requests", families=(4,))
+@tests("mirrored requests")
 def mirrored(bed, family):
-    before = counters(bed)["mirrors"]
-    at_two = [b for b in bed.show("backends") if b["pool"] == f"two-{family}"][0]["bytes"]
-    _, _, body = ask(bed, "-d", "twice" * 120, url(75, family, "/mirrored/m"))
-    expect(json.loads(body)["name"] == "b1", body)
-    expect(wait_until(lambda: counters(bed)["mirrors"] == before + 1), "not counted")
-    expect(wait_until(lambda: [b for b in bed.show("backends") if b["pool"] == f"two-{family}"][0]["bytes"] >= at_two + 800),
-           "the request and its body did not come to the other pool")
+    """Small, of several segments, in chunks, and one that is too long."""
+    def at_two():
+        return [b for b in bed.show("backends") if b["pool"] == f"two-{family}"][0]["bytes"]
+
+    for size, chunked in ((600, False), (60000, False), (60000, True), (300000, False)):
+        before, bytes_before = counters(bed), at_two()
+        name = bed.lab.where + "/mirrored"
+        with open(name, "wb") as out:
+            out.write(os.urandom(size))
+        words = ["-H", "Transfer-Encoding: chunked"] if chunked else ["-H", "Expect:"]
+        _, _, body = ask(bed, *words, "--data-binary", "@" + name, url(75, family, "/mirrored/m"))
+        told = json.loads(body)
+        expect(told["name"] == "b1" and told["length"] == size, f"{told}")
+        copied = size < 65536
+        expect(wait_until(lambda before=before: counters(bed)["mirrors"] + counters(bed)["mirrors_skipped"]
+                          == before["mirrors"] + before["mirrors_skipped"] + 1), "not counted")
+        expect(counters(bed)["mirrors"] == before["mirrors"] + copied, f"{size} bytes, chunked: {chunked}: mirrored is the wrong counter")
+        if copied:
+            expect(wait_until(lambda was=bytes_before, size=size: at_two() >= was + size + 200),
+                   f"{size} bytes, chunked: {chunked}: the request and its body did not come to the other pool")
 
 
 @tests("injected faults", families=(4,), stands=(one_worker,))

@@ -34,6 +34,7 @@ int test_http_pressure_register(void);
 int test_http_full_register(void);
 int test_http_time_register(void);
 int test_http_told_register(void);
+int test_http_mirror_register(void);
 int test_http_lost_register(void);
 int test_buffers_register(void);
 int test_tls_stream_register(void);
