@@ -17,7 +17,7 @@
 /* So much is kept of each list of those before us, and so long a host and a port can be. */
 #define LIST_BYTES 1024u
 #define HOST_BYTES 264u
-static_assert(2 * LIST_BYTES + 2 * HOST_BYTES + 256 <= HTTP_IDENTITY_BYTES,
+static_assert(2 * LIST_BYTES + 2 * HOST_BYTES + 256 + HTTP_VIA_MAX <= HTTP_IDENTITY_BYTES,
 	      "all that is said has room");
 
 static void
@@ -261,6 +261,30 @@ http_own_authority(const struct http_session *s, bool port, char out[HTTP_AUTHOR
 				addr_format(to, text), v4 ? "" : "]", colon);
 }
 
+/* ---- by whom it goes on ---------------------------------------------------------------------- */
+
+uint32_t
+http_via(const struct http_listener *l, uint8_t minor, uint8_t out[HTTP_VIA_MAX])
+{
+	uint32_t length = RTE_MIN(l->via.length, HTTP_VIA_MAX - 4);
+
+	memcpy(out, minor ? "1.1 " : "1.0 ", 4);
+	memcpy(out + 4, l->via.bytes, length);
+	return 4 + length;
+}
+
+static void
+identify_us(const struct http *h, const struct http_session *s, struct http_identity *out)
+{
+	uint32_t at = out->used;
+
+	if (!s->x->listener->via.length)
+		return;
+	out->used += http_via(s->x->listener, h->head.minor, out->room + at);
+	edit(out, HTTP_VIA, at);
+	out->edits[out->n - 1].op = HTTP_EDIT_ADD;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 void
@@ -273,14 +297,16 @@ http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes
 	bool trusted = is_trusted(h, s), v4 = addr_is_v4(client);
 	char text[ADDR_STRLEN];
 	size_t length;
-	uint32_t at = 0;
+	uint32_t at;
 
 	out->n = out->used = 0;
 	hide(h, s->x->route, bytes, trusted);
 	identify_certificate(h, s, trusted, out);
+	identify_us(h, s, out);
 	addr_format(client, text);
 	length = strlen(text);
 
+	at = out->used;
 	if (trusted)
 		put_before(h, bytes, HTTP_X_FORWARDED_FOR, out);
 	put(out, text, length);

@@ -181,8 +181,10 @@ struct http_upstream {
 
 /* Edits that a route can have, and those of the client's identity. */
 #define HTTP_EDITS_MAX      80
-#define HTTP_IDENTITY_EDITS 11 /* five of them for a certificate, two for the trace */
-#define HTTP_IDENTITY_BYTES 3072
+#define HTTP_IDENTITY_EDITS 12 /* five of them for a certificate, two for the trace */
+#define HTTP_IDENTITY_BYTES 3328
+/* Via: a version, and a name of 256 bytes at the most. */
+#define HTTP_VIA_MAX 260u
 
 /* What is said of the certificate that a client has shown. */
 struct http_peer {
@@ -546,6 +548,8 @@ void http_count_answer(struct http *h, struct http_session *s, uint16_t status);
 void http_peer_keep(struct http *h, struct http_session *s, const struct tls_peer *peer);
 void http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes,
 		   struct http_identity *out);
+/* What a message that has come with HTTP/1.minor gets in Via (RFC 9110 7.6.3); its length. */
+uint32_t http_via(const struct http_listener *l, uint8_t minor, uint8_t out[HTTP_VIA_MAX]);
 
 /* An address in brackets, a colon and a port. */
 #define HTTP_AUTHORITY_MAX (ADDR_STRLEN + 9)

@@ -132,6 +132,16 @@ switched(struct http *h, struct http_session *s, const uint8_t *bytes)
 	return true;
 }
 
+/* One more edit, in `edits`, to which those that there are come first. */
+static void
+add_edit(struct http_change *change, struct http_edit *edits, struct http_edit one)
+{
+	if (change->edits != edits && change->n_edits)
+		memcpy(edits, change->edits, change->n_edits * sizeof(*edits));
+	edits[change->n_edits++] = one;
+	change->edits = edits;
+}
+
 /* The affinity cookie: the client comes back to this backend. */
 static void
 add_cookie(const struct http *h, const struct http_session *s, struct http_edit *edits,
@@ -147,10 +157,18 @@ add_cookie(const struct http *h, const struct http_session *s, struct http_edit 
 	if (r->affinity_lifetime)
 		snprintf(text + n, COOKIE_MAX - (size_t)n, "; Max-Age=%llu",
 			 (unsigned long long)(r->affinity_lifetime / 1000000000ull));
-	if (change->n_edits)
-		memcpy(edits, change->edits, change->n_edits * sizeof(*edits));
-	edits[change->n_edits++] = http_edit_text(HTTP_EDIT_ADD, "Set-Cookie", text);
-	change->edits = edits;
+	add_edit(change, edits, http_edit_text(HTTP_EDIT_ADD, "Set-Cookie", text));
+}
+
+static void
+add_via(const struct http *h, const struct http_session *s, struct http_edit *edits,
+	struct http_change *change, uint8_t text[HTTP_VIA_MAX])
+{
+	struct http_edit one = http_edit_text(HTTP_EDIT_ADD, "Via", NULL);
+
+	one.value = text;
+	one.value_length = (uint16_t)http_via(s->x->listener, h->head.minor, text);
+	add_edit(change, edits, one);
 }
 
 static bool
@@ -163,6 +181,7 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	enum http_retry retry = retry_of(h->head.status);
 	struct http_upstream *u = http_upstream_of(h, s);
 	struct http_edit edits[HTTP_EDITS_MAX + 1];
+	uint8_t via[HTTP_VIA_MAX];
 	char cookie[COOKIE_MAX];
 
 	if (retry && http_request_retry(h, s, retry))
@@ -171,6 +190,8 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	http_seen_attempt(h, u->backend, h->head.status);
 	if (s->x->set_cookie)
 		add_cookie(h, s, edits, &change, cookie);
+	if (s->x->listener->via.length)
+		add_via(h, s, edits, &change, via);
 	frame(h, s, &change);
 	s->x->keep_upstream =
 	    h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE && !http_tells_client(h, s);

@@ -304,6 +304,47 @@ test_long_both(void)
 	told_destroy(&t);
 }
 
+/* ---- Via ------------------------------------------------------------------------------------- */
+
+/* Behind what is there, with the version that the message has come with; both ways. */
+static void
+test_via(void)
+{
+	static const char *const answers[] = {
+		"HTTP/1.0 200 OK\r\nVia: 1.1 inner\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", NULL
+	};
+	struct http_edit edit = http_edit_text(HTTP_EDIT_SET, "X-More", "1");
+	char name[257], want[300];
+	uint32_t k;
+
+	memset(name, 'n', 256);
+	for (k = 0; k < 2; k++) {
+		struct told t = told_create(k, k);
+		struct http_end *c;
+		const char *asked;
+
+		t.w->listener.via = (struct http_text){ k ? name : "edge-1", k ? 256 : 6 };
+		t.w->routes[0].response_edits = &edit;
+		t.w->routes[0].n_response_edits = k;
+		sprintf(want, "Via: 1.1 %.*s\r\n", k ? 256 : 6, k ? name : "edge-1");
+		begin(&t);
+		asked = ask(&t, GET "Via: 1.0 outer\r\n\r\n", 200);
+		CU_ASSERT(has(asked, "Via: 1.0 outer\r\n") && has(asked, want));
+		t.w->answers = answers;
+		c = http_client_open(t.w);
+		http_say(c, GET "\r\nGET / HTTP/1.0\r\nHost: h\r\n\r\n");
+		CU_ASSERT(http_world_wait(t.w, c, 2));
+		CU_ASSERT(has(c->reader.seen.bytes, "Via: 1.1 inner\r\n"));
+		CU_ASSERT(has(c->reader.seen.bytes, want));
+		want[7] = '0';
+		CU_ASSERT(has(c->reader.seen.bytes, want));
+		CU_ASSERT(has(http_world_asked(t.w), want));
+		CU_ASSERT(!k == !strstr(c->reader.seen.bytes, "X-More: 1\r\n"));
+		told_destroy(&t);
+	}
+}
+
 /* ---- HTTP/1.0 without Host ------------------------------------------------------------------- */
 
 static void
@@ -456,6 +497,7 @@ test_http_told_register(void)
 		{ "names that look alike", test_alike },
 		{ "lists that are too long", test_long_lists },
 		{ "... both, and long elements", test_long_both },
+		{ "Via", test_via },
 		{ "HTTP/1.0 without Host", test_no_host },
 		{ "a head that cannot be", test_unfit },
 		{ "redirects", test_redirects },
