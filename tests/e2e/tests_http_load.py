@@ -135,3 +135,29 @@ def slow(bed, family):
             attack.wait(10)
         expect(slowest < 2, f"{what}: of {asked} requests the slowest took {slowest:.2f} s")
     bed.settled()
+
+
+# By the listener that waits for 300 ms only. "-i 5": nothing more comes before that.
+HASTY = {"header_timeouts": ["-H", "-i", "5"], "body_timeouts": ["-B", "-i", "5", "-s", "4096"]}
+
+
+@test("slowhttptest's connections end with 408")
+def slow_end(bed, family):
+    """While it goes on, which it does until no connection is left; and each is counted. What it says to an IPv6 address has no valid Host."""
+    count = 200
+    for counter, words in HASTY.items():
+        name = f"{bed.lab.where}/slow-{counter}"
+        before = bed.counters()
+        done = subprocess.run(["ip", "netns", "exec", bed.lab.client, "slowhttptest", *words, "-c", str(count), "-r", str(count), "-l", "4", "-v", "0",
+                               "-g", "-o", name, "-u", url(family, "/", 73)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=30)
+        after = bed.counters()
+        with open(name + ".csv", encoding="ascii") as table:
+            closed = [int(line.split(",")[1]) for line in table.read().splitlines()[1:]]
+        expect(closed and closed[-1] >= count // 4, f"{counter}: {closed} of {count} closed: {done.stdout[-300:]}")
+        times = {what: after[what] - before[what] for what in (counter, "answers_4xx", "answers_5xx", "cut_off")}
+        expect(times[counter] >= closed[-1] and times == {counter: times[counter], "answers_4xx": times[counter], "answers_5xx": 0, "cut_off": 0},
+               f"{closed[-1]} closed, counted {times}")
+        for end in (".csv", ".html"):
+            os.unlink(name + end)
+    bed.settled()
