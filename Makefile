@@ -96,7 +96,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench bench-short bench-instructions bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e fuzz fuzzers san check-testssl check-vhost check-tls-arithmetic lint check demo lab benches \
+.PHONY: bench bench-short bench-instructions bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e e2e-long fuzz fuzzers san check-testssl check-vhost check-tls-arithmetic lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -228,6 +228,9 @@ check-testssl: all
 	@$(SUITE_ENV) /usr/bin/python3 tests/e2e/run.py "testssl.sh by"
 conf admin packets e2e: all
 	@$(SUITE_ENV) /usr/bin/python3 tests/$@/run.py
+# 10,000 WebSockets through 200 changes, bodies of 1 GB each way, 50,000 traced requests. Not part of check.
+e2e-long: all
+	@$(SUITE_ENV) E2E_LONG=1 /usr/bin/python3 tests/e2e/run.py "many through many changes" "large bodies" "and a share of the rest"
 
 test-programs: $(if $(UNIT_SRC),$(B)/unit-tests) $(if $(STAGE_SRC),$(B)/stage-tests) \
                $(if $(CONTROL_SRC),$(B)/control-tests) $(B)/sim $(B)/tcp-tests $(B)/tcp-peer
@@ -349,6 +352,7 @@ help:
 	@echo 'sudo make deps  install missing Debian packages, build mbedTLS where it is missing, set hugepages'
 	@echo 'make unit stage tcp sim control conf admin packets tcp-linux e2e limits bench-short    one suite'
 	@echo 'make sim SEEDS=100000   more runs of the TCP simulation; make sim-mutants: does it notice missing rules?'
+	@echo 'make e2e-long   10,000 WebSockets through 200 changes, bodies of 1 GB, 50,000 traced requests; some ten minutes'
 	@echo 'make bench      how fast, beside what the wire itself can do; BENCH="stages" for one part'
 	@echo 'make bench-instructions   instructions per packet by stage and source file (callgrind; ten minutes)'
 	@echo 'make bench-limits   are limits exact, for 1, 2 and 4 workers? ten seconds for each line'
