@@ -156,6 +156,13 @@ static const struct metric tls_cause_metrics[] = {
 };
 
 static const struct metric tls_metrics[] = {
+	GAUGE("tls_handshakes_active", "TLS: handshakes that go on now.", "handshakes_active"),
+	GAUGE("tls_handshakes_waiting",
+	      "TLS: handshakes that are with a handshake thread, or wait for one.",
+	      "handshakes_waiting"),
+	COUNTER("tls_handshake_seconds_total",
+		"TLS: time that handshake threads have spent on the worker's handshakes.",
+		"handshake_seconds"),
 #define X(name, text) COUNTER("tls_" #name "_total", "TLS: " text ".", #name),
 	TLS_COUNTERS(X)
 #undef X

@@ -81,6 +81,19 @@ row_of(const struct tls_counters *c)
 	return row;
 }
 
+/* What the threads do for the worker. */
+static void
+add_load(json_t **row, const struct proxy *proxy)
+{
+	struct tls_load load;
+
+	if (!proxy_tls_load(proxy, &load))
+		return;
+	show_add(row, "handshakes_active", json_integer((json_int_t)load.active));
+	show_add(row, "handshakes_waiting", json_integer((json_int_t)load.unanswered));
+	show_add(row, "handshake_seconds", json_real((double)load.spent_ns / 1e9));
+}
+
 /* A row for each worker, once there has been a listener whose TLS ends here. */
 json_t *
 show_tls(struct show *show)
@@ -96,6 +109,7 @@ show_tls(struct show *show)
 		if (!c)
 			continue;
 		row = row_of(c);
+		add_load(&row, worker_proxy(dp->workers[i]));
 		show_add(&row, "worker", json_integer((json_int_t)i));
 		show_append(&list, row);
 	}

@@ -154,25 +154,10 @@ send(struct tls_serving *s, struct tls_job *job, struct tls_bytes bytes)
 /* ---- a step ---------------------------------------------------------------------------------- */
 
 static void
-fail(struct tls_serving *s, struct tls_job *job, enum tls_cause cause)
+fail(struct tls_job *job, enum tls_cause cause)
 {
 	job->answer = TLS_ANSWER_FAILED;
 	job->cause = (uint8_t)cause;
-	s->counters.failed[cause]++;
-}
-
-static void
-hand_over(struct tls_serving *s, struct tls_job *job, const struct tls_handover *result)
-{
-	bool is_13 = result->send.version == TLS_1_3;
-
-	job->handover = *result;
-	job->answer = TLS_ANSWER_DONE;
-	if (result->resumed)
-		s->counters.resumed[is_13]++;
-	else
-		s->counters.full[is_13]++;
-	s->counters.by_cipher[result->send.cipher]++;
 }
 
 /* Give the handshake what has come, buffer by buffer. False: no buffers for what it has to send. */
@@ -206,14 +191,15 @@ go_on(struct tls_serving *s, struct tls_job *job, struct tls_live *live)
 	enum tls_step outcome;
 
 	if (!step(s, job, live->handshake, &outcome)) {
-		fail(s, job, TLS_CAUSE_NO_MEMORY);
+		fail(job, TLS_CAUSE_NO_MEMORY);
 	} else if (outcome == TLS_STEP_MORE) {
 		job->answer = TLS_ANSWER_MORE;
 		return;
 	} else if (outcome == TLS_STEP_DONE) {
-		hand_over(s, job, tls_handshake_result(live->handshake));
+		job->handover = *tls_handshake_result(live->handshake);
+		job->answer = TLS_ANSWER_DONE;
 	} else {
-		fail(s, job, tls_handshake_cause(live->handshake));
+		fail(job, tls_handshake_cause(live->handshake));
 	}
 	end(s, live);
 	job->handshake = NULL;
@@ -228,26 +214,32 @@ now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-void
-tls_serve(struct tls_serving *s, struct tls_job *job)
+static void
+answer(struct tls_serving *s, struct tls_job *job)
 {
 	struct tls_live *live = job->handshake;
 	enum tls_cause cause = TLS_CAUSE_INTERNAL;
-	uint64_t since;
 
-	job->used = 0;
 	if (job->question == TLS_ASK_END) {
 		end(s, live);
 		job->handshake = NULL;
 		job->answer = TLS_ANSWER_ENDED;
 		return;
 	}
-	since = now_ns();
 	if (job->question != TLS_ASK_MORE)
 		live = begin(s, job, &cause);
 	if (live)
 		go_on(s, job, live);
 	else
-		fail(s, job, cause);
-	s->counters.busy_ns += now_ns() - since;
+		fail(job, cause);
+}
+
+void
+tls_serve(struct tls_serving *s, struct tls_job *job)
+{
+	uint64_t since = now_ns();
+
+	job->used = 0;
+	answer(s, job);
+	job->spent_ns = now_ns() - since;
 }

@@ -217,32 +217,3 @@ tls_threads_answer_to(struct tls_threads *threads, uint16_t worker, struct rte_r
 {
 	threads->answers[worker] = answers;
 }
-
-/* ---- what is seen from outside --------------------------------------------------------------- */
-
-void
-tls_threads_counters(const struct tls_threads *threads, struct tls_thread_counters *sum)
-{
-	uint64_t *to = (uint64_t *)sum;
-	uint32_t i;
-	size_t k;
-
-	memset(sum, 0, sizeof(*sum));
-	for (i = 0; i < threads->n; i++) {
-		const uint64_t *of = (const uint64_t *)&threads->threads[i].serving.counters;
-
-		for (k = 0; k < sizeof(*sum) / sizeof(*to); k++)
-			to[k] += of[k];
-	}
-}
-
-uint32_t
-tls_threads_waiting(const struct tls_threads *threads)
-{
-	uint32_t i, n = 0;
-
-	for (i = 0; i < threads->n; i++)
-		n += rte_ring_count(threads->ports[i].first) +
-		     rte_ring_count(threads->ports[i].asked);
-	return n;
-}

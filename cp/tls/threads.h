@@ -29,7 +29,7 @@ struct tls_threads_settings {
 struct tls_threads;
 
 /* They run where the control thread may run. NULL: no memory, or no thread can be started; errno
- * says why. Control thread, as all but the counters. */
+ * says why. Control thread, as all of it. */
 struct tls_threads *tls_threads_start(const struct tls_threads_settings *settings);
 /* Asks them to end, and waits for so long; questions that are left are not answered, and handshakes
  * that are left are freed. Workers do not run any more. False: one is stuck, and nothing has
@@ -41,9 +41,5 @@ bool tls_threads_stop(struct tls_threads *threads);
 struct tls_port *tls_threads_ports(struct tls_threads *threads);
 /* Give a worker's ring of answers to the threads; before it asks anything. */
 void tls_threads_answer_to(struct tls_threads *threads, uint16_t worker, struct rte_ring *answers);
-/* What all threads together count. Any thread. */
-void tls_threads_counters(const struct tls_threads *threads, struct tls_thread_counters *sum);
-/* Questions that nobody has taken up yet. */
-uint32_t tls_threads_waiting(const struct tls_threads *threads);
 
 #endif

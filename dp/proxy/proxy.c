@@ -391,6 +391,16 @@ proxy_tls_counters(const struct proxy *p)
 	return tls ? tls_counters(tls) : NULL;
 }
 
+bool
+proxy_tls_load(const struct proxy *p, struct tls_load *load)
+{
+	const struct tls *tls = proxy_tls(p);
+
+	if (tls)
+		*load = tls_load(tls);
+	return tls != NULL;
+}
+
 void
 proxy_http_seen(const struct worker *w, struct http_view *out)
 {

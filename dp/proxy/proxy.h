@@ -127,6 +127,9 @@ uint32_t proxy_http_requests(const struct proxy *proxy);
 struct tls_counters;
 /* NULL: there has been no listener with TLS. */
 const struct tls_counters *proxy_tls_counters(const struct proxy *proxy);
+struct tls_load;
+/* False: the same. */
+bool proxy_tls_load(const struct proxy *proxy, struct tls_load *load);
 struct http_view;
 /* http_seen of the worker; all NULL: there has been no HTTP listener. */
 void proxy_http_seen(const struct worker *w, struct http_view *out);

@@ -196,16 +196,34 @@ tls_handshake_timer(struct tls *t, struct tls_stream *s)
 }
 
 static void
+count_done(struct tls_counters *c, const struct tls_stream *s, const struct tls_handover *result)
+{
+	uint64_t *const ciphers[TLS_CIPHERS] = {
+		[TLS_AES_128_GCM] = &c->cipher_aes_128_gcm,
+		[TLS_AES_256_GCM] = &c->cipher_aes_256_gcm,
+		[TLS_CHACHA20_POLY1305] = &c->cipher_chacha20_poly1305,
+	};
+	bool is_13 = result->send.version == TLS_1_3;
+
+	++*ciphers[result->send.cipher];
+	if (s->client) {
+		c->backends++;
+		++*(is_13 ? &c->backends_tls13 : &c->backends_tls12);
+	} else if (result->resumed) {
+		c->resumed++;
+		++*(is_13 ? &c->resumed_tls13 : &c->resumed_tls12);
+	} else {
+		c->full++;
+		++*(is_13 ? &c->full_tls13 : &c->full_tls12);
+	}
+}
+
+static void
 done(struct tls *t, struct tls_stream *s, struct tls_job *job)
 {
 	uint32_t generation = s->generation;
 
-	if (s->client)
-		t->counters.backends++;
-	else if (job->handover.resumed)
-		t->counters.resumed++;
-	else
-		t->counters.full++;
+	count_done(&t->counters, s, &job->handover);
 	s->receive = job->handover.receive;
 	s->send = job->handover.send;
 	s->state = TLS_STREAM_OPEN;

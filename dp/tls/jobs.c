@@ -179,6 +179,7 @@ tls_job_ask(struct tls_jobs *jobs, struct tls_job *job, enum tls_question questi
 	job->asked = true;
 	job->begun = true;
 	jobs->waiting[job->thread]++;
+	jobs->unanswered++;
 	rc = rte_ring_enqueue(later ? port->asked : port->first, job);
 	assert(rc == 0); /* it has room for all jobs */
 	(void)rc;
@@ -218,6 +219,8 @@ tls_jobs_answered(struct tls_jobs *jobs, struct tls_job **answered, uint32_t n)
 		struct tls_job *job = next;
 
 		jobs->waiting[job->thread]--;
+		jobs->unanswered--;
+		jobs->spent_ns += job->spent_ns;
 		job->asked = false;
 		job->begun = job->answer == TLS_ANSWER_MORE;
 		if (job->abandoned) {

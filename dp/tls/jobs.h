@@ -62,6 +62,7 @@ struct tls_job {
 	uint8_t answer;       /* enum tls_answer */
 	uint8_t cause;        /* enum tls_cause */
 	uint32_t used;        /* bytes of `in` that the handshake was made of; with MORE all */
+	uint64_t spent_ns;    /* on this question */
 	struct rte_mbuf *out; /* bytes for the peer, the worker's; NULL: none */
 	struct tls_handover handover;
 
@@ -98,6 +99,8 @@ struct tls_jobs {
 	struct tls_port *ports;
 	uint32_t n_ports, next_port;       /* the latter is chosen among equals */
 	uint32_t waiting[TLS_THREADS_MAX]; /* unanswered questions of this worker to each */
+	uint32_t unanswered;               /* the sum of it */
+	uint64_t spent_ns;                 /* by threads, on what they have answered */
 };
 
 struct tls_jobs_settings {

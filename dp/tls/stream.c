@@ -125,6 +125,12 @@ tls_counters(const struct tls *t)
 	return &t->counters;
 }
 
+struct tls_load
+tls_load(const struct tls *t)
+{
+	return (struct tls_load){ t->jobs->taken, t->jobs->unanswered, t->jobs->spent_ns };
+}
+
 uint32_t
 tls_streams(const struct tls *t)
 {

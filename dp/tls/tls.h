@@ -57,10 +57,19 @@ struct worker;
 #define TLS_COUNTERS(X)                                                                         \
 	X(streams, "connections that began TLS")                                                \
 	X(full, "handshakes completed with clients, in full")                                   \
+	X(full_tls12, "handshakes completed with clients, in full, in TLS 1.2")                 \
+	X(full_tls13, "handshakes completed with clients, in full, in TLS 1.3")                 \
 	X(resumed, "handshakes completed with clients, of sessions that were resumed")          \
+	X(resumed_tls12, "handshakes completed with clients, resumed, in TLS 1.2")              \
+	X(resumed_tls13, "handshakes completed with clients, resumed, in TLS 1.3")              \
 	X(hellos_bad, "clients refused for their ClientHello, or for want of one")              \
 	X(failed, "handshakes with clients that failed")                                        \
+	X(cipher_aes_128_gcm, "handshakes completed in all, with AES-128-GCM")                  \
+	X(cipher_aes_256_gcm, "handshakes completed in all, with AES-256-GCM")                  \
+	X(cipher_chacha20_poly1305, "handshakes completed in all, with ChaCha20-Poly1305")      \
 	X(backends, "handshakes completed with backends")                                       \
+	X(backends_tls12, "handshakes completed with backends, in TLS 1.2")                     \
+	X(backends_tls13, "handshakes completed with backends, in TLS 1.3")                     \
 	X(backends_failed, "handshakes with backends that failed, or took too long")            \
 	X(given_up, "handshakes whose client ended the connection meanwhile")                   \
 	X(gave_way, "handshakes ended for waiting for the peer when others needed their place") \
@@ -120,6 +129,14 @@ void tls_destroy(struct tls *t);
 /* The ring that threads answer to. */
 struct rte_ring *tls_answers(const struct tls *t);
 const struct tls_counters *tls_counters(const struct tls *t);
+
+/* What its handshakes are to the threads. Control thread; may be a moment old. */
+struct tls_load {
+	uint32_t active;     /* handshakes that go on, with clients and backends */
+	uint32_t unanswered; /* steps of them that threads have been asked for */
+	uint64_t spent_ns;   /* by threads, on all that they have answered */
+};
+struct tls_load tls_load(const struct tls *t);
 /* In use now. */
 uint32_t tls_streams(const struct tls *t);
 

@@ -67,6 +67,16 @@ def certificates_change(t, folder):
         with t("show http and metrics: requests under way"):
             assert [row["requests_active"] for row in d.show("http")] == [0], d.show("http")
             assert '\npenstock_http_requests_active{worker="0"} 0\n' in test_metrics.get(port)[2]
+        with t("show tls and metrics: handshakes by version, kind and cipher; what the threads have to do"):
+            (row,), page = d.show("tls"), test_metrics.get(port)[2]
+            assert row["handshake_seconds"] == 0.0 and row["handshakes_active"] == row["handshakes_waiting"] == 0, row
+            assert '\npenstock_tls_handshakes_waiting{worker="0"} 0\n' in page
+            assert '\npenstock_tls_handshake_seconds_total{worker="0"} 0.000000\n' in page
+            kinds = [f"{kind}_{version}" for kind in ("full", "resumed", "backends") for version in ("tls12", "tls13")]
+            for name in kinds + ["cipher_aes_128_gcm", "cipher_aes_256_gcm", "cipher_chacha20_poly1305"]:
+                assert row[name] == 0 and f'\npenstock_tls_{name}_total{{worker="0"}} 0\n' in page, name
+            out = expect(d.cli("show", "tls"), 0).stdout
+            assert "WAITING" in out and "SPENT-S" in out, out
         with t("metrics: until when each is good"):
             expiry = dict(re.findall(r"^penstock_tls_certificate_expiry_seconds\{(.*)\} (\d+)$", test_metrics.get(port)[2], re.M))
             until = int(expiry[f'service="shop",certificate="{tls}/wild.pem"'])

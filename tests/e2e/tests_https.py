@@ -303,10 +303,10 @@ def shown(bed):
     s_client(bed, 80, 4, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", check=False, said="Q\n")
     metrics = bed.lab.run(bed.lab.edge, "curl", "-s", "-f", "http://127.0.0.1:9471/metrics").stdout
     rows = bed.show("tls")
-    for name in ("full", "failed", "records_in", "records_out"):
+    for name in ("full", "full_tls13", "cipher_aes_256_gcm", "failed", "records_in", "records_out"):
         count = sum(row[name] for row in rows)
         expect(count > 0 and f'penstock_tls_{name}_total{{worker="0"}} {rows[0][name]}\n' in metrics, f"{name}: {rows}")
-    expect(sum(row["causes"].get("version", 0) for row in rows) > 0, f"{rows}")
+    expect(sum(row["causes"].get("version", 0) for row in rows) > 0 and rows[0]["handshake_seconds"] > 0, f"{rows}")
 
 
 @one_worker

@@ -38,6 +38,26 @@ world(int version, uint64_t seed)
 	return world_of_role(version, seed, false);
 }
 
+/* The one handshake by version, kind and cipher, and what it was for the thread. */
+static void
+check_counted(const struct tls_world *w, size_t plan, bool to_backend)
+{
+	const struct tls_counters *c = tls_world_counters(w);
+	bool is_13 = plan < 3;
+	struct tls_load load;
+
+	CU_ASSERT(c->full_tls13 == (is_13 && !to_backend) &&
+		  c->full_tls12 == (!is_13 && !to_backend));
+	CU_ASSERT(c->backends_tls13 == (is_13 && to_backend) &&
+		  c->backends_tls12 == (!is_13 && to_backend));
+	CU_ASSERT(c->resumed_tls12 == 0 && c->resumed_tls13 == 0);
+	CU_ASSERT(c->cipher_aes_128_gcm == (plan % 3 == 0) &&
+		  c->cipher_aes_256_gcm == (plan % 3 == 1) &&
+		  c->cipher_chacha20_poly1305 == (plan % 3 == 2));
+	CU_ASSERT(proxy_tls_load(worker_proxy(w->f->worker), &load));
+	CU_ASSERT(load.spent_ns > 0 && load.unanswered == 0 && load.active == 0);
+}
+
 /* Both ways, in one piece and in many, with every cipher, as the server and as the client. */
 static void
 test_talk(void)
@@ -67,6 +87,7 @@ test_talk(void)
 		CU_ASSERT_EQUAL(tls_world_counters(w)->full, !plan.to_backend);
 		CU_ASSERT_EQUAL(tls_world_counters(w)->backends, plan.to_backend);
 		CU_ASSERT_EQUAL(tls_world_counters(w)->truncated, 0);
+		check_counted(w, i % PLANS, plan.to_backend);
 		tls_world_destroy(w);
 	}
 }

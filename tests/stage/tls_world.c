@@ -349,9 +349,10 @@ tls_world_create(const struct tls_world_plan *plan)
 		.half_closed = on_half_closed,
 		.closed = on_closed,
 	};
-	struct tls_world *w = calloc(1, sizeof(*w));
+	struct tls_world *w = aligned_alloc(_Alignof(struct tls_world), sizeof(*w));
 
 	CU_ASSERT_FATAL(w != NULL);
+	memset(w, 0, sizeof(*w));
 	w->secure = plan->to_backend ? SERVER : CLIENT;
 	context_create(w, plan);
 	proxy_wire_create(&w->wire, &plan->wire, &events);

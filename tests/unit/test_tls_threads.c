@@ -159,13 +159,25 @@ all_come_back(void)
 	return w.jobs->taken == 0 && rte_mempool_full(w.in) && rte_mempool_full(w.out);
 }
 
+/* Questions that no thread has looked at yet. */
+static uint32_t
+not_taken_up(void)
+{
+	struct tls_port *ports = tls_threads_ports(w.threads);
+	uint32_t i, n = 0;
+
+	for (i = 0; i < TLS_THREADS_MAX; i++)
+		if (ports[i].asked)
+			n += rte_ring_count(ports[i].first) + rte_ring_count(ports[i].asked);
+	return n;
+}
+
 /* ---- many ------------------------------------------------------------------------------------ */
 
 static void
 test_many(void)
 {
 	static const size_t cuts[] = { ALL, 1, 53 };
-	struct tls_thread_counters sum;
 	uint32_t i;
 
 	begin(3, JOBS);
@@ -180,11 +192,8 @@ test_many(void)
 	for (i = 0; i < 24; i++)
 		CU_ASSERT(tls_caller_talks(w.callers[i]));
 	CU_ASSERT(all_come_back());
-	CU_ASSERT_EQUAL(tls_threads_waiting(w.threads), 0);
-	tls_threads_counters(w.threads, &sum);
-	CU_ASSERT(sum.full[0] == 12 && sum.full[1] == 12 && sum.resumed[0] + sum.resumed[1] == 0);
-	CU_ASSERT_EQUAL(sum.by_cipher[0] + sum.by_cipher[1] + sum.by_cipher[2], 24);
-	CU_ASSERT(sum.busy_ns > 0);
+	CU_ASSERT_EQUAL(not_taken_up(), 0);
+	CU_ASSERT(w.jobs->unanswered == 0 && w.jobs->spent_ns > 0);
 	end();
 }
 
@@ -405,9 +414,9 @@ test_refused(void)
 	tls_job_give_back(w.jobs, w.callers[0]->job);
 	w.callers[0]->job = NULL;
 	CU_ASSERT_FALSE(tls_caller_ask(refused, w.jobs, w.in));
-	while (tls_threads_waiting(w.threads) >= MOST)
+	while (not_taken_up() >= MOST)
 		look();
-	CU_ASSERT_EQUAL(tls_threads_waiting(w.threads), MOST - 1);
+	CU_ASSERT_EQUAL(not_taken_up(), MOST - 1);
 	for (i = 0; i < MOST; i++)
 		sem_post(&go_on);
 	CU_ASSERT(wait_for(MOST - 1));
@@ -441,7 +450,7 @@ test_stop(void)
 		CU_ASSERT(answered[i]->answer == TLS_ANSWER_MORE && answered[i]->handshake);
 	for (i = 0; i < 3; i++)
 		CU_ASSERT_FATAL(tls_caller_ask(call(8, TLS_1_2), w.jobs, w.in));
-	while (tls_threads_waiting(w.threads) > 2)
+	while (not_taken_up() > 2)
 		usleep(100);
 	sem_post(&go_on);
 	sem_post(&go_on);
@@ -460,7 +469,7 @@ test_stuck_at_end(void)
 	begin(2, JOBS);
 	put_sticky_server(&go_on);
 	CU_ASSERT_FATAL(tls_caller_ask(call(8, TLS_1_3), w.jobs, w.in));
-	while (tls_threads_waiting(w.threads) > 0)
+	while (not_taken_up() > 0)
 		usleep(100);
 	before = now_ms();
 	CU_ASSERT(!tls_threads_stop(w.threads));
