@@ -30,7 +30,7 @@ const struct key config_keys_tls[] = {
 	  .max = CONFIG_MAX_CERTIFICATES,
 	  LIST_AT(listener_config, tls.certificates, tls.n_certificates, tls_pair_config),
 	  .example = "( { cert = \"/etc/penstock/tls/shop.pem\"; key = \"/etc/penstock/tls/shop.key\"; } )",
-	  .help = "certificates, chosen by the server name that clients ask for (SNI); the first is that of all other names; of two for one name, clients get the one that they can use: in TLS 1.2 ECDSA before RSA, in 1.3 by their own order" },
+	  .help = "certificates, chosen by the server name that clients ask for (SNI); the first is that of all other names; of two for one name, clients get the one that they can use, ECDSA before RSA" },
 	{ .path = "listeners.tls.certificates.cert", .type = KEY_TEXT,
 	  .flags = KEY_REQUIRED | KEY_IDENTITY, .example = "\"/etc/penstock/tls/shop.pem\"",
 	  AT(tls_pair_config, certificate),

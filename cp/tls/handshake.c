@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cp/tls/cause.h"
+#include "cp/tls/choice.h"
 #include "cp/tls/client.h"
 #include "cp/tls/peer.h"
 #include "cp/tls/watch.h"
@@ -38,6 +39,7 @@ struct tls_handshake {
 	size_t n_out, room,
 	    watched; /* of out, so many bytes are whole records that were looked at */
 
+	struct tls_asked asked; /* of a client */
 	struct tls_watch watch;
 	struct tls_input input;
 	struct exported exported;
@@ -64,6 +66,7 @@ on_read(void *context, unsigned char *to, size_t length)
 		return MBEDTLS_ERR_SSL_WANT_READ;
 	memcpy(to, h->in, n);
 	tls_watch_input(&h->input, h->in, n);
+	tls_asked_add(&h->asked, h->in, n);
 	h->in += n;
 	h->n_in -= n;
 	if (h->is_client && lacks_secret(h))
@@ -261,6 +264,7 @@ give_back(struct tls_handshake *h)
 	if (h->is_open)
 		mbedtls_ssl_free(&h->ssl);
 	h->is_open = false;
+	tls_asked_forget(&h->asked);
 	explicit_bzero(&h->exported, sizeof(h->exported));
 }
 
@@ -374,8 +378,11 @@ tls_handshake_new(struct tls_server *server, const struct tls_engine *engine)
 {
 	struct tls_handshake *h = make(&server->config, engine);
 
-	if (h)
-		mbedtls_ssl_set_user_data_p(&h->ssl, &h->result.name);
+	if (!h)
+		return NULL;
+	h->asked.server = server;
+	h->asked.name = &h->result.name;
+	mbedtls_ssl_set_user_data_p(&h->ssl, &h->asked);
 	return h;
 }
 
@@ -387,6 +394,7 @@ tls_handshake_new_client(struct tls_client *client, const struct tls_engine *eng
 	if (!h)
 		return NULL;
 	h->is_client = true;
+	h->asked.over = true;
 	h->verifies = client->verify;
 	h->input.watch = &h->watch;
 	if (tls_client_name(client, &h->ssl) == 0)

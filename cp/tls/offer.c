@@ -29,7 +29,7 @@ tls_complain(const struct tls_complaint *complaint, int code, const char *format
 
 /* ---- what is offered ------------------------------------------------------------------------- */
 
-static const int suites_of[TLS_CIPHERS][3] = {
+static const int suites_of[TLS_CIPHERS][TLS_SUITE_KINDS] = {
 	[TLS_AES_128_GCM] = { MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
 			      MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 			      MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 },
@@ -50,7 +50,7 @@ offer_ciphers(mbedtls_ssl_config *config, int *suites, const struct tls_offer *o
 	size_t n = offer->n_ciphers ? offer->n_ciphers : TLS_CIPHERS, i, j, to = 0;
 
 	for (i = 0; i < n; i++) {
-		for (j = 0; j < 3; j++)
+		for (j = 0; j < TLS_SUITE_KINDS; j++)
 			suites[to++] = suites_of[ciphers[i]][j];
 	}
 	suites[to] = 0;

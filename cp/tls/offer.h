@@ -37,9 +37,17 @@ struct tls_offer {
 	const char *const *alpn;        /* best first, then NULL; NULL: none */
 };
 
+/* What each cipher is called with: in 1.3, and in 1.2 by the certificate's key. */
+enum tls_key_kind {
+	TLS_KEY_ANY,
+	TLS_KEY_ECDSA,
+	TLS_KEY_RSA,
+	TLS_SUITE_KINDS,
+};
+
 /* What a config refers to, so that it has to live as long. All zero: nothing yet. */
 struct tls_lists {
-	int suites[3 * TLS_CIPHERS + 1];
+	int suites[TLS_SUITE_KINDS * TLS_CIPHERS + 1]; /* by cipher, then by key */
 	char *alpn[TLS_ALPN_MAX + 1];
 };
 

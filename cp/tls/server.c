@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/tls/server.h"
 
-#include <ctype.h>
 #include <mbedtls/psa_util.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cp/tls/choice.h"
 
 /* What is being made, and where to complain. */
 struct making {
@@ -83,9 +83,8 @@ sort_names(struct making *m)
 	return true;
 }
 
-/* The rows of exactly this name. */
-static const struct tls_server_name *
-find_exactly(const struct tls_server *s, const char *name, size_t *n)
+const struct tls_server_name *
+tls_server_find(const struct tls_server *s, const char *name, size_t *n)
 {
 	size_t low = 0, high = s->n_names, middle;
 
@@ -101,33 +100,21 @@ find_exactly(const struct tls_server *s, const char *name, size_t *n)
 	return *n ? &s->names[low] : NULL;
 }
 
-const struct tls_server_name *
-tls_server_find(const struct tls_server *server, const char *name, size_t *n)
-{
-	const struct tls_server_name *found = find_exactly(server, name, n);
-	const char *domain = strchr(name, '.');
-	char wildcard[TLS_NAME_MAX + 2];
-
-	if (found || !domain || domain == name)
-		return found;
-	snprintf(wildcard, sizeof(wildcard), "*%s", domain);
-	return find_exactly(server, wildcard, n);
-}
-
 /* What clients get whose name nobody has. */
 static bool
 add_default(struct making *m)
 {
 	struct tls_server *s = m->server;
 	struct tls_certificate *first = s->certificates[0], *c;
-	const struct tls_server_name *found = NULL;
-	size_t n = 1, i;
+	size_t i;
 	int code = 0;
 
+	s->others = &s->first;
+	s->n_others = 1;
 	if (first->n_names)
-		found = find_exactly(s, first->names[0], &n);
-	for (i = 0; code == 0 && i < n; i++) {
-		c = found ? s->certificates[found[i].certificate] : first;
+		s->others = tls_server_find(s, first->names[0], &s->n_others);
+	for (i = 0; code == 0 && i < s->n_others; i++) {
+		c = s->certificates[s->others[i].certificate];
 		code = mbedtls_ssl_conf_own_cert(&s->config, &c->chain, &c->key);
 	}
 	return code == 0 || tls_complain(&m->complaint, code, "the certificate cannot be used");
@@ -226,42 +213,6 @@ offer_tickets(struct making *m)
 	return true;
 }
 
-/* ---- a client's name ------------------------------------------------------------------------- */
-
-static int
-choose_certificates(const struct tls_server *s, mbedtls_ssl_context *ssl, const char *name)
-{
-	const struct tls_server_name *found;
-	size_t n = 0, i;
-	int code = 0;
-
-	found = tls_server_find(s, name, &n);
-	for (i = 0; found && code == 0 && i < n; i++) {
-		struct tls_certificate *c = s->certificates[found[i].certificate];
-
-		code = mbedtls_ssl_set_hs_own_cert(ssl, &c->chain, &c->key);
-	}
-	return code;
-}
-
-/* The name lies in a message that is gone when the handshake is over. */
-static int
-on_name(void *context, mbedtls_ssl_context *ssl, const unsigned char *name, size_t length)
-{
-	struct tls_name *asked = mbedtls_ssl_get_user_data_p(ssl);
-	char lower[TLS_NAME_MAX + 1];
-	size_t i;
-
-	if (length > TLS_NAME_MAX)
-		return MBEDTLS_ERR_SSL_DECODE_ERROR;
-	memcpy(asked->text, name, length);
-	asked->text[length] = '\0';
-	asked->length = (uint8_t)length;
-	for (i = 0; i <= length; i++)
-		lower[i] = (char)tolower((unsigned char)asked->text[i]);
-	return choose_certificates(context, ssl, lower);
-}
-
 static bool
 configure(struct making *m)
 {
@@ -272,7 +223,9 @@ configure(struct making *m)
 
 	if (!tls_offer(c, &m->server->lists, &offer, &m->complaint))
 		return false;
-	mbedtls_ssl_conf_sni(c, on_name, m->server);
+	m->server->maximum = s->maximum;
+	mbedtls_ssl_conf_sni(c, tls_asked_name, NULL);
+	mbedtls_ssl_conf_cert_cb(c, tls_choose);
 	/* A resumed connection has a secret of its own, too. */
 	mbedtls_ssl_conf_tls13_key_exchange_modes(
 	    c, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL |

@@ -8,8 +8,8 @@
  * A client gets a certificate by the server name that it asks for: those that have the whole name;
  * if there are none, those that have "*." and what follows the name's first label; else, and
  * without a name, the first certificate, and those that have that one's first name. Of these it
- * gets the first that it can use, ECDSA before RSA in TLS 1.2; in 1.3 by its own order of
- * signatures.
+ * gets the first that it can use, ECDSA before RSA (cp/tls/choice); if it can use none that has the
+ * whole name, one for "*.".
  */
 #ifndef CP_TLS_SERVER_H
 #define CP_TLS_SERVER_H
@@ -72,6 +72,10 @@ struct tls_server {
 	size_t n_certificates;
 	struct tls_server_name *names; /* in the order of names, then of certificates */
 	size_t n_names;
+	const struct tls_server_name *others; /* the certificates of everybody else */
+	size_t n_others;
+	struct tls_server_name first; /* the first certificate, whatever its names */
+	enum tls_version maximum;
 	struct tls_trust *trust;     /* NULL: clients are not asked */
 	struct tls_tickets *tickets; /* NULL: there are none */
 	struct tls_lists lists;
@@ -87,8 +91,8 @@ struct tls_server *tls_server_get(struct tls_server *server);
 /* One reference less. NULL is allowed. */
 void tls_server_free(struct tls_server *server);
 
-/* The certificates that clients get who ask for this name (in lower case, NUL-terminated), best
- * first: *n rows; NULL: those of everybody else. */
+/* The certificates that have exactly this name (in lower case, NUL-terminated; "*.example.org" is
+ * one): *n rows; NULL: none has. */
 const struct tls_server_name *tls_server_find(const struct tls_server *server, const char *name,
 					      size_t *n);
 

@@ -53,8 +53,7 @@ const char *tls_cause_text(enum tls_cause cause);
 #define TLS_PROTOCOL_MAX 255 /* RFC 7301 3.1 */
 #define TLS_NAME_MAX     255 /* RFC 6066 3 */
 
-/* Whom the client wants to speak to. Each connection's user data (mbedtls_ssl_set_user_data_p)
- * points to one, which is empty until the ClientHello names somebody. */
+/* Whom the client wants to speak to; empty: it has named nobody. */
 struct tls_name {
 	uint8_t length;
 	char text[TLS_NAME_MAX + 1];

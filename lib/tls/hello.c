@@ -5,18 +5,20 @@
 
 #include "lib/addr.h"
 
-#define RECORD_HANDSHAKE  22
-#define RECORD_ALERT      21
-#define ALERT_FATAL       2
-#define MESSAGE_HEADER    4
-#define MESSAGE_HELLO     1
-#define RANDOM            32
-#define SESSION_MOST      32
-#define LABEL_MOST        63
-#define NAME_TYPE_HOST    0
-#define EXTENSION_NAME    0
-#define EXTENSION_ALPN    16
-#define EXTENSION_VERSION 43
+#define RECORD_HANDSHAKE     22
+#define RECORD_ALERT         21
+#define ALERT_FATAL          2
+#define MESSAGE_HEADER       4
+#define MESSAGE_HELLO        1
+#define RANDOM               32
+#define SESSION_MOST         32
+#define LABEL_MOST           63
+#define NAME_TYPE_HOST       0
+#define EXTENSION_NAME       0
+#define EXTENSION_GROUPS     10
+#define EXTENSION_SIGNATURES 13
+#define EXTENSION_ALPN       16
+#define EXTENSION_VERSION    43
 
 /* ---- reasons --------------------------------------------------------------------------------- */
 
@@ -337,6 +339,17 @@ versions(struct tls_hello *h, struct reader content)
 							       : TLS_HELLO_BAD_NONE;
 }
 
+/* Without those that it cannot be made of. */
+static struct tls_list
+pairs(struct reader content)
+{
+	struct reader list = vector(&content, 2, 2);
+
+	if (content.broken || content.left || list.left % 2)
+		return (struct tls_list){ NULL, 0 };
+	return (struct tls_list){ list.at, (uint16_t)list.left };
+}
+
 static enum tls_bad
 extension(struct tls_hello *h, unsigned int type, struct reader content)
 {
@@ -347,6 +360,12 @@ extension(struct tls_hello *h, unsigned int type, struct reader content)
 		return protocols(h, content);
 	case EXTENSION_VERSION:
 		return versions(h, content);
+	case EXTENSION_GROUPS:
+		h->groups = pairs(content);
+		return TLS_HELLO_BAD_NONE;
+	case EXTENSION_SIGNATURES:
+		h->signatures = pairs(content);
+		return TLS_HELLO_BAD_NONE;
 	default:
 		return TLS_HELLO_BAD_NONE;
 	}
@@ -390,6 +409,7 @@ body(struct tls_hello *h, struct reader r)
 		return TLS_HELLO_BAD_LENGTHS;
 	if (h->version >> 8 != 3)
 		return TLS_HELLO_BAD_VERSION;
+	h->ciphers = (struct tls_list){ ciphers.at, (uint16_t)ciphers.left };
 	if (!r.left)
 		return TLS_HELLO_BAD_NONE;
 	list = vector(&r, 2, 0);

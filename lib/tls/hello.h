@@ -94,6 +94,9 @@ struct tls_hello {
 	uint32_t message_length;
 	struct tls_list protocols; /* ALPN: each with a length of 1 byte before it */
 	struct tls_list versions;  /* supported_versions: 2 bytes each */
+	struct tls_list ciphers;   /* the same */
+	/* The same; of two who may not be as they should. Who has the handshake refuses those. */
+	struct tls_list groups, signatures;
 	bool name_is_address;
 	uint8_t name_length;          /* 0: no name */
 	char name[TLS_NAME_MOST + 1]; /* in lower case, with a NUL behind it */

@@ -69,6 +69,9 @@ check_promises(const struct tls_hello *h)
 	must(h->length <= TLS_HELLO_BYTES && h->message_length <= TLS_HELLO_MOST);
 	must(h->length >= h->message_length + TLS_RECORD_HEADER);
 	must(is_within(h, h->protocols) && is_within(h, h->versions));
+	must(is_within(h, h->ciphers) && h->ciphers.length % 2 == 0);
+	must(is_within(h, h->groups) && h->groups.length % 2 == 0);
+	must(is_within(h, h->signatures) && h->signatures.length % 2 == 0);
 	must(strlen(h->name) == h->name_length && !(h->name_is_address && h->name_length));
 	must(!h->name_length || tls_name_usable(h->name, h->name_length));
 	must(strspn(h->name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == h->name_length);
@@ -105,6 +108,8 @@ check_recut(const struct tls_hello *whole, size_t piece)
 	must(strcmp(h.name, whole->name) == 0 && h.name_is_address == whole->name_is_address);
 	must(h.version == whole->version && h.message_length == whole->message_length);
 	must(same_list(h.protocols, whole->protocols) && same_list(h.versions, whole->versions));
+	must(same_list(h.ciphers, whole->ciphers) && same_list(h.groups, whole->groups) &&
+	     same_list(h.signatures, whole->signatures));
 }
 
 int

@@ -216,6 +216,56 @@ bad_name(const char *name)
 	return bad_message();
 }
 
+/* A message with groups and signatures, one of them like this. */
+static void
+message_with(unsigned int type, const char *content, size_t n)
+{
+	size_t extensions = begin_message(&message);
+
+	put_extension(&message, 10, type == 10 ? content : "\0\x04\0\x1d\0\x17",
+		      type == 10 ? n : 6);
+	put_extension(&message, 13, type == 13 ? content : "\0\x02\x04\x03", type == 13 ? n : 4);
+	end_message(&message, extensions);
+	make_records(&records, &message, TLS_RECORD_MOST);
+}
+
+static bool
+is_list(struct tls_list list, const char *bytes, size_t n)
+{
+	return list.bytes && list.length == n && memcmp(list.bytes, bytes, n) == 0;
+}
+
+/* What is not whole is as if it were not there. */
+static void
+test_lists(void)
+{
+	static const struct {
+		const char *content;
+		size_t n;
+	} broken[] = { { "", 0 },
+		       { "\0", 1 },
+		       { "\0\0", 2 },
+		       { "\0\x01\x04", 3 },
+		       { "\0\x03\x04\x03\x04", 5 },
+		       { "\0\x04\x04\x03", 4 },
+		       { "\0\x02\x04\x03\x04", 5 } };
+	struct tls_hello h;
+	size_t i;
+
+	message_with(0, NULL, 0);
+	CU_ASSERT_EQUAL(tls_hello_parse(&h, records.at, records.n, NULL), TLS_HELLO_DONE);
+	CU_ASSERT(is_list(h.ciphers, "\x13\x01\xc0\x2f", 4));
+	CU_ASSERT(is_list(h.groups, "\0\x1d\0\x17", 4) && is_list(h.signatures, "\x04\x03", 2));
+	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		message_with(10, broken[i].content, broken[i].n);
+		CU_ASSERT_EQUAL(tls_hello_parse(&h, records.at, records.n, NULL), TLS_HELLO_DONE);
+		CU_ASSERT(!h.groups.bytes && !h.groups.length && h.signatures.bytes);
+		message_with(13, broken[i].content, broken[i].n);
+		CU_ASSERT_EQUAL(tls_hello_parse(&h, records.at, records.n, NULL), TLS_HELLO_DONE);
+		CU_ASSERT(!h.signatures.bytes && !h.signatures.length && h.groups.bytes);
+	}
+}
+
 /* ---- good ones ------------------------------------------------------------------------------- */
 
 static void
@@ -586,6 +636,7 @@ test_tls_hello_register(void)
 		{ "what is waited for", test_need },
 		{ "without a name", test_without },
 		{ "names", test_names },
+		{ "ciphers, groups, signatures", test_lists },
 		{ "addresses", test_addresses },
 		{ "types of names", test_name_types },
 		{ "records", test_records },

@@ -108,15 +108,29 @@ test_kinds(void)
 	};
 	static const struct {
 		int version;
-		const char *ciphers12, *signatures, *got;
+		const char *ciphers12, *signatures, *groups, *got;
 	} cases[] = {
-		{ TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256", NULL, "rsa" },
-		{ TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", NULL, "ecdsa" },
+		{ TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256", NULL, NULL, "rsa" },
+		{ TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", NULL, NULL, "ecdsa" },
 		{ TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256", NULL,
-		  "ecdsa" },
-		{ TLS1_3_VERSION, NULL, "RSA-PSS+SHA256", "rsa" },
-		{ TLS1_3_VERSION, NULL, "ECDSA+SHA256", "ecdsa" },
-		{ TLS1_3_VERSION, NULL, "ECDSA+SHA256:RSA-PSS+SHA256", "ecdsa" },
+		  NULL, "ecdsa" },
+		/* Whatever the order of ciphers and signatures, the client's and ours. */
+		{ TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305", NULL,
+		  NULL, "ecdsa" },
+		{ TLS1_2_VERSION, NULL, "RSA+SHA256:ECDSA+SHA256", NULL, "ecdsa" },
+		{ TLS1_2_VERSION, NULL, "RSA+SHA256", NULL, "rsa" },
+		{ TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS+SHA256", NULL, "-" },
+		/* ECDSA with curves that the client has, only. */
+		{ TLS1_2_VERSION, NULL, NULL, "X25519", "rsa" },
+		{ TLS1_2_VERSION, NULL, NULL, "X25519:P-256", "ecdsa" },
+		{ TLS1_3_VERSION, NULL, "RSA-PSS+SHA256", NULL, "rsa" },
+		{ TLS1_3_VERSION, NULL, "ECDSA+SHA256", NULL, "ecdsa" },
+		{ TLS1_3_VERSION, NULL, "ECDSA+SHA256:RSA-PSS+SHA256", NULL, "ecdsa" },
+		{ TLS1_3_VERSION, NULL, "RSA-PSS+SHA256:ECDSA+SHA256", NULL, "ecdsa" },
+		{ TLS1_3_VERSION, NULL, "RSA-PSS+SHA256:ECDSA+SHA384", NULL, "rsa" },
+		{ TLS1_3_VERSION, NULL, "RSA-PSS+SHA256:ECDSA+SHA256", "X25519", "ecdsa" },
+		/* There is a second hello. */
+		{ TLS1_3_VERSION, NULL, "RSA-PSS+SHA256:ECDSA+SHA256", "P-521:P-256", "ecdsa" },
 	};
 	struct named_server s;
 	size_t i;
@@ -127,9 +141,38 @@ test_kinds(void)
 					       .minimum = cases[i].version,
 					       .maximum = cases[i].version,
 					       .ciphers12 = cases[i].ciphers12,
-					       .signatures = cases[i].signatures };
+					       .signatures = cases[i].signatures,
+					       .groups = cases[i].groups };
 
 		CU_ASSERT_STRING_EQUAL(meet(s.server, &p), cases[i].got);
+	}
+	named_end(&s);
+}
+
+/* A name's own certificate, which is ECDSA, is not in the way of the RSA one of its domain. */
+static void
+test_kinds_by_name(void)
+{
+	static const struct tls_wish wishes[] = {
+		{ .kind = TLS_TEST_RSA, .name = "first" },
+		{ .name = "exact", .alternative = "DNS:a.shop.example,DNS:b.example" },
+		{ .kind = TLS_TEST_RSA, .name = "wild", .alternative = "DNS:*.shop.example" },
+	};
+	static const char *const signatures[] = { "RSA+SHA256", "RSA-PSS+SHA256" };
+	struct named_server s;
+	int v;
+
+	named_begin(&s, wishes, 3);
+	check_name(s.server, "a.shop.example", "exact");
+	for (v = 0; v < 2; v++) {
+		struct tls_peer_settings p = { .name = "a.shop.example",
+					       .signatures = signatures[v],
+					       .maximum = v ? TLS1_3_VERSION : TLS1_2_VERSION };
+
+		CU_ASSERT_STRING_EQUAL(meet(s.server, &p), "wild");
+		/* There is none for it: not another name's. */
+		p.name = "b.example";
+		CU_ASSERT_STRING_EQUAL(meet(s.server, &p), "-");
 	}
 	named_end(&s);
 }
@@ -452,6 +495,7 @@ test_tls_server_register(void)
 	static CU_TestInfo tests[] = {
 		{ "certificates by name", test_names },
 		{ "ECDSA and RSA for one name", test_kinds },
+		{ "... and in the domain's certificate", test_kinds_by_name },
 		{ "names that nobody has", test_default },
 		{ "clients' certificates", test_clients },
 		{ "certificates of servers and of clients", test_roles },
