@@ -60,7 +60,7 @@ const struct key config_keys_tls[] = {
 	  .example = "\"/etc/penstock/tls/clients.crl\"", AT(listener_config, tls.client_auth.crl),
 	  .help = "file of the authorities' lists of certificates that have been revoked (PEM)" },
 	{ .path = "listeners.tls.tickets", GROUP,
-	  .help = "tickets, by which clients resume a session without a full handshake; none with client_auth" },
+	  .help = "tickets, by which clients resume a session without a full handshake; with client_auth there are none, whatever this says: who resumes a session shows no certificate, and it may have expired or been revoked since" },
 	{ .path = "listeners.tls.tickets.lifetime", .type = KEY_DURATION, .fallback = "12h",
 	  .max = 168 * HOUR, AT(listener_config, tls.tickets.lifetime),
 	  .help = "how long they are good; their key changes as often, and stays for as long again; \"0s\": there are none" },

@@ -242,9 +242,9 @@ check_tickets(struct load *load, struct tls_config *tls, const config_setting_t 
 	if (!group || !usable(group, "lifetime"))
 		return;
 	if (tls->client_auth.mode != TLS_CLIENT_AUTH_NONE && tls->tickets.lifetime)
-		report(load, group, NULL,
-		       "says nothing with client_auth: who resumes a session shows no certificate, "
-		       "so each handshake is a full one");
+		report_warning(load, group, NULL,
+			       "has no effect with client_auth: who resumes a session shows no "
+			       "certificate, so this listener gives no tickets");
 	if (tls->tickets.lifetime % SECOND)
 		report(load, group, "lifetime", "is not a number of whole seconds");
 	if (!config_setting_get_member(group, "keys"))
