@@ -63,7 +63,7 @@ const struct key config_keys_tls[] = {
 	  .help = "tickets, by which clients resume a session without a full handshake; with client_auth there are none, whatever this says: who resumes a session shows no certificate, and it may have expired or been revoked since" },
 	{ .path = "listeners.tls.tickets.lifetime", .type = KEY_DURATION, .fallback = "12h",
 	  .max = 168 * HOUR, AT(listener_config, tls.tickets.lifetime),
-	  .help = "how long they are good; their key changes as often, and stays for as long again; \"0s\": there are none" },
+	  .help = "how long they are good; their key changes as often, and stays for as long again; 10 seconds at the least; \"0s\": there are none" },
 	{ .path = "listeners.tls.tickets.keys", .type = KEY_TEXT,
 	  .example = "\"/etc/penstock/tls/tickets\"", AT(listener_config, tls.tickets.keys),
 	  .help = "file of keys that several machines share, which nobody but its owner may read: one or two lines of 64 hexadecimal digits; the first makes tickets, both open them; it is for you to change them (default: own keys)" },

@@ -15,6 +15,9 @@
 #include "lib/tls/handover.h"
 
 #define SECOND 1000000000ULL
+/* Seconds that tickets are good for, at the least: files of keys are looked at every two, and keys
+ * that were read serve half as long as tickets. */
+#define TICKETS_LEAST 10
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
@@ -148,13 +151,26 @@ check_certificates(struct load *load, struct tls_config *tls, const config_setti
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
+/* An empty list is no way to say "none", and it should not mean all. */
+static bool
+is_empty(struct load *load, const config_setting_t *group, const char *key, const char *otherwise)
+{
+	const config_setting_t *list = config_setting_get_member(group, key);
+
+	if (!list || config_setting_length(list) > 0)
+		return false;
+	report(load, group, key, "is empty; %s", otherwise);
+	return true;
+}
+
 static void
 check_ciphers(struct load *load, const struct tls_config *tls, const config_setting_t *group)
 {
 	bool seen[TLS_CIPHERS] = { false };
 	size_t i;
 
-	if (!usable(group, "ciphers"))
+	if (!usable(group, "ciphers") ||
+	    is_empty(load, group, "ciphers", "leave it out to offer all"))
 		return;
 	for (i = 0; i < tls->n_ciphers; i++) {
 		const config_setting_t *setting = inner_element(group, "ciphers", i);
@@ -173,7 +189,10 @@ check_alpn(struct load *load, const struct listener_config *l, const config_sett
 	char text[QUOTED_LEN];
 	size_t i;
 
-	if (!usable(group, "alpn"))
+	if (!usable(group, "alpn") ||
+	    is_empty(load, group, "alpn",
+		     l->protocol == LISTENER_HTTPS ? "leave it out for \"http/1.1\""
+						   : "leave it out if clients are not to be asked"))
 		return;
 	for (i = 0; i < l->tls.n_alpn; i++) {
 		const config_setting_t *setting = inner_element(group, "alpn", i);
@@ -247,6 +266,11 @@ check_tickets(struct load *load, struct tls_config *tls, const config_setting_t 
 			       "certificate, so this listener gives no tickets");
 	if (tls->tickets.lifetime % SECOND)
 		report(load, group, "lifetime", "is not a number of whole seconds");
+	else if (tls->tickets.lifetime && tls->tickets.lifetime < TICKETS_LEAST * SECOND)
+		report(load, group, "lifetime",
+		       "is less than %d seconds, so that some tickets would not be taken; \"0s\": "
+		       "there are none",
+		       TICKETS_LEAST);
 	if (!config_setting_get_member(group, "keys"))
 		return;
 	if (tls->tickets.lifetime == 0)
