@@ -138,6 +138,7 @@ tls_asked_name(void *context, mbedtls_ssl_context *ssl, const unsigned char *nam
 	struct tls_asked *a = mbedtls_ssl_get_user_data_p(ssl);
 
 	(void)context;
+	length = tls_name_length((const char *)name, length);
 	if (length > TLS_NAME_MAX)
 		return MBEDTLS_ERR_SSL_DECODE_ERROR;
 	memcpy(a->name->text, name, length);

@@ -275,6 +275,12 @@ tls_name_usable(const char *name, size_t length)
 	return is_name(name, length) && !is_address(name, length);
 }
 
+size_t
+tls_name_length(const char *name, size_t length)
+{
+	return length > 1 && name[length - 1] == '.' ? length - 1 : length;
+}
+
 static enum tls_bad
 host_name(struct tls_hello *h, const char *name, size_t length)
 {
@@ -282,6 +288,7 @@ host_name(struct tls_hello *h, const char *name, size_t length)
 
 	if (h->name_length || h->name_is_address)
 		return TLS_HELLO_BAD_NAME_TWICE;
+	length = tls_name_length(name, length);
 	h->name_is_address = is_address(name, length);
 	if (h->name_is_address)
 		return TLS_HELLO_BAD_NONE;

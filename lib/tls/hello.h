@@ -9,9 +9,9 @@
  *     └── 1 length version random session ciphers compression extensions ──┘
  *
  * Strict: whatever two readers could understand differently is refused, because the one who reads
- * next decides by the same bytes. So a name is one that DNS has, in lower case; an address in its
- * place, which RFC 6066 does not allow but clients that were given one send, names nobody, and the
- * hello is as one without a name.
+ * next decides by the same bytes. So a name is one that DNS has, in lower case. What RFC 6066 does
+ * not allow but clients send that were given it: a dot at the name's end, which is left out; and an
+ * address in its place, which names nobody: the hello is as one without a name.
  *
  * Pure: no allocation, no I/O. Any thread. Invariants, by `need` of struct tls_hello:
  *     every beginning shorter than need gives TLS_HELLO_MORE
@@ -111,6 +111,9 @@ enum tls_hello_result tls_hello_parse(struct tls_hello *out, const uint8_t *byte
 /* Does the client offer this protocol, this version (0x0303, 0x0304)? Of a hello that is done. */
 bool tls_hello_offers(const struct tls_hello *hello, const char *protocol);
 bool tls_hello_supports(const struct tls_hello *hello, uint16_t version);
+
+/* How much of a name counts: not the dot at its end, which stands for the root of DNS. */
+size_t tls_name_length(const char *name, size_t length);
 
 /* May a server be called so? Labels of 1 to 63 letters, digits, '-' and '_', 255 characters in all;
  * neither an address nor with a dot at its end. */

@@ -369,7 +369,15 @@ test_names(void)
 	CU_ASSERT_EQUAL(bad_name(long_name), TLS_HELLO_BAD_NAME_INVALID);
 	snprintf(long_name, sizeof(long_name), "%s.%s.%s.%s.a", label, label, label, label);
 	CU_ASSERT_EQUAL(bad_name(long_name), TLS_HELLO_BAD_NAME_INVALID);
-	CU_ASSERT_EQUAL(bad_name("shop.example."), TLS_HELLO_BAD_NAME_INVALID);
+	/* The dot of the root. */
+	CU_ASSERT_EQUAL(bad_name("Shop.example."), TLS_HELLO_BAD_NONE);
+	CU_ASSERT_EQUAL(parse(&h, records.at, records.n), TLS_HELLO_DONE);
+	CU_ASSERT(strcmp(h.name, "shop.example") == 0 && h.name_length == 12);
+	CU_ASSERT_EQUAL(bad_name("192.0.2.1."), TLS_HELLO_BAD_NONE);
+	CU_ASSERT_EQUAL(parse(&h, records.at, records.n), TLS_HELLO_DONE);
+	CU_ASSERT(h.name_is_address && h.name_length == 0);
+	CU_ASSERT_EQUAL(bad_name("shop.example.."), TLS_HELLO_BAD_NAME_INVALID);
+	CU_ASSERT_EQUAL(bad_name("."), TLS_HELLO_BAD_NAME_INVALID);
 	CU_ASSERT_EQUAL(bad_name(".example"), TLS_HELLO_BAD_NAME_INVALID);
 	CU_ASSERT_EQUAL(bad_name("a..example"), TLS_HELLO_BAD_NAME_INVALID);
 	CU_ASSERT_EQUAL(bad_name("*.example"), TLS_HELLO_BAD_NAME_INVALID);

@@ -84,6 +84,8 @@ test_names(void)
 	check_name(s.server, "shop.example", "exact");
 	check_name(s.server, "SHOP.example", "exact");
 	check_name(s.server, "www.shop.example", "exact");
+	check_name(s.server, "shop.example.", "exact");
+	check_name(s.server, "a.shop.example.", "wild");
 	check_name(s.server, "a.shop.example", "wild");
 	check_name(s.server, "A.Shop.Example", "wild");
 	check_name(s.server, "a.b.shop.example", "first");
