@@ -301,23 +301,40 @@ seal_alert(struct tls_handshake *h, const uint8_t alert[ALERT])
 	tls_keys_wipe(&keys);
 }
 
+/* Where the last of the step's records begins; n_out: there is none. */
+static size_t
+last_record(const struct tls_handshake *h)
+{
+	size_t last = h->n_out, at, length;
+
+	for (at = 0; h->n_out - at >= TLS_HEADER; at += length) {
+		last = at;
+		length = TLS_HEADER + ((size_t)h->out[at + 3] << 8 | h->out[at + 4]);
+		if (length >= h->n_out - at)
+			break;
+	}
+	return last;
+}
+
+/* A sealed one is shorter than any Finished. */
+static bool
+is_alert(const struct tls_handshake *h, size_t at)
+{
+	return at < h->n_out && (h->out[at] == TLS_ALERT || (h->out[at] == TLS_APPLICATION_DATA &&
+							     h->n_out - at < FINISHED_LEAST));
+}
+
 /* mbedTLS has sealed its own with the keys of the handshake, which the client does not open with
- * any more. It is the last record, and shorter than any Finished. */
+ * any more. */
 static void
 drop_alert(struct tls_handshake *h)
 {
-	size_t at, length;
+	size_t last = last_record(h);
 
-	for (at = 0; h->n_out - at >= TLS_HEADER; at += length) {
-		length = TLS_HEADER + ((size_t)h->out[at + 3] << 8 | h->out[at + 4]);
-		if (h->out[at] == TLS_APPLICATION_DATA && h->n_out - at == length &&
-		    length < FINISHED_LEAST) {
-			h->n_out = at;
-			h->watch.protected_records -= h->watch.protected_records > 0;
-		}
-		if (length >= h->n_out - at)
-			return;
-	}
+	if (!is_alert(h, last) || h->out[last] != TLS_APPLICATION_DATA)
+		return;
+	h->n_out = last;
+	h->watch.protected_records -= h->watch.protected_records > 0;
 }
 
 /* mbedTLS does not send an alert with every failure. */
@@ -335,7 +352,7 @@ send_alert(struct tls_handshake *h)
 		return;
 	if (is_sealed)
 		seal_alert(h, record + TLS_HEADER);
-	else if (h->n_out == 0)
+	else if (!is_alert(h, last_record(h)))
 		append(h, record, sizeof(record));
 }
 

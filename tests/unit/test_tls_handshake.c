@@ -407,6 +407,11 @@ static const struct {
 	  TLS_CAUSE_NOTHING_SHARED,
 	  SSL_AD_HANDSHAKE_FAILURE,
 	  false },
+	/* mbedTLS has sent its hello and certificate when it sees that. */
+	{ { .maximum = TLS1_2_VERSION, .groups = "P-521" },
+	  TLS_CAUSE_NOTHING_SHARED,
+	  SSL_AD_HANDSHAKE_FAILURE,
+	  false },
 	{ { .maximum = TLS1_2_VERSION, .no_extended_secret = true },
 	  TLS_CAUSE_NO_EXTENDED_SECRET,
 	  SSL_AD_HANDSHAKE_FAILURE,
