@@ -227,6 +227,7 @@ done(struct tls *t, struct tls_stream *s, struct tls_job *job)
 	s->receive = job->handover.receive;
 	s->send = job->handover.send;
 	s->state = TLS_STREAM_OPEN;
+	s->n_head = 0;
 	t->calls.secured(t->calls.arg, tls_handle(t, s), s->user, &job->handover);
 	tls_job_give_back(t->jobs, job);
 	if (tls_is_same(s, generation, TLS_STREAM_OPEN) && (s->in.length || s->tcp_done))

@@ -13,6 +13,8 @@
 #include "dp/worker.h"
 #include "lib/wheel.h"
 
+#define TLS_MESSAGE_HEADER 4 /* of handshake messages; RFC 8446 4 */
+
 enum tls_stream_state {
 	TLS_STREAM_FREE,
 	TLS_STREAM_HELLO,     /* waits for the client's hello */
@@ -40,10 +42,11 @@ struct tls_stream {
 	bool owes_update;  /* a KeyUpdate is due before the next record */
 	bool worn;         /* nothing can be sealed any more, or should be */
 	bool owes_goodbye; /* a close_notify is due before the FIN: there was no buffer for it */
-	uint8_t idle;      /* records without content, since the last one with some */
+	uint8_t idle;      /* records without content, since there was some, either way */
 	union {
 		uint32_t need;  /* HELLO: bytes to wait for */
 		uint32_t until; /* a client's handshake: ms, when it has to be over */
+		uint8_t n_head; /* OPEN: bytes of `head` that are there */
 	};
 	uint32_t skip; /* bytes to come of a message that is of no interest */
 	uint32_t sent; /* bytes of content, up to TLS_SMALL_UNTIL */
@@ -51,8 +54,9 @@ struct tls_stream {
 	uint32_t lent; /* HANDSHAKE: buffers that its job has */
 	uint32_t slot, epoch;
 	union {
-		uint32_t job;       /* HANDSHAKE: its index */
-		uint32_t next_free; /* FREE */
+		uint32_t job;                     /* HANDSHAKE: its index */
+		uint8_t head[TLS_MESSAGE_HEADER]; /* OPEN: of a handshake message that goes on */
+		uint32_t next_free;               /* FREE */
 	};
 	struct queue in, out; /* records: from TCP, not opened yet; sealed, not taken by TCP yet */
 	struct tls_keys receive, send;
@@ -67,7 +71,8 @@ static_assert(sizeof(struct tls_stream) <= 344, "what an idle stream costs");
 #define TLS_PIECES 320
 /* Streams that begin with something at hand, in one iteration: more of them wait for a tick. */
 #define TLS_BEGUN 256
-/* Records without content that a peer may send in a row: new keys, nothing, warnings. */
+/* Records without content that a peer may send in a row, while we send none either: new keys,
+ * nothing, warnings. */
 #define TLS_IDLE_RECORDS 32
 /* What found no buffer is tried again after this long. */
 #define TLS_RETRY_NS 10000000ull

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-/* RFC 8446 4.6.1, and the header of a handshake message (4). */
+/* RFC 8446 4.6.1, 4.6.3. */
 #define NEW_SESSION_TICKET 4
-#define MESSAGE_HEADER     4
+#define KEY_UPDATE         24
 /* Tickets are of no interest; but no server has reason to send more than this of them. */
 #define SKIP_MOST 65536u
 
@@ -128,26 +128,19 @@ refuse(struct tls *t, struct tls_stream *s, enum tls_error error)
 	tls_end(t, s, TCP_CLOSED_RESET);
 }
 
-/* A record's content, of which at most 8 bytes are of interest. */
-static uint32_t
-beginning(const struct rte_mbuf *chain, const struct tls_open *open, uint8_t bytes[8])
-{
-	uint32_t n = RTE_MIN(open->length, 8u);
-	const void *at = rte_pktmbuf_read(chain, open->at, n, bytes);
-
-	if (at != bytes)
-		memcpy(bytes, at, n);
-	return n;
-}
-
 /* False: it was the last word. */
 static bool
-alert_received(struct tls *t, struct tls_stream *s, const uint8_t *bytes, uint32_t length)
+alert_received(struct tls *t, struct tls_stream *s, const struct rte_mbuf *chain,
+	       const struct tls_open *open)
 {
-	if (length != 2) {
+	uint8_t copy[2];
+	const uint8_t *bytes;
+
+	if (open->length != 2) {
 		refuse(t, s, TLS_BAD_TYPE);
 		return false;
 	}
+	bytes = rte_pktmbuf_read(chain, open->at, 2, copy);
 	if (bytes[1] == 0) { /* close_notify */
 		uint32_t generation = s->generation, rest = s->in.length;
 
@@ -167,49 +160,91 @@ alert_received(struct tls *t, struct tls_stream *s, const uint8_t *bytes, uint32
 	return false;
 }
 
-/* A client of ours is sent tickets, which may be cut into records in any way. True: it is what is
- * skipped. */
-static bool
-skip_ticket(struct tls_stream *s, const uint8_t *bytes, uint32_t length, uint32_t whole)
-{
-	if (!s->client)
-		return false;
-	if (s->skip == 0) {
-		uint32_t message;
+/* Handshake messages of a record: what is left of it. */
+struct messages {
+	const struct rte_mbuf *chain;
+	uint32_t at, left;
+};
 
-		if (length < MESSAGE_HEADER || bytes[0] != NEW_SESSION_TICKET)
-			return false;
-		message = (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-		if (message > SKIP_MOST || message + MESSAGE_HEADER < whole)
-			return false;
-		s->skip = message + MESSAGE_HEADER;
-	}
-	if (whole > s->skip)
+static void
+messages_take(struct messages *m, uint8_t *to, uint32_t n)
+{
+	const void *bytes = rte_pktmbuf_read(m->chain, m->at, n, to);
+
+	if (bytes != to)
+		memcpy(to, bytes, n);
+	m->at += n;
+	m->left -= n;
+}
+
+/* The next bytes of a message's header. True: it is all there. */
+static bool
+take_header(struct tls_stream *s, struct messages *m)
+{
+	uint32_t n = RTE_MIN((uint32_t)TLS_MESSAGE_HEADER - s->n_head, m->left);
+
+	messages_take(m, s->head + s->n_head, n);
+	s->n_head = (uint8_t)(s->n_head + n);
+	return s->n_head == TLS_MESSAGE_HEADER;
+}
+
+/* A client of ours is sent tickets. True: it is one, to be skipped. */
+static bool
+skip_ticket(struct tls_stream *s)
+{
+	uint32_t length = (uint32_t)s->head[1] << 16 | (uint32_t)s->head[2] << 8 | s->head[3];
+
+	if (!s->client || s->head[0] != NEW_SESSION_TICKET || length > SKIP_MOST)
 		return false;
-	s->skip -= whole;
+	s->skip = length;
+	s->n_head = 0;
 	return true;
 }
 
-/* False: the stream ends. */
+/* New keys of the peer's, from the next record on, so nothing of this one may be behind it (RFC
+ * 8446 5.1). False: it is no such message. */
 static bool
-handshake_received(struct tls *t, struct tls_stream *s, const uint8_t *bytes, uint32_t length,
-		   uint32_t whole)
+take_key_update(struct tls *t, struct tls_stream *s, struct messages *m)
 {
+	uint8_t message[TLS_KEY_UPDATE];
 	bool asks;
 
-	if (s->receive.version == TLS_1_3 && s->skip == 0 && whole == length &&
-	    tls_key_update_read(bytes, length, &asks)) {
-		t->counters.key_updates_in++;
-		tls_schedules_forget(&t->schedules, &s->receive);
-		tls_keys_update(&s->receive, t->schedules.engine);
-		if (asks)
-			tls_update_keys(t, s);
+	if (s->receive.version != TLS_1_3 || s->head[0] != KEY_UPDATE)
+		return false;
+	if (m->left == 0) /* its end comes with the next record */
 		return true;
+	memcpy(message, s->head, TLS_MESSAGE_HEADER);
+	messages_take(m, message + TLS_MESSAGE_HEADER, 1);
+	if (m->left > 0 || !tls_key_update_read(message, sizeof(message), &asks))
+		return false;
+	s->n_head = 0;
+	t->counters.key_updates_in++;
+	tls_schedules_forget(&t->schedules, &s->receive);
+	tls_keys_update(&s->receive, t->schedules.engine);
+	if (asks)
+		tls_update_keys(t, s);
+	return true;
+}
+
+/* A record has as many messages as it likes, and a message as many records (RFC 8446 5.1). False:
+ * the stream ends. */
+static bool
+handshake_received(struct tls *t, struct tls_stream *s, struct messages m)
+{
+	while (m.left > 0) {
+		uint32_t skipped = RTE_MIN(s->skip, m.left);
+
+		s->skip -= skipped;
+		m.at += skipped;
+		m.left -= skipped;
+		if (m.left == 0 || !take_header(s, &m) || skip_ticket(s))
+			continue;
+		if (!take_key_update(t, s, &m)) {
+			refuse(t, s, TLS_BAD_TYPE);
+			return false;
+		}
 	}
-	if (skip_ticket(s, bytes, length, whole))
-		return true;
-	refuse(t, s, TLS_BAD_TYPE);
-	return false;
+	return true;
 }
 
 /* False: the stream ends, or is another one by now. */
@@ -217,12 +252,9 @@ static bool
 other_received(struct tls *t, struct tls_stream *s, const struct rte_mbuf *chain,
 	       const struct tls_open *open)
 {
-	uint8_t bytes[8];
-	uint32_t n = beginning(chain, open, bytes);
-
 	if (open->type == TLS_ALERT)
-		return alert_received(t, s, bytes, open->length == 2 ? n : 0);
-	return handshake_received(t, s, bytes, n, open->length);
+		return alert_received(t, s, chain, open);
+	return handshake_received(t, s, (struct messages){ chain, open->at, open->length });
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -271,7 +303,7 @@ next_record(const struct tls_stream *s, uint32_t *whole)
 }
 
 /* Is it one more record without content than a peer has reason to send? Each costs us more than it
- * does the peer. */
+ * does the peer, so between them there has to be content, of the peer or of ours. */
 static bool
 is_idle_too_long(struct tls_stream *s, const struct tls_open *open)
 {
@@ -303,7 +335,7 @@ take_record(struct tls *t, struct tls_stream *s, uint32_t whole, struct ready *u
 		error = TLS_BAD_TYPE;
 	}
 	tcp_credit(t->tcp, s->tcp, whole - (error == TLS_OK ? open.length : 0));
-	if (error == TLS_OK && open.type == TLS_APPLICATION_DATA && s->skip == 0) {
+	if (error == TLS_OK && open.type == TLS_APPLICATION_DATA && !s->skip && !s->n_head) {
 		t->counters.records_in++;
 		ready_add(up, chain, open.at, open.length);
 		return true;

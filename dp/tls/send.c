@@ -361,6 +361,7 @@ tls_stream_send(struct tls *t, tcp_handle h, struct rte_mbuf *chain)
 	if (rc == -ENOBUFS)
 		return rc;
 	t->counters.bytes_out += length;
+	s->idle = 0;
 	if (rc == 0)
 		tls_push(t, s, sealed);
 	if (rc < 0 || (worn && s->send.version != TLS_1_3))

@@ -82,7 +82,7 @@ void tls_keys_update(struct tls_keys *keys, const struct tls_engine *engine);
  * for new keys, too. */
 #define TLS_KEY_UPDATE 5
 void tls_key_update_write(uint8_t out[TLS_KEY_UPDATE], bool asks);
-/* Is a handshake record's content a KeyUpdate, and nothing else? */
+/* Are these bytes of handshake records a KeyUpdate, and nothing else? */
 bool tls_key_update_read(const uint8_t *content, size_t length, bool *asks);
 
 /* Nobody shall read them any more. */

@@ -255,6 +255,26 @@ test_idle_records(void)
 	tls_world_destroy(w);
 }
 
+/* ... but not while there is content, the other way. */
+static void
+test_new_keys_while_it_takes(void)
+{
+	struct tls_world *w = world(TLS1_3_VERSION, 5);
+	uint32_t i;
+
+	tls_world_open(w);
+	CU_ASSERT(tls_world_shake(w));
+	CU_ASSERT(tls_world_talk(w, 10, 10));
+	for (i = 0; i < 2 * TLS_IDLE_RECORDS; i++) {
+		SSL_key_update(w->ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+		SSL_do_handshake(w->ssl);
+		CU_ASSERT(tls_world_talk(w, 0, 3000));
+	}
+	CU_ASSERT_EQUAL(tls_world_counters(w)->key_updates_in, 2 * TLS_IDLE_RECORDS);
+	CU_ASSERT(tls_world_close(w));
+	tls_world_destroy(w);
+}
+
 /* A client that is gone without a word, by a FIN or a reset, in each state. */
 static void
 test_gone(void)
@@ -611,6 +631,7 @@ test_tls_stream_register(void)
 		{ "records of one byte", test_tiny },
 		{ "clients that stop in the middle", test_silent },
 		{ "records without content", test_idle_records },
+		{ "new keys while content is sent", test_new_keys_while_it_takes },
 		{ "clients that are gone", test_gone },
 		{ "a bad record", test_bad_record },
 		{ "the other leg is reset", test_cut },
