@@ -287,7 +287,7 @@ seal_alert(struct tls_handshake *h, const uint8_t alert[ALERT])
 	struct tls_side side = { &keys, &schedules };
 	uint8_t record[SEALED_ALERT];
 	struct tls_piece piece = { alert, record + TLS_HEADER, ALERT };
-	struct tls_seal seal = { &piece, 1, 0, TLS_ALERT, 0, record, record + TLS_HEADER + ALERT };
+	struct tls_seal seal = { &piece, 1, 0, TLS_ALERT, record, record + TLS_HEADER + ALERT };
 	enum tls_cipher cipher;
 
 	if (!cipher_of(h->watch.suite, &cipher))

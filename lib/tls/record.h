@@ -14,6 +14,9 @@
  * where they do, with the content in one piece and in its place, a record is one call of the
  * cipher.
  *
+ * One record at a time: ipsec-mb's calls for GCM take one, too, so that many at once would gain no
+ * more than keys that are fetched ahead; and that is done for what comes in a burst (tls_prefetch).
+ *
  * The caller owns everything; no allocation; any thread, but one at a time for the same keys.
  *
  * Invariants: keys->sequence is that of the next record, and grows by one with each record that was
@@ -79,7 +82,6 @@ struct tls_seal {
 	uint16_t n_pieces;
 	uint16_t padding; /* 1.3: so many zeros */
 	uint8_t type;     /* enum tls_type */
-	uint8_t error;    /* enum tls_error: what tls_seal_burst says of this one */
 	uint8_t *head;    /* room for tls_head_length bytes */
 	uint8_t *tail;    /* ... for tls_tail_length + padding */
 };
@@ -107,7 +109,6 @@ struct tls_open {
 	const struct tls_piece *pieces; /* from the record's first byte on; more may follow */
 	uint16_t n_pieces;
 	uint8_t type;   /* then: enum tls_type of the content, never TLS_CHANGE_CIPHER_SPEC */
-	uint8_t error;  /* enum tls_error: what tls_open_burst says of this one */
 	uint32_t whole; /* then: so many bytes is the record */
 	uint32_t at;    /* then: the content begins with this byte of the pieces */
 	uint32_t length;
@@ -121,12 +122,5 @@ enum tls_error tls_header_check(const struct tls_keys *keys, const uint8_t heade
 /* Open one record: all of its content has been written to the pieces' `to`, between record->at and
  * record->at + record->length. TLS_MORE: not all of it is there; nothing has been done. */
 enum tls_error tls_open(const struct tls_side *side, struct tls_open *record);
-
-/* ---- many at a time -------------------------------------------------------------------------- */
-
-/* The same for n records, in their order, with the next one's keys and schedule fetched while one
- * is at work. Each has its error; how many are TLS_OK. */
-uint32_t tls_seal_burst(const struct tls_side *sides, struct tls_seal *records, uint32_t n);
-uint32_t tls_open_burst(const struct tls_side *sides, struct tls_open *records, uint32_t n);
 
 #endif

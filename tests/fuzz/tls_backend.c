@@ -107,7 +107,7 @@ check_keys(struct world *w, struct tls_mbed *server, const struct tls_handover *
 	uint8_t record[64] = { 0 }, got[4];
 	uint32_t head = tls_head_length(&send);
 	struct tls_piece said = { (const uint8_t *)"abc", record + head, 3 };
-	struct tls_seal seal = { &said, 1, 0, TLS_APPLICATION_DATA, 0, record, record + head + 3 };
+	struct tls_seal seal = { &said, 1, 0, TLS_APPLICATION_DATA, record, record + head + 3 };
 	struct tls_piece heard = { server->out, server->out, 0 };
 	struct tls_open open = { .pieces = &heard, .n_pieces = 1 };
 

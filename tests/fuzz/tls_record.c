@@ -93,8 +93,13 @@ gather(const struct pieces *p, uint8_t *out)
 		memcpy(out, p->piece[i].to, p->piece[i].length);
 }
 
+struct opened {
+	enum tls_error error;
+	struct tls_open open;
+};
+
 /* Open in pieces and in one; both agree. */
-static struct tls_open
+static struct opened
 open_both(const struct tls_side *side, const uint8_t *bytes, size_t size, const uint8_t cuts[2],
 	  uint8_t *content)
 {
@@ -103,6 +108,7 @@ open_both(const struct tls_side *side, const uint8_t *bytes, size_t size, const 
 	struct tls_side again = *side;
 	struct tls_piece one = { copy, copy, (uint32_t)size };
 	struct tls_open whole = { .pieces = &one, .n_pieces = 1 }, cut = { 0 };
+	enum tls_error error;
 	struct pieces p;
 
 	make_pieces(&p, bytes, size, cuts);
@@ -110,17 +116,16 @@ open_both(const struct tls_side *side, const uint8_t *bytes, size_t size, const 
 	cut.pieces = p.piece;
 	cut.n_pieces = p.n;
 	again.keys = &keys;
-	cut.error = (uint8_t)tls_open(&again, &cut);
-	whole.error = (uint8_t)tls_open(side, &whole);
-	must(cut.error == whole.error && keys.sequence == side->keys->sequence);
+	error = tls_open(side, &whole);
+	must(tls_open(&again, &cut) == error && keys.sequence == side->keys->sequence);
 	gather(&p, content);
-	if (whole.error == TLS_OK) {
+	if (error == TLS_OK) {
 		must(cut.type == whole.type && cut.at == whole.at && cut.length == whole.length);
 		must(memcmp(content + cut.at, copy + cut.at, cut.length) == 0);
 		memmove(content, content + cut.at, cut.length);
 	}
 	free_pieces(&p);
-	return whole;
+	return (struct opened){ error, whole };
 }
 
 /* RFC 8446 5.4, from the beginning to the end. */
@@ -132,7 +137,7 @@ check_inner(const struct tls_side *side, const uint8_t *inner, size_t size, cons
 	struct tls_piece p = { inner, record + TLS_HEADER, (uint32_t)size };
 	uint8_t type = 0;
 	struct tls_aead a;
-	struct tls_open o;
+	struct opened o;
 	size_t length = 0, i;
 
 	for (i = 0; i < size; i++) {
@@ -160,7 +165,7 @@ check_inner(const struct tls_side *side, const uint8_t *inner, size_t size, cons
 	else if (type < TLS_ALERT || type > TLS_APPLICATION_DATA)
 		must(o.error == TLS_BAD_TYPE);
 	else
-		must(o.error == TLS_OK && o.type == type && o.length == length &&
+		must(o.error == TLS_OK && o.open.type == type && o.open.length == length &&
 		     memcmp(content, inner, length) == 0);
 }
 
@@ -172,7 +177,7 @@ check_round(const struct tls_side *side, const uint8_t *plain, size_t size, cons
 	uint32_t head = tls_head_length(side->keys), n_tail = tls_tail_length(side->keys);
 	struct tls_seal s = { .type = TLS_APPLICATION_DATA, .head = record, .tail = tail };
 	struct pieces p;
-	struct tls_open o;
+	struct opened o;
 
 	make_pieces(&p, plain, size, cuts);
 	s.pieces = p.piece;
@@ -184,8 +189,8 @@ check_round(const struct tls_side *side, const uint8_t *plain, size_t size, cons
 	free_pieces(&p);
 	side->keys->sequence = 5;
 	o = open_both(side, record, head + size + n_tail, cuts, content);
-	must(o.error == TLS_OK && o.type == TLS_APPLICATION_DATA && o.length == size);
-	must(memcmp(content, plain, size) == 0 && o.whole == head + size + n_tail);
+	must(o.error == TLS_OK && o.open.type == TLS_APPLICATION_DATA && o.open.length == size);
+	must(memcmp(content, plain, size) == 0 && o.open.whole == head + size + n_tail);
 }
 
 int
@@ -195,7 +200,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct world *w = world();
 	struct tls_keys keys;
 	struct tls_side side = { &keys, &w->schedules };
-	struct tls_open o;
+	struct opened o;
 	int version, cipher;
 
 	if (size < 3 || size > SIZE_MAX_HERE)

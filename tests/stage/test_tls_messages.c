@@ -18,7 +18,7 @@ say_record(struct tls_world *w, struct tls_keys *keys, uint8_t type, const void 
 	struct tls_side side = { keys, &schedules };
 	uint8_t record[TLS_HEADER + 64 + TLS_TAIL_MAX];
 	struct tls_piece piece = { bytes, record + TLS_HEADER, n };
-	struct tls_seal seal = { &piece, 1, 0, type, 0, record, record + TLS_HEADER + n };
+	struct tls_seal seal = { &piece, 1, 0, type, record, record + TLS_HEADER + n };
 
 	CU_ASSERT_EQUAL(tls_seal(&side, &seal), TLS_OK);
 	tls_world_say(w, record, TLS_HEADER + n + TLS_TAIL_MAX);

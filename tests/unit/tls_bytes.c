@@ -81,7 +81,7 @@ tls_end_seal(struct tls_end *end, uint8_t type, const void *content, size_t leng
 {
 	uint32_t head = tls_head_length(&end->keys);
 	struct tls_piece piece = { out + head, out + head, (uint32_t)length };
-	struct tls_seal record = { &piece, 1, 0, type, 0, out, out + head + length };
+	struct tls_seal record = { &piece, 1, 0, type, out, out + head + length };
 
 	memcpy(out + head, content, length);
 	if (tls_seal(&end->side, &record) != TLS_OK)
