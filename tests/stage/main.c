@@ -54,6 +54,7 @@ static int (*const suites[])(void) = {
 	test_buffers_register,
 	test_tls_messages_register,
 	test_tls_stream_register,
+	test_tls_bounds_register,
 };
 /* clang-format on */
 

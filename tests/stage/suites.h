@@ -39,6 +39,7 @@ int test_http_lost_register(void);
 int test_buffers_register(void);
 int test_tls_messages_register(void);
 int test_tls_stream_register(void);
+int test_tls_bounds_register(void);
 int test_parse_register(void);
 int test_parse_cut_register(void);
 int test_parse_quick_register(void);

@@ -128,6 +128,8 @@ on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint
 			hear(w, p->where, bytes, m->data_len);
 		else
 			BIO_write(w->in, bytes, m->data_len);
+		if (p->where == w->secure && w->tap)
+			BIO_write(w->tap, bytes, m->data_len);
 	}
 	rte_pktmbuf_free(chain);
 	if (p->where != w->secure || !w->deaf)
