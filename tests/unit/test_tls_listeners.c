@@ -320,6 +320,15 @@ test_authorities(void)
 	tls_scene_end(&s);
 }
 
+/* Of the key that makes tickets. */
+static const unsigned char *
+key_name(const struct tls_tickets *tickets)
+{
+	const mbedtls_ssl_ticket_context *c = &tickets->context;
+
+	return c->MBEDTLS_PRIVATE(keys)[c->MBEDTLS_PRIVATE(active)].MBEDTLS_PRIVATE(name);
+}
+
 static void
 test_shared_keys(void)
 {
@@ -343,6 +352,41 @@ test_shared_keys(void)
 	tls_scene_end(&s);
 }
 
+/* mbedTLS would bring keys of its own when those of the file are as old as tickets get: when half
+ * of that has passed, there is another server with the same keys, and nobody is told. */
+static void
+test_shared_keys_stay(void)
+{
+	static const char key[] =
+	    "00000000000000000000000000000000000000000000000000000000000000a1\n";
+	const struct tls_server *first;
+	struct tls_tickets *tickets;
+	struct tls_scene s;
+
+	scene_begin(&s);
+	tls_files_replace("tickets", key, 0600);
+	run(&s,
+	    listener("shop", 1, "shop", "tickets = { keys = \"@/tickets\"; lifetime = \"1s\"; };"));
+	first = tls_server_get((struct tls_server *)server_of(&s, 0));
+	tls_scene_look(&s);
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), first);
+	usleep(510000);
+	tls_scene_look(&s);
+	CU_ASSERT_PTR_NOT_EQUAL(server_of(&s, 0), first);
+	tickets = server_of(&s, 0)->tickets;
+	CU_ASSERT_PTR_NOT_EQUAL(tickets, first->tickets);
+	CU_ASSERT_EQUAL(memcmp(key_name(tickets), key_name(first->tickets), TLS_TICKET_NAME), 0);
+	CU_ASSERT(tls_files_logged(""));
+	tls_server_free((struct tls_server *)first);
+	/* Own ones mbedTLS itself replaces. */
+	run(&s, listener("shop", 1, "shop", "tickets = { lifetime = \"1s\"; };"));
+	first = server_of(&s, 0);
+	usleep(510000);
+	tls_scene_look(&s);
+	CU_ASSERT_PTR_EQUAL(server_of(&s, 0), first);
+	tls_scene_end(&s);
+}
+
 int
 test_tls_listeners_register(void)
 {
@@ -358,6 +402,7 @@ test_tls_listeners_register(void)
 		{ "tickets", test_tickets },
 		{ "authorities", test_authorities },
 		{ "keys of tickets that machines share", test_shared_keys },
+		{ "... stay the same ones", test_shared_keys_stay },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = { { "tls_listeners", NULL, NULL, NULL, NULL, tests },

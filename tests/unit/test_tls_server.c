@@ -376,6 +376,57 @@ test_ticket_keys(void)
 	tls_server_free(third);
 }
 
+/* So many seconds pass for the key that makes tickets now. */
+static void
+age(struct tls_server *server, time_t seconds)
+{
+	mbedtls_ssl_ticket_context *c = &server->tickets->context;
+
+	c->MBEDTLS_PRIVATE(keys)[c->MBEDTLS_PRIVATE(active)].MBEDTLS_PRIVATE(generation_time) -=
+	    seconds;
+}
+
+/* By the name that a ticket begins with. */
+static bool
+of_the_same_key(const SSL_SESSION *a, const SSL_SESSION *b)
+{
+	const unsigned char *x, *y;
+	size_t n_x, n_y;
+
+	SSL_SESSION_get0_ticket(a, &x, &n_x);
+	SSL_SESSION_get0_ticket(b, &y, &n_y);
+	return n_x >= TLS_TICKET_NAME && n_y >= TLS_TICKET_NAME &&
+	       memcmp(x, y, TLS_TICKET_NAME) == 0;
+}
+
+/* Keys of a server's own make tickets as long as these are good, and open them as long again. */
+static void
+test_own_keys_change(void)
+{
+	struct tls_server_settings s = tls_test_settings(TLS_TEST_ECDSA);
+	SSL_SESSION *sessions[3];
+	struct tls_server *server;
+	int i;
+
+	s.ticket_lifetime = 3600;
+	server = tls_test_server(&s);
+	sessions[0] = get_ticket(server);
+	age(server, 3590);
+	sessions[1] = get_ticket(server);
+	CU_ASSERT(of_the_same_key(sessions[0], sessions[1]));
+	age(server, 10);
+	CU_ASSERT(resumes(server, sessions[1]));
+	sessions[2] = get_ticket(server);
+	CU_ASSERT_FALSE(of_the_same_key(sessions[1], sessions[2]));
+	CU_ASSERT(resumes(server, sessions[2]));
+	age(server, 3600);
+	CU_ASSERT(resumes(server, sessions[2]));
+	CU_ASSERT_FALSE(resumes(server, sessions[1]));
+	for (i = 0; i < 3; i++)
+		SSL_SESSION_free(sessions[i]);
+	tls_server_free(server);
+}
+
 /* A listener that asks for certificates takes nobody's ticket, and gives none. */
 static void
 test_no_tickets(void)
@@ -502,6 +553,7 @@ test_tls_server_register(void)
 		{ "clients' certificates", test_clients },
 		{ "certificates of servers and of clients", test_roles },
 		{ "tickets of the server before", test_ticket_keys },
+		{ "own keys of tickets change", test_own_keys_change },
 		{ "no tickets where certificates are asked for", test_no_tickets },
 		{ "tickets of another machine", test_shared_keys },
 		{ "files of their keys", test_key_files },
