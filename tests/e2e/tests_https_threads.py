@@ -20,6 +20,9 @@ PLACES = HANDSHAKES - HANDSHAKES // 16  # for clients; the others are for backen
 SHOP = 110
 HELLO = hello("shop.example")
 SEIZE, INTERRUPT, DETACH, ALL_THREADS = 0x4206, 0x4207, 17, 0x40000000
+GETREGS, SETREGS = 12, 13
+SYSCALL, EXIT = b"\x0f\x05", 60
+ORIG_RAX, RAX, RDI, RIP, REGISTERS = 15, 10, 14, 16, 27  # of user_regs_struct
 
 
 class FewBed(HttpsBed):
@@ -123,9 +126,9 @@ def half(bed, family):
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def trace(request, thread):
-    LIBC.ptrace.argtypes = [ctypes.c_long] * 4
-    if LIBC.ptrace(request, thread, 0, 0):
+def trace(request, thread, data=None):
+    LIBC.ptrace.argtypes = [ctypes.c_long] * 3 + [ctypes.c_void_p]
+    if LIBC.ptrace(request, thread, 0, data):
         raise OSError(ctypes.get_errno(), f"ptrace {request}")
 
 
@@ -189,6 +192,37 @@ def all_stuck(bed, family):
         expect(bed.served(SHOP, family) == serial, "the old certificate is served")
     drops = bed.service(f"secure-{family}")["drops"]
     expect(drops.get("tls-busy", 0) > PLACES, f"{drops}")
+
+
+def end_thread(bed, thread):
+    """The thread of another process, which sleeps in a system call, calls exit instead of coming back from there; the others live on."""
+    registers = (ctypes.c_ulonglong * REGISTERS)()
+    with stopped([thread]):
+        trace(GETREGS, thread, ctypes.addressof(registers))
+        with open(f"/proc/{bed.daemon.pid}/mem", "rb") as memory:
+            memory.seek(registers[RIP] - len(SYSCALL))
+            expect(memory.read(len(SYSCALL)) == SYSCALL, "the thread is not in a system call")
+        registers[RIP] -= len(SYSCALL)
+        # It is not to begin its own one anew.
+        registers[ORIG_RAX], registers[RAX], registers[RDI] = 2**64 - 1, EXIT, 0
+        trace(SETREGS, thread, ctypes.addressof(registers))
+    expect(wait_until(lambda: not os.path.exists(f"/proc/{bed.daemon.pid}/task/{thread}"), 2), "the thread does not end")
+
+
+@of_families("one handshake thread has ended", families=(4, 6))
+def one_ended(bed, family):
+    """As if it stood still for ever: whoever it has is refused in time, the other one serves all others, and penstockd ends in good order."""
+    with bed.others(family):
+        end_thread(bed, handshake_threads(bed)[0])
+        results = [bed.ask(family) for _ in range(12)]
+        bad = [took for code, took in results if code]
+        expect(len(bad) <= 2 and all(PATIENCE - 0.5 < took < PATIENCE + 2 for took in bad), f"{results}")
+    begin = time.monotonic()
+    bed.daemon.send_signal(signal.SIGTERM)
+    code, took = bed.daemon.wait(10), time.monotonic() - begin
+    expect(code == 0 and took < 3, f"it ended with {code} after {took} s")
+    bed.daemon = bed.lab.penstock(PENSTOCKD, bed.config(bed.lab.backends))
+    expect(wait_until(lambda: bed.ask(family)[0] == 0, 5), "the next one does not serve")
 
 
 @of_families("penstockd ends while a handshake thread stands still", families=(6,))
