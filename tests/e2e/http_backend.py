@@ -24,9 +24,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 BLOCK = bytes(range(256)) * 256
 
 
+def pieces(length):
+    """The same bytes for everybody who asks for so many; no two blocks are the same."""
+    for number in range(0, length, len(BLOCK)):
+        yield (number.to_bytes(8, "big") + BLOCK[8:])[:length - number]
+
+
 def content(length):
-    """The same bytes for everybody who asks for so many."""
-    return (BLOCK * (length // len(BLOCK) + 1))[:length]
+    return b"".join(pieces(length))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -85,6 +90,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and status not in (204, 304):
             self.wfile.write(body)
 
+    def stream(self, length):
+        for piece in pieces(length):
+            self.wfile.write(piece)
+
     # ---- what paths do ---------------------------------------------------------------------------
     def echo(self, _):
         length, digest = self.read_body()
@@ -99,7 +108,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def bytes(self, words):
         self.read_body()
-        self.answer(200, content(int(words[0])), "application/octet-stream")
+        length = int(words[0])
+        self.send_response(200)
+        self.send_header("Content-Length", str(length))
+        self.send_header("Content-Type", "application/octet-stream")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.stream(length)
 
     def chunked(self, words):
         length, size = int(words[0]), int(words[1])
@@ -116,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content(int(words[0])))
+        self.stream(int(words[0]))
         self.close_connection = True
 
     def slow(self, words):
