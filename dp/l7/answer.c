@@ -283,12 +283,15 @@ begins_with(const char *at, const char *end, const char *word)
 static void
 put_host(const struct http_head *head, const uint8_t *bytes, struct growing *g)
 {
-	char own[HTTP_AUTHORITY_MAX];
+	char own[HTTP_AUTHORITY_MAX] = "";
+	size_t length;
 
-	if (head->authority.host.length)
+	if (head->authority.host.length) {
 		put(g, bytes + head->authority.host.at, head->authority.host.length);
-	else
-		put(g, own, http_own_authority(g->s, false, own));
+		return;
+	}
+	length = http_own_authority(g->s, false, own);
+	put(g, own, length);
 }
 
 /* One variable of a location; how many characters its name has, 0: it is none. */
