@@ -80,6 +80,14 @@ in_window(const struct tcp_block *c, const struct segment *s)
 	return seq_lt(s->seq, c->rcv_adv) && seq_lt(c->rcv_nxt, s->seq + n);
 }
 
+/* RFC 7323 5.5: the peer's clock may have gone round, so what it said last says nothing any more.
+ */
+static bool
+is_silent_too_long(const struct tcp *t, const struct tcp_block *c)
+{
+	return t->now_ms - c->heard_ms >= PAWS_DAYS_MS;
+}
+
 /* RFC 7323 5.3 R1 to R3. False: too old. */
 static bool
 timestamps_check(struct tcp *t, struct tcp_block *c, const struct segment *s)
@@ -91,7 +99,7 @@ timestamps_check(struct tcp *t, struct tcp_block *c, const struct segment *s)
 		t->counters.paws++;
 		return false;
 	}
-	if (seq_lt(s->ts_value, c->ts_recent) && t->now_ms - c->heard_ms < PAWS_DAYS_MS) {
+	if (seq_lt(s->ts_value, c->ts_recent) && !is_silent_too_long(t, c)) {
 		t->counters.paws++;
 		refuse(t, c, s);
 		return false;
@@ -157,7 +165,7 @@ segment_check(struct tcp *t, struct tcp_block *c, struct segment *s)
 		return false;
 	/* RFC 7323 4.3 (2) and (3): of the segment that contains what we acknowledged last. */
 	if (s->timestamps && c->flags & BLOCK_TIMESTAMPS && seq_le(s->seq, c->last_ack_sent) &&
-	    seq_le(c->ts_recent, s->ts_value))
+	    (seq_le(c->ts_recent, s->ts_value) || is_silent_too_long(t, c)))
 		c->ts_recent = s->ts_value;
 	c->heard_ms = t->now_ms;
 	c->keepalives = 0;

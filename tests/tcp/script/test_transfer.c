@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Data without losses: acknowledgements, windows, options, paths. */
+#include <CUnit/CUnit.h>
+
 #include "tests/tcp/script/script.h"
 #include "tests/tcp/script/suites.h"
 
@@ -270,6 +272,28 @@ static const struct script_case cases[] = {
 		  "! too_big 5000 600\n"
 		  "! send 1460\n"
 		  "> A seq 101 (1460)\n" },
+	{ .name = "RFC 5927 5.2: an error that says unreachable does not end what is established",
+	  PLAIN,
+	  .text = "! send 100\n"
+		  "> A seq 1 (100)\n"
+		  "! unreachable 1\n"
+		  "! unreachable 50\n"
+		  "+10 .\n"
+		  "< A seq 1 ack 101 win 1000\n"
+		  "! unreachable 101\n"
+		  "< A seq 1 (10) ack 101 win 1000\n"
+		  "= received 10\n"
+		  "+25 > A seq 101 ack 11\n"
+		  "! send 100\n"
+		  "> A seq 101 (100)\n"
+		  "! shutdown\n"
+		  "> FA seq 201\n"
+		  "! unreachable 201\n"
+		  "< A seq 11 ack 202 win 1000\n"
+		  "< FA seq 11 ack 202 win 1000\n"
+		  "= half_closed\n"
+		  "= done\n"
+		  "> A seq 202 ack 12\n" },
 	{ .name = "RFC 5927: an absurd MTU does not make tiny segments",
 	  PLAIN,
 	  .text = "! send 1460\n"
@@ -436,8 +460,48 @@ static const struct script_case cases[] = {
 		  "> A seq 1 ack 11\n" },
 };
 
+static void
+pass_hours(struct script *s, uint64_t hours)
+{
+	s->now += hours * 3600000000000ull;
+	while (tcp_advance(s->tcp, s->now))
+		;
+	s->last = s->now;
+}
+
+/* RFC 7323 5.5: after 24 days of silence a timestamp says nothing, since the peer's clock may have
+ * gone round; from then on it goes by the new ones. */
+static void
+paws_given_up(void)
+{
+	static struct script s;
+
+	script_begin(&s, &(struct tcp_options){ 0 });
+	script_accept(&s);
+	play(&s, "< A seq 1 (100) ack 1 win 1000 ts 200 0\n"
+		 "= received 100\n"
+		 "+25 > A ack 101\n");
+	pass_hours(&s, 24 * 24 - 1);
+	play(&s, "< A seq 101 (100) ack 1 win 1000 ts 150 0\n"
+		 "> A ack 101 ts 0 200\n");
+	pass_hours(&s, 2);
+	play(&s, "< A seq 101 (100) ack 1 win 1000 ts 150 0\n"
+		 "= received 100\n"
+		 "+25 > A ack 201 ts 0 150\n"
+		 "< A seq 201 (100) ack 1 win 1000 ts 151 0\n"
+		 "= received 100\n"
+		 "+25 > A ack 301 ts 0 151\n"
+		 "< A seq 301 (100) ack 1 win 1000 ts 150 0\n"
+		 "> A ack 301 ts 0 151\n");
+	script_end(&s);
+}
+
 int
 test_transfer_register(void)
 {
+	CU_pSuite suite = CU_add_suite("transfer, more", NULL, NULL);
+
+	if (!suite || !CU_add_test(suite, "RFC 7323 5.5: 24 days of silence", paws_given_up))
+		return (int)CU_get_error();
 	return script_suite("transfer", cases, sizeof(cases) / sizeof(cases[0]));
 }
