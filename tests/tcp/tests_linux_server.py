@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 
 from bed import ADDRESSES, Bed, check_content, content, expect, group, within
 
@@ -108,6 +109,42 @@ def server_with_a_tiny_window(bed):
     report = bed.client(*server.to, "--send", "200000")
     server.done()
     expect_done(report, 0)
+
+
+@opening
+def linux_stops_reading(bed):
+    """For longer than several probes of its closed window, both families; then it takes all of it."""
+    for family in (4, 6):
+        def serve(sock):
+            begin = sock.recv(1000, socket.MSG_WAITALL)
+            time.sleep(3)
+            data = begin + b"".join(iter(lambda: sock.recv(1 << 20), b""))
+            expect(len(data) == 1_000_000, f"{len(data)} bytes of 1000000")
+            check_content(data, 0)
+        server = Server(bed, serve, family)
+        server.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        report = bed.client(*server.to, "--send", "1000000")
+        server.done()
+        expect_done(report, 0)
+        expect(report["zero_window_probes"] >= 2, f"{report['zero_window_probes']} probes of the closed window")
+
+
+@opening
+def linux_sends_urgent_data(bed):
+    """RFC 6093: it is taken in-band, at its place in the stream."""
+    for family in (4, 6):
+        def serve(sock):
+            expect(len(sock.recv(5, socket.MSG_WAITALL)) == 5, "the question")
+            data = content(100_000)
+            sock.sendall(data[:50_000])
+            sock.send(data[50_000:50_001], socket.MSG_OOB)
+            sock.sendall(data[50_001:])
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(1)
+        server = Server(bed, serve, family)
+        report = bed.client(*server.to, "--send", "5")
+        server.done()
+        expect_done(report, 100_000)
 
 
 @opening
