@@ -7,7 +7,8 @@
 #
 # A mutant is tests/sim/mutants/NAME.sed: a sed script whose first lines say what is lost and which
 # file it changes ("# what: ...", "# file: dp/tcp/..."). So the code itself knows nothing of them. A
-# script that changes nothing any more has to be brought up to date: that is a failure too.
+# script that changes nothing any more has to be brought up to date: that is a failure too (and one
+# of `make lint`, which looks at nothing else of them).
 # MUTANT_SEEDS (4000) bounds how long a mutant may go unnoticed. Ends with N passed, N failed.
 set -u
 top=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)

@@ -86,6 +86,8 @@ BAD = {
     "header-intro": [({"dp/a.h": SPDX + "#ifndef A\n#define A\n#endif\n"}, "dp/a.h", 2)],
     "scripts": [({"tests/a.py": "x = 1\ndef f(:\n"}, "tests/a.py", 2),
                 ({"tools/a.sh": "if true; then\n"}, "tools/a.sh", 2)],
+    "mutants": [({"tests/sim/mutants/a.sed": "# what: x\n# file: dp/a.c\ns/seven/8/\n", "dp/a.c": SPDX}, "tests/sim/mutants/a.sed", 1),
+                ({"tests/sim/mutants/a.sed": "# what: x\n# file: dp/gone.c\ns/a/b/\n"}, "tests/sim/mutants/a.sed", 1)],
     "mutable-data": [
         ({"lib/a.c": SPDX + "int g(void);\nint\ng(void)\n{\n\tstatic int n;\n\treturn ++n;\n}\n"},
          "lib/a.c", None),

@@ -252,6 +252,20 @@ def scripts(tree, found):
             found.error(name, int(line[1]) if line else 1, out.stderr.strip())
 
 
+def mutants(tree, found):
+    """Each mutant of the TCP simulation still changes the file that it names (make sim-mutants says whether that is noticed)."""
+    for name in tree.select(".sed", under=["tests/sim/mutants/"]):
+        file = re.search(r"^# file: (\S+)$", tree.text(name), flags=re.M)
+        if not file or file[1] not in tree.files:
+            found.error(name, 1, "names no file that is there")
+            continue
+        out = subprocess.run(["sed", "-f", name, file[1]], cwd=tree.root, capture_output=True, text=True)
+        if out.returncode != 0:
+            found.error(name, 1, out.stderr.strip())
+        elif out.stdout == tree.text(file[1]):
+            found.error(name, 1, f"changes nothing in {file[1]} any more")
+
+
 RULES = {
     "file-lines": file_lines,
     "function-lines": function_lines,
@@ -264,4 +278,5 @@ RULES = {
     "spdx": spdx,
     "header-intro": header_intro,
     "scripts": scripts,
+    "mutants": mutants,
 }
