@@ -160,7 +160,7 @@ const struct key config_keys_http_routes[] = {
 	  .help = "until the answer begins; then it is 504" },
 	{ .path = "listeners.routes.timeouts.idle", .type = KEY_DURATION, .fallback = "5m",
 	  .min = MS, .max = 24 * HOUR, AT(http_route_config, timeouts.idle),
-	  .help = "until the next bytes of the answer, or of a WebSocket, have come" },
+	  .help = "until the next bytes of the answer, or of a WebSocket, have come, or some of them have been taken" },
 	TIMEOUT(whole, "from the request's head to the end of the answer (default: for ever)"),
 	{ .path = "listeners.routes.retries", GROUP, .help = "try another backend" },
 	{ .path = "listeners.routes.retries.attempts", .type = KEY_INT, .fallback = "1", .min = 1,

@@ -88,6 +88,33 @@ still_takes(struct http *h, struct http_session *s)
 	return s->untaken && s->untaken != before;
 }
 
+/* ns since the peer has last taken something of what it is sent; UINT64_MAX: long, or never. */
+static uint64_t
+waited(struct http *h, tcp_handle handle)
+{
+	struct tcp_info info;
+
+	if (stream_info(h->proxy, handle, &info) < 0 || info.waited_ms == UINT32_MAX)
+		return UINT64_MAX;
+	return info.waited_ms * 1000000ull;
+}
+
+/* Nothing has come of an answer, or through a tunnel; but is something still taken of what has? Of
+ * that nothing is noted as it happens. */
+static bool
+is_taken(struct http *h, struct http_session *s)
+{
+	const struct http_upstream *u = http_upstream_of(h, s);
+	uint64_t since = waited(h, s->client), now = h->worker->now;
+
+	if (s->state == HTTP_TUNNEL)
+		since = RTE_MIN(since, waited(h, u->handle));
+	if (since >= now - s->seen)
+		return false;
+	s->seen = now - since;
+	return now < http_deadline(h, s);
+}
+
 static void
 expired(struct http *h, struct http_session *s)
 {
@@ -138,6 +165,8 @@ expired(struct http *h, struct http_session *s)
 		}
 		break;
 	default:
+		if (!whole && is_taken(h, s))
+			return;
 		h->counters.whole_timeouts += whole;
 		h->counters.idle_timeouts += !whole;
 		s->x->mark.cause = whole ? HTTP_CAUSE_WHOLE_TIMEOUT : HTTP_CAUSE_IDLE_TIMEOUT;

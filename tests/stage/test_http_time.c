@@ -129,6 +129,44 @@ test_slow(void)
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
 }
 
+/* A client that takes all the time something of an answer that is here as a whole: that is not
+ * idle.
+ */
+static void
+test_slow_client(void)
+{
+	static char body[900000];
+	const char *answers[] = { "", NULL };
+	struct http_world *w =
+	    http_world_create(&(struct http_world_plan){ .wire = { .seed = 8 }, .mbufs = 16384 });
+	struct http_end *c, *s;
+	uint32_t ms;
+
+	memset(body, 'b', sizeof(body));
+	w->answers = answers;
+	w->early = true;
+	w->routes[0].timeout_idle = 500 * MS;
+	http_world_start(w);
+	c = http_client_open(w);
+	c->stops = true;
+	http_say(c, GET);
+	http_world_run(w, 50);
+	s = http_world_backend(w);
+	http_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n");
+	http_say_bytes(s, body, sizeof(body));
+	for (ms = 0; ms < 20000 && !c->closed && !c->reader.messages; ms++) {
+		uint32_t n = RTE_MIN(c->held, 40u);
+
+		tcp_credit(w->wire.peers[CLIENT].tcp, c->handle, n);
+		c->held -= n;
+		http_world_step(w);
+	}
+	CU_ASSERT_EQUAL(c->reader.messages, 1);
+	CU_ASSERT(ms > 3000 && !c->closed);
+	CU_ASSERT_EQUAL(http_world_counters(w)->idle_timeouts, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
 /* A request whose body comes byte by byte may take as long as it likes, without timeout_whole. */
 static void
 test_slow_body(void)
@@ -305,7 +343,7 @@ test_tunnel(void)
 		http_world_run(w, 10);
 		CU_ASSERT_FALSE(c->closed);
 	}
-	http_world_pass(w, 2200);
+	http_world_pass(w, 2600); /* from when the last of it was acknowledged */
 	CU_ASSERT(c->closed);
 	CU_ASSERT_EQUAL(http_world_counters(w)->idle_timeouts, 1);
 	CU_ASSERT_PTR_NULL(http_world_destroy(w));
@@ -375,6 +413,7 @@ test_http_time_register(void)
 	CU_TestInfo tests[] = {
 		{ "nothing comes", test_patience },
 		{ "it comes slowly", test_slow },
+		{ "a client that takes its time", test_slow_client },
 		{ "a body comes slowly", test_slow_body },
 		{ "a backend does not read", test_backend_reads_not },
 		{ "kept connections", test_kept },
