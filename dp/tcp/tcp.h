@@ -346,6 +346,8 @@ int tcp_connect(struct tcp *t, const struct tcp_connect *what, tcp_handle *h);
 int tcp_send(struct tcp *t, tcp_handle h, struct rte_mbuf *chain);
 /* Bytes until -EAGAIN. */
 uint32_t tcp_send_room(struct tcp *t, tcp_handle h);
+/* Bytes of data in a segment that we send, at the most; 0: there is no such connection. */
+uint32_t tcp_mss(struct tcp *t, tcp_handle h);
 /* The user is done with so many bytes of what was received: opens the window. */
 void tcp_credit(struct tcp *t, tcp_handle h, uint32_t bytes);
 /* The user keeps so many mbufs more (negative: fewer) of what this connection has received: of the

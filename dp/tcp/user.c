@@ -124,6 +124,14 @@ tcp_send_room(struct tcp *t, tcp_handle h)
 	return size > c->queued ? size - c->queued : 0;
 }
 
+uint32_t
+tcp_mss(struct tcp *t, tcp_handle h)
+{
+	const struct tcp_block *c = block_of(t, h);
+
+	return c ? c->mss : 0;
+}
+
 /* ---- ending --------------------------------------------------------------------------------- */
 
 void

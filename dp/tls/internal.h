@@ -63,10 +63,9 @@ struct tls_stream {
 };
 static_assert(sizeof(struct tls_stream) <= 344, "what an idle stream costs");
 
-/* The first bytes of a connection go out in small records, each of which can be opened as soon as
- * its segment is there. */
-#define TLS_SMALL_UNTIL  65536u
-#define TLS_SMALL_RECORD 1400u
+/* The first bytes of a connection go out in small records: as many whole buffers as fit in a
+ * segment, so that each can be opened when that is there, or the next one. */
+#define TLS_SMALL_UNTIL 65536u
 /* Pieces that a record is sealed from, or opened from, at the most. */
 #define TLS_PIECES 320
 /* Streams that begin with something at hand, in one iteration: more of them wait for a tick. */

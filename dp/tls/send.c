@@ -65,13 +65,6 @@ struct extent {
 	uint32_t n, length;
 };
 
-/* The content of a record at the most, when so much has been sent. */
-static uint32_t
-most_of(uint32_t sent)
-{
-	return sent < TLS_SMALL_UNTIL ? TLS_SMALL_RECORD : TLS_CONTENT_MAX;
-}
-
 static struct extent
 extent_of(struct rte_mbuf *first, uint32_t most)
 {
@@ -106,7 +99,26 @@ struct making {
 	struct rte_mbuf *head, *tail; /* the sealed chain so far */
 	uint32_t bytes, n;
 	uint32_t head_length, tail_length;
+	uint32_t small; /* content of a record that fits in a segment */
 };
+
+/* The content of a record at the most, when so much has been sent. */
+static uint32_t
+most_of(const struct making *make, uint32_t sent)
+{
+	return sent < TLS_SMALL_UNTIL ? make->small : TLS_CONTENT_MAX;
+}
+
+static void
+measure(struct making *make)
+{
+	const struct tls_stream *s = make->stream;
+	uint32_t mss = s->sent < TLS_SMALL_UNTIL ? tcp_mss(make->t->tcp, s->tcp) : 0;
+
+	make->head_length = tls_head_length(&s->send);
+	make->tail_length = tls_tail_length(&s->send);
+	make->small = mss - RTE_MIN(mss, make->head_length + make->tail_length);
+}
 
 /* Buffers that sealing these may need besides them. */
 static uint32_t
@@ -221,7 +233,7 @@ needs_all(const struct making *make, struct rte_mbuf *chain)
 	uint32_t sent = make->stream->sent, n = 0;
 
 	while (chain) {
-		struct extent e = extent_of(chain, most_of(sent));
+		struct extent e = extent_of(chain, most_of(make, sent));
 
 		n += needs(make, &e);
 		sent += e.length;
@@ -239,12 +251,11 @@ seal_chain(struct tls *t, struct tls_stream *s, struct rte_mbuf *chain, uint8_t 
 	struct making make = { .t = t, .stream = s };
 	enum tls_error error = TLS_OK;
 
-	make.head_length = tls_head_length(&s->send);
-	make.tail_length = tls_tail_length(&s->send);
+	measure(&make);
 	if (!spares_get(t, needs_all(&make, chain), &make.spares))
 		return -ENOBUFS;
 	while (chain && error == TLS_OK) {
-		struct extent e = extent_of(chain, most_of(s->sent));
+		struct extent e = extent_of(chain, most_of(&make, s->sent));
 		struct rte_mbuf *rest = behind(&e);
 
 		error = seal_extent(&make, &e, type);

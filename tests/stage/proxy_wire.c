@@ -289,6 +289,7 @@ proxy_wire_connect(struct proxy_wire *w, uint16_t port, uint64_t user, tcp_handl
 			   .dport = htons(port),
 			   .proto = 6 },
 		.user = user,
+		.options = &(struct tcp_options){ .mtu = w->plan.client_mtu },
 	};
 
 	return tcp_connect(w->peers[CLIENT].tcp, &c, h) == 0;

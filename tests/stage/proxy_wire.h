@@ -58,6 +58,7 @@ struct proxy_plan {
 	bool cookies;                  /* always */
 	uint32_t sessions;             /* 0: 32 */
 	uint32_t backend_connections;  /* 0: as many */
+	uint16_t client_mtu;           /* of its link; 0: 1500 */
 };
 
 struct proxy_wire {

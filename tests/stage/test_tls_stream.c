@@ -92,6 +92,58 @@ test_talk(void)
 	}
 }
 
+#define SMALL_BUFFERS 40
+
+/* Content in buffers of 100 bytes, sent at once: in how many records? */
+static uint64_t
+send_small_buffers(struct tls_world *w)
+{
+	struct tls *tls = proxy_tls(worker_proxy(w->f->worker));
+	uint64_t before = tls_world_counters(w)->records_out;
+	uint32_t n = SMALL_BUFFERS;
+	struct rte_mbuf *chain = NULL;
+	uint8_t bytes[100] = { 0 };
+
+	while (n--) {
+		struct rte_mbuf *m = fixture_mbuf(bytes, sizeof(bytes));
+
+		CU_ASSERT_FATAL(!chain || rte_pktmbuf_chain(m, chain) == 0);
+		chain = m;
+	}
+	CU_ASSERT_EQUAL(tls_stream_send(tls, tls_handle(tls, &tls->streams[0]), chain), 0);
+	tls_world_steps(w, 50);
+	return tls_world_counters(w)->records_out - before;
+}
+
+/* The first records fit in a segment, whatever the client's MSS is; later ones are long. */
+static void
+test_small_records(void)
+{
+	static const uint16_t mtu[] = { 1500, 1280, 1000 };
+	uint32_t i, j, fits;
+
+	for (i = 0; i < 6; i++) {
+		struct tls_world_plan plan = { .version = TLS1_3_VERSION };
+		struct tls_world *w;
+
+		plan.wire.seed = i + 1;
+		plan.wire.ip6 = i & 1;
+		plan.wire.client_mtu = mtu[i / 2];
+		w = tls_world_create(&plan);
+		tls_world_open(w);
+		CU_ASSERT(tls_world_shake(w) && tls_world_talk(w, 10, 10));
+		fits = mtu[i / 2] - (i & 1 ? 60u : 40u) - 12 - TLS_HEADER - TLS_TAIL_MAX;
+		for (j = 0; j < TLS_SMALL_UNTIL / (100 * SMALL_BUFFERS); j++)
+			CU_ASSERT_EQUAL(send_small_buffers(w),
+					(SMALL_BUFFERS - 1) / (fits / 100) + 1);
+		send_small_buffers(w);
+		CU_ASSERT_EQUAL(send_small_buffers(w), 1);
+		tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
+		tls_world_steps(w, 40000);
+		tls_world_destroy(w);
+	}
+}
+
 /* Each byte of the end with TLS a segment of its own, handshake and all. */
 static void
 test_trickle(void)
@@ -624,6 +676,7 @@ test_tls_stream_register(void)
 {
 	CU_TestInfo tests[] = {
 		{ "every cipher, both ways", test_talk },
+		{ "small records at first", test_small_records },
 		{ "byte by byte", test_trickle },
 		{ "over a wire that loses and turns round", test_losses },
 		{ "new keys", test_key_update },
