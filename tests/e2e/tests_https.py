@@ -139,7 +139,7 @@ def ciphers(bed, family):
 @both_beds("what is not allowed any more")
 def refused(bed, family):
     for words in (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"],
-                  ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]):
+                  ["-tls1_2", "-cipher", "AES128-GCM-SHA256"], ["-tls1_2", "-groups", "P-521"]):
         said = s_client(bed, 80, family, *words, check=False, said="Q\n")
         expect("alert" in said and "Cipher is (NONE)" in said, f"{words}: {said}")
     drops = bed.service(f"https-{family}")["drops"]
@@ -160,8 +160,9 @@ def by_name(bed, family):
     for name, kind, subject in (("shop.example", "ECDSA", "shop-ec"), ("www.shop.example", "ECDSA", "shop-ec"),
                                 ("WWW.Shop.Example", "ECDSA", "shop-ec"), ("shop.example", "RSA", "shop-rsa"),
                                 ("a.wild.example", "ECDSA", "wild-ec"), ("a.b.wild.example", "ECDSA", "rest-ec"),
-                                ("wild.example", "ECDSA", "rest-ec"), ("other.example", "ECDSA", "rest-ec")):
-        only = ["-sigalgs", "ECDSA+SHA256" if kind == "ECDSA" else "RSA-PSS+SHA256:RSA+SHA256"]
+                                ("wild.example", "ECDSA", "rest-ec"), ("other.example", "ECDSA", "rest-ec"),
+                                ("shop.example", "RSA before ECDSA", "shop-ec"), ("shop.example.", "ECDSA", "shop-ec")):
+        only = ["-sigalgs", ":".join((["RSA-PSS+SHA256:RSA+SHA256"] if "RSA" in kind.split() else []) + ["ECDSA+SHA256"] * ("ECDSA" in kind))]
         for version in ("-tls1_3", "-tls1_2"):
             said = s_client(bed, 80, family, version, *only, said="Q\n", name=name)
             expect(f"subject=CN = {subject}" in said, f"{name}, {kind}, {version}: {said[:600]}")
