@@ -36,7 +36,7 @@ MBEDTLS_CFLAGS := $(if $(MBEDTLS),-isystem $(MBEDTLS)/include,$(call pkg_cflags,
 MBEDTLS_LIBS   := $(if $(MBEDTLS),$(patsubst %,$(MBEDTLS)/lib/libmbed%.a,tls x509 crypto),-lmbedtls -lmbedx509 -lmbedcrypto)
 # Whose arithmetic handshakes use: mbedTLS's own, or OpenSSL's by what the file of this name puts in the place of these.
 TLS_ARITHMETIC ?= mbedtls
-ARITHMETIC := $(wildcard cp/tls/arithmetic_$(TLS_ARITHMETIC).c)
+ARITHMETIC := $(wildcard cp/tls/arithmetic_$(TLS_ARITHMETIC)*.c)
 ifneq ($(TLS_ARITHMETIC),mbedtls)
 ifeq ($(ARITHMETIC),)
 $(error TLS_ARITHMETIC is mbedtls or openssl)
@@ -45,8 +45,9 @@ ifeq ($(MBEDTLS),)
 $(error TLS_ARITHMETIC=$(TLS_ARITHMETIC) needs an mbedTLS of our own: tools/dev/mbedtls.sh --own builds it)
 endif
 WRAPPED := Hacl_Curve25519_crypto_scalarmult mbedtls_ecp_mul mbedtls_ecp_mul_restartable mbedtls_ecdsa_write_signature \
-           mbedtls_ecdsa_read_signature mbedtls_rsa_pkcs1_sign mbedtls_rsa_rsassa_pss_sign_no_mode_check mbedtls_rsa_free
-MBEDTLS_LIBS := $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED)) $(B)/obj/$(ARITHMETIC:.c=.o) $(MBEDTLS_LIBS) -lcrypto
+           mbedtls_ecdsa_read_signature mbedtls_rsa_pkcs1_sign mbedtls_rsa_rsassa_pss_sign_no_mode_check mbedtls_rsa_free \
+           $(foreach part,starts update finish,mbedtls_sha256_$(part) mbedtls_sha512_$(part))
+MBEDTLS_LIBS := $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED)) $(patsubst %.c,$(B)/obj/%.o,$(ARITHMETIC)) $(MBEDTLS_LIBS) -lcrypto
 endif
 # ipsec-mb has no file for pkg-config.
 DEP_CFLAGS := $(MBEDTLS_CFLAGS) $(call pkg_cflags,$(PKGS))
@@ -96,7 +97,7 @@ PROGRAMS := $(if $(CP_MAIN),$(B)/penstockd) $(if $(TOOL_SRC),$(B)/penstock)
 MANUALS  := $(patsubst tools/man/%,$(B)/man/%,$(wildcard tools/man/*.[1-8]))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(B)/fuzz_%,$(FUZZ_SRC))
 
-.PHONY: bench bench-short bench-instructions bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e e2e-long fuzz fuzzers san check-testssl check-vhost check-tls-arithmetic lint check demo lab benches \
+.PHONY: bench bench-short bench-instructions bench-limits limits all test-programs print-cflags warnings have-packages deps unit stage control sim sim-mutants tcp tcp-linux tcp-linux-long conf admin packets e2e e2e-long fuzz fuzzers san check-testssl check-vhost check-tls-arithmetic e2e-tls-arithmetic tls-e2e lint check demo lab benches \
         lab-down install help clean FORCE
 
 # ---- the programs -----------------------------------------------------------------------------
@@ -260,6 +261,13 @@ check-tls-arithmetic:
 	$(WITH_OPENSSL) B=build/openssl/san SAN=1 unit $(addprefix build/openssl/san/fuzz_,$(HANDSHAKE_FUZZERS))
 	for f in $(HANDSHAKE_FUZZERS); do build/openssl/san/fuzz_$$f -runs=0 tests/fuzz/corpus/$$f || exit 1; done
 
+# ... and end to end: all that does handshakes. SUITE_ENV is the other build's.
+e2e-tls-arithmetic:
+	$(WITH_OPENSSL) B=build/openssl all
+	@$(WITH_OPENSSL) --no-print-directory -s B=build/openssl tls-e2e
+tls-e2e:
+	@$(SUITE_ENV) /usr/bin/python3 tests/e2e/run.py "TLS, IPv" "TLS to backends" "HTTPS client" "HTTPS, IPv" "twice under load"
+
 # In a virtual machine, because few machines that run tests have a vhost-net. Not part of check.
 check-vhost: deps
 	tests/vm/run.sh
@@ -361,6 +369,7 @@ help:
 	@echo 'sudo make check-testssl  what testssl.sh finds at an HTTPS listener; two minutes'
 	@echo 'sudo make check-vhost  twins behind vhost-net, in a virtual machine that it downloads a kernel for'
 	@echo 'make check-tls-arithmetic  the unit tests with handshakes whose arithmetic is of OpenSSL (TLS_ARITHMETIC=openssl)'
+	@echo 'sudo make e2e-tls-arithmetic  the same for the end-to-end tests of HTTPS and TLS; some minutes'
 	@echo 'make lint       the bounds on the code'
 	@echo 'make install    PREFIX (/usr/local), DESTDIR, SYSCONFDIR (/etc), UNITDIR'
 	@echo 'make clean      remove build/'

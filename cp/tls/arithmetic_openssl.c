@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The arithmetic of handshakes by OpenSSL's libcrypto instead of mbedTLS: X25519, P-256 and RSA's
- * signatures. Compiled with `make TLS_ARITHMETIC=openssl`, and not otherwise.
+ * signatures (SHA-2: arithmetic_openssl_hash.c). Compiled with `make TLS_ARITHMETIC=openssl`, and
+ * not otherwise.
  *
  * mbedTLS has hooks of its own (*_ALT, drivers of PSA), but each needs an mbedTLS that was built
  * for it, and none is for all that both versions of TLS ask for. So it is done by the linker: what
@@ -108,7 +109,8 @@ __wrap_Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t 
 	size_t n = NUMBER;
 	bool ok;
 
-	ok = c && EVP_PKEY_derive_init(c) == 1 && EVP_PKEY_derive_set_peer(c, key) == 1 &&
+	/* To look at a point again finds nothing but its length. */
+	ok = c && EVP_PKEY_derive_init(c) == 1 && EVP_PKEY_derive_set_peer_ex(c, key, 0) == 1 &&
 	     EVP_PKEY_derive(c, out, &n) == 1;
 	EVP_PKEY_CTX_free(c);
 	EVP_PKEY_free(key);

@@ -437,6 +437,62 @@ test_keys_change(void)
 	close_signer(&s[0]);
 }
 
+/* ---- hashes ---------------------------------------------------------------------------------- */
+
+#define HASHED 300 /* bytes: more than two blocks of each */
+
+/* In two pieces, with a copy in between that goes on by itself. */
+static void
+check_hash(mbedtls_md_type_t type, const EVP_MD *theirs, const uint8_t *bytes, size_t n)
+{
+	const mbedtls_md_info_t *info = mbedtls_md_info_from_type(type);
+	uint8_t ours[2][MBEDTLS_MD_MAX_SIZE + 1], expected[EVP_MAX_MD_SIZE];
+	mbedtls_md_context_t c[2];
+	unsigned int length;
+	size_t i, first = n * 2 / 3;
+
+	for (i = 0; i < 2; i++) {
+		mbedtls_md_init(&c[i]);
+		CU_ASSERT_EQUAL_FATAL(mbedtls_md_setup(&c[i], info, 0), 0);
+	}
+	memset(ours, 0xa5, sizeof(ours));
+	CU_ASSERT_EQUAL(mbedtls_md_starts(&c[0]), 0);
+	CU_ASSERT_EQUAL(mbedtls_md_update(&c[0], bytes, first), 0);
+	CU_ASSERT_EQUAL(mbedtls_md_clone(&c[1], &c[0]), 0);
+	for (i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(mbedtls_md_update(&c[i], bytes + first, n - first), 0);
+		CU_ASSERT_EQUAL(mbedtls_md_finish(&c[i], ours[i]), 0);
+		mbedtls_md_free(&c[i]);
+	}
+	CU_ASSERT_EQUAL(EVP_Digest(bytes, n, expected, &length, theirs, NULL), 1);
+	CU_ASSERT_EQUAL(length, mbedtls_md_get_size(info));
+	CU_ASSERT_EQUAL(memcmp(ours[0], expected, length), 0);
+	CU_ASSERT_EQUAL(memcmp(ours[1], expected, length), 0);
+	CU_ASSERT_EQUAL(ours[0][length], 0xa5);
+}
+
+static void
+test_hashes(void)
+{
+	const struct {
+		mbedtls_md_type_t type;
+		const EVP_MD *theirs;
+	} all[] = {
+		{ MBEDTLS_MD_SHA224, EVP_sha224() },
+		{ MBEDTLS_MD_SHA256, EVP_sha256() },
+		{ MBEDTLS_MD_SHA384, EVP_sha384() },
+		{ MBEDTLS_MD_SHA512, EVP_sha512() },
+	};
+	uint8_t bytes[HASHED];
+	size_t i, n;
+
+	for (n = 0; n < HASHED; n++)
+		bytes[n] = (uint8_t)(n * 7 + 1);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (n = 0; n <= HASHED; n++)
+			check_hash(all[i].type, all[i].theirs, bytes, n);
+}
+
 int
 test_tls_arithmetic_register(void)
 {
@@ -447,6 +503,7 @@ test_tls_arithmetic_register(void)
 		{ "ECDSA signatures", test_ecdsa },
 		{ "RSA signatures", test_rsa },
 		{ "keys come and go", test_keys_change },
+		{ "hashes", test_hashes },
 		CU_TEST_INFO_NULL,
 	};
 	static CU_SuiteInfo suites[] = { { "tls_arithmetic", NULL, NULL, NULL, NULL, tests },
