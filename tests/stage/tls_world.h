@@ -38,7 +38,7 @@ struct tls_world {
 	SSL_CTX *context;
 	SSL *ssl;
 	BIO *in, *out;
-	BIO *tap; /* NULL, or the test's: what comes for who speaks TLS goes there, too */
+	BIO *tap;         /* NULL, or the test's: what comes for who speaks TLS goes there, too */
 	bool failed;      /* OpenSSL says that the connection is no good */
 	bool peer_notify; /* close_notify of ours has come */
 	bool deaf;        /* who speaks TLS reads nothing */
