@@ -10,6 +10,7 @@ and bench-handshakes on the other core. In turns; medians.
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -54,12 +55,50 @@ def haproxy(inside, folder, seconds):
     return count["handshakes"] / count["server_cpu"]
 
 
-def ours(build, folder):
-    """The same of a handshake thread."""
-    subprocess.run(["taskset", "-c", str(wire.WORKER_CORE), f"{build}/bench-tls", "--json", f"{folder}/tls.json", "handshakes"],
-                   stdout=subprocess.DEVNULL, check=True, timeout=60)
+def thread(build, folder):
+    """The same of a handshake thread, in full and resumed: a rate, and the share that the arithmetic alone has of the time."""
+    names = {"full": "13-ecdsa-x25519", "resumed": "13-resumed-x25519"}
+    subprocess.run(["taskset", "-c", str(wire.WORKER_CORE), f"{build}/bench-tls", "--json", f"{folder}/tls.json", "--only",
+                    ",".join(names.values()), "handshakes"], stdout=subprocess.DEVNULL, check=True, timeout=60)
     with open(f"{folder}/tls.json", encoding="ascii") as result:
-        return next(1e9 / r["ns"] for r in json.load(result) if r["case"] == "handshake 13-ecdsa-x25519")
+        cases = {r["case"]: r for r in json.load(result)}
+    found = {what: cases[f"handshake {name}"] for what, name in names.items()}
+    return {what: {"rate": 1e9 / case["ns"], "share": case["share"]} for what, case in found.items()}
+
+
+def builds():
+    """Handshake threads with either arithmetic, of which that of OpenSSL need not be built."""
+    both = {"mbedTLS's arithmetic": wire.BUILD, "OpenSSL's arithmetic": f"{wire.BUILD}/openssl"}
+    return {name: build for name, build in both.items() if os.path.exists(f"{build}/bench-tls")}
+
+
+def beside_haproxy(runs, seconds):
+    """In turns: what each of our builds does, and HAProxy's rate; of HAProxy nothing where there is none, or no permission."""
+    found = {name: [] for name in builds()}
+    if os.geteuid() != 0 or not shutil.which("haproxy"):
+        with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+            return {name: [thread(build, folder) for _ in range(runs)] for name, build in builds().items()}
+    found["HAProxy"] = []
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, network() as inside:
+        prepare(folder)
+        for _ in range(runs):
+            for name, build in builds().items():
+                found[name].append(thread(build, folder))
+            found["HAProxy"].append(haproxy(inside, folder, seconds))
+    return found
+
+
+def prepare(folder):
+    """HAProxy's configuration and certificate."""
+    with open(f"{folder}/haproxy.cfg", "w", encoding="ascii") as out:
+        out.write(HAPROXY.format(folder=folder))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=shop.example", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/certificate.pem"],
+                   check=True, capture_output=True)
+    with open(f"{folder}/own.pem", "w", encoding="ascii") as out:
+        for name in ("certificate", "key"):
+            with open(f"{folder}/{name}.pem", encoding="ascii") as part:
+                out.write(part.read())
 
 
 def main():
@@ -67,26 +106,14 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     options = parser.parse_args()
-    builds = {"mbedTLS's arithmetic": wire.BUILD, "OpenSSL's arithmetic": f"{wire.BUILD}/openssl"}
-    found = {name: [] for name, build in builds.items() if os.path.exists(f"{build}/bench-tls")}
-    found["HAProxy"] = []
-    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, network() as inside:
-        with open(f"{folder}/haproxy.cfg", "w", encoding="ascii") as out:
-            out.write(HAPROXY.format(folder=folder))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=shop.example", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/certificate.pem"],
-                       check=True, capture_output=True)
-        with open(f"{folder}/own.pem", "w", encoding="ascii") as out:
-            for name in ("certificate", "key"):
-                with open(f"{folder}/{name}.pem", encoding="ascii") as part:
-                    out.write(part.read())
-        for _ in range(options.runs):
-            for name in found:
-                found[name].append(haproxy(inside, folder, options.seconds) if name == "HAProxy" else ours(builds[name], folder))
-    ratios = {name: [a / b for a, b in zip(rates, found["HAProxy"])] for name, rates in found.items()}
-    for name, rates in found.items():
-        print(f"{name:24} {statistics.median(rates):8.0f} handshakes for a second of a processor, best {max(rates):8.0f}, "
-              f"{statistics.median(ratios[name]):5.2f} of HAProxy's")
+    found = beside_haproxy(options.runs, options.seconds)
+    if "HAProxy" not in found:
+        sys.exit("bench: no haproxy here, or no permission for a namespace")
+    rates = {name: runs if name == "HAProxy" else [r["full"]["rate"] for r in runs] for name, runs in found.items()}
+    for name, each in rates.items():
+        ratio = statistics.median(a / b for a, b in zip(each, rates["HAProxy"]))
+        print(f"{name:24} {statistics.median(each):8.0f} handshakes for a second of a processor, best {max(each):8.0f}, "
+              f"{ratio:5.2f} of HAProxy's")
 
 
 if __name__ == "__main__":

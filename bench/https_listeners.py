@@ -3,21 +3,30 @@
 """HTTPS listeners: as http_listeners.py, but clients speak TLS 1.3 (AES-128-GCM) to penstockd, HAProxy and nginx, which all have the same
 certificate (ECDSA P-256) and speak HTTP to their backends.
 
-    bench/https_listeners.py [--runs N] [--seconds S] [--json FILE] [PART...]    parts: requests requests6 bulk idle others
+    bench/https_listeners.py [--runs N] [--seconds S] [--json FILE] [PART...]
+    parts: requests requests6 bulk idle handshakes rush others
 """
 import argparse
+import contextlib
 import json
 import os
 import signal
+import statistics
 import subprocess
 import time
 
+import wire
 from cases import head
+from handshakes import beside_haproxy
 from http_listeners import BODY, IDLE, KEPT, LONG, LOADS, PATIENCE, STREAMS, UNDER_WAY, answers, bad, line, measure, others
 from listeners import BACKENDS, PORT, listener, memory_of
 from wire import RING, Wire, read_count
 
 SECURED = 10000  # connections that are opened
+MANY = 100000    # ... by OpenSSL's arithmetic at both ends: half a minute, or a whole one
+MANY_S = 180     # seconds that it may take
+RUSH = 10000     # that shake hands at once
+RUSH_RATE = 20000  # exchanges a second beside them
 TIDY = 3  # seconds after which threads without a handshake have given their memory back
 
 
@@ -51,15 +60,28 @@ def bulk(options):
     return measure("bulk", options, lambda c: c["bytes"] * 8, "--tls", "--connections", STREAMS, "--body", LONG, make=config)
 
 
-def idle(n=SECURED, sessions=IDLE, memory="630M"):
+@contextlib.contextmanager
+def quick_handshakes():
+    """The programs whose handshakes take OpenSSL's arithmetic, if they are built; gives whether they are."""
+    usual, other = wire.BUILD, f"{wire.BUILD}/openssl"
+    quick = all(os.path.exists(f"{other}/{name}") for name in ("bench-proxy", "penstockd", "penstock"))
+    wire.BUILD = other if quick else usual
+    try:
+        yield quick
+    finally:
+        wire.BUILD = usual
+
+
+def idle(n=None, sessions=IDLE, memory="630M"):
     """The tables are there for all sessions from the start; what is more comes with connections, of which some are opened, as
     handshakes take their time. Each of these carries a request, and later another one."""
-    with Wire(RING, zero_copy=True) as w:
+    with quick_handshakes() as quick, Wire(RING, zero_copy=True) as w:
+        n = n or (MANY if quick else SECURED)
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--tls", "--body", BODY, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=sessions, under_way=UNDER_WAY))
         w.wait_until_ready(daemon)
         start = memory_of(daemon.pid)
-        read_count(peers)
+        read_count(peers, MANY_S)
         time.sleep(TIDY)
         used = memory_of(daemon.pid)
         peers.send_signal(signal.SIGUSR1)
@@ -67,6 +89,43 @@ def idle(n=SECURED, sessions=IDLE, memory="630M"):
     start, used = (each["huge"] + each["rss"] for each in (start, used))
     return {"sessions": sessions, "connections": n, "start": start, "used": used, "each": start / sessions + (used - start) / n,
             "answered": count["answered"], "bad": bad(count)}
+
+
+def rush(options, n=RUSH):
+    """Exchanges on kept connections at a steady rate, without and with as many handshakes at once: those clients all say hello, and go when
+    they are answered. The handshake threads share the generator's core, so what was under way while they had it is not measured (`voided`)."""
+    with Wire(RING, zero_copy=True) as w:
+        peers = w.peers("--listener", listener(False), "--port", PORT, "--seconds", options.seconds, "--connections", KEPT, "--rush", n,
+                        "--rate", RUSH_RATE, "--tls", "--body", BODY, "rush")
+        w.penstockd(config(w, sessions=32768) + f"tls = {{ handshakes = {2 * n}; }};\n")
+        count = read_count(peers)
+    # Nothing could be measured where other programs have the core for most of the time.
+    p99s = count["without"]["p99"], count["with"]["p99"]
+    return {**count, "handshakes": n, "times": p99s[1] / p99s[0] if all(p99s) else None, "bad": bad(count)}
+
+
+def middle(runs, *keys):
+    """The median of something that each of the runs has."""
+    values = []
+    for run in runs:
+        for key in keys:
+            run = run[key]
+        values.append(run)
+    return statistics.median(values)
+
+
+def handshakes(options):
+    """Of a handshake thread, by either arithmetic that is built, in turns with HAProxy; `times`: resumed ones over full ones by mbedTLS's
+    arithmetic in the same turn, `haproxy`: full ones over HAProxy's."""
+    found = beside_haproxy(max(3, options.runs), options.seconds)
+    full = [run["full"]["rate"] for run in found["mbedTLS's arithmetic"]]
+    theirs = found.pop("HAProxy", None)
+    result = {}
+    for name, runs in found.items():
+        result[name] = {what: {key: middle(runs, what, key) for key in ("rate", "share")} for what in ("full", "resumed")}
+        result[name]["times"] = statistics.median(run["resumed"]["rate"] / of for run, of in zip(runs, full))
+        result[name]["haproxy"] = theirs and statistics.median(run["full"]["rate"] / of for run, of in zip(runs, theirs))
+    return {"threads": result, "haproxy": theirs and statistics.median(theirs)}
 
 
 def others_tls(where):
@@ -92,7 +151,7 @@ def beside(options):
 
 
 PARTS = {"requests": requests, "requests6": lambda o: requests(o, v6=True), "bulk": bulk, "idle": lambda o: idle(),
-         "others": beside}
+         "handshakes": handshakes, "rush": rush, "others": beside}
 
 
 def text(name, r):
@@ -101,6 +160,15 @@ def text(name, r):
         return (f"idle connections: {r['start'] / 1e6:,.0f} MB for {r['sessions']:,} of them, and {(r['used'] - r['start']) / 1e6:,.1f} MB "
                 f"more for {r['connections']:,} that are opened: {r['each']:,.0f} bytes each; {r['answered']:,} of them carried a request "
                 f"afterwards, {r['bad']} wrong or broken")
+    if name == "handshakes":
+        return "\n".join(f"handshakes, {who}: {t['full']['rate']:,.0f}/s in full (the arithmetic alone {t['full']['share']:.0%} of it), "
+                         f"{t['resumed']['rate']:,.0f}/s resumed" + (f"; HAProxy {r['haproxy']:,.0f}/s" if r["haproxy"] else "")
+                         for who, t in r["threads"].items())
+    if name == "rush":
+        alone, beside = r["without"], r["with"]
+        return (f"{r['handshakes']:,} handshakes at once, {beside['rushed']:,} of them answered in {beside['seconds']:.1f} s: p99 of {KEPT:,} "
+                f"connections {beside['p99']:.0f} us, {alone['p99']:.0f} us without; not measured {beside['voided']:,} and {alone['voided']:,} of "
+                f"{beside['answers']:,} and {alone['answers']:,}; {r['bad']} wrong or broken")
     if name != "others":
         return line(name, r)
     return "HAProxy, nginx: no wrk here, or no permission for a namespace" if r is None else "\n".join(

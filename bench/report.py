@@ -24,6 +24,9 @@ ROUTES_TARGET = 0.1     # more than one route costs
 LATENCY_TARGET = 100.0  # us, p99.9
 TIMES_HAPROXY = {"requests": 10, "connections": 8}
 RECORDS_TARGET = 12.0   # Gb/s, HTTPS
+RUSH_TARGET = 2.0       # times the p99 without one
+ARITHMETIC_TARGET = 0.8  # of a full handshake's time
+RESUMED_TARGET = 5.0    # times the full handshakes by mbedTLS's arithmetic
 TIMES_HAPROXY_TLS = {"requests": 6, "bulk": 3}
 
 
@@ -228,7 +231,27 @@ class Report:
         self.add("HTTPS: an idle kept connection, all memory of penstockd", idle["each"], "bytes", short=True, target=f"<= {SECURE_TARGET:,}",
                  met=idle["each"] <= SECURE_TARGET and idle["answered"] == idle["connections"] and not idle["bad"],
                  note=f"tables for {idle['sessions']:,} connections, {idle['connections']:,} of them opened")
+        self._handshakes(r["handshakes"])
+        rush = r["rush"]
+        without, beside = rush["without"], rush["with"]
+        self.add(f"HTTPS: p99 of 1,000 connections beside {rush['handshakes']:,} handshakes at once, over that without", rush["times"] or 0, "times",
+                 short=True, target=f"<= {RUSH_TARGET:g}",
+                 met=bool(rush["times"]) and rush["times"] <= RUSH_TARGET and not rush["bad"] and beside["rushed"] == rush["handshakes"],
+                 note=f"{beside['rushed']:,} answered in {beside['seconds']:.1f} s; {without['p99']:.0f} us without, {beside['p99']:.0f} us with")
         self._http_others(r, TIMES_HAPROXY_TLS)
+
+    def _handshakes(self, r):
+        for who, t in r["threads"].items():
+            full, resumed = t["full"], t["resumed"]
+            self.add(f"TLS 1.3 handshakes in full, of a thread, {who}", full["rate"], "/s", short=True,
+                     note=f"ECDSA P-256, X25519, {1e6 / full['rate']:.0f} us" + (f"; HAProxy {r['haproxy']:,.0f}/s a core" if r["haproxy"] else ""))
+            self.add("... the arithmetic alone, of their time", full["share"], "of it", short=True, target=f">= {ARITHMETIC_TARGET}",
+                     met=full["share"] >= ARITHMETIC_TARGET)
+            self.add("... resumed ones, over full ones by mbedTLS's arithmetic", t["times"], "times", short=True,
+                     target=f">= {RESUMED_TARGET:g} times", met=t["times"] >= RESUMED_TARGET,
+                     note=f"{resumed['rate']:,.0f}/s, {1e6 / resumed['rate']:.0f} us, of which the arithmetic alone {resumed['share']:.0%}")
+            if t["haproxy"]:
+                self.add("... full ones over HAProxy's, for a second of the processor", t["haproxy"], "times", short=True)
 
     def _http_others(self, r, targets=TIMES_HAPROXY):
         for who, other in (r["others"] or {}).items():

@@ -11,17 +11,19 @@
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: bench-proxy EAL-OPTIONS -- --listener ADDRESS --port N --to MAC\n"
-			"  [--connections N] [--seconds N] [--rate EXCHANGES] [--flood SYNS]\n"
-			"  [--http] [--tls] [--body BYTES] [--hosts N]\n"
-			"  exchange | open | bulk | idle | flood | paced\n");
+	fprintf(stderr,
+		"usage: bench-proxy EAL-OPTIONS -- --listener ADDRESS --port N --to MAC\n"
+		"  [--connections N] [--seconds N] [--rate EXCHANGES] [--flood SYNS] [--rush N]\n"
+		"  [--http] [--tls] [--body BYTES] [--hosts N]\n"
+		"  exchange | open | bulk | idle | flood | paced | rush\n");
 	exit(2);
 }
 
 static enum load
 load_parse(const char *word)
 {
-	static const char *const names[] = { "exchange", "open", "bulk", "idle", "flood", "paced" };
+	static const char *const names[] = { "exchange", "open",  "bulk", "idle",
+					     "flood",    "paced", "rush" };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -58,6 +60,9 @@ set_option(struct options *o, int name)
 	case 'f':
 		o->flood = (uint32_t)strtoul(optarg, NULL, 10);
 		break;
+	case 'u':
+		o->rush = (uint32_t)strtoul(optarg, NULL, 10);
+		break;
 	case 'h':
 		o->http = true;
 		break;
@@ -88,6 +93,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "connections", required_argument, NULL, 'c' },
 		{ "rate", required_argument, NULL, 'r' },
 		{ "flood", required_argument, NULL, 'f' },
+		{ "rush", required_argument, NULL, 'u' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "http", no_argument, NULL, 'h' },
 		{ "tls", no_argument, NULL, 's' },
@@ -104,8 +110,11 @@ options_parse(struct options *o, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1)
 		set_option(o, c);
 	if (!o->port || o->listener.q[1] == 0 || optind + 1 != argc || !o->connections ||
-	    o->connections > CLIENTS_MAX || o->body % 4 || !o->hosts || !o->rate)
+	    o->connections > CLIENTS_MAX || o->rush > CLIENTS_MAX - o->connections || o->body % 4 ||
+	    !o->hosts || !o->rate)
 		usage();
 	o->load = load_parse(argv[optind]);
+	if ((o->load == LOAD_RUSH) != (o->rush > 0) || (o->rush && !o->tls))
+		usage();
 	o->v6 = !addr_is_v4(&o->listener);
 }

@@ -17,6 +17,7 @@ enum load {
 	LOAD_IDLE,     /* connections are opened, and nothing happens until SIGTERM comes */
 	LOAD_FLOOD,    /* exchanges at a steady rate, without and with a flood of SYNs */
 	LOAD_PACED,    /* exchanges at a steady rate */
+	LOAD_RUSH,     /* ... without and with many TLS handshakes at once */
 };
 
 struct options {
@@ -25,6 +26,7 @@ struct options {
 	uint32_t connections; /* at a time */
 	uint32_t rate;        /* of exchanges in a flood, all connections together, per second */
 	uint32_t flood;       /* SYNs per second */
+	uint32_t rush;        /* clients that shake hands at once, besides `connections` */
 	bool http;            /* requests and answers; bulk: answers, and open ends after one */
 	bool tls;             /* ... and clients speak TLS */
 	uint32_t body;        /* bytes of an answer's */

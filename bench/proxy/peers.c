@@ -11,6 +11,7 @@
 #include "bench/proxy/http.h"
 #include "bench/proxy/tls.h"
 #include "dp/tcp/sequence.h"
+#include "lib/tls/record.h"
 
 /* The first byte of IPv4 addresses, and the same bits in IPv6: 2001:db8:80XX:XXXX::1. */
 #define CLIENTS    0x14000000u
@@ -57,7 +58,10 @@ outside_number(const struct peers *p, const struct addr *a)
 void
 peers_init(struct peers *p, const struct options *o, struct wire *wire)
 {
-	*p = (struct peers){ .options = o, .wire = wire, .n_clients = o->connections };
+	*p = (struct peers){ .options = o,
+			     .wire = wire,
+			     .n_clients = o->connections + o->rush,
+			     .n_kept = o->connections };
 	frames_init(&p->frames, o->v6, o->mac);
 	while (p->shift < CLIENT_BITS_MAX && 1u << p->shift < p->n_clients)
 		p->shift++;
@@ -168,7 +172,7 @@ client_request(struct peers *p, uint32_t i, uint64_t due)
 	c->snd_nxt += client_ask(p, i, c->snd_nxt);
 	c->waiting = true;
 	c->owed = false;
-	c->sent = due;
+	c->sent = RTE_MAX(due, p->not_before);
 	c->tried = p->now;
 }
 
@@ -212,7 +216,8 @@ client_connected(struct peers *p, uint32_t i, const struct segment *s)
 	client_send(p, i, c->snd_nxt, TCP_ACK, 0);
 	if (p->tls) {
 		c->securing = true;
-		c->snd_nxt += client_say(p, i, c->snd_nxt, tls_peer_begin(p, i));
+		c->snd_nxt += client_say(
+		    p, i, c->snd_nxt, i < p->n_kept ? tls_peer_begin(p, i) : tls_peer_rush(p, i));
 		return;
 	}
 	client_opened(p, i);
@@ -222,6 +227,19 @@ client_connected(struct peers *p, uint32_t i, const struct segment *s)
 	c->snd_nxt++;
 	c->state = CLIENT_CLOSING;
 	c->tried = p->now;
+}
+
+/* The server has done its part of the work. */
+static void
+client_rushed(struct peers *p, uint32_t i, const struct segment *s)
+{
+	if (s->bytes[0] == TLS_HANDSHAKE)
+		p->count.rushed++;
+	else
+		p->count.broken++;
+	client_send(p, i, p->clients[i].snd_nxt, TCP_RST | TCP_ACK, 0);
+	p->clients[i].state = CLIENT_CLOSED;
+	p->clients[i].waiting = false;
 }
 
 /* More of the handshake. */
@@ -251,7 +269,9 @@ client_answered(struct peers *p, uint32_t i)
 
 	p->count.answers++;
 	c->waiting = false;
-	if (p->latency)
+	if (p->latency && began < p->not_before)
+		p->count.voided++;
+	else if (p->latency)
 		histogram_add(p->latency, p->now > began ? p->now - began : 0);
 	if (p->again)
 		client_request(p, i, p->now);
@@ -314,6 +334,10 @@ client_data(struct peers *p, uint32_t i, const struct segment *s)
 		return;
 	}
 	c->rcv_nxt += s->data;
+	if (s->data && c->securing && i >= p->n_kept) {
+		client_rushed(p, i, s);
+		return;
+	}
 	if (s->data && c->securing)
 		client_secures(p, i, s);
 	else if (s->data && p->http)

@@ -68,6 +68,8 @@ struct peers_count {
 	uint64_t wrong;          /* answers and requests that are not what they should be */
 	uint64_t accepted;       /* handshakes that servers answered */
 	uint64_t cookies;        /* answers to SYNs of the flood */
+	uint64_t rushed;         /* clients of a rush whose hello was answered by one */
+	uint64_t voided;         /* answers that were not measured, see `not_before` */
 	uint64_t late;           /* requests that were due before the answer to the last one */
 };
 
@@ -80,6 +82,7 @@ struct peers {
 	struct wire *wire;
 	struct client *clients;
 	uint32_t n_clients, addresses, shift; /* addresses = 1 << shift */
+	uint32_t n_kept;                      /* the others only rush */
 	uint32_t next, watched;
 	struct stream *streams;
 	struct http_peers *http; /* NULL: messages are MESSAGE bytes */
@@ -87,6 +90,8 @@ struct peers {
 	struct peers_count count;
 	struct histogram *latency; /* NULL: not measured */
 	uint64_t now;              /* TSC, once an iteration */
+	uint64_t not_before;       /* TSC: what was asked before is not measured, and what was
+				    * due then counts from it */
 	uint32_t now_ms;
 	uint64_t patience, period; /* TSC; between two requests of a client, 0: as soon as it can */
 	uint32_t random;

@@ -29,6 +29,8 @@ struct tls_peers {
 	struct tls_schedules schedules;
 	struct tls_client *client;
 	struct tls_end *peers;
+	uint8_t hello[SEGMENT_V6];
+	struct text rush; /* the hello, length 0: not made yet */
 };
 
 void
@@ -125,6 +127,23 @@ tls_peer_begin(struct peers *p, uint32_t i)
 	if (!peer->handshake)
 		world_fail("no memory for a handshake");
 	return step(peer, (struct tls_bytes){ NULL, 0 }, &done);
+}
+
+const struct text *
+tls_peer_rush(struct peers *p, uint32_t i)
+{
+	struct tls_peers *t = p->tls;
+	const struct text *first;
+
+	if (!t->rush.length) {
+		first = tls_peer_begin(p, i);
+		memcpy(t->hello, first->bytes, first->length);
+		text_init(&t->rush, t->hello, first->length);
+		tls_handshake_free(t->peers[i].handshake);
+		t->peers[i].handshake = NULL;
+	}
+	t->peers[i].said = t->rush;
+	return &t->rush;
 }
 
 const struct text *

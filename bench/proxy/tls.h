@@ -16,6 +16,8 @@ struct peers;
 void tls_peers_init(struct peers *p);
 /* The client is connected: what it has to say first. */
 const struct text *tls_peer_begin(struct peers *p, uint32_t i);
+/* ... of one that stops when it is answered: a hello that all of them have, which costs nothing. */
+const struct text *tls_peer_rush(struct peers *p, uint32_t i);
 /* More of its handshake. What it has to say, NULL: nothing; *done: it is over. */
 const struct text *tls_peer_shake(struct peers *p, uint32_t i, const struct segment *s, bool *done);
 /* Its message as a record. */

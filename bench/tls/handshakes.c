@@ -251,7 +251,7 @@ make_mbufs(void)
 }
 
 void
-bench_handshakes(const struct tls_engine *engine, json_t *results)
+bench_handshakes(const struct tls_engine *engine, const char *only, json_t *results)
 {
 	struct bench b = { .mbufs = make_mbufs() };
 	size_t i;
@@ -262,6 +262,7 @@ bench_handshakes(const struct tls_engine *engine, json_t *results)
 	printf("%-28s %9s %9s %9s %9s %6s\n", "handshakes, microseconds", "median", "least",
 	       "floor", "per s", "share");
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		run_case(&b, &cases[i], results);
+		if (!only || strstr(only, cases[i].short_name))
+			run_case(&b, &cases[i], results);
 	rte_mempool_free(b.mbufs);
 }

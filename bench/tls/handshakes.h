@@ -12,7 +12,8 @@
 
 #include "lib/tls/engine.h"
 
-/* Prints a table and adds its rows to the results. What cannot be made ends the program. */
-void bench_handshakes(const struct tls_engine *engine, json_t *results);
+/* Prints a table and adds its rows to the results; only: short names of cases, NULL: all. What
+ * cannot be made ends the program. */
+void bench_handshakes(const struct tls_engine *engine, const char *only, json_t *results);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * bench-tls: what TLS costs on one core: its record layer, and handshakes.
  *
- *     bench-tls [--json FILE] [PART...]      parts: records, cryptodev, keys, slots, handshakes;
- *                                          all of them
+ *     bench-tls [--json FILE] [--only NAMES] [PART...]
+ *
+ * Parts (all of them, if none is named):
  *
  * records    TLS 1.3 records sealed and opened by lib/tls/record, hot in the cache: of one
  *            connection; of 32 connections by turns; in pieces of 1,400 bytes, as
@@ -12,7 +13,8 @@
  * keys       schedules and keys: to make them, to update them
  * slots      records of 1,000 and of 50,000 connections in no order: with a schedule for each,
  * kept; with one that is made again for each record
- * handshakes what they cost a handshake thread, beside their arithmetic alone
+ * handshakes what they cost a handshake thread, beside their arithmetic alone; --only: of these
+ *            short names (13-resumed-x25519)
  *
  * Beside it: openssl speed -elapsed -seconds 3 -bytes 1400 -aead -evp aes-128-gcm
  */
@@ -403,7 +405,7 @@ asked(int argc, char **argv, const char *part)
 	int i, parts = 0;
 
 	for (i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
+		if (strncmp(argv[i], "--", 2) == 0)
 			i++;
 		else if (strcmp(argv[i], part) == 0)
 			return true;
@@ -413,12 +415,24 @@ asked(int argc, char **argv, const char *part)
 	return parts == 0;
 }
 
+/* What stands behind an option; NULL: it is not there. */
+static const char *
+value_of(int argc, char **argv, const char *option)
+{
+	int i;
+
+	for (i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], option) == 0)
+			return argv[i + 1];
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
+	const char *json = value_of(argc, argv, "--json");
 	static struct world w;
 	static struct samples s;
-	int i;
 
 	results = json_array();
 	must(tls_engine_open(&engine) == 0, "the engine");
@@ -442,12 +456,9 @@ main(int argc, char **argv)
 	if (asked(argc, argv, "slots"))
 		run_slots(&w);
 	if (asked(argc, argv, "handshakes"))
-		bench_handshakes(&engine, results);
-	for (i = 1; i + 1 < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
-			must(json_dump_file(results, argv[i + 1], JSON_INDENT(1)) == 0,
-			     argv[i + 1]);
-	}
+		bench_handshakes(&engine, value_of(argc, argv, "--only"), results);
+	if (json)
+		must(json_dump_file(results, json, JSON_INDENT(1)) == 0, json);
 	json_decref(results);
 	tls_engine_close(&engine);
 	free(w.bytes);
