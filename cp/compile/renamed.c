@@ -27,10 +27,13 @@ by_place(const void *a, const void *b)
 {
 	const struct listener_config *x = ((const struct gone *)a)->listener;
 	const struct listener_config *y = ((const struct gone *)b)->listener;
-	int order = memcmp(&x->service.address, &y->service.address, sizeof(x->service.address));
+	const struct prefix *at = &x->service.address, *there = &y->service.address;
+	int order = memcmp(at->addr.b, there->addr.b, sizeof(at->addr.b));
 
 	if (order)
 		return order;
+	if (at->len != there->len)
+		return at->len < there->len ? -1 : 1;
 	if (x->service.port != y->service.port)
 		return x->service.port < y->service.port ? -1 : 1;
 	return (x->protocol > y->protocol) - (x->protocol < y->protocol);

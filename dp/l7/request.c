@@ -621,11 +621,27 @@ http_request_unplaced(struct http *h, struct http_session *s, enum drop_reason w
 	refuse_placed(h, s, backend, why);
 }
 
+/* May the pool have a retry more? Another one's place may be taken until this one enters, then it
+ * is refused after all. */
+static bool
+room_for_retry(struct http *h, struct http_session *s)
+{
+	const struct pool *pool =
+	    snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
+
+	if (!pool || s->x->counted & 1 << HTTP_BOUND_RETRIES)
+		return true;
+	if (!http_circuit_enter(h, pool, HTTP_BOUND_RETRIES, &s->x->counted))
+		return false;
+	http_circuit_leave(h, s->x->pool_slot, HTTP_BOUND_RETRIES, &s->x->counted);
+	return true;
+}
+
 bool
 http_request_retry(struct http *h, struct http_session *s, enum http_retry when)
 {
 	if (s->x->attempts >= s->x->route->retry_attempts || !(s->x->route->retry_on & when) ||
-	    !may_repeat(s, when) || !http_budget_retry(h, s))
+	    !may_repeat(s, when) || !room_for_retry(h, s) || !http_budget_retry(h, s))
 		return false;
 	http_seen_failed(h, s, when);
 	leave_backend(h, s, true);
