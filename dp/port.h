@@ -32,7 +32,8 @@ struct port {
 	bool tx_ip_checksum, tx_l4_checksum;
 	bool tx_segments; /* takes frames of several mbufs, of any pool, shared ones too */
 	bool tx_tso;      /* cuts large TCP segments, of either family */
-	uint16_t tx_most; /* frames that it is given in one call; 0: any number */
+	uint16_t tx_most; /* frames given to it in one call, where one has several mbufs; 0: any
+			     number */
 	/* Frames of workers without a transmit queue of their own: they enqueue here, worker 0
 	 * sends. NULL if tx_queues covers all. */
 	struct rte_ring *tx_shared;

@@ -27,13 +27,16 @@ send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 {
 	const struct port *p = &w->dataplane->ports[port];
 	struct port_stats *stats = &w->stats.ports[port];
-	uint16_t most = p->tx_most ? p->tx_most : count;
-	uint16_t sent = 0, n, i;
-	unsigned int tries = 0;
+	uint16_t sent = 0, most = count, n, i;
+	uint32_t tries = 0, segments = 0;
 	uint64_t bytes = 0;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+		segments += mbufs[i]->nb_segs;
+	}
+	if (unlikely(p->tx_most) && segments != count)
+		most = p->tx_most;
 	while (sent < count && tries < TRANSMIT_TRIES) {
 		uint16_t offered = (uint16_t)RTE_MIN(count - sent, (int)most);
 
