@@ -63,6 +63,7 @@ segments_join(struct tcp *t, const struct tcp_block *c, struct segment *s,
 		/* Else all would be refused, and the first ones not have been. */
 		if (!budget_fits(t, c, s->mbuf->nb_segs + packets[i].mbuf->nb_segs, BUDGET_MORE))
 			break;
+		fetch_data(&packets[i], n - i);
 		if (!segment_parse(t, &packets[i], &more)) {
 			segment_drop(&more);
 			return i + 1;

@@ -99,6 +99,7 @@ tcp_input(struct tcp *t, const struct tcp_packet *packets, uint32_t n, uint64_t 
 
 		if (i >= ahead.done)
 			fetch_next(t, &ahead, i);
+		fetch_data(&packets[i], n - i);
 		c = ahead.found[i];
 		if (c || !none_made(t, &before))
 			c = again(t, c, &packets[i], ahead.hashes[i]);

@@ -215,12 +215,31 @@ ms_due(uint32_t a, uint32_t now_ms)
 	return (int32_t)(a - now_ms) <= 0;
 }
 
+#define FETCH_DATA_AHEAD 2u
+#define FETCH_DATA_FROM  256u /* bytes; less is there with its headers */
+
 /* ---- fetch.c */
 /* The blocks of a burst. */
 void fetch_begin(const struct tcp *t, struct ahead *a, const struct tcp_packet *packets,
 		 uint32_t n);
 /* What the next packets will need, from the one that is looked at now on. */
 void fetch_next(const struct tcp *t, struct ahead *a, uint32_t from);
+/* The data of a packet some places behind this one, where nobody but us will have looked at it: the
+ * checksum reads it all. n: packets from this one on. */
+static inline void
+fetch_data(const struct tcp_packet *p, uint32_t n)
+{
+	const struct tcp_packet *next = p + FETCH_DATA_AHEAD;
+	const uint8_t *data;
+	uint32_t at, length;
+
+	if (n <= FETCH_DATA_AHEAD || next->checked || next->mbuf->data_len < FETCH_DATA_FROM)
+		return;
+	data = rte_pktmbuf_mtod(next->mbuf, const uint8_t *);
+	length = next->mbuf->data_len;
+	for (at = RTE_CACHE_LINE_SIZE; at < length; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(data + at);
+}
 
 /* ---- block.c */
 struct tcp_block *block_of(struct tcp *t, tcp_handle h);
