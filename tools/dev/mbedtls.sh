@@ -85,8 +85,7 @@ wiped='--- a/3rdparty/everest/library/Hacl_Curve25519.c
          return(MBEDTLS_ERR_ECP_BUFFER_TOO_SMALL);
      if( (*buf++ != MBEDTLS_X25519_KEY_SIZE_BYTES) )
 '
-quick_patch=$(cat "$top/tools/dev/mbedtls-quick.patch") || exit 1
-recipe="wanted: ${wanted[*]}; unwanted: ${unwanted[*]}; quick: ${quick[*]}; $public_keys; $wiped; $quick_patch; $flags"
+recipe="wanted: ${wanted[*]}; unwanted: ${unwanted[*]}; quick: ${quick[*]}; $public_keys; $wiped; $flags"
 
 fail() {
 	echo "deps: mbedTLS 3.6 (for TLS) $*" >&2
@@ -143,7 +142,7 @@ build() {
 	cd "$source" || exit 1
 	for option in "${wanted[@]}" "${quick[@]}"; do python3 scripts/config.py set "$option"; done >>"$1/log" 2>&1
 	for option in "${unwanted[@]}"; do python3 scripts/config.py unset "$option"; done >>"$1/log" 2>&1
-	patch -p1 <<<"$public_keys$wiped$quick_patch" >>"$1/log" 2>&1 || fail "was fetched, but is not the one that our changes are for"
+	patch -p1 <<<"$public_keys$wiped" >>"$1/log" 2>&1 || fail "was fetched, but is not the one that our changes are for"
 	# The generated files are in the package.
 	make -C library -j"$(nproc)" static GEN_FILES= WARNING_CFLAGS= CFLAGS="$flags" >>"$1/log" 2>&1 ||
 		fail "was fetched, but could not be built: $(grep -a 'rror' "$1/log" | head -n 1)"
