@@ -236,10 +236,11 @@ fleet_open(const char *objects, uint32_t n, enum fleet_kind kind)
 		world_fail("no memory");
 	f->n = n;
 	f->kind = kind;
-	f->planes = calloc(planes, sizeof(*f->planes));
+	f->planes = aligned_alloc(_Alignof(struct dataplane), planes * sizeof(*f->planes));
 	f->owned = calloc(n, sizeof(*f->owned));
 	if (!f->planes || !f->owned)
 		world_fail("no memory");
+	memset(f->planes, 0, planes * sizeof(*f->planes));
 	f->config = parse(objects, n);
 	for (i = 0; i < planes; i++)
 		dp_clock_init(&f->planes[i].clock);
