@@ -316,7 +316,7 @@ bench: all benches
 	@$(SUITE_ENV) /usr/bin/python3 bench/run.py $(BENCH)
 
 # The costs' shape as a test, in seconds.
-bench-short: $(B)/bench-stages $(B)/bench-generator
+bench-short: all $(B)/bench-stages $(B)/bench-generator $(B)/bench-proxy
 	@$(SUITE_ENV) /usr/bin/python3 bench/short.py
 
 # Instructions per packet by stage and source file, for processors that do not count them; ten minutes. callgrind knows no AVX-512.

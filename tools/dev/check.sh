@@ -138,7 +138,7 @@ run_suite() {
 }
 
 do_build() {
-	step build 600 make -s -j"$jobs" all build/sim build/tcp-peer build/bench-stages build/bench-generator build/bench-limits
+	step build 600 make -s -j"$jobs" all build/sim build/tcp-peer build/bench-stages build/bench-generator build/bench-proxy build/bench-limits
 }
 # And what only people start is compiled, by both compilers.
 do_lint() {
