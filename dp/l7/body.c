@@ -357,7 +357,8 @@ http_pump_answer(struct http *h, struct http_session *s)
 	http_tell(h, u->handle, &u->in);
 	if (result == PUMP_SHORT)
 		short_of_buffers(h, s);
-	if (result == PUMP_BAD || (result == PUMP_WAIT && u->fin)) {
+	/* What cannot leave yet leaves first: the next room comes here again. */
+	if (result == PUMP_BAD || (result == PUMP_WAIT && u->fin && !s->x->down.head)) {
 		h->counters.backend_bad += result == PUMP_BAD;
 		s->x->mark.cause =
 		    result == PUMP_BAD ? HTTP_CAUSE_BACKEND_BAD : HTTP_CAUSE_BACKEND_CLOSED;

@@ -198,16 +198,25 @@ identify_certificate(const struct http *h, const struct http_session *s, bool tr
 
 /* ---- names that look alike ------------------------------------------------------------------- */
 
-/* Are there servers that take a name that is not known for a known one, or for one that the route
- * edits? */
 static bool
-looks_alike(const struct http_route *r, const uint8_t *name, size_t length)
+is_like(const struct http_text *key, const uint8_t *name, size_t length)
 {
+	return key->length == length && http_same_alike((const uint8_t *)key->bytes, name, length);
+}
+
+/* Are there servers that take a name that is not known for a known one, or for one that the route
+ * edits or that requests are counted by? */
+static bool
+looks_alike(const struct http_exchange *x, const uint8_t *name, size_t length)
+{
+	const struct http_route *r = x->route;
 	uint32_t i;
 
 	if (scan_set(SCAN_NAME, name, 0, length) == length)
 		return false;
-	if (http_known_alike(name, length) != HTTP_UNKNOWN)
+	if (http_known_alike(name, length) != HTTP_UNKNOWN ||
+	    is_like(&r->limit_key_name, name, length) ||
+	    is_like(&x->listener->limit_key_name, name, length))
 		return true;
 	for (i = 0; i < r->n_request_edits; i++)
 		if (r->request_edits[i].name_length == length &&
@@ -229,14 +238,14 @@ says_of_client(const struct http_field *f, const uint8_t *name)
 /* Not passed on: what looks like ours and is not; of who is not trusted all that says something of
  * the client. */
 static void
-hide(struct http *h, const struct http_route *r, const uint8_t *bytes, bool trusted)
+hide(struct http *h, const struct http_exchange *x, const uint8_t *bytes, bool trusted)
 {
 	struct http_field *f;
 
 	for (f = h->head.fields; f < h->head.fields + h->head.n_fields; f++) {
 		const uint8_t *name = bytes + f->name.at;
 
-		if (f->known == HTTP_UNKNOWN && looks_alike(r, name, f->name.length)) {
+		if (f->known == HTTP_UNKNOWN && looks_alike(x, name, f->name.length)) {
 			h->counters.fields_alike++;
 			f->flags |= HTTP_FIELD_HOP;
 		} else if (!trusted && says_of_client(f, name)) {
@@ -300,7 +309,7 @@ http_identify(struct http *h, const struct http_session *s, const uint8_t *bytes
 	uint32_t at;
 
 	out->n = out->used = 0;
-	hide(h, s->x->route, bytes, trusted);
+	hide(h, s->x, bytes, trusted);
 	identify_certificate(h, s, trusted, out);
 	identify_us(h, s, out);
 	addr_format(client, text);

@@ -6,9 +6,11 @@
  * So the other leg gets that first, and then a RST, by which its peer knows that this was no
  * orderly end. What that peer says is of no interest any more.
  *
- *     OPEN ── a leg is reset ──> CUT ── all has arrived, or no progress for the idle time ──> free
+ *     OPEN ── a leg is reset ──> CUT ── all has arrived, or no progress for a time ──> free
  */
 #include "dp/proxy/stream.h"
+
+#define CUT_MS 30000u /* without progress, if the idle time is not shorter */
 
 /* What came from the leg that is left, for the one that is gone. */
 static void
@@ -30,6 +32,8 @@ session_cut(struct proxy *p, struct session *s, enum leg gone)
 
 	s->state = SESSION_CUT;
 	s->seen = p->worker->now;
+	s->idle_ms = RTE_MIN(s->idle_ms, CUT_MS);
+	wheel_arm(p->wheel, session_index(p, s), session_expires(p, s));
 	forget(p, s, left);
 	session_flush(p, s, left);
 }

@@ -296,6 +296,34 @@ def slow_reader(bed, family):
     bed.settled()
 
 
+@test("a slow reader of an answer that is cut off", families=FAMILIES)
+def slow_reader_cut(bed, family):
+    """It gets all that the backend has sent, and then no end in good order."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
+
+    def play(wire, script, name):
+        script.asked.append((name, wire.request()))
+        wire.send(head + b"x" * MEGABYTE)
+
+    bed.script.begin(play)
+    with bed.wire(family, receive_buffer=65536) as wire:
+        wire.send(b"GET /one/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.5)
+        got, reset = b"", False
+        while not reset:
+            try:
+                piece = wire.sock.recv(32768)
+            except ConnectionResetError:
+                reset = True
+                break
+            if not piece:
+                break
+            got += piece
+            time.sleep(0.005)
+        expect(got.endswith(b"x" * MEGABYTE) and reset, f"{len(got)} bytes of {MEGABYTE} and a head, reset: {reset}")
+    bed.settled()
+
+
 @test("a backend that does not read", families=FAMILIES)
 def slow_backend(bed, family):
     def play(wire, script, name):
