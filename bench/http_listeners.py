@@ -133,7 +133,7 @@ def routes(options):
 def idle(n=IDLE, memory="440M"):
     """Each connection carries a request; see what they take; and then each carries another one. All the tables are there from
     the start, for all the connections and for as many requests as may be under way beside them."""
-    with Wire(RING, zero_copy=True) as w:
+    with Wire(RING) as w:
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--body", BODY, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=n, under_way=UNDER_WAY))
         read_count(peers)

@@ -75,7 +75,7 @@ def quick_handshakes():
 def idle(n=None, sessions=IDLE, memory="630M"):
     """The tables are there for all sessions from the start; what is more comes with connections, of which some are opened, as
     handshakes take their time. Each of these carries a request, and later another one."""
-    with quick_handshakes() as quick, Wire(RING, zero_copy=True) as w:
+    with quick_handshakes() as quick, Wire(RING) as w:
         n = n or (MANY if quick else SECURED)
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", n, "--http", "--tls", "--body", BODY, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=sessions, under_way=UNDER_WAY))

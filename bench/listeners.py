@@ -85,7 +85,7 @@ def memory_of(pid):
 
 def idle(connections=IDLE, memory="900M"):
     """Open them all, see what they take, and then have each carry a request and its answer."""
-    with Wire(RING, zero_copy=True) as w:
+    with Wire(RING) as w:
         peers = w.peers("--listener", listener(False), "--port", PORT, "--connections", connections, "idle")
         daemon = w.penstockd(config(w, memory=memory, sessions=connections))
         opened = read_count(peers)
