@@ -112,15 +112,20 @@ one_worker = group("http by bytes, one worker", HttpBed)
 two_workers = group("http by bytes, two workers", lambda: HttpBed(workers="0, 1"))
 
 
-def test(name, stands=(one_worker,), families=(4,)):
-    """A test of these beds and families: make(bed, family)."""
-    def register(make):
-        for family in families:
-            for stand in stands:
-                def one(bed, family=family):
-                    bed.script.begin()
-                    make(bed, family)
-                one.__name__ = f"http/1, IPv{family}, {name}"
-                stand(one)
-        return make
-    return register
+def tests_of(what, default_stands, default_families):
+    """The decorator of tests make(bed, family) of these beds and families, if not of others; their names begin with `what`."""
+    def test(name, stands=default_stands, families=default_families):
+        def register(make):
+            for family in families:
+                for stand in stands:
+                    def one(bed, family=family):
+                        bed.script.begin()
+                        make(bed, family)
+                    one.__name__ = f"{what}, IPv{family}, {name}"
+                    stand(one)
+            return make
+        return register
+    return test
+
+
+test = tests_of("http/1", (one_worker,), (4,))

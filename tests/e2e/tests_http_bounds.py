@@ -11,7 +11,7 @@ import time
 import configs
 import inside
 from bed import expect, group, wait_until
-from http_bed import HTTP, NOBODY, SCRIPT, HttpBed, address
+from http_bed import HTTP, NOBODY, SCRIPT, HttpBed, address, tests_of
 from topology import backend_address
 
 FULL = 8097  # a port whose backlog is full
@@ -82,17 +82,7 @@ one_worker = group("http bounds, one worker", lambda: HttpBed(objects=objects))
 two_workers = group("http bounds, two workers", lambda: HttpBed(workers="0, 1", objects=objects, prepare=many_clients))
 
 
-def test(name, stands=(one_worker,), families=(4, 6)):
-    def register(make):
-        for family in families:
-            for stand in stands:
-                def one(bed, family=family):
-                    bed.script.begin()
-                    make(bed, family)
-                one.__name__ = f"http bounds, IPv{family}, {name}"
-                stand(one)
-        return make
-    return register
+test = tests_of("http bounds", (one_worker,), (4, 6))
 
 
 def statuses(bed, family, path, n, *words):

@@ -8,7 +8,7 @@ import struct
 
 import configs
 import inside
-from bed import Bed, expect, group, wait_until
+from bed import Bed, expect, for_families, group, wait_until
 from http_bed import FAMILIES, address
 from tests_http import BACKEND, HTTP
 from topology import CLIENT4, CLIENT6
@@ -55,15 +55,7 @@ class SettingsBed(Bed):
 stand = group("http settings", SettingsBed)
 
 
-def tests(name):
-    def register(make):
-        for family in FAMILIES:
-            def test(bed, family=family):
-                make(bed, family)
-            test.__name__ = f"http setting, IPv{family}, {name}"
-            stand(test)
-        return make
-    return register
+tests = for_families("http setting", (stand,))
 
 
 def fields_of(answer):

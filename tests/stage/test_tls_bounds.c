@@ -35,6 +35,16 @@ untap(struct tls_world *w)
 	w->tap = NULL;
 }
 
+/* The client goes, and nothing is left. */
+static void
+leave(struct tls_world *w)
+{
+	tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
+	tls_world_steps(w, 40000);
+	untap(w);
+	tls_world_destroy(w);
+}
+
 static struct tls_stream *
 only_stream(const struct tls_world *w)
 {
@@ -238,10 +248,7 @@ test_worn_13(void)
 	CU_ASSERT(o.before_update >= BEFORE && o.before_update < o.records - 1);
 	CU_ASSERT_EQUAL(tls_world_counters(w)->key_updates_out, 1);
 	CU_ASSERT_FALSE(w->ends[SERVER].closed);
-	tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
-	tls_world_steps(w, 40000);
-	untap(w);
-	tls_world_destroy(w);
+	leave(w);
 }
 
 /* In 1.2 there are none: what was taken is still sealed, then comes the last word. */
@@ -261,10 +268,7 @@ test_worn_12(void)
 	CU_ASSERT_EQUAL(o.notifies, 1);
 	CU_ASSERT(w->ends[SERVER].closed && w->ends[SERVER].cause == TCP_CLOSED_RESET);
 	CU_ASSERT(w->ends[CLIENT].half_closed);
-	tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
-	tls_world_steps(w, 40000);
-	untap(w);
-	tls_world_destroy(w);
+	leave(w);
 }
 
 /* ChaCha20-Poly1305 has no such bound. */
@@ -280,10 +284,7 @@ test_not_worn(void)
 	o = open_tap(w, keys);
 	CU_ASSERT_EQUAL(o.bad + o.updates, 0);
 	CU_ASSERT_EQUAL(o.content, 50000);
-	tcp_abort(w->wire.peers[CLIENT].tcp, w->ends[CLIENT].handle);
-	tls_world_steps(w, 40000);
-	untap(w);
-	tls_world_destroy(w);
+	leave(w);
 }
 
 int
