@@ -79,7 +79,7 @@ def bad(count):
 def summary(found, rate):
     rates = [rate(c) / c["seconds"] for c in found]
     return {"rate": statistics.median(rates), "best": max(rates), "least": min(rates),
-            **{name: statistics.median(c[name] for c in found) for name in ("busy", "p50", "p99", "p999")},
+            **{name: statistics.median(c[name] for c in found) for name in ("busy", "p50", "p99", "p999", "window_p999")},
             "bad": sum(bad(c) for c in found), "resent": sum(c["resent"] + c["tcp"]["retransmits"] for c in found),
             "disturbed": sum(c["disturbed"] for c in found), "runs": found}
 
@@ -309,8 +309,9 @@ def text(name, r):
                 f"{r['answered']:,} of them carried a request afterwards, {r['bad']} wrong or broken")
     if name == "latency":
         h, l = r["http"], r["layer4"]
-        return (f"at {r['at']:,} requests/s: p50 {h['p50']:.0f} us, p99 {h['p99']:.0f} us, p99.9 {h['p999']:.0f} us; through a listener of "
-                f"layer 4: {l['p50']:.0f}, {l['p99']:.0f}, {l['p999']:.0f} us; {h['bad'] + l['bad']} wrong or broken")
+        return (f"at {r['at']:,} requests/s: p50 {h['p50']:.0f} us, p99 {h['p99']:.0f} us, p99.9 {h['window_p999']:.0f} us (with what "
+                f"stopped the machine {h['p999']:.0f}); through a listener of layer 4: {l['p50']:.0f}, {l['p99']:.0f}, {l['window_p999']:.0f} "
+                f"({l['p999']:.0f}) us; {h['bad'] + l['bad']} wrong or broken")
     if name == "routes":
         return (f"{line('one route', r['one'])}\n{line(f'{ROUTES:,} routes and {HOSTS:,} hosts', r['many'])}\n"
                 f"so many cost {r['cost']:.1%} more")

@@ -100,7 +100,7 @@ def rush(options, n=RUSH):
         w.penstockd(config(w, sessions=32768) + f"tls = {{ handshakes = {2 * n}; }};\n")
         count = read_count(peers)
     # Nothing could be measured where other programs have the core for most of the time.
-    p99s = count["without"]["p99"], count["with"]["p99"]
+    p99s = count["without"]["window_p99"], count["with"]["window_p99"]
     return {**count, "handshakes": n, "times": p99s[1] / p99s[0] if all(p99s) else None, "bad": bad(count)}
 
 
@@ -167,7 +167,7 @@ def text(name, r):
     if name == "rush":
         alone, beside = r["without"], r["with"]
         return (f"{r['handshakes']:,} handshakes at once, {beside['rushed']:,} of them answered in {beside['seconds']:.1f} s: p99 of {KEPT:,} "
-                f"connections {beside['p99']:.0f} us, {alone['p99']:.0f} us without; not measured {beside['voided']:,} and {alone['voided']:,} of "
+                f"connections {beside['window_p99']:.0f} us, {alone['window_p99']:.0f} us without; not measured {beside['voided']:,} and {alone['voided']:,} of "
                 f"{beside['answers']:,} and {alone['answers']:,}; {r['bad']} wrong or broken")
     if name != "others":
         return line(name, r)

@@ -195,7 +195,8 @@ class Report:
         without, beside = r["without"], r["with"]
         self.add("listener: p99 of 1,000 connections beside a flood of SYNs, over that without", r["times"], "times", short=True,
                  target=f"< {FLOOD_TARGET:g} at 5 M SYN/s", met=r["times"] < FLOOD_TARGET and not beside["broken"] and r["syns"] >= 4.9e6,
-                 note=f"{r['syns'] / 1e6:.2f} M SYN/s; {without['p99']:.0f} us without, {beside['p99']:.0f} us with; {beside['broken']} broken; "
+                 note=f"{r['syns'] / 1e6:.2f} M SYN/s; {without['window_p99']:.0f} us without, {beside['window_p99']:.0f} us with; with what "
+                 f"stopped the machine {without['p99']:.0f} and {beside['p99']:.0f} us; {beside['broken']} broken; "
                  f"the generator busy {beside['busy']:.0%}")
 
     def http(self, r):
@@ -205,9 +206,11 @@ class Report:
         self._http_rate("HTTP: a new connection for each request", r["connections"], "M/s", CONNECTIONS_TARGET)
         self._http_rate("HTTP: answers of 1 MB, 16 connections", r["bulk"], "Gb/s", ANSWERS_TARGET)
         late, plain = r["latency"]["http"], r["latency"]["layer4"]
-        self.add("HTTP: p99.9 at half of the highest rate", late["p999"], "us", short=True, target=f"< {LATENCY_TARGET:g} us",
-                 met=late["p999"] < LATENCY_TARGET and not late["bad"],
-                 note=f"{r['latency']['at']:,} requests/s; p50 {late['p50']:.0f} us; a layer-4 listener {plain['p50']:.0f} and {plain['p999']:.0f} us")
+        added = max(0, late["window_p999"] - plain["window_p999"])
+        self.add("HTTP: p99.9 at half of the highest rate, over that of a layer-4 listener", added, "us more", short=True,
+                 target=f"< {LATENCY_TARGET:g} us", met=added < LATENCY_TARGET and not late["bad"],
+                 note=f"{r['latency']['at']:,} requests/s; {late['window_p999']:.0f} and {plain['window_p999']:.0f} us; "
+                 f"p50 {late['p50']:.0f} and {plain['p50']:.0f} us; with what stopped the machine {late['p999']:.0f} and {plain['p999']:.0f} us")
         routes = r["routes"]
         self.add("HTTP: 1,000 routes and 10,000 hosts, over one route", 100 * routes["cost"], "% more", short=True,
                  target=f"<= {ROUTES_TARGET:.0%}", met=routes["cost"] <= ROUTES_TARGET and not routes["one"]["bad"] + routes["many"]["bad"],
@@ -237,7 +240,7 @@ class Report:
         self.add(f"HTTPS: p99 of 1,000 connections beside {rush['handshakes']:,} handshakes at once, over that without", rush["times"] or 0, "times",
                  short=True, target=f"<= {RUSH_TARGET:g}",
                  met=bool(rush["times"]) and rush["times"] <= RUSH_TARGET and not rush["bad"] and beside["rushed"] == rush["handshakes"],
-                 note=f"{beside['rushed']:,} answered in {beside['seconds']:.1f} s; {without['p99']:.0f} us without, {beside['p99']:.0f} us with")
+                 note=f"{beside['rushed']:,} answered in {beside['seconds']:.1f} s; {without['window_p99']:.0f} us without, {beside['window_p99']:.0f} us with")
         self._http_others(r, TIMES_HAPROXY_TLS)
 
     def _handshakes(self, r):

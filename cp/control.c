@@ -37,8 +37,6 @@
 #define SETTLE_TOGETHER 1000000000ULL
 /* How soon to try again to make a twin anew. */
 #define HEAL_AGAIN 5000000000ULL
-/* How often workers' requests for Ethernet addresses are read. */
-#define RESOLVE_DELAY 5000000ULL
 
 /* Compile `config` as of now. */
 static const struct snapshot *
@@ -219,7 +217,7 @@ on_resolve_timer(void *arg)
 
 	while (budget-- && rte_ring_sc_dequeue_elem(c->dp->resolve, &r, sizeof(r)) == 0)
 		network_resolve(c->network, r.port, r.vlan, &r.addr);
-	loop_timer_arm(c->resolve_timer, loop_now() + RESOLVE_DELAY);
+	loop_timer_arm(c->resolve_timer, loop_next_beat(loop_now()));
 }
 
 void
@@ -289,7 +287,7 @@ control_start(struct control *c)
 	adopt_slots(c);
 	if (start_settled(c) < 0)
 		return -ENOMEM;
-	loop_timer_arm(c->resolve_timer, loop_now() + RESOLVE_DELAY);
+	loop_timer_arm(c->resolve_timer, loop_next_beat(loop_now()));
 	return 0;
 }
 

@@ -57,6 +57,12 @@ loop_now(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t
+loop_next_beat(uint64_t now)
+{
+	return now - now % LOOP_BEAT + LOOP_BEAT;
+}
+
 struct loop *
 loop_create(void)
 {

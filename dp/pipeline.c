@@ -382,15 +382,18 @@ pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n)
 	owned(w, b);
 }
 
+/* So many packets in a burst: more come than one by one. */
+#define BURST_LONG (BURST_MAX / 8)
+
 /* Sets w->behind for a burst of `count` from this port. */
 static void
 look_behind(struct worker *w, uint32_t port, uint16_t count)
 {
 	uint64_t bit = 1ull << port;
-	bool full = count == BURST_MAX;
+	bool is_long = count >= BURST_LONG;
 
-	w->behind = full && w->full & bit;
-	w->full = full ? w->full | bit : w->full & ~bit;
+	w->behind = is_long && w->slow & bit;
+	w->slow = is_long ? w->slow | bit : w->slow & ~bit;
 }
 
 static uint16_t

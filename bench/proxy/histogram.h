@@ -24,6 +24,16 @@ histogram_add(struct histogram *h, uint64_t value)
 	h->counts[at < HISTOGRAM_SIZE ? at : HISTOGRAM_SIZE - 1]++;
 }
 
+static inline void
+histogram_merge(struct histogram *h, const struct histogram *other)
+{
+	uint64_t at;
+
+	h->n += other->n;
+	for (at = 0; at < HISTOGRAM_SIZE; at++)
+		h->counts[at] += other->counts[at];
+}
+
 /* The value that a share q does not pass, 0 without values. */
 static inline uint64_t
 histogram_quantile(const struct histogram *h, double q)

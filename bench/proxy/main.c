@@ -30,6 +30,9 @@
 #define POUR_MAX    8   /* segments of one connection in a row */
 #define POUR_BURST  128 /* ... of all in one iteration */
 #define FLOOD_BURST 32
+/* Long enough for some thousand answers. */
+#define WINDOW_MS   50
+#define WINDOWS_MAX 2000
 #define WAIT_S      40 /* for somebody to answer */
 #define SECURING    4  /* times as long for handshakes of TLS */
 #define SETTLE_MS   300
@@ -121,9 +124,9 @@ flood_due(struct bench *b)
 	n = wire_offer(&b->wire);
 	b->floods += n;
 	b->next_syn += (uint64_t)n * b->hz / b->options.flood;
-	/* What could not be sent in a millisecond is not made up for. */
-	if (p->now - b->next_syn > b->hz / 1000 && p->now > b->next_syn)
-		b->next_syn = p->now - b->hz / 1000;
+	/* What could not be sent in a tenth of a millisecond is not made up for. */
+	if (p->now - b->next_syn > b->hz / 10000 && p->now > b->next_syn)
+		b->next_syn = p->now - b->hz / 10000;
 	return true;
 }
 
@@ -271,40 +274,82 @@ open_all(struct bench *b)
 	}
 }
 
+/* Of a phase, microseconds; window_*: the median of its windows. */
+struct latencies {
+	struct histogram all;
+	double window_p99, window_p999;
+};
+
 static double
 microseconds(const struct bench *b, const struct histogram *h, double quantile)
 {
 	return (double)histogram_quantile(h, quantile) * 1e6 / (double)b->hz;
 }
 
+static int
+by_size(const void *x, const void *y)
+{
+	double a = *(const double *)x, b = *(const double *)y;
+
+	return (a > b) - (a < b);
+}
+
+static double
+median(double *values, uint32_t n)
+{
+	qsort(values, n, sizeof(*values), by_size);
+	return n ? values[n / 2] : 0;
+}
+
+/* Go on, and find the latencies of the phase, and those of windows of it: what stops the machine
+ * for some milliseconds is in all quantiles of the phase, and in those of few windows. */
+static void
+go_on_measured(struct bench *b, bool (*pump)(struct bench *b), struct latencies *l)
+{
+	static struct histogram window;
+	static double p99[WINDOWS_MAX], p999[WINDOWS_MAX];
+	uint32_t n = (uint32_t)RTE_MIN(b->options.seconds * 1e3 / WINDOW_MS + 0.5, WINDOWS_MAX), i;
+
+	memset(l, 0, sizeof(*l));
+	b->peers.latency = &window;
+	for (i = 0; i < n && !b->over; i++) {
+		memset(&window, 0, sizeof(window));
+		go_on(b, WINDOW_MS / 1e3, pump);
+		p99[i] = microseconds(b, &window, 0.99);
+		p999[i] = microseconds(b, &window, 0.999);
+		histogram_merge(&l->all, &window);
+	}
+	b->peers.latency = NULL;
+	l->window_p99 = median(p99, i);
+	l->window_p999 = median(p999, i);
+}
+
 /* One phase, measured; prints the inside of a JSON object. */
 static void
 measure(struct bench *b, bool (*pump)(struct bench *b))
 {
-	static struct histogram latency;
+	static struct latencies latency;
 	struct peers *p = &b->peers;
 	struct peers_count from = p->count;
 	uint64_t start = rte_rdtsc(), busy = b->busy, floods = b->floods, wait = thread_waited(),
 		 took;
 	double seconds;
 
-	memset(&latency, 0, sizeof(latency));
-	p->latency = &latency;
-	go_on(b, b->options.seconds, pump);
-	p->latency = NULL;
+	go_on_measured(b, pump, &latency);
 	took = rte_rdtsc() - start;
 	seconds = (double)took / (double)b->hz;
 	printf("\"seconds\": %.4f, \"busy\": %.3f, \"waited\": %.4f, \"answers\": %" PRIu64
 	       ", \"closed\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"floods\": %" PRIu64
 	       ", \"cookies\": %" PRIu64 ", \"late\": %" PRIu64 ", \"resent\": %" PRIu64
-	       ", \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"most\": %.1f",
+	       ", \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"most\": %.1f"
+	       ", \"window_p99\": %.1f, \"window_p999\": %.1f",
 	       seconds, (double)(b->busy - busy) / (double)took,
 	       (double)(thread_waited() - wait) / 1e9, p->count.answers - from.answers,
 	       p->count.closed - from.closed, p->count.bytes - from.bytes, b->floods - floods,
 	       p->count.cookies - from.cookies, p->count.late - from.late,
-	       p->count.resent - from.resent, microseconds(b, &latency, 0.5),
-	       microseconds(b, &latency, 0.99), microseconds(b, &latency, 0.999),
-	       microseconds(b, &latency, 1.0));
+	       p->count.resent - from.resent, microseconds(b, &latency.all, 0.5),
+	       microseconds(b, &latency.all, 0.99), microseconds(b, &latency.all, 0.999),
+	       microseconds(b, &latency.all, 1.0), latency.window_p99, latency.window_p999);
 }
 
 /* A request on each connection. */

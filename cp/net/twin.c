@@ -24,7 +24,6 @@
 
 #define US          1000ull
 #define LOOK_BUSY   (250 * US)
-#define LOOK_IDLE   (4000 * US)
 #define BUSY_LASTS  (100000 * US) /* after the last frame */
 #define BATCH       32
 #define TICK_FRAMES 512 /* carried for a port in one go */
@@ -210,7 +209,8 @@ on_look(void *arg)
 		carried |= carry_port(t, (uint8_t)port);
 	if (carried)
 		t->busy_until = now + BUSY_LASTS;
-	loop_timer_arm(t->timer, now + (now < t->busy_until ? LOOK_BUSY : LOOK_IDLE));
+	/* At rest on the beat, at which others look for work, too: the thread wakes once. */
+	loop_timer_arm(t->timer, now < t->busy_until ? now + LOOK_BUSY : loop_next_beat(now));
 }
 
 /* ---- from the kernel ---- */

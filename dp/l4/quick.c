@@ -20,6 +20,7 @@
 #include "dp/l4/quick_nat.h"
 #include "dp/l4/quick_plan.h"
 #include "dp/l4/quick_run.h"
+#include "dp/l4/shed.h"
 #include "dp/l4/steer.h"
 #include "lib/maglev.h"
 
@@ -258,6 +259,24 @@ look_family(struct run *r, uint32_t i, uint8_t in_port, bool v4)
 		   : look_as(r, i, in_port, (struct frame_form){ v4, true, false });
 }
 
+/* Is it one SYN too many? */
+static bool
+shed(struct run *r, uint32_t i)
+{
+	struct plan *plan = r->last;
+	const uint8_t *d = rte_pktmbuf_mtod(r->mbufs[i], const uint8_t *);
+	uint32_t flags;
+
+	if (likely(!plan->sheds))
+		return false;
+	flags = flags_of(d + (plan->v4 ? QUICK_L4 : QUICK_L46), true);
+	if (plan->long_flags >> flags & 1 || ++r->syns <= SYNS_ANSWERED)
+		return false;
+	plan->shed++;
+	r->dropped[r->n_dropped++] = r->mbufs[i];
+	return true;
+}
+
 /* The same, whatever the packet is. */
 static __rte_always_inline bool
 look(struct run *r, uint32_t i, uint8_t in_port)
@@ -267,7 +286,8 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 	if (unlikely(!plan))
 		return false;
 	if (unlikely(plan->kind == PLAN_LONG)) {
-		stay_whole(r, i);
+		if (!shed(r, i))
+			stay_whole(r, i);
 		return true;
 	}
 	if (plan->v4)
@@ -407,6 +427,21 @@ drop_refused(struct run *r)
 		rte_pktmbuf_free_bulk(r->dropped, r->n_dropped);
 }
 
+static void
+drop_shed(struct run *r)
+{
+	uint64_t used;
+
+	for (used = r->plans_used; used; used &= used - 1) {
+		const struct plan *plan = &r->plans[__builtin_ctzll(used)];
+
+		if (plan->shed)
+			worker_count_drops(r->w, plan->service, DROP_SYN_FLOOD, plan->shed);
+	}
+	rte_pktmbuf_free_bulk(r->dropped, r->n_dropped);
+	r->n_dropped = 0;
+}
+
 /* Who it was, before the frames go. */
 static uint32_t
 see(const struct run *r, struct heaviest_sample *sample)
@@ -454,7 +489,7 @@ begin(struct run *r, struct worker *w, struct rte_mbuf **mbufs)
 	r->s = w->snapshot;
 	r->mbufs = mbufs;
 	r->staying = 0;
-	r->n_items = r->n_lookups = r->n_tuples = r->n_dropped = 0;
+	r->n_items = r->n_lookups = r->n_tuples = r->n_dropped = r->syns = 0;
 	r->plans_used = 0;
 	r->refused = false;
 	r->held.any = false;
@@ -469,6 +504,8 @@ end(struct run *r)
 	uint64_t staying;
 	uint16_t n = 0;
 
+	if (unlikely(r->n_dropped))
+		drop_shed(r);
 	if (r->n_items) {
 		see(r, &sample);
 		fetch(r);

@@ -9,6 +9,7 @@
 #include "dp/l4/limit.h"
 #include "dp/l4/parse_quick.h"
 #include "dp/l4/quick_dsr.h"
+#include "dp/l4/shed.h"
 
 /* Where the second half of a match begins: it ends with the ports, or some bytes behind them. */
 #define SECOND4 6u
@@ -18,6 +19,8 @@
  * without ACK; and what does anything else than go on in one, any of the first three. */
 #define FLAGS_BEGIN  0x0000ccccu
 #define FLAGS_CHANGE 0xfefefefeu
+/* What asks for a connection: of what begins one, that without RST. */
+#define FLAGS_ASK 0x00000c0cu
 
 /* A frame's first bytes, as they are wanted and as far as they count. */
 struct wanted {
@@ -125,6 +128,10 @@ plan_service(const struct worker *w, struct plan *plan, const struct tuple *t)
 	if (!(service->flags & SERVICE_HASH_CLIENT)) {
 		plan->hash_to = balance_hash_to(&t->dst, t->proto);
 		plan->ports_mask = UINT32_MAX;
+	}
+	if (service->mode == MODE_PROXY && sheds_syns(w)) {
+		plan->sheds = true;
+		plan->long_flags = ~FLAGS_ASK;
 	}
 	plan->tunnel = tunnel_kind(service->mode, plan->v4);
 	plan->mark = tunnel_mark(s, plan->tunnel);

@@ -25,6 +25,9 @@
  * and what is half open costs a block and a SYN-ACK again after a second, of all of a flood at
  * once. */
 #define HALF_OPEN 4096u
+/* So many cookies in so many ns that nobody answers: a flood. */
+#define FLOOD_COOKIES 2048
+#define FLOOD_LOOK    50000000u
 /* A client that does not complete its handshake. */
 #define HANDSHAKE_MS 20000
 /* In one iteration: timers, and sessions that are looked at after a change. */
@@ -324,6 +327,18 @@ run_timers(struct proxy *p)
 			session_timer(p, due[i]);
 }
 
+/* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. */
+static void
+look_for_flood(struct proxy *p)
+{
+	const struct tcp_counters *c = tcp_counters(p->tcp);
+	int64_t unanswered = (int64_t)(c->syn_cookies_sent - c->syn_cookies_ok);
+
+	p->worker->flooded = unanswered - p->unanswered > FLOOD_COOKIES;
+	p->unanswered = unanswered;
+	p->flood_look = p->worker->now + FLOOD_LOOK;
+}
+
 bool
 proxy_iterate(struct worker *w)
 {
@@ -337,6 +352,8 @@ proxy_iterate(struct worker *w)
 	if (unlikely(p->check < p->n_sessions))
 		check_sessions(p);
 	run_timers(p);
+	if (unlikely(w->now >= p->flood_look))
+		look_for_flood(p);
 	if (unlikely(p->n_held))
 		proxy_output_held(p);
 	if (proxy_http(p))

@@ -10,11 +10,9 @@
 #include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/icmp.h"
+#include "dp/l4/shed.h"
 #include "dp/l4/stages.h"
 #include "dp/proxy/internal.h"
-
-/* So many SYNs of a burst are answered in any case. */
-#define SYNS_BEHIND 8
 
 /* A burst on its way to TCP. */
 struct taken {
@@ -95,18 +93,6 @@ count_in(struct worker *w, const struct packet *p)
 	w->service_stats[p->service].bytes_in += p->ip_len;
 }
 
-/* More SYNs come than the worker can answer: then some are dropped unseen, before it is the port
- * that drops, which would drop established connections' packets, too, and make all wait as long as
- * its queue is. Only where they are answered by cookies: while there are few half-open connections
- * it is no flood. */
-static bool
-syn_too_much(const struct worker *w, const struct proxy *proxy, struct taken *t,
-	     const struct packet *p)
-{
-	return w->behind && ++t->syns > SYNS_BEHIND &&
-	       (tcp_flooded(proxy->tcp) || w->snapshot->proxies[p->service].syn_cookies);
-}
-
 /* A packet to a listener. A SYN that begins a connection is one for the limits. */
 static void
 to_listener(struct worker *w, struct taken *t, struct packet *p, uint64_t hash)
@@ -122,7 +108,7 @@ to_listener(struct worker *w, struct taken *t, struct packet *p, uint64_t hash)
 		return;
 	}
 	if ((p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-		if (unlikely(syn_too_much(w, proxy, t, p))) {
+		if (unlikely(sheds_syns(w) && ++t->syns > SYNS_ANSWERED)) {
 			packet_drop(p, DROP_SYN_FLOOD);
 			return;
 		}

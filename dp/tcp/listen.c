@@ -270,8 +270,9 @@ ack_to_cookie(struct tcp *t, struct segment *s)
 	state_input(t, c, s);
 }
 
-bool
-tcp_flooded(const struct tcp *t)
+/* So many connections are half open that SYNs are answered by cookies only. */
+static bool
+is_crowded(const struct tcp *t)
 {
 	return t->half_open.count >= t->settings.half_open;
 }
@@ -294,7 +295,7 @@ listen_input(struct tcp *t, struct segment *s)
 	}
 	if (!(s->flags & TCP_SYN) || s->flags & TCP_FIN)
 		return;
-	if (t->sets[l->options].is.options.syn_cookies_always || tcp_flooded(t))
+	if (t->sets[l->options].is.options.syn_cookies_always || is_crowded(t))
 		syn_to_cookie(t, s);
 	else
 		syn_to_block(t, s);

@@ -313,8 +313,6 @@ void tcp_fetch(const struct tcp *t, uint64_t hash);
  * addresses are shared with others (the kernel), only what is known is for tcp_input. hash: by
  * tcp_expect, 0: it has not been asked. */
 bool tcp_known(const struct tcp *t, const struct tuple *tuple, uint64_t hash);
-/* So many connections are half open that SYNs are answered by cookies only. */
-bool tcp_flooded(const struct tcp *t);
 
 /* ---- the user's side ------------------------------------------------------------------------ */
 
