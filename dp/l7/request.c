@@ -14,6 +14,8 @@
  */
 #include <errno.h>
 
+#include <rte_prefetch.h>
+
 #include "dp/l7/internal.h"
 
 /* ---- 1. the head ----------------------------------------------------------------------------- */
@@ -150,6 +152,16 @@ http_request_path(struct http *h, const struct http_session *s, const uint8_t *b
 	return (struct http_text){ (const char *)path.bytes, (uint32_t)path.length };
 }
 
+/* Nearly all of a route is asked soon, and among many it has not been for long. */
+static void
+fetch_route(const struct http_route *route)
+{
+	const uint8_t *line = (const uint8_t *)route, *end = (const uint8_t *)(route + 1);
+
+	for (; line < end; line += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(line);
+}
+
 static bool
 find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
@@ -179,6 +191,7 @@ find_route(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	}
 	s->x->route = &s->x->listener->routes[route];
+	fetch_route(s->x->route);
 	return true;
 }
 
