@@ -137,7 +137,8 @@ sound(const struct rte_mbuf *m, const uint8_t *d, struct seen *seen, const struc
 	       quick_single4(d[26]);
 }
 
-/* Is the frame for this plan? Of replies bytes do not tell enough. */
+/* Is the frame for this plan? Of legs and replies bytes do not tell enough. A leg's port may be a
+ * service's at that address: such a frame goes the long way, too, which it always may. */
 static __rte_always_inline bool
 plan_fits(const struct run *r, const struct plan *plan, const uint8_t *d, uint8_t in_port)
 {
@@ -145,11 +146,12 @@ plan_fits(const struct run *r, const struct plan *plan, const uint8_t *d, uint8_
 
 	if (!match_fits(&plan->match, d))
 		return false;
-	if (likely(plan->kind != PLAN_REPLY))
+	if (likely(plan->kind != PLAN_REPLY && plan->kind != PLAN_LEG))
 		return true;
 	t.src = plan->v4 ? addr_from_v4(quick32(d + 26)) : addr_from_v6(d + 22);
 	t.dst = plan->v4 ? addr_from_v4(quick32(d + 30)) : addr_from_v6(d + 38);
-	return classify_is_answer(r->s, in_port, &t);
+	return plan->kind == PLAN_LEG ? classify_is_local(r->s, &t.dst)
+				      : classify_is_answer(r->s, in_port, &t);
 }
 
 /* Sets r->last. NULL: the packet goes the long way. */
@@ -283,7 +285,7 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 {
 	const struct plan *plan = plan_of(r, r->mbufs[i], in_port);
 
-	if (unlikely(!plan))
+	if (unlikely(!plan || plan->kind == PLAN_LEG))
 		return false;
 	if (unlikely(plan->kind == PLAN_LONG)) {
 		if (!shed(r, i))

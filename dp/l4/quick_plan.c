@@ -152,41 +152,51 @@ plan_place(const struct run *r, uint64_t key, const struct addr *dst)
 	return PLANS;
 }
 
+/* Of what is to no service. */
+static enum plan_kind
+kind_of_none(const struct snapshot *s, uint8_t in_port, const struct tuple *t)
+{
+	if (classify_is_answer(s, in_port, t))
+		return PLAN_REPLY;
+	return classify_is_local(s, &t->dst) ? PLAN_LEG : PLAN_LONG;
+}
+
 struct plan *
 plan_for(struct run *r, const struct rte_mbuf *m, uint8_t in_port)
 {
 	const struct addr none = { 0 };
+	enum plan_kind kind = PLAN_LONG;
 	struct quick_headers h;
 	struct plan *plan;
 	struct tuple t;
 	uint32_t service, at;
 	uint64_t key;
-	bool reply;
+	bool any;
 
 	if (!quick_look(&r->port, m, &h))
 		return NULL;
 	quick_tuple(&h, &t);
 	service = classify_service(r->s, &t.dst, t.proto, t.dport);
-	reply = service == INDEX_NONE;
-	if (reply && !classify_is_answer(r->s, in_port, &t))
+	any = service == INDEX_NONE;
+	if (any && (kind = kind_of_none(r->s, in_port, &t)) == PLAN_LONG)
 		return NULL;
-	key = 1 | (uint64_t)reply << 1 | (uint64_t)h.v4 << 2 | (uint64_t)t.proto << 32 |
-	      (reply ? 0 : (uint64_t)t.dport << 16);
-	at = plan_place(r, key, reply ? &none : &t.dst);
+	key = 1 | (uint64_t)kind << 1 | (uint64_t)h.v4 << 4 | (uint64_t)t.proto << 32 |
+	      (any ? 0 : (uint64_t)t.dport << 16);
+	at = plan_place(r, key, any ? &none : &t.dst);
 	if (at == PLANS)
 		return NULL;
 	plan = &r->plans[at];
 	if (!(r->plans_used >> at & 1)) {
 		r->plans_used |= 1ull << at;
 		*plan = (struct plan){ .key = key,
-				       .dst = reply ? none : t.dst,
+				       .dst = any ? none : t.dst,
 				       .service = service,
 				       .v4 = h.v4,
 				       .proto = h.proto,
-				       .kind = PLAN_REPLY,
+				       .kind = (uint8_t)kind,
 				       .long_flags = FLAGS_CHANGE };
-		plan_frames(plan, &r->port, reply ? NULL : &t);
-		if (!reply)
+		plan_frames(plan, &r->port, any ? NULL : &t);
+		if (!any)
 			plan_service(r->w, plan, &t);
 	}
 	r->before = r->last;

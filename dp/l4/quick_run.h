@@ -22,6 +22,7 @@
 
 enum plan_kind {
 	PLAN_LONG, /* the service's packets go the long way */
+	PLAN_LEG,  /* and so does what comes to an address that we connect from */
 	PLAN_TUNNEL,
 	PLAN_L2,
 	PLAN_NAT,   /* from here on there is a connection */
@@ -39,10 +40,10 @@ struct match {
 /* What a service does with its usual packets, for one burst. */
 struct plan {
 	struct match match;
-	/* which packets: protocol, port; destination. Of replies: family and protocol. */
+	/* which packets: protocol, port; destination. Of legs and replies: family and protocol. */
 	uint64_t key;
 	struct addr dst;
-	uint32_t service; /* INDEX_NONE: replies */
+	uint32_t service; /* INDEX_NONE: replies, legs */
 	uint8_t kind;     /* enum plan_kind */
 	uint8_t proto;
 	uint8_t counted; /* enum connection_flags that an established connection has */
@@ -148,7 +149,7 @@ struct run {
 	uint64_t staying; /* bit i: mbufs[i] */
 	bool refused;     /* items have been */
 	uint32_t n_items, n_lookups, n_tuples, n_dropped;
-	uint32_t syns; /* of plans that shed */
+	uint32_t syns;              /* of plans that shed */
 	struct plan *last, *before; /* of the packet before this one, and the other one before */
 	uint64_t plans_used;        /* bit i: plans[i] */
 	struct held held;
