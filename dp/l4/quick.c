@@ -440,6 +440,7 @@ drop_shed(struct run *r)
 		if (plan->shed)
 			worker_count_drops(r->w, plan->service, DROP_SYN_FLOOD, plan->shed);
 	}
+	r->w->shed += r->n_dropped;
 	rte_pktmbuf_free_bulk(r->dropped, r->n_dropped);
 	r->n_dropped = 0;
 }

@@ -92,11 +92,13 @@ struct proxy {
 	struct rte_mempool *clones;
 	struct siphash_key random_key;
 	uint64_t random_count;
-	uint64_t version; /* of the snapshot that the listeners are of */
-	uint32_t check;   /* sessions to look at since the snapshot has changed: from here on */
+	uint64_t version;    /* of the snapshot that the listeners are of */
+	uint32_t check;      /* sessions to look at since the snapshot has changed: from here on */
 	uint64_t flood_look; /* when to look again whether there is one */
-	int64_t unanswered;  /* SYN cookies, when last looked */
-	bool resting;     /* nothing to do for the TCP since it was last asked */
+	struct {
+		uint64_t cookies, answered, shed;
+	} flood;      /* counters, when last looked */
+	bool resting; /* nothing to do for the TCP since it was last asked */
 	uint64_t listening[SNAPSHOT_MAX_SERVICES / 64];
 	struct way_out ways[WAYS];
 	uint32_t n_held;

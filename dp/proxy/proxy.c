@@ -327,16 +327,23 @@ run_timers(struct proxy *p)
 			session_timer(p, due[i]);
 }
 
-/* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. */
+/* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. While
+ * SYNs are dropped there may be few cookies: then it goes on as long as most of those that are
+ * sent stay without an answer. */
 static void
 look_for_flood(struct proxy *p)
 {
 	const struct tcp_counters *c = tcp_counters(p->tcp);
-	int64_t unanswered = (int64_t)(c->syn_cookies_sent - c->syn_cookies_ok);
+	struct worker *w = p->worker;
+	int64_t sent = (int64_t)(c->syn_cookies_sent - p->flood.cookies);
+	int64_t unanswered = sent - (int64_t)(c->syn_cookies_ok - p->flood.answered);
+	bool goes_on = w->flooded && w->shed - p->flood.shed > FLOOD_COOKIES;
 
-	p->worker->flooded = unanswered - p->unanswered > FLOOD_COOKIES;
-	p->unanswered = unanswered;
-	p->flood_look = p->worker->now + FLOOD_LOOK;
+	w->flooded = unanswered > FLOOD_COOKIES || (goes_on && unanswered > sent / 2);
+	p->flood.cookies = c->syn_cookies_sent;
+	p->flood.answered = c->syn_cookies_ok;
+	p->flood.shed = w->shed;
+	p->flood_look = w->now + FLOOD_LOOK;
 }
 
 bool

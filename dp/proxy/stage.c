@@ -110,6 +110,7 @@ to_listener(struct worker *w, struct taken *t, struct packet *p, uint64_t hash)
 	if ((p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
 		if (unlikely(sheds_syns(w) && ++t->syns > SYNS_ANSWERED)) {
 			packet_drop(p, DROP_SYN_FLOOD);
+			w->shed++;
 			return;
 		}
 		if ((w->snapshot->services[p->service].flags & SERVICE_LIMITED) &&

@@ -605,6 +605,11 @@ test_flood_of(bool ip6)
 		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - SYNS_ANSWERED);
 		CU_ASSERT_EQUAL(flood_burst(w, false), 0);
 	}
+	/* What is dropped leaves few cookies: it is a flood all the same. */
+	for (i = 0; i < 400; i++) {
+		worker->long_way = i / 200;
+		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - SYNS_ANSWERED);
+	}
 	for (i = 0; i < 110; i++) {
 		w->wire.now += MS;
 		proxy_wire_worker(&w->wire);
