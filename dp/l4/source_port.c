@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 
+#include "dp/l4/classify.h"
 #include "dp/proxy/proxy.h"
 
 /* Attempts for a connection, and addresses among which they are made. */
@@ -83,11 +84,14 @@ sources_collect(const struct worker *w, const struct backend *b, const struct so
 	return n;
 }
 
-/* Packets of the reply tuple would reach another connection of this worker. */
+/* Packets of the reply tuple would reach another connection of this worker, or a service that is on
+ * the same address. */
 static bool
 is_taken(struct worker *w, const struct tuple *reply)
 {
 	return connection_reply_taken(w, reply) ||
+	       classify_service(w->snapshot, &reply->dst, reply->proto, reply->dport) !=
+		   INDEX_NONE ||
 	       (reply->proto == IPPROTO_TCP && worker_proxy(w) && proxy_knows(w, reply));
 }
 

@@ -132,6 +132,29 @@ test_exhausted(void)
 	flow_fixture_destroy(f);
 }
 
+/* An address of ours may be a service's, too: answers to its port would be that service's. */
+static void
+test_port_of_service(void)
+{
+	struct fixture *f = full_nat(2000, 2004, 1);
+	uint8_t why;
+	uint32_t i;
+
+	fixture_source(f, "10.9.0.1", 0);
+	fixture_service(f, "10.9.0.1/32", IPPROTO_TCP, 2002, MODE_PROXY);
+	fixture_service(f, "10.9.0.1/32", IPPROTO_UDP, 2003, MODE_NAT);
+	fixture_publish(f);
+	for (i = 0; i < 4; i++) {
+		const struct connection *c = begin(f, i, &why);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+		CU_ASSERT_NOT_EQUAL(local_port(c), 2002);
+	}
+	CU_ASSERT_PTR_NULL(begin(f, i, &why));
+	CU_ASSERT_EQUAL(why, DROP_SOURCE_PORT_EXHAUSTED);
+	flow_fixture_destroy(f);
+}
+
 static void
 test_several_addresses(void)
 {
@@ -286,6 +309,7 @@ test_source_port_register(void)
 		{ "answers find the connection", test_reply },
 		{ "only a SYN begins", test_only_syn_begins },
 		{ "all ports, then none", test_exhausted },
+		{ "a port of a service on the address", test_port_of_service },
 		{ "several addresses", test_several_addresses },
 		{ "this worker's addresses", test_own_addresses },
 		{ "no address", test_no_address },
