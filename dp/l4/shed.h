@@ -4,8 +4,8 @@
  * by cookies, and the rest dropped unseen. Otherwise it is the port that drops, which drops
  * established connections' packets, too, and makes all wait as long as its queue is.
  *
- * What is a flood the proxy finds out (dp/proxy/proxy.c): SYN cookies that nobody comes back with.
- * Worker only.
+ * What is a flood the proxy finds out (dp/proxy/proxy.c): SYN cookies that nobody comes back with,
+ * of a worker that has no time left. Worker only.
  */
 #ifndef DP_L4_SHED_H
 #define DP_L4_SHED_H

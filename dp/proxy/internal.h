@@ -81,6 +81,11 @@ struct held {
 	uint64_t deadline;
 };
 
+/* Counters that tell of a flood of SYNs: cookies, SYNs dropped, the worker's time. */
+struct flood_seen {
+	uint64_t cookies, answered, shed, busy, cycles;
+};
+
 struct proxy {
 	struct worker *worker;
 	struct tcp *tcp;
@@ -95,10 +100,8 @@ struct proxy {
 	uint64_t version;    /* of the snapshot that the listeners are of */
 	uint32_t check;      /* sessions to look at since the snapshot has changed: from here on */
 	uint64_t flood_look; /* when to look again whether there is one */
-	struct {
-		uint64_t cookies, answered, shed;
-	} flood;      /* counters, when last looked */
-	bool resting; /* nothing to do for the TCP since it was last asked */
+	struct flood_seen flood; /* when last looked */
+	bool resting;            /* nothing to do for the TCP since it was last asked */
 	uint64_t listening[SNAPSHOT_MAX_SERVICES / 64];
 	struct way_out ways[WAYS];
 	uint32_t n_held;

@@ -327,22 +327,29 @@ run_timers(struct proxy *p)
 			session_timer(p, due[i]);
 }
 
-/* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. While
- * SYNs are dropped there may be few cookies: then it goes on as long as most of those that are
- * sent stay without an answer. */
+/* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. Only a
+ * worker that is busy nearly all the time has to drop SYNs: ports have long bursts also where they
+ * give packets in batches. While SYNs are dropped there may be few cookies, and time left: then it
+ * goes on as long as most of the cookies stay without an answer. */
 static void
 look_for_flood(struct proxy *p)
 {
 	const struct tcp_counters *c = tcp_counters(p->tcp);
 	struct worker *w = p->worker;
-	int64_t sent = (int64_t)(c->syn_cookies_sent - p->flood.cookies);
-	int64_t unanswered = sent - (int64_t)(c->syn_cookies_ok - p->flood.answered);
-	bool goes_on = w->flooded && w->shed - p->flood.shed > FLOOD_COOKIES;
+	const struct flood_seen now = { c->syn_cookies_sent, c->syn_cookies_ok, w->shed,
+					w->stats.busy_cycles, w->stats.total_cycles };
+	const struct flood_seen *before = &p->flood;
+	int64_t sent = (int64_t)(now.cookies - before->cookies);
+	int64_t unanswered = sent - (int64_t)(now.answered - before->answered);
+	bool many = unanswered > FLOOD_COOKIES;
+	bool busy = (now.busy - before->busy) * 8 > (now.cycles - before->cycles) * 7;
 
-	w->flooded = unanswered > FLOOD_COOKIES || (goes_on && unanswered > sent / 2);
-	p->flood.cookies = c->syn_cookies_sent;
-	p->flood.answered = c->syn_cookies_ok;
-	p->flood.shed = w->shed;
+	if (w->flooded)
+		w->flooded =
+		    many || (now.shed - before->shed > FLOOD_COOKIES && unanswered > sent / 2);
+	else
+		w->flooded = many && busy;
+	p->flood = now;
 	p->flood_look = w->now + FLOOD_LOOK;
 }
 

@@ -38,6 +38,7 @@ struct world {
 	struct proxy_wire wire;
 	struct fixture *f;
 	struct peer peers[2];
+	uint32_t busy; /* percent of the worker's time, in a flood */
 };
 
 static struct peer *
@@ -578,6 +579,8 @@ flood_burst(struct world *w, bool behind)
 	}
 	w->wire.now += MS / 2;
 	worker->now = w->wire.now;
+	worker->stats.busy_cycles += w->busy;
+	worker->stats.total_cycles += 100;
 	worker->behind = behind;
 	pipeline_received(worker, 0, mbufs, 60);
 	proxy_wire_worker(&w->wire);
@@ -595,9 +598,11 @@ test_flood_of(bool ip6)
 	struct worker *worker = w->f->worker;
 	uint32_t i, dropped = 0;
 
-	for (i = 0; i < 90; i++) /* not seen yet */
+	w->busy = 80; /* it can answer them all */
+	for (i = 0; i < 300; i++)
 		dropped += flood_burst(w, true);
 	CU_ASSERT_EQUAL(dropped, 0);
+	w->busy = 100;
 	for (i = 0; i < 120; i++)
 		flood_burst(w, false);
 	for (i = 0; i < 4; i++) {
@@ -605,7 +610,8 @@ test_flood_of(bool ip6)
 		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - SYNS_ANSWERED);
 		CU_ASSERT_EQUAL(flood_burst(w, false), 0);
 	}
-	/* What is dropped leaves few cookies: it is a flood all the same. */
+	/* What is dropped leaves few cookies, and time: it is a flood all the same. */
+	w->busy = 50;
 	for (i = 0; i < 400; i++) {
 		worker->long_way = i / 200;
 		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - SYNS_ANSWERED);
