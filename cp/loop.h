@@ -20,8 +20,8 @@ void loop_stop(struct loop *loop);
 /* Monotonic now in ns (the clock of timers and of the workers). */
 uint64_t loop_now(void);
 
-/* The next beat after `now`, for timers that look again and again for what workers have left: on the
- * same beat they wake the thread once for all, which may have to share a worker's core. */
+/* The next beat after `now`, for timers that look again and again for what workers have left: on
+ * the same beat they wake the thread once for all, which may have to share a worker's core. */
 #define LOOP_BEAT 5000000ULL /* ns */
 uint64_t loop_next_beat(uint64_t now);
 
