@@ -330,7 +330,8 @@ run_timers(struct proxy *p)
 /* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. Only a
  * worker that is busy nearly all the time has to drop SYNs: ports have long bursts also where they
  * give packets in batches. While SYNs are dropped there may be few cookies, and time left: then it
- * goes on as long as most of the cookies stay without an answer. */
+ * goes on as long as most of the cookies stay without an answer, and half the time is needed: with
+ * less it could answer all of them. */
 static void
 look_for_flood(struct proxy *p)
 {
@@ -342,13 +343,14 @@ look_for_flood(struct proxy *p)
 	int64_t sent = (int64_t)(now.cookies - before->cookies);
 	int64_t unanswered = sent - (int64_t)(now.answered - before->answered);
 	bool many = unanswered > FLOOD_COOKIES;
-	bool busy = (now.busy - before->busy) * 8 > (now.cycles - before->cycles) * 7;
+	uint64_t busy = now.busy - before->busy, time = now.cycles - before->cycles;
 
 	if (w->flooded)
 		w->flooded =
-		    many || (now.shed - before->shed > FLOOD_COOKIES && unanswered > sent / 2);
+		    busy * 2 > time &&
+		    (many || (now.shed - before->shed > FLOOD_COOKIES && unanswered > sent / 2));
 	else
-		w->flooded = many && busy;
+		w->flooded = many && busy * 8 > time * 7;
 	p->flood = now;
 	p->flood_look = w->now + FLOOD_LOOK;
 }

@@ -611,12 +611,22 @@ test_flood_of(bool ip6)
 		CU_ASSERT_EQUAL(flood_burst(w, false), 0);
 	}
 	/* What is dropped leaves few cookies, and time: it is a flood all the same. */
-	w->busy = 50;
+	w->busy = 60;
 	for (i = 0; i < 400; i++) {
 		worker->long_way = i / 200;
 		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - SYNS_ANSWERED);
 	}
+	w->busy = 40; /* there is time enough to answer them */
+	for (i = 0; i < 120; i++)
+		flood_burst(w, true);
+	CU_ASSERT_EQUAL(flood_burst(w, true), 0);
+	w->busy = 100;
+	for (i = 0; i < 220; i++)
+		flood_burst(w, true);
+	CU_ASSERT_EQUAL(flood_burst(w, true), 40 - SYNS_ANSWERED);
 	for (i = 0; i < 110; i++) {
+		worker->stats.busy_cycles += 100;
+		worker->stats.total_cycles += 100;
 		w->wire.now += MS;
 		proxy_wire_worker(&w->wire);
 	}
