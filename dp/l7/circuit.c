@@ -25,8 +25,8 @@ most_of(const struct pool_bounds *b, enum http_bound bound)
 		return b->requests;
 	case HTTP_BOUND_RETRIES:
 		return b->retries;
-	default: /* HTTP_BOUND_UNUSED is counted where connections are */
-		return b->connections ? UINT32_MAX : 0;
+	default: /* HTTP_BOUND_UNUSED has none of its own */
+		return 0;
 	}
 }
 
@@ -39,23 +39,43 @@ count_refused(struct http_counters *c, enum http_bound bound)
 	c->circuit_retries += bound == HTTP_BOUND_RETRIES;
 }
 
-static _Atomic uint32_t *
+/* Connections and unused ones are counted in one word, the latter in its upper half, so that one
+ * that goes over from one to the other is seen by nobody as both. */
+static _Atomic uint64_t *
 use_of(const struct http *h, uint32_t slot, enum http_bound bound)
 {
+	if (bound == HTTP_BOUND_UNUSED)
+		bound = HTTP_BOUND_CONNECTIONS;
 	return &h->worker->dataplane->http_pools[slot].now[bound];
+}
+
+static uint64_t
+one_of(enum http_bound bound)
+{
+	return bound == HTTP_BOUND_UNUSED ? 1ull << 32 : 1;
+}
+
+/* Add to a count that is below `most`. What is refused was never in it: others do not see it. */
+static bool
+count(_Atomic uint64_t *now, uint64_t change, uint32_t most)
+{
+	uint64_t n = atomic_load_explicit(now, memory_order_relaxed);
+
+	while ((uint32_t)n < most)
+		if (atomic_compare_exchange_weak_explicit(now, &n, n + change, memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
 }
 
 bool
 http_circuit_enter(struct http *h, const struct pool *pool, enum http_bound bound, uint8_t *counted)
 {
 	uint32_t most = most_of(&pool->bounds, bound);
-	_Atomic uint32_t *now;
 
 	if (likely(!most))
 		return true;
-	now = use_of(h, pool->slot, bound);
-	if (atomic_fetch_add_explicit(now, 1, memory_order_relaxed) >= most) {
-		atomic_fetch_sub_explicit(now, 1, memory_order_relaxed);
+	if (!count(use_of(h, pool->slot, bound), one_of(bound), most)) {
 		count_refused(&h->counters, bound);
 		return false;
 	}
@@ -69,7 +89,38 @@ http_circuit_leave(struct http *h, uint32_t pool_slot, enum http_bound bound, ui
 	if (likely(!(*counted & 1 << bound)))
 		return;
 	*counted &= (uint8_t) ~(1 << bound);
-	atomic_fetch_sub_explicit(use_of(h, pool_slot, bound), 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(use_of(h, pool_slot, bound), one_of(bound), memory_order_relaxed);
+}
+
+bool
+http_circuit_pass(struct http *h, const struct pool *pool, enum http_bound to, uint8_t *counted)
+{
+	enum http_bound from = to == HTTP_BOUND_UNUSED ? HTTP_BOUND_CONNECTIONS : HTTP_BOUND_UNUSED;
+	uint32_t most = to == HTTP_BOUND_UNUSED ? UINT32_MAX : pool->bounds.connections;
+	uint64_t less = *counted & 1 << from ? one_of(from) : 0;
+
+	if (likely(!pool->bounds.connections)) {
+		http_circuit_leave(h, pool->slot, from, counted);
+		return true;
+	}
+	if (!count(use_of(h, pool->slot, to), one_of(to) - less, most)) {
+		count_refused(&h->counters, to);
+		return false;
+	}
+	*counted = (uint8_t)((*counted & ~(1 << from)) | 1 << to);
+	return true;
+}
+
+bool
+http_circuit_full(struct http *h, const struct pool *pool, enum http_bound bound)
+{
+	uint32_t most = most_of(&pool->bounds, bound);
+
+	if (likely(!most) || (uint32_t)atomic_load_explicit(use_of(h, pool->slot, bound),
+							    memory_order_relaxed) < most)
+		return false;
+	count_refused(&h->counters, bound);
+	return true;
 }
 
 void
@@ -84,13 +135,13 @@ http_circuit_leave_all(struct http *h, struct http_session *s)
 bool
 http_circuit_crowded(const struct http *h, const struct pool *pool)
 {
-	const _Atomic uint32_t *now = use_of(h, pool->slot, HTTP_BOUND_CONNECTIONS);
-	const _Atomic uint32_t *unused = use_of(h, pool->slot, HTTP_BOUND_UNUSED);
+	uint64_t now;
 
-	return pool->bounds.connections &&
-	       (uint64_t)atomic_load_explicit(now, memory_order_relaxed) +
-		       atomic_load_explicit(unused, memory_order_relaxed) >
-		   pool->bounds.connections;
+	if (likely(!pool->bounds.connections))
+		return false;
+	now = atomic_load_explicit(use_of(h, pool->slot, HTTP_BOUND_CONNECTIONS),
+				   memory_order_relaxed);
+	return (uint32_t)now + (now >> 32) > pool->bounds.connections;
 }
 
 /* ---- retries --------------------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
  *     counted(pool, bound) = sum over sessions and connections that have entered it and not left
  *     entered              => counted <= the pool's bound at that moment
  *
+ * Who is refused was never counted, so nobody else is refused for that.
+ *
  * Connections that wait for requests count with those that are at one, but never keep a request
  * from its backend:
  *
@@ -46,7 +48,8 @@ enum http_bound {
 
 /* By pool slot; all workers write. */
 struct http_pool_use {
-	_Alignas(64) _Atomic uint32_t now[HTTP_BOUNDS];
+	/* by bound; HTTP_BOUND_UNUSED << 32 in HTTP_BOUND_CONNECTIONS */
+	_Alignas(64) _Atomic uint64_t now[HTTP_BOUND_UNUSED];
 };
 
 /* Upstreams in a row, the one that came first to it first. */
@@ -71,6 +74,12 @@ bool http_circuit_enter(struct http *h, const struct pool *pool, enum http_bound
 			uint8_t *counted);
 void http_circuit_leave(struct http *h, uint32_t pool_slot, enum http_bound bound,
 			uint8_t *counted);
+/* A connection goes over to CONNECTIONS or UNUSED from the other one, at once: nobody sees it in
+ * both. False: the bound is reached, it is counted, and the connection stays where it is. */
+bool http_circuit_pass(struct http *h, const struct pool *pool, enum http_bound to,
+		       uint8_t *counted);
+/* Is the bound reached? Then it is counted. One that is not may be by the time that one enters. */
+bool http_circuit_full(struct http *h, const struct pool *pool, enum http_bound bound);
 void http_circuit_leave_all(struct http *h, struct http_session *s);
 /* Has the pool more connections, unused ones among them, than it may have? */
 bool http_circuit_crowded(const struct http *h, const struct pool *pool);

@@ -634,7 +634,7 @@ http_request_unplaced(struct http *h, struct http_session *s, enum drop_reason w
 	refuse_placed(h, s, backend, why);
 }
 
-/* May the pool have a retry more? Another one's place may be taken until this one enters, then it
+/* May the pool have a retry more? Where another one takes the last place until this one enters, it
  * is refused after all. */
 static bool
 room_for_retry(struct http *h, struct http_session *s)
@@ -642,12 +642,8 @@ room_for_retry(struct http *h, struct http_session *s)
 	const struct pool *pool =
 	    snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 
-	if (!pool || s->x->counted & 1 << HTTP_BOUND_RETRIES)
-		return true;
-	if (!http_circuit_enter(h, pool, HTTP_BOUND_RETRIES, &s->x->counted))
-		return false;
-	http_circuit_leave(h, s->x->pool_slot, HTTP_BOUND_RETRIES, &s->x->counted);
-	return true;
+	return !pool || s->x->counted & 1 << HTTP_BOUND_RETRIES ||
+	       !http_circuit_full(h, pool, HTTP_BOUND_RETRIES);
 }
 
 bool

@@ -282,7 +282,7 @@ enter_again(struct http *h, struct http_upstream *u)
 {
 	const struct pool *pool = snapshot_pool(h->worker->snapshot, u->pool_slot, u->pool_epoch);
 
-	return !pool || http_circuit_enter(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted);
+	return !pool || http_circuit_pass(h, pool, HTTP_BOUND_CONNECTIONS, &u->counted);
 }
 
 enum drop_reason
@@ -389,8 +389,7 @@ http_upstream_put(struct http *h, struct http_session *s, bool keep)
 	}
 	u->idle_since = h->worker->now;
 	u->idle_ns = pool->bounds.unused_time;
-	http_circuit_enter(h, pool, HTTP_BOUND_UNUSED, &u->counted);
-	http_circuit_leave(h, u->pool_slot, HTTP_BOUND_CONNECTIONS, &u->counted);
+	http_circuit_pass(h, pool, HTTP_BOUND_UNUSED, &u->counted);
 	idle_add(h, u);
 	if (!wheel_armed(h->wheel, h->n + http_upstream_index(h, u)))
 		wheel_arm(h->wheel, h->n + http_upstream_index(h, u), u->idle_since + u->idle_ns);

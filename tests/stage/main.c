@@ -47,6 +47,7 @@ static int (*const suites[])(void) = {
 	test_http_random_register,
 	test_http_pressure_register,
 	test_http_full_register,
+	test_http_circuit_register,
 	test_http_time_register,
 	test_http_told_register,
 	test_http_mirror_register,

@@ -32,6 +32,7 @@ int test_http_cut_register(void);
 int test_http_random_register(void);
 int test_http_pressure_register(void);
 int test_http_full_register(void);
+int test_http_circuit_register(void);
 int test_http_time_register(void);
 int test_http_told_register(void);
 int test_http_mirror_register(void);
