@@ -167,6 +167,7 @@ void
 http_follow(struct http *h)
 {
 	h->check = 0;
+	http_upstream_follow(h);
 }
 
 /* Sessions whose listener is no more: a request that is under way may still end in order. */

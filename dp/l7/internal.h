@@ -492,6 +492,9 @@ enum drop_reason http_upstream_secure(struct http *h, struct http_session *s,
 				      struct http_upstream *u);
 /* Close connections that wait for requests where a pool has more than its bound. */
 void http_upstream_make_way(struct http *h);
+/* The snapshot has changed: of pools that are no more nothing waits for requests, where it would
+ * count as those of the pool that has the slot now. Before anything else is done by the new one. */
+void http_upstream_follow(struct http *h);
 /* Ends an idle connection. */
 void http_upstream_close(struct http *h, struct http_upstream *u);
 /* Its connection is over: nothing of it is left in TCP. */

@@ -66,7 +66,6 @@ spare_enter(struct http *h, struct http_upstream *u)
 	pool->spare.last = index;
 }
 
-/* The line of a pool that is no more is gone as a whole. */
 static void
 spare_leave(struct http *h, struct http_upstream *u)
 {
@@ -215,6 +214,22 @@ http_upstream_make_way(struct http *h)
 	    atomic_load_explicit(&h->worker->dataplane->http_crowded, memory_order_relaxed);
 	for (i = 0; i < snapshot->n_pools; i++)
 		give_way(h, &snapshot->pools[i]);
+}
+
+void
+http_upstream_follow(struct http *h)
+{
+	const struct snapshot *snapshot = h->worker->snapshot;
+	uint32_t slot;
+
+	for (slot = 0; slot < snapshot->n_pool_slots; slot++) {
+		const struct http_pool *ours = &h->pools[slot];
+
+		if (!ours->spare.first || snapshot_pool(snapshot, slot, ours->epoch))
+			continue;
+		while (ours->spare.first)
+			http_upstream_close(h, &h->upstreams[ours->spare.first - 1]);
+	}
 }
 
 /* May the pool have a connection more, and a request that waits for it? */
