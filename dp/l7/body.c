@@ -392,11 +392,33 @@ tunnel_way(struct http *h, struct http_session *s, struct queue *in, bool up)
 	return false;
 }
 
+/* The client is gone without an end. What had come from it is the backend's all the same, and
+ * behind it comes a RST, by which the backend knows that this was no orderly end. What the backend
+ * says is of no interest any more. (dp/proxy/cut.c does the same for connections without HTTP.) */
+static void
+pump_cut(struct http *h, struct http_session *s)
+{
+	struct http_upstream *u = http_upstream_of(h, s);
+	uint32_t length = u->in.length;
+
+	queue_free(&s->x->down);
+	http_tell(h, u->handle, &s->x->down);
+	queue_free(&u->in);
+	http_tell(h, u->handle, &u->in);
+	stream_credit(h->proxy, u->handle, length);
+	if (tunnel_way(h, s, &s->in, true))
+		stream_abort_later(h->proxy, u->handle);
+}
+
 bool
 http_pump_tunnel(struct http *h, struct http_session *s)
 {
 	struct http_upstream *u = http_upstream_of(h, s);
 
+	if (unlikely(s->cut)) {
+		pump_cut(h, s);
+		return true;
+	}
 	if (tunnel_way(h, s, &s->in, true) && !s->x->request.done) {
 		s->x->request.done = true;
 		stream_shutdown(h->proxy, u->handle);

@@ -5,12 +5,25 @@
 
 /* ---- events of the client's connection ------------------------------------------------------- */
 
+/* Reset, or it has not answered any more: its last data is for the backend, which has it for as
+ * long as it takes some of it. */
+static void
+tunnel_cut(struct http *h, struct http_session *s)
+{
+	h->counters.client_gone++;
+	s->cut = true;
+	s->seen = h->worker->now;
+	http_watch(h, s);
+}
+
 static void
 client_closed(struct http *h, struct http_session *s, enum tcp_close_cause cause)
 {
 	s->client = TCP_HANDLE_NONE;
-	if (s->state == HTTP_TUNNEL && cause == TCP_CLOSED_DONE) {
+	if (s->state == HTTP_TUNNEL) {
 		s->client_fin = true;
+		if (cause != TCP_CLOSED_DONE)
+			tunnel_cut(h, s);
 		http_step(h, s);
 		return;
 	}
@@ -81,7 +94,7 @@ upstream_closed(struct http *h, struct http_upstream *u, enum tcp_close_cause ca
 		h->counters.connect_failed++;
 		http_request_failed(h, s, HTTP_RETRY_CONNECT,
 				    cause == TCP_CLOSED_TIMEOUT ? 504 : 502);
-	} else if (s->state == HTTP_TUNNEL && u->broken) {
+	} else if (s->state == HTTP_TUNNEL && u->broken && !s->cut) {
 		s->x->mark.cause = HTTP_CAUSE_BACKEND_CLOSED;
 	}
 	http_step(h, s);

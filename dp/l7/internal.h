@@ -35,7 +35,8 @@
 #define HTTP_SPARE 4u
 /* A listener that is no more has no times. */
 #define HTTP_FALLBACK_NS 10000000000ull
-/* Of a connection that has been answered for the last time, until its client has closed it. */
+/* Of a connection that has been answered for the last time, until its client has closed it; of the
+ * backend's of a tunnel whose client is gone, without its taking anything of what is left. */
 #define HTTP_LINGER_NS 30000000000ull
 
 enum http_state {
@@ -129,6 +130,7 @@ struct http_session {
 	bool mirrors;       /* another session's request; there is no client */
 	bool secure : 1;    /* its connection is TLS */
 	bool certified : 1; /* ... and it has shown a certificate: http.peers */
+	bool cut : 1;       /* TUNNEL: it is gone without an end, what came from it is on its way */
 	uint32_t service, service_epoch;
 	uint32_t requests; /* on this connection */
 	uint32_t scanned;  /* bytes of `in` that were looked at for line_end */

@@ -60,6 +60,8 @@ http_deadline(const struct http *h, const struct http_session *s)
 		break;
 	default:
 		at = later(s->seen, s->x->route->timeout_idle);
+		if (s->cut)
+			at = RTE_MIN(at, s->seen + HTTP_LINGER_NS);
 		break;
 	}
 	whole = s->state == HTTP_TUNNEL ? UINT64_MAX : later(s->began, s->x->route->timeout_whole);
@@ -167,6 +169,8 @@ expired(struct http *h, struct http_session *s)
 	default:
 		if (!whole && is_taken(h, s))
 			return;
+		if (s->cut)
+			break;
 		h->counters.whole_timeouts += whole;
 		h->counters.idle_timeouts += !whole;
 		s->x->mark.cause = whole ? HTTP_CAUSE_WHOLE_TIMEOUT : HTTP_CAUSE_IDLE_TIMEOUT;

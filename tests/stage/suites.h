@@ -37,6 +37,7 @@ int test_http_time_register(void);
 int test_http_told_register(void);
 int test_http_mirror_register(void);
 int test_http_lost_register(void);
+int test_http_left_register(void);
 int test_buffers_register(void);
 int test_tls_messages_register(void);
 int test_tls_stream_register(void);
