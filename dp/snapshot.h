@@ -229,6 +229,10 @@ struct pool {
 	uint32_t slot, epoch;    /* its identity */
 	uint32_t tls;            /* connections to its backends are TLS; another number when other
 				    settings of it are; 0: they are not */
+	/* member slots + 1 by backend.id: open addressing, entry = id & mask, linear probing; 0:
+	 * empty. Members that are gone may stand in it. NULL: nobody is found. */
+	const uint32_t *by_id;
+	uint32_t id_mask; /* its size - 1, a power of two less one */
 	struct pool_bounds bounds;
 };
 

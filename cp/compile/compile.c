@@ -128,6 +128,7 @@ snapshot_free(const struct snapshot *s)
 		shared_put(p->pools[i].candidate);
 		shared_put(p->pools[i].settled);
 		shared_put(p->pools[i].moving);
+		shared_put(p->pools[i].by_id);
 		free(p->pool_members[i]);
 	}
 	free(p->pool_members);
@@ -218,7 +219,7 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 	}
 	if (conditions)
 		state = pool_update(c, pc, conditions, pool_lifetime(in->config, i), in->now);
-	if (state && pool_tls_update(c, state, &pc->tls) == 0)
+	if (state && pool_tls_update(c, state, &pc->tls) == 0 && pool_ids_update(state) == 0)
 		members = malloc((state->n_members + 1) * sizeof(*members));
 	if (!members) {
 		free(conditions);
@@ -246,6 +247,8 @@ pool_fill(struct compiler *c, struct snapshot_parts *p, const struct compile_inp
 		.slot = slot,
 		.epoch = epoch,
 		.tls = state->tls_number,
+		.by_id = shared_get(state->by_id),
+		.id_mask = state->id_mask,
 		.bounds = bounds_of(pc),
 	};
 	p->snapshot.n_pools = (uint32_t)i + 1;

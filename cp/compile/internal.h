@@ -5,6 +5,7 @@
  *
  *   objects.c       services and backends                  (remembered by name, by address and
  * port) pools.c         members, Maglev tables, settling      (remembered by pool name)
+ *   pool_ids.c      members by the ids of affinity cookies (the same)
  *   pool_tls.c      TLS towards backends                   (the same)
  *   destinations.c  service addresses and our own          (rebuilt when the configuration changes)
  *   limits.c        limits, allow and deny lists           (the same)
@@ -52,9 +53,11 @@ struct pool_state {
 	uint64_t changed_at;       /* 0: never */
 	uint64_t lifetime;         /* ns: the longest timeout of the services that use it */
 	bool stale;                /* members changed, but candidate could not be built yet */
-	bool seen;                 /* in the configuration that is being compiled */
-	char *tls;                 /* settings of TLS towards its backends, as a text; NULL: none */
-	uint32_t tls_number;       /* what snapshots call them; 0: none */
+	uint32_t *by_id;           /* shared block: see struct pool; NULL: to be made anew */
+	uint32_t id_mask;
+	bool seen;           /* in the configuration that is being compiled */
+	char *tls;           /* settings of TLS towards its backends, as a text; NULL: none */
+	uint32_t tls_number; /* what snapshots call them; 0: none */
 };
 
 /* Destinations and what goes with them: a shared block, unchanged between two configurations. */
@@ -163,6 +166,8 @@ int service_slots_get(struct compiler *c, const struct config *config, uint32_t 
 /* Slots of all backends, [pool][backend] of the configuration, to be freed; NULL if there is no
  * memory or no slot left. */
 uint32_t **backend_slots_get(struct compiler *c, const struct config *config);
+/* What a backend of this address and port is called in affinity cookies. */
+uint64_t backend_id(const struct addr *addr, uint16_t port);
 /* What stands at the backends' slots. 0 or -ENOMEM. */
 int backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build *net,
 		  uint32_t **slots);
@@ -178,6 +183,9 @@ void pool_state_free(struct pool_state *p);
 uint16_t pool_member_slot(const struct pool_state *p, const struct backend_config *b);
 /* When this pool's rows settle, UINT64_MAX if nothing moves. */
 uint64_t pool_settles_at(const struct pool_state *p);
+
+/* pool_ids.c: find the pool's members by their backends' ids. 0 or -ENOMEM. */
+int pool_ids_update(struct pool_state *p);
 
 /* pool_tls.c: number the pool's settings of TLS anew if they are others than before. 0 or -ENOMEM.
  */

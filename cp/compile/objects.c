@@ -108,14 +108,14 @@ backend_slots_get(struct compiler *c, const struct config *config)
 	return slots;
 }
 
-static uint64_t
-backend_id(const struct backend_config *b)
+uint64_t
+backend_id(const struct addr *addr, uint16_t port)
 {
 	static const struct siphash_key key = { 0x9216d5d98979fb1bull, 0xd1310ba698dfb5acull };
 	uint8_t bytes[18];
 
-	memcpy(bytes, b->address.b, 16);
-	memcpy(bytes + 16, &b->port, 2);
+	memcpy(bytes, addr->b, 16);
+	memcpy(bytes + 16, &port, 2);
 	return siphash13(&key, bytes, sizeof(bytes));
 }
 
@@ -148,7 +148,7 @@ backends_fill(struct compiler *c, struct snapshot_parts *p, struct network_build
 			b->sources_first = range.first;
 			b->sources_count = range.count;
 			b->addr = bc->address;
-			b->id = backend_id(bc);
+			b->id = backend_id(&bc->address, bc->port);
 		}
 	}
 	return 0;

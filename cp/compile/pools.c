@@ -27,6 +27,7 @@ pool_state_free(struct pool_state *p)
 	shared_put(p->moving);
 	shared_put(p->built);
 	shared_put(p->record);
+	shared_put(p->by_id);
 	free(p->members);
 	free(p->index);
 	free(p->tls);
@@ -161,6 +162,8 @@ member_add(struct pool_state *p, const struct addr *addr, uint16_t port)
 	*m = (struct pool_member){ .addr = *addr, .port = port, .used = true };
 	p->n_used++;
 	index_put(p, i);
+	shared_put(p->by_id);
+	p->by_id = NULL;
 	return m;
 }
 

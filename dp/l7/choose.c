@@ -275,12 +275,13 @@ count_turn(struct http *h, uint32_t backend)
 static uint32_t
 find_kept(const struct http *h, const struct http_session *s, const struct pool *pool, uint64_t id)
 {
-	uint32_t i;
+	const struct snapshot *snapshot = h->worker->snapshot;
+	uint32_t at = (uint32_t)id & pool->id_mask;
 
-	for (i = 0; i < pool->n_members; i++) {
-		uint32_t backend = balance_member(h->worker->snapshot, pool, (uint16_t)i);
+	for (; pool->by_id && pool->by_id[at]; at = (at + 1) & pool->id_mask) {
+		uint32_t backend = balance_member(snapshot, pool, (uint16_t)(pool->by_id[at] - 1));
 
-		if (backend != INDEX_NONE && h->worker->snapshot->backends[backend].id == id)
+		if (backend != INDEX_NONE && snapshot->backends[backend].id == id)
 			return tried(h, s, backend) || http_is_out(h, backend) ? INDEX_NONE
 									       : backend;
 	}

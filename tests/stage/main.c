@@ -51,6 +51,7 @@ static int (*const suites[])(void) = {
 	test_http_time_register,
 	test_http_told_register,
 	test_http_mirror_register,
+	test_http_affinity_register,
 	test_http_lost_register,
 	test_http_left_register,
 	test_buffers_register,

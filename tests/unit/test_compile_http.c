@@ -3,6 +3,7 @@
  * what requests hold on to. */
 #include <CUnit/CUnit.h>
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dp/l7/route.h"
@@ -404,6 +405,67 @@ test_renamed(void)
 	world_free(&w);
 }
 
+/* The member that is found by the id of this backend, UINT32_MAX: none. */
+static uint32_t
+member_by_id(const struct pool *pool, uint64_t id, const struct snapshot *s)
+{
+	uint32_t at = (uint32_t)id & pool->id_mask;
+
+	for (; pool->by_id[at]; at = (at + 1) & pool->id_mask) {
+		uint32_t backend = pool->members[pool->by_id[at] - 1];
+
+		if (backend != UINT32_MAX && s->backends[backend].id == id)
+			return pool->by_id[at] - 1;
+	}
+	return UINT32_MAX;
+}
+
+/* A pool of n backends, from this one on; all of them are found, and nobody else. */
+static void
+check_ids(struct world *w, uint32_t first, uint32_t n)
+{
+	static const char head[] = "pools = ( { name = \"web\"; backends = ( ";
+	char text[8192];
+	int length = snprintf(text, sizeof(text), "%s", head);
+	const struct snapshot *s;
+	uint32_t i, found = 0, there = 0;
+
+	for (i = 0; i < n; i++)
+		length += snprintf(text + length, sizeof(text) - (size_t)length,
+				   "%s{ address = \"10.2.0.11\"; port = %u; }", i ? ", " : "",
+				   8000 + first + i);
+	snprintf(text + length, sizeof(text) - (size_t)length, " ); } );\n%s",
+		 NAMED("a", "80", "http"));
+	s = apply(w, text);
+	for (i = 0; i < s->pools[0].n_members; i++) {
+		uint32_t backend = s->pools[0].members[i];
+
+		if (backend == UINT32_MAX)
+			continue;
+		there++;
+		found += member_by_id(&s->pools[0], s->backends[backend].id, s) == i;
+	}
+	CU_ASSERT_EQUAL(there, n);
+	CU_ASSERT_EQUAL(found, n);
+	for (i = 0; i < 1000; i++)
+		CU_ASSERT_EQUAL(member_by_id(&s->pools[0], i, s), UINT32_MAX);
+}
+
+/* Affinity cookies name backends by their ids. */
+static void
+test_ids(void)
+{
+	struct world w;
+
+	world_init(&w, 1);
+	check_ids(&w, 10, 1);
+	check_ids(&w, 10, 60);
+	check_ids(&w, 40, 60);
+	check_ids(&w, 95, 3);
+	check_ids(&w, 10, 60);
+	world_free(&w);
+}
+
 int
 test_compile_http_register(void)
 {
@@ -417,6 +479,7 @@ test_compile_http_register(void)
 		{ "the same words, another pool", test_same_text_other_pool },
 		{ "a listener stays while requests use it", test_users },
 		{ "a listener with another name at the same place is the same", test_renamed },
+		{ "backends are found by their ids", test_ids },
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = { { "compile http", NULL, NULL, NULL, NULL, tests },
