@@ -183,14 +183,24 @@ edits_compile(struct build *b, const struct http_edits_config *edits, uint32_t *
 	return out;
 }
 
-/* The same limit has the same number in every generation, and no other one has. */
+/* What the listener is, whatever its name is: its slot and epoch (renamed.c). */
+static uint32_t
+listener_slot(const struct build *b, const struct listener_config *l, uint32_t *epoch)
+{
+	const char *name = l->service.name;
+
+	return identity_get(b->compiler->services, name, strlen(name), epoch);
+}
+
+/* The same limit has the same number in every generation in which its listener is the same, and no
+ * other one has. */
 static uint64_t
 limit_id(const struct build *b, const char *whose, const struct http_limit_config *limit)
 {
 	static const struct siphash_key key = { 0x13198a2e03707344ull, 0x243f6a8885a308d3ull };
-	char text[3 * CONFIG_NAME_MAX];
-	int n = snprintf(text, sizeof(text), "%s/%s/%d", b->listener->service.name, whose,
-			 limit == b->of_key);
+	uint32_t epoch = 0, slot = listener_slot(b, b->listener, &epoch);
+	char text[2 * CONFIG_NAME_MAX];
+	int n = snprintf(text, sizeof(text), "%u/%u/%s/%d", slot, epoch, whose, limit == b->of_key);
 
 	return siphash13(&key, text, (size_t)n) | 1;
 }
@@ -420,15 +430,16 @@ block_text(struct compiler *c, const struct config *config, const struct listene
 	struct build b = { .compiler = c, .config = config };
 	char *text = NULL;
 	FILE *out = open_memstream(&text, length);
+	uint32_t epoch = 0, slot = listener_slot(&b, l, &epoch);
 	bool failed;
 	size_t i;
 
 	if (!out)
 		return NULL;
 	config_listener_write(config, l, out);
+	fprintf(out, "%u %u\n", slot, epoch);
 	for (i = 0; i < l->n_pools; i++) {
-		uint32_t epoch = 0, slot = pool_slot(&b, l->pools[i], &epoch);
-
+		slot = pool_slot(&b, l->pools[i], &epoch);
 		fprintf(out, "%u %u\n", slot, epoch);
 	}
 	failed = ferror(out);

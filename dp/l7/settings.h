@@ -79,7 +79,7 @@ struct http_fault {
 };
 
 struct http_request_limit {
-	uint64_t id; /* the same in all generations, never 0 */
+	uint64_t id; /* the same as long as the listener is the same, whatever its name; never 0 */
 	struct gcra gcra;
 };
 

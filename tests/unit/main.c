@@ -10,7 +10,7 @@
 /* One a line: additions do not meet. */
 /* clang-format off */
 static int (*const registers[])(void) = {
-	test_addr_register, test_checksum_register, test_compile_register, test_compile_http_register, test_config_register, test_flow_table_register, test_health_register, test_heavy_register, test_history_register, test_log_register, test_loop_register, test_lpm_register, test_maglev_register, test_ndp_register, test_pcapng_register, test_siphash_register, test_store_register, test_table_register, test_toeplitz_register, test_units_register, test_wheel_register, test_limit_watch_register,
+	test_addr_register, test_checksum_register, test_compile_register, test_compile_http_register, test_compile_renamed_register, test_config_register, test_flow_table_register, test_health_register, test_heavy_register, test_history_register, test_log_register, test_loop_register, test_lpm_register, test_maglev_register, test_ndp_register, test_pcapng_register, test_siphash_register, test_store_register, test_table_register, test_toeplitz_register, test_units_register, test_wheel_register, test_limit_watch_register,
 	test_gcra_register,
 	test_http_chunked_register,
 	test_http_differ_register,

@@ -13,6 +13,7 @@ int test_addr_register(void);
 int test_checksum_register(void);
 int test_compile_register(void);
 int test_compile_http_register(void);
+int test_compile_renamed_register(void);
 int test_compile_tls_register(void);
 int test_config_register(void);
 int test_flow_table_register(void);

@@ -360,51 +360,6 @@ test_users(void)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-#define WEB "pools = ( " POOL("web", "10.2.0.11") " );\n"
-#define NAMED(name, port, protocol)                                                     \
-	"listeners = ( { name = \"" name "\"; address = \"203.0.113.20\"; port = " port \
-	"; protocol = \"" protocol "\"; pool = \"web\"; } );\n"
-#define BESIDE(name, port)                                                                         \
-	"{ name = \"" name "\"; address = \"203.0.113.20\"; port = " port "; protocol = \"tcp\"; " \
-	"pool = \"web\"; }"
-
-static bool
-same_after(struct world *w, const char *objects)
-{
-	uint32_t slot = compiler_service_slot(w->compiler, 0);
-	uint32_t epoch = w->snapshot->services[slot].epoch;
-
-	apply(w, objects);
-	return compiler_service_slot(w->compiler, 0) == slot &&
-	       w->snapshot->services[slot].epoch == epoch;
-}
-
-/* A listener with another name is the same one if it stands where the one that is gone stood. */
-static void
-test_renamed(void)
-{
-	struct world w;
-
-	world_init(&w, 1);
-	apply(&w, WEB NAMED("a", "80", "http"));
-	CU_ASSERT(same_after(&w, WEB NAMED("b", "80", "http")));
-	CU_ASSERT(same_after(&w, WEB NAMED("b", "80", "http")));
-	CU_ASSERT(same_after(&w, WEB NAMED("a", "80", "http")));
-	CU_ASSERT_FALSE(same_after(&w, WEB NAMED("b", "81", "http")));
-	CU_ASSERT_FALSE(same_after(&w, WEB NAMED("c", "81", "tcp")));
-	/* the name is not gone: it stands elsewhere now, and the new one is somebody new */
-	CU_ASSERT_FALSE(
-	    same_after(&w, WEB "listeners = ( " BESIDE("d", "81") ", " BESIDE("c", "82") " );\n"));
-	/* names that change places: each is what it was by name */
-	CU_ASSERT_FALSE(
-	    same_after(&w, WEB "listeners = ( " BESIDE("c", "81") ", " BESIDE("d", "82") " );\n"));
-	/* who is forgotten has no name that could be another one */
-	compiler_forget_config(w.compiler);
-	CU_ASSERT_FALSE(
-	    same_after(&w, WEB "listeners = ( " BESIDE("e", "81") ", " BESIDE("d", "82") " );\n"));
-	world_free(&w);
-}
-
 /* The member that is found by the id of this backend, UINT32_MAX: none. */
 static uint32_t
 member_by_id(const struct pool *pool, uint64_t id, const struct snapshot *s)
@@ -435,7 +390,7 @@ check_ids(struct world *w, uint32_t first, uint32_t n)
 				   "%s{ address = \"10.2.0.11\"; port = %u; }", i ? ", " : "",
 				   8000 + first + i);
 	snprintf(text + length, sizeof(text) - (size_t)length, " ); } );\n%s",
-		 NAMED("a", "80", "http"));
+		 SHOP("pool = \"web\";"));
 	s = apply(w, text);
 	for (i = 0; i < s->pools[0].n_members; i++) {
 		uint32_t backend = s->pools[0].members[i];
@@ -478,7 +433,6 @@ test_compile_http_register(void)
 		{ "a listener that stays the same is the same", test_same },
 		{ "the same words, another pool", test_same_text_other_pool },
 		{ "a listener stays while requests use it", test_users },
-		{ "a listener with another name at the same place is the same", test_renamed },
 		{ "backends are found by their ids", test_ids },
 		CU_TEST_INFO_NULL,
 	};
