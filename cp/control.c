@@ -80,28 +80,26 @@ arm_settle(struct control *c)
 		loop_timer_disarm(c->settle_timer);
 }
 
-/* Publish a compiled snapshot and all that follows from it. 0 or -ENOMEM. */
-static int
+/* Publish a compiled snapshot and all that follows from it: publish_prepare has succeeded, and
+ * nothing can fail any more. */
+static void
 publish_snapshot(struct control *c, const struct snapshot *s)
 {
 	const struct network_target *targets;
 	size_t n;
-	int rc;
 
+	compiler_commit(c->compiler);
 	if (c->tables)
 		tables_save_slots(c->tables, compiler_services(c->compiler),
 				  compiler_backends(c->compiler));
 	if (c->settled)
 		settled_publishing(c->settled);
-	rc = publish(c->publisher, s);
-	if (rc < 0)
-		return rc;
+	publish(c->publisher, s);
 	c->snapshot = s;
 	targets = compiler_targets(c->compiler, &n);
 	network_keep(c->network, targets, n);
 	loop_timer_arm(c->reclaim_timer, loop_now() + RECLAIM_DELAY);
 	arm_settle(c);
-	return 0;
 }
 
 /* MTUs, twins and addresses as `config` wants them. 0, or -errno with *error a sentence. */
@@ -146,11 +144,14 @@ control_publish(struct control *c)
 	const char *error = NULL;
 	const struct snapshot *s = compile_now(c, c->config, c->generation, &error);
 
-	if (s && publish_snapshot(c, s) < 0) {
+	if (s && publish_prepare(c->publisher) < 0) {
+		compiler_abandon(c->compiler);
 		snapshot_free(s);
 		s = NULL;
 		error = "not enough memory";
 	}
+	if (s)
+		publish_snapshot(c, s);
 	/* Large pools take their time to compile: four times as long is everybody else's. */
 	cost = loop_now() - began;
 	c->publish_rest = began + cost + (cost < REST_MAX / 4 ? 4 * cost : REST_MAX);
@@ -390,7 +391,7 @@ prepare_tls(struct control *c, const struct config *config, const char **error)
 	return tls ? tls_handshakes_prepare(c->handshakes, c->dp, &config->tls, error) : 0;
 }
 
-/* What has been compiled, of which listeners and pools with TLS need to know where they are. */
+/* What is to be published, of which listeners and pools with TLS need to know where they are. */
 struct compiled {
 	const struct compiler *compiler;
 	const struct snapshot *snapshot;
@@ -400,7 +401,7 @@ static struct tls_place
 place_of(const void *arg, size_t service)
 {
 	const struct compiled *compiled = arg;
-	uint32_t slot = compiler_service_slot(compiled->compiler, service);
+	uint32_t slot = compiler_pending_slot(compiled->compiler, service);
 
 	return (struct tls_place){ slot, compiled->snapshot->services[slot].epoch };
 }
@@ -442,15 +443,16 @@ publish_config(struct control *c, const struct config *config, const struct snap
 	if (rc < 0)
 		return rc;
 	*error = "not enough memory";
-	rc = publish_snapshot(c, s);
+	rc = publish_prepare(c->publisher);
 	if (rc < 0) {
 		tls_listeners_withdraw(c->tls_listeners);
 		tls_pools_withdraw(c->tls_pools);
-	} else {
-		tls_listeners_published(c->tls_listeners);
-		tls_pools_published(c->tls_pools);
+		return rc;
 	}
-	return rc;
+	publish_snapshot(c, s);
+	tls_listeners_published(c->tls_listeners);
+	tls_pools_published(c->tls_pools);
+	return 0;
 }
 
 /* Make n the running configuration; takes it over on success only. On failure *error says why. */
@@ -481,8 +483,8 @@ take_over(struct control *c, const struct candidate *n, const char **error)
 		rc = s ? publish_config(c, n->config, s, error) : -ENOMEM;
 	}
 	if (rc < 0) {
+		compiler_abandon(c->compiler);
 		snapshot_free(s);
-		compiler_forget_config(c->compiler);
 		control_refresh(c);
 		return rc;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/publish.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ struct retired {
 struct publisher {
 	struct dataplane *dp;
 	struct retired *retired; /* oldest first */
+	struct retired *spare;   /* for the next one, see publish_prepare */
 };
 
 struct publisher *
@@ -44,24 +46,32 @@ publisher_destroy(struct publisher *p)
 		return;
 	while (p->retired)
 		free_first(p);
+	free(p->spare);
 	snapshot_free(atomic_exchange(&p->dp->published, NULL));
 	free(p);
 }
 
 int
+publish_prepare(struct publisher *p)
+{
+	if (!p->spare)
+		p->spare = calloc(1, sizeof(*p->spare));
+	return p->spare ? 0 : -ENOMEM;
+}
+
+void
 publish(struct publisher *p, const struct snapshot *s)
 {
-	struct retired *r = calloc(1, sizeof(*r));
+	struct retired *r = p->spare;
 	struct retired **end = &p->retired;
 
-	if (!r)
-		return -ENOMEM;
+	assert(r);
+	p->spare = NULL;
 	r->snapshot = atomic_exchange_explicit(&p->dp->published, s, memory_order_acq_rel);
 	r->token = rte_rcu_qsbr_start(p->dp->rcu);
 	while (*end)
 		end = &(*end)->next;
 	*end = r;
-	return 0;
 }
 
 size_t

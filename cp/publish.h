@@ -20,9 +20,11 @@ struct publisher;
 struct publisher *publisher_create(struct dataplane *dp);
 /* Also frees the published snapshot and all retired ones: only after the workers have ended. */
 void publisher_destroy(struct publisher *p);
-/* Make workers see s from their next iteration on; takes over its reference. 0, or -ENOMEM: then s
- * is not published and still the caller's. */
-int publish(struct publisher *p, const struct snapshot *s);
+/* All that publishing can fail for. 0 or -ENOMEM. */
+int publish_prepare(struct publisher *p);
+/* Make workers see s from their next iteration on; takes over its reference. After publish_prepare.
+ */
+void publish(struct publisher *p, const struct snapshot *s);
 /* Free what can be freed. Returns how many snapshots still wait. */
 size_t publisher_reclaim(struct publisher *p);
 

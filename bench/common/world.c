@@ -229,6 +229,7 @@ world_open(const char *objects, uint32_t connections, uint32_t workers)
 	w->snapshot = w->compiler ? compile(w->compiler, &in, &error) : NULL;
 	if (!w->snapshot)
 		world_fail("%s", error);
+	compiler_commit(w->compiler);
 	create_workers(w, connections);
 	atomic_store(&dataplane.published, w->snapshot);
 	world_tick(w);

@@ -122,9 +122,10 @@ compile_timed(struct compiler *c, struct compile_input *in, struct samples *s)
 	double start = now_ms();
 	const struct snapshot *snapshot = compile(c, in, &error);
 
-	samples_add(s, now_ms() - start);
 	if (!snapshot)
 		fail(error);
+	compiler_commit(c);
+	samples_add(s, now_ms() - start);
 	return snapshot;
 }
 

@@ -187,6 +187,7 @@ compile_config(struct fleet *f, const struct dp_clock *clock)
 	f->snapshot = f->compiler ? compile(f->compiler, &in, &error) : NULL;
 	if (!f->snapshot)
 		world_fail("%s", error);
+	compiler_commit(f->compiler);
 }
 
 static void

@@ -78,20 +78,6 @@ compiler_records_kept(struct compiler *c, uint64_t records)
 	c->records_kept = records;
 }
 
-static void
-slots_free(struct compiler *c)
-{
-	size_t i;
-
-	for (i = 0; i < c->n_backend_slots; i++)
-		free(c->backend_slots[i]);
-	free(c->backend_slots);
-	free(c->service_slots);
-	c->backend_slots = NULL;
-	c->service_slots = NULL;
-	c->n_backend_slots = 0;
-}
-
 void
 compiler_destroy(struct compiler *c)
 {
@@ -99,10 +85,12 @@ compiler_destroy(struct compiler *c)
 
 	if (!c)
 		return;
+	compiler_abandon(c);
 	for (i = 0; i < c->n_pools; i++)
 		pool_state_free(c->pools[i]);
 	free(c->pools);
-	slots_free(c);
+	backend_slots_free(c->backend_slots, c->n_backend_slots);
+	free(c->service_slots);
 	shared_put(c->destinations);
 	shared_put(c->limits);
 	shared_put(c->proxies);
@@ -363,16 +351,15 @@ ports_fill(struct snapshot *s, const struct compile_input *in)
 
 /* What the snapshot takes over from the network build. */
 static void
-network_move(struct snapshot_parts *p, struct network_build *net, struct compiler *c)
+network_move(struct snapshot_parts *p, struct network_build *net, struct pending *pending)
 {
 	p->nexthops = net->nexthops;
 	p->sources = net->sources;
 	p->routes = net->routes;
 	p->snapshot.n_nexthops = (uint32_t)net->n_nexthops;
 	p->snapshot.n_sources = (uint32_t)net->n_sources;
-	free(c->targets);
-	c->targets = net->targets;
-	c->n_targets = net->n_targets;
+	pending->targets = net->targets;
+	pending->n_targets = net->n_targets;
 	net->nexthops = NULL;
 	net->sources = NULL;
 	net->routes = NULL;
@@ -461,74 +448,43 @@ compile_parts(struct compiler *c, struct snapshot_parts *p, struct network_build
 	return p->destinations && p->limits && p->proxies ? 0 : -ENOMEM;
 }
 
-/* Forget pools that are no longer configured. */
-static void
-pools_sweep(struct compiler *c)
-{
-	size_t kept = 0, i;
-
-	for (i = 0; i < c->n_pools; i++) {
-		if (!c->pools[i]->seen) {
-			pool_state_free(c->pools[i]);
-			c->pool_sets++;
-			continue;
-		}
-		c->pools[i]->seen = false;
-		c->pools[kept++] = c->pools[i];
-	}
-	c->n_pools = kept;
-}
-
 const struct snapshot *
 compile(struct compiler *c, const struct compile_input *in, const char **error)
 {
 	struct network_build net = { .input = in };
+	struct pending *pending = &c->pending;
 	struct snapshot_parts *p = aligned_alloc(64, (sizeof(*p) + 63) / 64 * 64);
-	uint32_t *service_slots = calloc(config_n_services(in->config) + 1, sizeof(*service_slots));
-	uint32_t **backend_slots = backend_slots_get(c, in->config);
-	int rc = p && service_slots && backend_slots ? 0 : -ENOMEM;
-	size_t i;
+	int rc = p ? 0 : -ENOMEM;
 
+	assert(!pending->open);
+	*pending = (struct pending){ true, .config = in->config, .generation = in->generation };
+	pending->service_slots =
+	    calloc(config_n_services(in->config) + 1, sizeof(*pending->service_slots));
+	pending->backend_slots = backend_slots_get(c, in->config);
+	pending->n_backend_slots = in->config->n_pools;
 	if (p) {
 		memset(p, 0, sizeof(*p));
 		p->snapshot.compile_private = p;
 	}
+	if (!pending->service_slots || !pending->backend_slots)
+		rc = -ENOMEM;
 	if (rc == 0)
-		rc = compile_parts(c, p, &net, service_slots, backend_slots);
+		rc = pending_begin(c, in->config);
+	if (rc == 0)
+		rc = compile_parts(c, p, &net, pending->service_slots, pending->backend_slots);
 	if (rc < 0) {
 		*error = rc == -E2BIG ? "too many services, pools or backends"
 				      : "not enough memory for the configuration";
-		listeners_rename_back(c);
-		for (i = 0; backend_slots && i < in->config->n_pools; i++)
-			free(backend_slots[i]);
-		free(backend_slots);
-		free(service_slots);
+		compiler_abandon(c);
 		if (p)
 			snapshot_free(&p->snapshot);
 		network_build_free(&net);
 		return NULL;
 	}
-	network_move(p, &net, c);
+	network_move(p, &net, pending);
 	network_build_free(&net);
 	snapshot_connect(c, p, in);
-	/* from here on nothing fails: the compiler takes the new state */
-	identity_sweep(c->services);
-	identity_sweep(c->backends);
-	identity_sweep(c->pool_slots);
-	pools_sweep(c);
-	slots_free(c);
-	c->service_slots = service_slots;
-	c->backend_slots = backend_slots;
-	c->n_backend_slots = in->config->n_pools;
-	shared_put(c->destinations);
-	c->destinations = shared_get(p->destinations);
-	shared_put(c->limits);
-	c->limits = shared_get(p->limits);
-	shared_put(c->proxies);
-	c->proxies = shared_get(p->proxies);
-	http_blocks_sweep(c);
-	c->config = in->config;
-	c->generation = in->generation;
+	pending->parts = p;
 	return &p->snapshot;
 }
 
@@ -536,12 +492,6 @@ size_t
 compiler_reclaim(struct compiler *c)
 {
 	return http_blocks_sweep(c);
-}
-
-void
-compiler_forget_config(struct compiler *c)
-{
-	c->config = NULL;
 }
 
 uint64_t

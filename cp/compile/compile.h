@@ -56,11 +56,18 @@ const struct identity *compiler_backends(const struct compiler *c);
 void compiler_adopt(struct compiler *c, struct identity *services, struct identity *backends);
 void compiler_destroy(struct compiler *c);
 
-/* A new snapshot with one reference, or NULL with *error a sentence (no memory, too many objects).
- * Changes the compiler's state only on success. The configuration of the last one that succeeded is
- * still there, or was forgotten (compiler_forget_config). */
+/* A new snapshot with one reference, or NULL with *error a sentence (no memory, too many objects):
+ * then the compiler's state is what it was. Else it is pending, until one of the two that follow
+ * says what comes of it. The configuration of the last one that was committed is still there. */
 const struct snapshot *compile(struct compiler *c, const struct compile_input *input,
 			       const char **error);
+/* The snapshot will be published: identities that it has not are given up. */
+void compiler_commit(struct compiler *c);
+/* It will not: the compiler's state is what it was before, and the snapshot is the caller's to
+ * free. Without one that is pending nothing happens. */
+void compiler_abandon(struct compiler *c);
+/* The slot that a service has in the pending snapshot. */
+uint32_t compiler_pending_slot(const struct compiler *c, size_t service);
 /* Free a snapshot that no worker can see any more. */
 void snapshot_free(const struct snapshot *s);
 
@@ -71,10 +78,6 @@ size_t compiler_reclaim(struct compiler *c);
 /* What of an address decides which worker owns it: the coarsest prefix that any limit calls a
  * client. */
 void compile_owner_prefixes(const struct config *config, uint8_t *prefix4, uint8_t *prefix6);
-
-/* The snapshot compiled last was not published, and its configuration will be freed: share nothing
- * with it. */
-void compiler_forget_config(struct compiler *c);
 
 /* When a pool's moving rows become settled: compile again at this time (ns; UINT64_MAX: nothing
  * moves). */
@@ -109,10 +112,10 @@ uint64_t compiler_pool_sets(const struct compiler *c);
 void compiler_records_kept(struct compiler *c, uint64_t records);
 
 /* Which addresses must stay resolved for this configuration: backends, or the gateways towards
- * them; gateways of configured routes. Valid until the next compile. */
+ * them; gateways of configured routes. Of the snapshot committed last, valid until the next one. */
 const struct network_target *compiler_targets(struct compiler *c, size_t *count);
 
-/* Slots of the configuration compiled last; UINT32_MAX if there is none. Indices as in struct
+/* Slots of the configuration committed last; UINT32_MAX if there is none. Indices as in struct
  * config. */
 uint32_t compiler_service_slot(const struct compiler *c, size_t service);
 uint32_t compiler_backend_slot(const struct compiler *c, size_t pool, size_t backend);

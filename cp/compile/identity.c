@@ -13,6 +13,7 @@ struct entry {
 	size_t len; /* 0: slot is free */
 	uint32_t epoch;
 	uint32_t round;     /* sweep round in which it was asked for last */
+	uint32_t born;      /* ... and for the first time */
 	uint32_t next_free; /* queue of free slots */
 };
 
@@ -143,7 +144,7 @@ identity_get(struct identity *t, const void *key, size_t len, uint32_t *epoch)
 	e = &t->entries[slot];
 	memcpy(e->key, key, len);
 	e->len = len;
-	e->round = t->round;
+	e->round = e->born = t->round;
 	t->epoch = t->epoch + 1 ? t->epoch + 1 : 1;
 	e->epoch = t->epoch;
 	t->changes++;
@@ -192,16 +193,15 @@ free_slot(struct identity *t, uint32_t slot)
 	t->free_tail = slot;
 }
 
-void
-identity_sweep(struct identity *t)
+/* Free the slots of those that are gone in this round, and begin the next one. */
+static void
+round_end(struct identity *t, bool (*is_gone)(const struct identity *t, const struct entry *e))
 {
 	bool freed = false;
 	uint32_t slot;
 
 	for (slot = 0; slot < t->limit; slot++) {
-		const struct entry *e = &t->entries[slot];
-
-		if (!e->len || e->round == t->round)
+		if (!t->entries[slot].len || !is_gone(t, &t->entries[slot]))
 			continue;
 		free_slot(t, slot);
 		freed = true;
@@ -211,6 +211,30 @@ identity_sweep(struct identity *t)
 		t->changes++;
 	}
 	t->round++;
+}
+
+static bool
+was_not_asked_for(const struct identity *t, const struct entry *e)
+{
+	return e->round != t->round;
+}
+
+static bool
+is_new(const struct identity *t, const struct entry *e)
+{
+	return e->born == t->round;
+}
+
+void
+identity_sweep(struct identity *t)
+{
+	round_end(t, was_not_asked_for);
+}
+
+void
+identity_undo(struct identity *t)
+{
+	round_end(t, is_new);
 }
 
 uint32_t

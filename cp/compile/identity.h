@@ -34,6 +34,9 @@ struct identity_rename {
 };
 void identity_rename(struct identity *t, const struct identity_rename *renames, size_t n);
 void identity_sweep(struct identity *t);
+/* What was asked for since the last sweep does not exist after all: who is new since then has no
+ * slot any more, and all others are as if nobody had asked for them. */
+void identity_undo(struct identity *t);
 /* One more than the highest slot that was ever given. */
 uint32_t identity_limit(const struct identity *t);
 /* Another number after each change of who has which slot. */

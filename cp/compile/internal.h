@@ -3,6 +3,7 @@
  * The parts of the compiler: what it remembers between snapshots, and one step each in a file of
  * its own. Control thread only.
  *
+ *   pending.c       from a compilation to its publication
  *   objects.c       services and backends                  (remembered by name, by address and
  * port) pools.c         members, Maglev tables, settling      (remembered by pool name)
  *   pool_ids.c      members by the ids of affinity cookies (the same)
@@ -111,6 +112,21 @@ struct compile_services {
 	const uint32_t *slots; /* by service of config */
 };
 
+/* What was compiled last, and what there was before: see pending.c. */
+struct pending {
+	bool open; /* until it is committed or abandoned */
+	const struct config *config;
+	uint64_t generation;
+	const struct snapshot_parts *parts; /* NULL: not done yet, or it has failed */
+	uint32_t *service_slots;            /* as in struct compiler */
+	uint32_t **backend_slots;
+	size_t n_backend_slots;
+	struct network_target *targets;
+	size_t n_targets;
+	struct pool_state **pools; /* as they were; NULL: the configuration is the same */
+	size_t n_pools;
+};
+
 struct compiler {
 	uint16_t n_workers;
 	struct toeplitz *toeplitz;
@@ -124,7 +140,8 @@ struct compiler {
 	uint64_t version;
 	struct http_block *https; /* all that live, also those that only requests still use */
 
-	/* of the last compilation */
+	struct pending pending;
+	/* of the last compilation that was committed */
 	const struct config *config;
 	uint64_t generation;
 	struct destination_set *destinations; /* shared block */
@@ -152,6 +169,11 @@ struct snapshot_parts {
 	struct source *sources;
 	struct lpm *routes;
 };
+
+/* pending.c: a compilation of this configuration begins. 0 or -ENOMEM. */
+int pending_begin(struct compiler *c, const struct config *config);
+/* [pool][backend]; NULL is allowed. */
+void backend_slots_free(uint32_t **slots, size_t n_pools);
 
 /* renamed.c: listeners of the last configuration that have another name in this one get it, and
  * keep their slots. */

@@ -68,13 +68,14 @@ recompile(struct world *w)
 	const struct snapshot *s = compile(w->compiler, &w->in, &error);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	compiler_commit(w->compiler);
 	snapshot_free(w->snapshot);
 	w->snapshot = s;
 	return s;
 }
 
-const struct snapshot *
-apply(struct world *w, const char *objects)
+static struct config *
+config_of(const char *objects)
 {
 	static const char head[] =
 	    "dataplane: { workers = [ 0 ]; control = 0; share_cores = true; hugepages = false; };\n"
@@ -86,22 +87,47 @@ apply(struct world *w, const char *objects)
 	    "routes = ( { to = \"default\"; via = \"198.51.100.1\"; },\n"
 	    "  { to = \"10.9.0.0/16\"; via = \"10.2.0.11\"; } );\n";
 	struct config_messages messages = { 0 };
-	struct config *old = w->config;
+	struct config *config;
 	char *text = NULL;
 	size_t i;
 
 	if (asprintf(&text, "%s%s", head, objects) < 0)
 		abort();
-	w->config = config_parse_for("test", text, strlen(text), NULL, &messages);
+	config = config_parse_for("test", text, strlen(text), NULL, &messages);
 	for (i = 0; i < messages.count; i++)
 		if (!messages.list[i].warning)
 			printf("%s\n", messages.list[i].text);
 	config_messages_free(&messages);
 	free(text);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(w->config);
-	w->in.config = w->config;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
+	return config;
+}
+
+const struct snapshot *
+apply(struct world *w, const char *objects)
+{
+	struct config *old = w->config;
+
+	w->in.config = w->config = config_of(objects);
 	w->in.generation++;
 	recompile(w);
 	config_free(old);
 	return w->snapshot;
+}
+
+void
+apply_in_vain(struct world *w, const char *objects)
+{
+	struct compile_input in = w->in;
+	struct config *config = config_of(objects);
+	const struct snapshot *s;
+	const char *error = NULL;
+
+	in.config = config;
+	in.generation++;
+	s = compile(w->compiler, &in, &error);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	compiler_abandon(w->compiler);
+	snapshot_free(s);
+	config_free(config);
 }

@@ -33,5 +33,7 @@ void world_free(struct world *w);
 const struct snapshot *recompile(struct world *w);
 /* Apply pools, services and listeners to two interfaces. */
 const struct snapshot *apply(struct world *w, const char *objects);
+/* The same, but it is not published. */
+void apply_in_vain(struct world *w, const char *objects);
 
 #endif

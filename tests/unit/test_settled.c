@@ -211,6 +211,7 @@ recompile(struct life *l)
 	const struct snapshot *s = compile(l->compiler, &l->in, &error);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	compiler_commit(l->compiler);
 	settled_publishing(l->settled);
 	snapshot_free(l->snapshot);
 	l->snapshot = s;
