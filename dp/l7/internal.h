@@ -172,6 +172,7 @@ struct http_upstream {
 	uint32_t tls;     /* of the pool, when it was opened */
 	uint32_t session; /* CONNECTING, BUSY: its request's; else INDEX_NONE */
 	uint32_t backend, backend_epoch;
+	uint64_t backend_id; /* what the backend is, when another one has its slot */
 	uint32_t requests;
 	uint32_t next,
 	    previous; /* IDLE: of the same backend, the one used last first; FREE: next */
@@ -422,8 +423,8 @@ struct rte_mbuf *http_proxy_header(struct http *h, const struct http_session *s)
  * http_retry. */
 bool http_request_retry(struct http *h, struct http_session *s, enum http_retry when);
 /* The attempt has failed before any of the answer: another one, or `status`. */
-/* The connection to the backend that was chosen cannot be had, which is no fault of the backend's.
- */
+/* The connection to the backend that was chosen cannot be had, which is no fault of the backend's:
+ * it is refused, or placed again if its pool is no more. */
 void http_request_unplaced(struct http *h, struct http_session *s, enum drop_reason why);
 void http_request_failed(struct http *h, struct http_session *s, enum http_retry when,
 			 uint16_t status);

@@ -400,26 +400,31 @@ refuse_placed(struct http *h, struct http_session *s, uint32_t backend, enum dro
 	http_answer(h, s, 503);
 }
 
-/* Is the pool that the route has led to no more? What was compiled with this snapshot has all. */
+/* The listener is another one now, and of the pools that the route leads to some are no more: that
+ * one may be among them which the client is to come back to. What was compiled with this snapshot
+ * has all. */
 static bool
-pool_is_gone(const struct http *h, const struct http_session *s)
+is_of_before(const struct http *h, const struct http_session *s)
 {
-	return !s->mirrors &&
-	       !snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
+	const struct proxy_settings *settings = http_settings(h, s);
+	const struct http_route *r = s->x->route;
+	uint32_t i;
+
+	if (likely(!settings || settings->http == s->x->listener) || s->mirrors)
+		return false;
+	for (i = 0; i < r->n_pools; i++)
+		if (!snapshot_pool(h->worker->snapshot, r->pools[i].slot, r->pools[i].epoch))
+			return true;
+	return false;
 }
 
-/* The request goes by what its listener is now. False: that is no pool, and it has been answered,
- * or there is no other listener. */
+/* The request goes by what its listener is now. False: that is no pool, and it has been answered.
+ */
 static bool
 follow_listener(struct http *h, struct http_session *s, const uint8_t *bytes)
 {
 	const struct proxy_settings *settings = http_settings(h, s);
 
-	if (!settings || settings->http == s->x->listener) {
-		h->counters.no_backend++;
-		refuse_placed(h, s, INDEX_NONE, DROP_NO_BACKEND);
-		return false;
-	}
 	http_listener_get(settings->http, h->worker->index);
 	http_listener_put(s->x->listener, h->worker->index);
 	s->x->listener = settings->http;
@@ -427,6 +432,7 @@ follow_listener(struct http *h, struct http_session *s, const uint8_t *bytes)
 	h->path_length = 0;
 	if (!find_route(h, s, bytes))
 		return false;
+	s->x->upgrade = s->x->upgrade && s->x->route->websocket;
 	if (s->x->route->action == HTTP_ACTION_POOL)
 		return true;
 	http_answer_route(h, s, bytes);
@@ -442,12 +448,9 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 	if (!bytes)
 		bytes = parse_kept(h, s);
 	s->x->sent = 0;
+	if (unlikely(is_of_before(h, s)) && !follow_listener(h, s, bytes))
+		return;
 	backend = http_choose(h, s, bytes);
-	if (unlikely(backend == INDEX_NONE && pool_is_gone(h, s))) {
-		if (!follow_listener(h, s, bytes))
-			return;
-		backend = http_choose(h, s, bytes);
-	}
 	if (backend == INDEX_NONE)
 		h->counters.no_backend++;
 	else if (enter_pool(h, s))
@@ -629,9 +632,13 @@ void
 http_request_unplaced(struct http *h, struct http_session *s, enum drop_reason why)
 {
 	uint32_t backend = http_upstream_of(h, s)->backend;
+	bool gone = !snapshot_pool(h->worker->snapshot, s->x->pool_slot, s->x->pool_epoch);
 
 	leave_backend(h, s, false);
-	refuse_placed(h, s, backend, why);
+	if (gone) /* and with it what its backends are spoken to with */
+		http_request_place(h, s, NULL);
+	else
+		refuse_placed(h, s, backend, why);
 }
 
 /* May the pool have a retry more? Where another one takes the last place until this one enters, it

@@ -149,10 +149,9 @@ add_cookie(const struct http *h, const struct http_session *s, struct http_edit 
 {
 	const struct http_route *r = s->x->route;
 	const struct http_upstream *u = &h->upstreams[s->x->upstream];
-	uint64_t id = h->worker->snapshot->backends[u->backend].id;
 	int n = snprintf(text, COOKIE_MAX, "%.*s=%016llx; Path=/; HttpOnly",
 			 (int)r->affinity_cookie.length, r->affinity_cookie.bytes,
-			 (unsigned long long)id);
+			 (unsigned long long)u->backend_id);
 
 	if (r->affinity_lifetime)
 		snprintf(text + n, COOKIE_MAX - (size_t)n, "; Max-Age=%llu",

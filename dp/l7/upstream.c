@@ -272,6 +272,7 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 	dial.user = http_upstream_user(h, u);
 	u->backend = backend;
 	u->backend_epoch = h->worker->snapshot->backends[backend].epoch;
+	u->backend_id = h->worker->snapshot->backends[backend].id;
 	if (enter(h, s, u)) {
 		why = proxy_dial(h->proxy, &dial, &u->handle);
 		h->counters.upstreams_full += why == DROP_CONNECTION_TABLE_FULL;

@@ -53,6 +53,7 @@ static int (*const suites[])(void) = {
 	test_http_mirror_register,
 	test_http_affinity_register,
 	test_http_lost_register,
+	test_http_renamed_register,
 	test_http_left_register,
 	test_buffers_register,
 	test_tls_messages_register,

@@ -38,6 +38,7 @@ int test_http_told_register(void);
 int test_http_mirror_register(void);
 int test_http_affinity_register(void);
 int test_http_lost_register(void);
+int test_http_renamed_register(void);
 int test_http_left_register(void);
 int test_buffers_register(void);
 int test_tls_messages_register(void);
