@@ -38,6 +38,7 @@
 #include "dp/l4/heaviest.h"
 #include "dp/l4/parse.h"
 #include "dp/l4/quick.h"
+#include "dp/l4/shed.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
 #include "dp/l4/waiting.h"
@@ -332,6 +333,7 @@ pipeline_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint1
 	struct burst *b = &w->burst;
 	uint16_t i;
 
+	shed_begin(w, n);
 	/* 0. what is as nearly all are */
 	b->count = quickly(w, port, mbufs, n);
 	if (!b->count)
@@ -371,6 +373,7 @@ pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n)
 	struct burst *b = &w->burst;
 	uint16_t i;
 
+	shed_begin(w, n);
 	b->count = w->capture || w->long_way ? n : quick_steered(w, mbufs, n);
 	if (!b->count)
 		return;

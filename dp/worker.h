@@ -96,9 +96,10 @@ struct worker {
 	const struct snapshot *snapshot; /* loaded once per iteration */
 	struct capture *capture;         /* loaded once per iteration; NULL: none runs */
 	bool long_way;                   /* every packet goes the long way; for tests */
-	bool behind;   /* this burst was long, and so was the port's last: packets wait there */
-	bool flooded;  /* with SYNs that nobody means: dp/l4/shed.h */
-	uint64_t shed; /* SYNs that were dropped for it, ever */
+	bool behind;  /* this burst was long, and so was the port's last: packets wait there */
+	bool flooded; /* with SYNs that nobody means: dp/l4/shed.h */
+	uint32_t syns_answered; /* of a burst's, in a flood */
+	uint64_t shed;          /* SYNs that were dropped for it, ever */
 	uint64_t slow; /* ports whose last burst was long; bit SNAPSHOT_MAX_PORTS: the inbox */
 	uint64_t now;  /* ns, read once per iteration; monotonic */
 	struct connections *connections;

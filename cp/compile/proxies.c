@@ -78,7 +78,7 @@ static struct proxy_keepalive
 keepalive_of(const struct listener_config *l)
 {
 	return (struct proxy_keepalive){
-		.idle_ms = (uint32_t)(l->keepalive.idle / NS_PER_MS),
+		.idle_ms = (uint32_t)((l->keepalive.idle + NS_PER_MS - 1) / NS_PER_MS),
 		.interval_ms = (uint32_t)(l->keepalive.interval / NS_PER_MS),
 		.probes = l->keepalive.probes,
 	};

@@ -272,7 +272,7 @@ shed(struct run *r, uint32_t i)
 	if (likely(!plan->sheds))
 		return false;
 	flags = flags_of(d + (plan->v4 ? QUICK_L4 : QUICK_L46), true);
-	if (plan->long_flags >> flags & 1 || ++r->syns <= SYNS_ANSWERED)
+	if (plan->long_flags >> flags & 1 || ++r->syns <= r->w->syns_answered)
 		return false;
 	plan->shed++;
 	r->dropped[r->n_dropped++] = r->mbufs[i];

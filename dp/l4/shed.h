@@ -12,9 +12,14 @@
 
 #include "dp/worker.h"
 
-/* So many SYNs of a burst are answered in any case: few enough that the others, which cost less
- * than half, are gone sooner than as many come. */
-#define SYNS_ANSWERED 2
+/* A burst of n packets comes. So many of its SYNs are answered in any case: few enough that the
+ * others, which cost less than half, are gone sooner than as many come; and as many as there are
+ * among much else. */
+static inline void
+shed_begin(struct worker *w, uint16_t n)
+{
+	w->syns_answered = 2u + n / 16u;
+}
 
 /* Are SYNs of this burst to listeners dropped, but for the first? */
 static inline bool

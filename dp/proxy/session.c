@@ -304,13 +304,16 @@ header_received(struct proxy *p, struct session *s)
 	begin_inside(p, s, session_settings(p, s));
 }
 
-/* The backend may be told of the client before anything else. False: there is no buffer. */
+/* The backend may be told of the client before anything else. False: there is no buffer, or the
+ * listener went meanwhile, and nobody knows whether it has to be told. */
 static bool
 tell_backend(struct proxy *p, const struct session *s, const struct proxy_settings *settings)
 {
 	struct rte_mbuf *header;
 
-	if (!settings || settings->header == PROXY_HEADER_NONE)
+	if (!settings)
+		return false;
+	if (settings->header == PROXY_HEADER_NONE)
 		return true;
 	header = header_make(p, &s->ends, &s->client, settings->header);
 	if (header && stream_send(p, s->legs[LEG_BACKEND], header) == 0)

@@ -108,7 +108,7 @@ to_listener(struct worker *w, struct taken *t, struct packet *p, uint64_t hash)
 		return;
 	}
 	if ((p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-		if (unlikely(sheds_syns(w) && ++t->syns > SYNS_ANSWERED)) {
+		if (unlikely(sheds_syns(w) && ++t->syns > w->syns_answered)) {
 			packet_drop(p, DROP_SYN_FLOOD);
 			w->shed++;
 			return;

@@ -85,8 +85,6 @@ syn_timeout(struct tcp *t, struct tcp_block *c)
 	flush_list(t, c);
 }
 
-/* The window is closed: ask again, less and less often (RFC 9293 3.8.6.1). A peer that answers may
- * keep it closed as long as it likes. */
 /* Buffers run short, and this connection's are of no use to anybody (RFC 6429 3: those whose window
  * is closed may be among them). */
 static bool
@@ -105,6 +103,8 @@ give_up(struct tcp *t, struct tcp_block *c)
 	block_close(t, c, TCP_CLOSED_TIMEOUT);
 }
 
+/* The window is closed: ask again, less and less often (RFC 9293 3.8.6.1). A peer that answers may
+ * keep it closed as long as it likes. */
 static void
 persist(struct tcp *t, struct tcp_block *c)
 {
