@@ -18,7 +18,7 @@
 static inline void
 shed_begin(struct worker *w, uint16_t n)
 {
-	w->syns_answered = 2u + n / 16u;
+	w->syns_answered = 2u + n / 32u;
 }
 
 /* Are SYNs of this burst to listeners dropped, but for the first? */

@@ -607,14 +607,14 @@ test_flood_of(bool ip6)
 		flood_burst(w, false);
 	for (i = 0; i < 4; i++) {
 		worker->long_way = i % 2;
-		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 16));
+		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 32));
 		CU_ASSERT_EQUAL(flood_burst(w, false), 0);
 	}
 	/* What is dropped leaves few cookies, and time: it is a flood all the same. */
 	w->busy = 60;
 	for (i = 0; i < 400; i++) {
 		worker->long_way = i / 200;
-		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 16));
+		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 32));
 	}
 	w->busy = 40; /* there is time enough to answer them */
 	for (i = 0; i < 120; i++)
@@ -623,7 +623,7 @@ test_flood_of(bool ip6)
 	w->busy = 100;
 	for (i = 0; i < 220; i++)
 		flood_burst(w, true);
-	CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 16));
+	CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 32));
 	for (i = 0; i < 110; i++) {
 		worker->stats.busy_cycles += 100;
 		worker->stats.total_cycles += 100;
