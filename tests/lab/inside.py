@@ -6,6 +6,7 @@
 """
 import collections
 import ctypes
+import errno
 import os
 import select
 import socket
@@ -127,7 +128,11 @@ class Wire:
         self.sock.close()
 
     def half_close(self):
-        self.sock.shutdown(socket.SHUT_WR)
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as e:
+            if e.errno != errno.ENOTCONN:  # reset meanwhile: who reads is told
+                raise
 
     # ---- HTTP ----------------------------------------------------------------------------------
     def head(self):
