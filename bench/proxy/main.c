@@ -31,15 +31,16 @@
 #define POUR_BURST  128 /* ... of all in one iteration */
 #define FLOOD_BURST 32
 /* Long enough for some thousand answers. */
-#define WINDOW_MS   50
-#define WINDOWS_MAX 2000
-#define WAIT_S      40 /* for somebody to answer */
-#define SECURING    4  /* times as long for handshakes of TLS */
-#define SETTLE_MS   300
-#define RUSH_BURST  32
-#define RUSH_S      60    /* for all of a rush to be answered */
-#define GAP_US      50    /* of this program's own */
-#define OPEN_SPREAD 65536 /* clients that take turns in being opened and closed */
+#define WINDOW_MS    40
+#define WINDOWS_MAX  2000
+#define WINDOW_LEAST 100
+#define WAIT_S       40 /* for somebody to answer */
+#define SECURING     4  /* times as long for handshakes of TLS */
+#define SETTLE_MS    300
+#define RUSH_BURST   32
+#define RUSH_S       60    /* for all of a rush to be answered */
+#define GAP_US       50    /* of this program's own */
+#define OPEN_SPREAD  65536 /* clients that take turns in being opened and closed */
 
 struct bench {
 	struct options options;
@@ -291,10 +292,12 @@ open_all(struct bench *b)
 	}
 }
 
-/* Of a phase, microseconds; window_*: the median of its windows. */
+/* Of a phase, microseconds; window_*: the median of its windows, most: what nine of ten do not
+ * exceed. Windows with hardly any answer are counted only. */
 struct latencies {
 	struct histogram all;
-	double window_p99, window_p999;
+	double window_p99, window_p99_most, window_p999;
+	uint32_t windows_empty;
 };
 
 static double
@@ -312,10 +315,10 @@ by_size(const void *x, const void *y)
 }
 
 static double
-median(double *values, uint32_t n)
+quantile(double *values, uint32_t n, double share)
 {
 	qsort(values, n, sizeof(*values), by_size);
-	return n ? values[n / 2] : 0;
+	return n ? values[(uint32_t)(n * share)] : 0;
 }
 
 /* Go on, and find the latencies of the phase, and those of windows of it: what stops the machine
@@ -325,6 +328,7 @@ go_on_measured(struct bench *b, bool (*pump)(struct bench *b), struct latencies 
 {
 	static struct histogram window;
 	static double p99[WINDOWS_MAX], p999[WINDOWS_MAX];
+	uint32_t kept = 0;
 	uint32_t n = (uint32_t)RTE_MIN(b->options.seconds * 1e3 / WINDOW_MS + 0.5, WINDOWS_MAX), i;
 
 	memset(l, 0, sizeof(*l));
@@ -332,13 +336,18 @@ go_on_measured(struct bench *b, bool (*pump)(struct bench *b), struct latencies 
 	for (i = 0; i < n && !b->over; i++) {
 		memset(&window, 0, sizeof(window));
 		go_on(b, WINDOW_MS / 1e3, pump);
-		p99[i] = microseconds(b, &window, 0.99);
-		p999[i] = microseconds(b, &window, 0.999);
 		histogram_merge(&l->all, &window);
+		if (window.n < WINDOW_LEAST) {
+			l->windows_empty++;
+			continue;
+		}
+		p99[kept] = microseconds(b, &window, 0.99);
+		p999[kept++] = microseconds(b, &window, 0.999);
 	}
 	b->peers.latency = NULL;
-	l->window_p99 = median(p99, i);
-	l->window_p999 = median(p999, i);
+	l->window_p99 = quantile(p99, kept, 0.5);
+	l->window_p99_most = quantile(p99, kept, 0.9);
+	l->window_p999 = quantile(p999, kept, 0.5);
 }
 
 /* One phase, measured; prints the inside of a JSON object. */
@@ -359,14 +368,16 @@ measure(struct bench *b, bool (*pump)(struct bench *b))
 	       ", \"closed\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"floods\": %" PRIu64
 	       ", \"cookies\": %" PRIu64 ", \"late\": %" PRIu64 ", \"resent\": %" PRIu64
 	       ", \"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"most\": %.1f"
-	       ", \"window_p99\": %.1f, \"window_p999\": %.1f",
+	       ", \"window_p99\": %.1f, \"window_p99_most\": %.1f, \"window_p999\": %.1f"
+	       ", \"windows_empty\": %u",
 	       seconds, (double)(b->busy - busy) / (double)took,
 	       (double)(thread_waited() - wait) / 1e9, p->count.answers - from.answers,
 	       p->count.closed - from.closed, p->count.bytes - from.bytes, b->floods - floods,
 	       p->count.cookies - from.cookies, p->count.late - from.late,
 	       p->count.resent - from.resent, microseconds(b, &latency.all, 0.5),
 	       microseconds(b, &latency.all, 0.99), microseconds(b, &latency.all, 0.999),
-	       microseconds(b, &latency.all, 1.0), latency.window_p99, latency.window_p999);
+	       microseconds(b, &latency.all, 1.0), latency.window_p99, latency.window_p99_most,
+	       latency.window_p999, latency.windows_empty);
 }
 
 /* A request on each connection. */

@@ -39,13 +39,15 @@ classify_is_ours(const struct snapshot *s, uint32_t found)
 	       ((d->flags & DESTINATION_SERVICE) && d->prefix_len == 128);
 }
 
-/* True if it is one that we connect from, whatever else is there. */
+/* True if it is one that we connect from, and no service is there. */
 static inline bool
 classify_is_local(const struct snapshot *s, const struct addr *dst)
 {
 	uint32_t found = lpm_lookup(s->destination_lpm, dst);
 
-	return found < s->n_destinations && (s->destinations[found].flags & DESTINATION_LOCAL);
+	return found < s->n_destinations &&
+	       (s->destinations[found].flags & (DESTINATION_LOCAL | DESTINATION_SERVICE)) ==
+		   DESTINATION_LOCAL;
 }
 
 /* True if the source is such an address, or is the destination itself. */

@@ -89,9 +89,9 @@ sources_collect(const struct worker *w, const struct backend *b, const struct so
 static bool
 is_taken(struct worker *w, const struct tuple *reply)
 {
-	return connection_reply_taken(w, reply) ||
-	       classify_service(w->snapshot, &reply->dst, reply->proto, reply->dport) !=
+	return classify_service(w->snapshot, &reply->dst, reply->proto, reply->dport) !=
 		   INDEX_NONE ||
+	       connection_reply_taken(w, reply) ||
 	       (reply->proto == IPPROTO_TCP && worker_proxy(w) && proxy_knows(w, reply));
 }
 

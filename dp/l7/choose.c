@@ -319,6 +319,7 @@ http_choose(struct http *h, struct http_session *s, const uint8_t *bytes)
 	const struct pool *pool;
 	uint32_t backend;
 
+	s->x->set_cookie = false; /* of another route, perhaps */
 	if (s->x->route->affinity_cookie.bytes && !s->mirrors) {
 		backend = choose_kept(h, s, bytes);
 		s->x->set_cookie = backend == INDEX_NONE;

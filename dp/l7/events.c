@@ -57,7 +57,9 @@ upstream_received(struct http *h, struct http_upstream *u, struct rte_mbuf *chai
 		return;
 	}
 	s = &h->sessions[u->session];
-	s->seen = h->worker->now;
+	/* Of a tunnel that is cut it is progress only what the backend takes. */
+	if (likely(!s->cut))
+		s->seen = h->worker->now;
 	h->worker->service_stats[s->service].packets_out += chain->nb_segs;
 	h->worker->service_stats[s->service].bytes_out += length;
 	queue_add(&u->in, chain, length);

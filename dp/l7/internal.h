@@ -90,6 +90,7 @@ struct http_exchange {
 	const struct http_listener *listener; /* held while there is a request, else NULL */
 	const struct http_route *route;
 	uint32_t upstream;              /* index, INDEX_NONE */
+	uint8_t header;                 /* enum proxy_header that backends are told of it by */
 	uint8_t method;                 /* enum http_method */
 	uint8_t minor;                  /* of the request's version */
 	uint8_t attempts;               /* sent so many times by the route's rules */
@@ -167,6 +168,7 @@ struct http_upstream {
 	bool fin;      /* the backend will send no more */
 	bool broken;   /* ... and its connection did not end in order */
 	bool reused;
+	bool told;       /* of a client, by a PROXY header: it is that one's alone */
 	uint8_t counted; /* 1 << enum http_bound */
 	uint32_t pool_slot, pool_epoch;
 	uint32_t tls;     /* of the pool, when it was opened */
@@ -415,8 +417,6 @@ struct http_text http_request_path(struct http *h, const struct http_session *s,
 				   const uint8_t *bytes);
 /* The head, to the backend. False: it could not be, and the request has been answered. */
 bool http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes);
-/* Is each client's connection to a backend its own, for the PROXY header that it begins with? */
-bool http_tells_client(const struct http *h, const struct http_session *s);
 /* ... which is this one, as a chain; NULL: no buffer. */
 struct rte_mbuf *http_proxy_header(struct http *h, const struct http_session *s);
 /* Send it again if the route's rules, its budget and the request allow it. `when` is one of enum

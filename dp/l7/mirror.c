@@ -37,6 +37,7 @@ begin(struct http *h, const struct http_session *s)
 	mirror->ends = s->ends;
 	mirror->since = mirror->seen = mirror->began = h->worker->now;
 	mirror->x->listener = s->x->listener;
+	mirror->x->header = s->x->header;
 	http_listener_get(s->x->listener, h->worker->index);
 	mirror->x->route = s->x->route;
 	mirror->x->method = s->x->method;

@@ -214,6 +214,7 @@ request_begin(struct http *h, struct http_session *s, const struct http_listener
 
 	http_listener_get(l, h->worker->index);
 	s->x->listener = l;
+	s->x->header = (uint8_t)http_settings(h, s)->header;
 	s->requests++;
 	s->x->method = head->method;
 	s->x->minor = head->minor;
@@ -371,15 +372,6 @@ http_read_request(struct http *h, struct http_session *s)
 
 /* ---- 6. the backend -------------------------------------------------------------------------- */
 
-/* Backends are told of the client by a PROXY header, so each client has connections of its own. */
-bool
-http_tells_client(const struct http *h, const struct http_session *s)
-{
-	const struct proxy_settings *settings = http_settings(h, s);
-
-	return settings && settings->header != PROXY_HEADER_NONE;
-}
-
 static bool
 enter_pool(struct http *h, struct http_session *s)
 {
@@ -428,6 +420,7 @@ follow_listener(struct http *h, struct http_session *s, const uint8_t *bytes)
 	http_listener_get(settings->http, h->worker->index);
 	http_listener_put(s->x->listener, h->worker->index);
 	s->x->listener = settings->http;
+	s->x->header = (uint8_t)settings->header;
 	s->x->route = NULL;
 	h->path_length = 0;
 	if (!find_route(h, s, bytes))
@@ -454,8 +447,7 @@ http_request_place(struct http *h, struct http_session *s, const uint8_t *bytes)
 	if (backend == INDEX_NONE)
 		h->counters.no_backend++;
 	else if (enter_pool(h, s))
-		why =
-		    http_upstream_get(h, s, backend, s->x->stale_tried || http_tells_client(h, s));
+		why = http_upstream_get(h, s, backend, s->x->stale_tried);
 	if (why != DROP_REASON_COUNT) {
 		refuse_placed(h, s, backend, why);
 		return;
@@ -534,7 +526,7 @@ head_for_backend(struct http *h, struct http_session *s, const uint8_t *bytes, i
 struct rte_mbuf *
 http_proxy_header(struct http *h, const struct http_session *s)
 {
-	return header_make(h->proxy, &s->ends, &s->tuple, http_settings(h, s)->header);
+	return header_make(h->proxy, &s->ends, &s->tuple, (enum proxy_header)s->x->header);
 }
 
 static bool
@@ -567,7 +559,7 @@ http_request_send(struct http *h, struct http_session *s, const uint8_t *bytes)
 		return false;
 	}
 	length = head->pkt_len;
-	if (http_tells_client(h, s) && !u->requests && !u->tls && !put_proxy_header(h, s)) {
+	if (u->told && !u->requests && !u->tls && !put_proxy_header(h, s)) {
 		rte_pktmbuf_free(head);
 		h->counters.no_memory++;
 		http_answer(h, s, 503);

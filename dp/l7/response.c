@@ -192,8 +192,7 @@ final(struct http *h, struct http_session *s, const uint8_t *bytes)
 	if (s->x->listener->via.length)
 		add_via(h, s, edits, &change, via);
 	frame(h, s, &change);
-	s->x->keep_upstream =
-	    h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE && !http_tells_client(h, s);
+	s->x->keep_upstream = h->head.keep_alive && h->head.body != HTTP_BODY_CLOSE && !u->told;
 	if (h->head.body == HTTP_BODY_CLOSE)
 		stream_strict(h->proxy, u->handle);
 	http_body_begin(&s->x->answer, &h->head);

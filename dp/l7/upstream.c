@@ -269,6 +269,7 @@ open_new(struct http *h, struct http_session *s, uint32_t backend)
 	}
 	u->pool_slot = s->x->pool_slot;
 	u->pool_epoch = s->x->pool_epoch;
+	u->told = s->x->header != PROXY_HEADER_NONE;
 	dial.user = http_upstream_user(h, u);
 	u->backend = backend;
 	u->backend_epoch = h->worker->snapshot->backends[backend].epoch;
@@ -304,7 +305,8 @@ enter_again(struct http *h, struct http_upstream *u)
 enum drop_reason
 http_upstream_get(struct http *h, struct http_session *s, uint32_t backend, bool fresh)
 {
-	struct http_upstream *u = fresh ? NULL : idle_find(h, s, backend);
+	bool own = fresh || s->x->header != PROXY_HEADER_NONE;
+	struct http_upstream *u = own ? NULL : idle_find(h, s, backend);
 
 	if (!u)
 		return open_new(h, s, backend);
@@ -347,7 +349,7 @@ http_upstream_secure(struct http *h, struct http_session *s, struct http_upstrea
 	};
 	tcp_handle handle;
 
-	if (http_tells_client(h, s) && !send_proxy_header(h, s, u))
+	if (u->told && !send_proxy_header(h, s, u))
 		return DROP_MBUF_EXHAUSTED;
 	handle = tls_begin(proxy_tls(h->proxy), &what);
 	if (handle == TCP_HANDLE_NONE) {
