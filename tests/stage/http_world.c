@@ -249,14 +249,32 @@ on_connected(void *arg, tcp_handle h, uint64_t user)
 	end_of(arg, user)->open = true;
 }
 
+/* How many bytes the PROXY header (version 1) has with which a backend's connection begins. */
+static uint16_t
+proxy_header(struct http_end *e, const struct rte_mbuf *m)
+{
+	const char *bytes = rte_pktmbuf_mtod(m, const char *), *end;
+
+	if (e->where != SERVER || e->reader.raw.length || m->data_len < 6 ||
+	    memcmp(bytes, "PROXY ", 6) != 0)
+		return 0;
+	end = memchr(bytes, '\n', m->data_len);
+	if (!end)
+		return 0;
+	e->world->headers++;
+	return (uint16_t)(end + 1 - bytes);
+}
+
 static void
 on_received(void *arg, tcp_handle h, uint64_t user, struct rte_mbuf *chain, uint32_t length)
 {
 	struct http_end *e = end_of(arg, user);
 	const struct rte_mbuf *m;
+	uint16_t at;
 
-	for (m = chain; m; m = m->next)
-		http_reader_feed(&e->reader, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	for (m = chain, at = proxy_header(e, m); m; m = m->next, at = 0)
+		http_reader_feed(&e->reader, rte_pktmbuf_mtod_offset(m, const void *, at),
+				 (uint16_t)(m->data_len - at));
 	rte_pktmbuf_free(chain);
 	if (e->reader.bad) {
 		fprintf(stderr, "http world: %s gets no HTTP: %s\n%s\n",

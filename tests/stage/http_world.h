@@ -77,6 +77,7 @@ struct http_world {
 	size_t backend_cut, backend_piece; /* of each answer */
 	bool backend_random_pieces;
 	bool backend_fin; /* closes after each answer */
+	uint32_t headers; /* connections of theirs that began with a PROXY header */
 	void *user;       /* the test's */
 };
 

@@ -206,6 +206,41 @@ test_cookie(void)
 	renamed_destroy(&r);
 }
 
+/* Backends are told of clients no more while a request has no connection to one yet: it still is
+ * that of its client alone, and begins as it was to begin. */
+static void
+check_header(bool ip6)
+{
+	struct http_world *w =
+	    http_world_create(&(struct http_world_plan){ .wire = { .seed = 4, .ip6 = ip6 } });
+	struct proxy_settings *settings = &w->wire.settings[0];
+	struct http_end *c;
+
+	settings->header = PROXY_HEADER_V1;
+	http_world_start(w);
+	w->wire.deaf = true;
+	c = http_client_open(w);
+	http_say(c, GET "\r\n");
+	http_world_run(w, 50);
+	settings->header = PROXY_HEADER_NONE;
+	w->wire.f->snapshot.version++;
+	w->wire.deaf = false;
+	CU_ASSERT(http_world_wait(w, c, 1));
+	CU_ASSERT_EQUAL(w->headers, 1);
+	http_say(c, GET "\r\n");
+	CU_ASSERT(http_world_wait(w, c, 2));
+	CU_ASSERT_EQUAL(w->headers, 1);
+	CU_ASSERT_EQUAL(http_world_counters(w)->upstreams_reused, 0);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
+static void
+test_header(void)
+{
+	check_header(false);
+	check_header(true);
+}
+
 int
 test_http_renamed_register(void)
 {
@@ -213,6 +248,7 @@ test_http_renamed_register(void)
 		{ "a request that is held back", test_delayed },
 		{ "... that has no connection yet", test_connecting },
 		{ "... that has a backend", test_cookie },
+		{ "... whose client backends are told of no more", test_header },
 		CU_TEST_INFO_NULL,
 	};
 
