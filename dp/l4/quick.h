@@ -17,6 +17,8 @@
  * and order is kept: once a packet of a client stays, its later ones in the burst stay too, and
  * what was taken leaves before the rest begins.
  *
+ * In a flood of SYNs to listeners it drops what is too much of them (shed.h).
+ *
  * Not taken while a capture runs. Worker only.
  */
 #ifndef DP_L4_QUICK_H

@@ -13,8 +13,8 @@
 #include "dp/worker.h"
 
 /* A burst of n packets comes. So many of its SYNs are answered in any case: few enough that the
- * others, which cost less than half, are gone sooner than as many come; and as many as there are
- * among much else. */
+ * others, which cost less than half, are gone sooner than as many come; more of a long one, much of
+ * which may be something else. */
 static inline void
 shed_begin(struct worker *w, uint16_t n)
 {

@@ -331,7 +331,7 @@ run_timers(struct proxy *p)
  * worker that is busy nearly all the time has to drop SYNs: ports have long bursts also where they
  * give packets in batches. While SYNs are dropped there may be few cookies, and time left: then it
  * goes on as long as most of the cookies stay without an answer, and half the time is needed: with
- * less it could answer all of them. */
+ * less there is room to try to answer all. */
 static void
 look_for_flood(struct proxy *p)
 {

@@ -53,6 +53,14 @@ struct http_end {
 	uint32_t count;  /* the same */
 };
 
+/* A tunnel is asked for, and begins. */
+#define WEBSOCKET                                               \
+	"GET /w HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n" \
+	"Upgrade: websocket\r\n\r\n"
+#define SWITCHING                                                     \
+	"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" \
+	"Upgrade: websocket\r\n\r\n"
+
 struct http_world {
 	struct proxy_wire wire;
 	struct http_listener listener;

@@ -11,12 +11,6 @@
 #include "http_world.h"
 #include "suites.h"
 
-#define WEBSOCKET                                               \
-	"GET /w HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n" \
-	"Upgrade: websocket\r\n\r\n"
-#define SWITCHING                                                     \
-	"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" \
-	"Upgrade: websocket\r\n\r\n"
 #define ASKED "GET /w HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
 
 /* A client with a tunnel, and its backend. */

@@ -13,14 +13,8 @@
 #include "http_world.h"
 #include "suites.h"
 
-#define GET  "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-#define POST "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"
-#define WEBSOCKET                                               \
-	"GET /w HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n" \
-	"Upgrade: websocket\r\n\r\n"
-#define SWITCHING                                                     \
-	"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" \
-	"Upgrade: websocket\r\n\r\n"
+#define GET        "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+#define POST       "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"
 #define HEAD_OF(n) "HTTP/1.1 200 OK\r\nContent-Length: " #n "\r\n\r\n"
 #define OK         HEAD_OF(2) "ok"
 #define CHUNKED    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
