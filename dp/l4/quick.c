@@ -137,8 +137,8 @@ sound(const struct rte_mbuf *m, const uint8_t *d, struct seen *seen, const struc
 	       quick_single4(d[26]);
 }
 
-/* Is the frame for this plan? Of legs and replies bytes do not tell enough. A leg may be a service's
- * of a prefix around: such a frame goes the long way, too, which it always may. */
+/* Is the frame for this plan? Of legs and replies bytes do not tell enough. A leg may be a
+ * service's of a prefix around: such a frame goes the long way, too, which it always may. */
 static __rte_always_inline bool
 plan_fits(const struct run *r, const struct plan *plan, const uint8_t *d, uint8_t in_port)
 {
