@@ -38,7 +38,6 @@
 #include "dp/l4/heaviest.h"
 #include "dp/l4/parse.h"
 #include "dp/l4/quick.h"
-#include "dp/l4/shed.h"
 #include "dp/l4/stages.h"
 #include "dp/l4/tunnel_error.h"
 #include "dp/l4/waiting.h"
@@ -327,21 +326,10 @@ quickly(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n)
 	return n;
 }
 
-void
-pipeline_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n)
+/* Frames of ports. */
+static void
+long_way(struct worker *w, struct burst *b)
 {
-	struct burst *b = &w->burst;
-	uint16_t i;
-
-	shed_begin(w, n);
-	/* 0. what is as nearly all are */
-	b->count = quickly(w, port, mbufs, n);
-	if (!b->count)
-		return;
-	for (i = 0; i < b->count; i++) {
-		b->packets[i].mbuf = mbufs[i];
-		b->packets[i].in_port = port;
-	}
 	/* 1. what is it? */
 	stage_parse(w, b);
 	/* 2. whose is it? */
@@ -352,6 +340,23 @@ pipeline_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint1
 	stage_steer(w, b);
 	dispatch(w, b);
 	owned(w, b);
+}
+
+void
+pipeline_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct burst *b = &w->burst;
+	uint16_t i;
+
+	/* 0. what is as nearly all are */
+	b->count = quickly(w, port, mbufs, n);
+	if (!b->count)
+		return;
+	for (i = 0; i < b->count; i++) {
+		b->packets[i].mbuf = mbufs[i];
+		b->packets[i].in_port = port;
+	}
+	long_way(w, b);
 }
 
 /* What another worker has only looked at becomes a packet here. */
@@ -373,7 +378,6 @@ pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n)
 	struct burst *b = &w->burst;
 	uint16_t i;
 
-	shed_begin(w, n);
 	b->count = w->capture || w->long_way ? n : quick_steered(w, mbufs, n);
 	if (!b->count)
 		return;
@@ -385,18 +389,48 @@ pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n)
 	owned(w, b);
 }
 
-/* So many packets in a burst: more come than one by one. */
-#define BURST_LONG (BURST_MAX / 8)
+/* So many packets in an iteration: more may wait in the ports. */
+#define MANY 8
+/* Of SYNs that have waited: answered at once; what they may take of an iteration, in cycles, some
+ * us; with many packets, so many of these for each. */
+#define SYNS         2u
+#define SYN_CYCLES   5000u
+#define SYNS_BETWEEN 64u
 
-/* Sets w->behind for a burst of `count` from this port. */
+/* The first ones become a burst. */
 static void
-look_behind(struct worker *w, uint32_t port, uint16_t count)
+take_syns(struct syn_queue *q, struct burst *b, uint16_t most)
 {
-	uint64_t bit = 1ull << port;
-	bool is_long = count >= BURST_LONG;
+	for (b->count = 0; b->count < most; b->count++) {
+		struct packet *p = &b->packets[b->count];
 
-	w->behind = is_long && w->slow & bit;
-	w->slow = is_long ? w->slow | bit : w->slow & ~bit;
+		p->mbuf = syn_queue_take(q, &p->in_port);
+		if (!p->mbuf)
+			break;
+	}
+}
+
+bool
+pipeline_answer_syns(struct worker *w, uint32_t n)
+{
+	struct syn_queue *q = &w->syns;
+	uint64_t begin, most = 0;
+	uint32_t at_once = RTE_MIN(1 + n / SYNS_BETWEEN, (uint32_t)BURST_MAX);
+
+	if (likely(!q->count))
+		return false;
+	begin = rte_rdtsc();
+	if (n < MANY) {
+		most = RTE_MIN(begin - w->began, SYN_CYCLES);
+		at_once = SYNS;
+	}
+	q->answering = true;
+	do {
+		take_syns(q, &w->burst, (uint16_t)at_once);
+		long_way(w, &w->burst);
+	} while (q->count && rte_rdtsc() - begin < most);
+	q->answering = false;
+	return true;
 }
 
 static uint16_t
@@ -411,7 +445,6 @@ receive(struct worker *w, uint32_t port)
 	if (w->index >= p->rx_queues)
 		return 0;
 	count = rte_eth_rx_burst(p->port_id, w->index, mbufs, BURST_MAX);
-	look_behind(w, port, count);
 	if (!count)
 		return 0;
 	for (i = 0; i < count; i++)
@@ -430,7 +463,6 @@ receive_steered(struct worker *w)
 	uint16_t count;
 
 	count = (uint16_t)rte_ring_sc_dequeue_burst(w->inbox, (void **)mbufs, BURST_MAX, NULL);
-	look_behind(w, SNAPSHOT_MAX_PORTS, count);
 	if (!count)
 		return 0;
 	w->stats.steered_in += count;
@@ -477,6 +509,7 @@ pipeline_iterate(struct worker *w)
 	w->stats.clients = client_table_used(w->clients);
 	heaviest_iterate(w);
 	work += worker_flush(w);
+	work += pipeline_answer_syns(w, work);
 	capture_end(w);
 	return work != 0;
 }

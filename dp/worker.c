@@ -196,8 +196,13 @@ ring_destroy(struct rte_ring *ring)
 void
 worker_destroy(struct worker *w)
 {
+	struct rte_mbuf *m;
+	uint8_t port;
+
 	if (!w)
 		return;
+	while ((m = syn_queue_take(&w->syns, &port)))
+		rte_pktmbuf_free(m);
 	proxy_destroy(worker_proxy(w));
 	ring_destroy(w->inbox);
 	ring_destroy(w->from_host);
@@ -247,6 +252,7 @@ worker_run(void *arg)
 
 		w->snapshot = atomic_load_explicit(&dp->published, memory_order_acquire);
 		w->capture = atomic_load_explicit(&dp->capture, memory_order_acquire);
+		w->began = before;
 		w->now = dp_clock_ns(&dp->clock, before);
 		busy = pipeline_iterate(w);
 		rte_rcu_qsbr_quiescent(dp->rcu, w->index);

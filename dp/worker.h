@@ -19,6 +19,7 @@
 #include "dp/clock.h"
 #include "dp/handoff.h"
 #include "dp/l4/lease.h"
+#include "dp/l4/syn_queue.h"
 #include "dp/packet.h"
 #include "dp/port.h"
 #include "dp/snapshot.h"
@@ -96,12 +97,9 @@ struct worker {
 	const struct snapshot *snapshot; /* loaded once per iteration */
 	struct capture *capture;         /* loaded once per iteration; NULL: none runs */
 	bool long_way;                   /* every packet goes the long way; for tests */
-	bool behind;  /* this burst was long, and so was the port's last: packets wait there */
-	bool flooded; /* with SYNs that nobody means: dp/l4/shed.h */
-	uint32_t syns_answered; /* of a burst's, in a flood */
-	uint64_t shed;          /* SYNs that were dropped for it, ever */
-	uint64_t slow; /* ports whose last burst was long; bit SNAPSHOT_MAX_PORTS: the inbox */
-	uint64_t now;  /* ns, read once per iteration; monotonic */
+	uint64_t now;                    /* ns, read once per iteration; monotonic */
+	uint64_t began;                  /* the same in cycles */
+	struct syn_queue syns;
 	struct connections *connections;
 	struct client_table *clients;
 	struct lease *leases; /* [SNAPSHOT_MAX_SERVICES], mapped lazily */

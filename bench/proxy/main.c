@@ -128,9 +128,10 @@ flood_due(struct bench *b)
 	n = wire_offer(&b->wire);
 	b->floods += n;
 	b->next_syn += (uint64_t)n * b->hz / b->options.flood;
-	/* What could not be sent in a tenth of a millisecond is not made up for. */
-	if (p->now - b->next_syn > b->hz / 10000 && p->now > b->next_syn)
-		b->next_syn = p->now - b->hz / 10000;
+	/* What could not be sent in ten microseconds is not made up for: others' machines do not
+	 * stop when this one does. */
+	if (p->now - b->next_syn > b->hz / 100000 && p->now > b->next_syn)
+		b->next_syn = p->now - b->hz / 100000;
 	return true;
 }
 

@@ -35,8 +35,8 @@
 
 /* What all packets of a port have in common. */
 struct quick {
-	struct packet template;
 	uint64_t mac, mac_mask; /* of a frame's first eight bytes */
+	uint8_t in_port;
 	bool usable;
 };
 
@@ -59,6 +59,15 @@ quick32(const uint8_t *at)
 }
 
 static inline uint16_t
+quick16le(const uint8_t *at)
+{
+	uint16_t v;
+
+	memcpy(&v, at, sizeof(v));
+	return rte_le_to_cpu_16(v);
+}
+
+static inline uint16_t
 quick16(const uint8_t *at)
 {
 	uint16_t v;
@@ -70,28 +79,16 @@ quick16(const uint8_t *at)
 static inline struct quick
 quick_begin(const struct snapshot_port *port, uint8_t in_port)
 {
-	uint8_t mask[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, mac[8] = { 0 };
-	static const uint8_t unset[6];
-	struct quick q = {
-		.template = { .in_port = in_port,
-			      .l3 = QUICK_L3,
-			      .verdict = VERDICT_CONTINUE,
-			      .service = INDEX_NONE,
-			      .backend = INDEX_NONE,
-			      .connection = INDEX_NONE,
-			      .nexthop = INDEX_NONE },
+	/* Words, not bytes: see tuple_make. */
+	uint64_t mac = quick32(port->mac) | (uint64_t)quick16le(port->mac + 4) << 32;
+
+	return (struct quick){
+		.mac = mac,
+		/* A port without an address takes what is for a single station. */
+		.mac_mask = mac ? 0xffffffffffff : 1,
+		.in_port = in_port,
 		.usable = (port->vlans[0] & 1) && !(port->mac[0] & 1),
 	};
-
-	/* A port without an address takes what is for a single station. */
-	memcpy(mac, port->mac, sizeof(port->mac));
-	if (memcmp(port->mac, unset, sizeof(unset)) == 0) {
-		memset(mask, 0, sizeof(mask));
-		mask[0] = 1;
-	}
-	q.mac = quick64(mac);
-	q.mac_mask = quick64(mask);
-	return q;
 }
 
 /* Is the checksum of the IPv4 header (20 bytes, not all zero) at `ip` right? The ones' complement
@@ -233,15 +230,23 @@ quick_parse(const struct quick *q, struct packet *p)
 	struct rte_mbuf *m = p->mbuf;
 	struct quick_headers h;
 
-	if (unlikely(p->in_port != q->template.in_port) || !quick_look(q, m, &h))
+	if (unlikely(p->in_port != q->in_port) || !quick_look(q, m, &h))
 		return false;
-	*p = q->template;
-	p->mbuf = m;
-	p->flags = (uint16_t)((h.v4 ? PACKET_V4 : 0) | (h.df ? PACKET_DF : 0));
-	p->l4 = (uint16_t)h.l4;
-	p->ip_len = (uint16_t)h.ip_len;
-	p->ip_proto = h.proto;
-	p->tcp_flags = h.tcp_flags;
+	*p = (struct packet){
+		.mbuf = m,
+		.flags = (uint16_t)((h.v4 ? PACKET_V4 : 0) | (h.df ? PACKET_DF : 0)),
+		.l3 = QUICK_L3,
+		.l4 = (uint16_t)h.l4,
+		.ip_len = (uint16_t)h.ip_len,
+		.ip_proto = h.proto,
+		.tcp_flags = h.tcp_flags,
+		.in_port = q->in_port,
+		.verdict = VERDICT_CONTINUE,
+		.service = INDEX_NONE,
+		.backend = INDEX_NONE,
+		.connection = INDEX_NONE,
+		.nexthop = INDEX_NONE,
+	};
 	quick_tuple(&h, &p->tuple);
 	return true;
 }

@@ -20,7 +20,6 @@
 #include "dp/l4/quick_nat.h"
 #include "dp/l4/quick_plan.h"
 #include "dp/l4/quick_run.h"
-#include "dp/l4/shed.h"
 #include "dp/l4/steer.h"
 #include "lib/maglev.h"
 
@@ -261,20 +260,22 @@ look_family(struct run *r, uint32_t i, uint8_t in_port, bool v4)
 		   : look_as(r, i, in_port, (struct frame_form){ v4, true, false });
 }
 
-/* Is it one SYN too many? */
+/* Is it a SYN that waits, or is dropped for want of room? */
 static bool
-shed(struct run *r, uint32_t i)
+syn_waits(struct run *r, uint32_t i, uint8_t in_port)
 {
 	struct plan *plan = r->last;
 	const uint8_t *d = rte_pktmbuf_mtod(r->mbufs[i], const uint8_t *);
 	uint32_t flags;
 
-	if (likely(!plan->sheds))
+	if (likely(!plan->syns_wait))
 		return false;
 	flags = flags_of(d + (plan->v4 ? QUICK_L4 : QUICK_L46), true);
-	if (plan->long_flags >> flags & 1 || ++r->syns <= r->w->syns_answered)
+	if (plan->long_flags >> flags & 1)
 		return false;
-	plan->shed++;
+	if (syn_queue_put(&r->w->syns, r->mbufs[i], in_port))
+		return true;
+	plan->syns_dropped++;
 	r->dropped[r->n_dropped++] = r->mbufs[i];
 	return true;
 }
@@ -288,7 +289,7 @@ look(struct run *r, uint32_t i, uint8_t in_port)
 	if (unlikely(!plan || plan->kind == PLAN_LEG))
 		return false;
 	if (unlikely(plan->kind == PLAN_LONG)) {
-		if (!shed(r, i))
+		if (!syn_waits(r, i, in_port))
 			stay_whole(r, i);
 		return true;
 	}
@@ -430,17 +431,16 @@ drop_refused(struct run *r)
 }
 
 static void
-drop_shed(struct run *r)
+drop_syns(struct run *r)
 {
 	uint64_t used;
 
 	for (used = r->plans_used; used; used &= used - 1) {
 		const struct plan *plan = &r->plans[__builtin_ctzll(used)];
 
-		if (plan->shed)
-			worker_count_drops(r->w, plan->service, DROP_SYN_FLOOD, plan->shed);
+		if (plan->syns_dropped)
+			worker_count_drops(r->w, plan->service, DROP_SYN_FLOOD, plan->syns_dropped);
 	}
-	r->w->shed += r->n_dropped;
 	rte_pktmbuf_free_bulk(r->dropped, r->n_dropped);
 	r->n_dropped = 0;
 }
@@ -492,7 +492,7 @@ begin(struct run *r, struct worker *w, struct rte_mbuf **mbufs)
 	r->s = w->snapshot;
 	r->mbufs = mbufs;
 	r->staying = 0;
-	r->n_items = r->n_lookups = r->n_tuples = r->n_dropped = r->syns = 0;
+	r->n_items = r->n_lookups = r->n_tuples = r->n_dropped = 0;
 	r->plans_used = 0;
 	r->refused = false;
 	r->held.any = false;
@@ -508,7 +508,7 @@ end(struct run *r)
 	uint16_t n = 0;
 
 	if (unlikely(r->n_dropped))
-		drop_shed(r);
+		drop_syns(r);
 	if (r->n_items) {
 		see(r, &sample);
 		fetch(r);

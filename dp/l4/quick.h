@@ -17,7 +17,7 @@
  * and order is kept: once a packet of a client stays, its later ones in the burst stay too, and
  * what was taken leaves before the rest begins.
  *
- * In a flood of SYNs to listeners it drops what is too much of them (shed.h).
+ * In a flood of SYNs to listeners these wait until all else has been seen to (syn_queue.h).
  *
  * Not taken while a capture runs. Worker only.
  */

@@ -9,7 +9,6 @@
 #include "dp/l4/limit.h"
 #include "dp/l4/parse_quick.h"
 #include "dp/l4/quick_dsr.h"
-#include "dp/l4/shed.h"
 
 /* Where the second half of a match begins: it ends with the ports, or some bytes behind them. */
 #define SECOND4 6u
@@ -129,8 +128,8 @@ plan_service(const struct worker *w, struct plan *plan, const struct tuple *t)
 		plan->hash_to = balance_hash_to(&t->dst, t->proto);
 		plan->ports_mask = UINT32_MAX;
 	}
-	if (service->mode == MODE_PROXY && sheds_syns(w)) {
-		plan->sheds = true;
+	if (service->mode == MODE_PROXY && w->syns.flooded) {
+		plan->syns_wait = true;
 		plan->long_flags = ~FLAGS_ASK;
 	}
 	plan->tunnel = tunnel_kind(service->mode, plan->v4);

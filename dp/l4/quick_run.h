@@ -50,7 +50,7 @@ struct plan {
 	bool v4;
 	bool charges;        /* packets and bytes of clients are limited */
 	bool access;         /* there are allow or deny lists */
-	bool sheds;          /* some of its SYNs are dropped, sheds_syns */
+	bool syns_wait;      /* in the queue of SYNs */
 	uint8_t tunnel;      /* enum tunnel_kind */
 	uint32_t mark;       /* tunnel_mark of it */
 	uint32_t long_flags; /* bit f: TCP packets with flags f (FIN to ACK) go the long way */
@@ -63,7 +63,7 @@ struct plan {
 	uint64_t timeout;
 	/* so far in this burst */
 	uint64_t packets, bytes;
-	uint32_t shed;
+	uint32_t syns_dropped;
 };
 
 enum fate {
@@ -149,7 +149,6 @@ struct run {
 	uint64_t staying; /* bit i: mbufs[i] */
 	bool refused;     /* items have been */
 	uint32_t n_items, n_lookups, n_tuples, n_dropped;
-	uint32_t syns;              /* of plans that shed */
 	struct plan *last, *before; /* of the packet before this one, and the other one before */
 	uint64_t plans_used;        /* bit i: plans[i] */
 	struct held held;

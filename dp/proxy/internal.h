@@ -81,9 +81,9 @@ struct held {
 	uint64_t deadline;
 };
 
-/* Counters that tell of a flood of SYNs: cookies, SYNs dropped, the worker's time. */
+/* Counters that tell of a flood of SYNs: cookies, and SYNs dropped. */
 struct flood_seen {
-	uint64_t cookies, answered, shed, busy, cycles;
+	uint64_t cookies, answered, dropped;
 };
 
 struct proxy {

@@ -327,32 +327,23 @@ run_timers(struct proxy *p)
 			session_timer(p, due[i]);
 }
 
-/* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. Only a
- * worker that is busy nearly all the time has to drop SYNs: ports have long bursts also where they
- * give packets in batches. While SYNs are dropped there may be few cookies, and time left: then it
- * goes on as long as most of the cookies stay without an answer, and half the time is needed: with
- * less there is room to try to answer all. */
+/* SYN cookies that peers who mean it answer come back, if later; those of a flood do not. While
+ * SYNs are dropped for want of room there may be few cookies: then it goes on as long as most of
+ * them stay without an answer. */
 static void
 look_for_flood(struct proxy *p)
 {
 	const struct tcp_counters *c = tcp_counters(p->tcp);
-	struct worker *w = p->worker;
-	const struct flood_seen now = { c->syn_cookies_sent, c->syn_cookies_ok, w->shed,
-					w->stats.busy_cycles, w->stats.total_cycles };
+	struct syn_queue *q = &p->worker->syns;
+	const struct flood_seen now = { c->syn_cookies_sent, c->syn_cookies_ok, q->dropped };
 	const struct flood_seen *before = &p->flood;
 	int64_t sent = (int64_t)(now.cookies - before->cookies);
 	int64_t unanswered = sent - (int64_t)(now.answered - before->answered);
-	bool many = unanswered > FLOOD_COOKIES;
-	uint64_t busy = now.busy - before->busy, time = now.cycles - before->cycles;
+	bool drops = now.dropped - before->dropped > FLOOD_COOKIES;
 
-	if (w->flooded)
-		w->flooded =
-		    busy * 2 > time &&
-		    (many || (now.shed - before->shed > FLOOD_COOKIES && unanswered > sent / 2));
-	else
-		w->flooded = many && busy * 8 > time * 7;
+	q->flooded = unanswered > FLOOD_COOKIES || (q->flooded && drops && unanswered > sent / 2);
 	p->flood = now;
-	p->flood_look = w->now + FLOOD_LOOK;
+	p->flood_look = p->worker->now + FLOOD_LOOK;
 }
 
 bool

@@ -10,9 +10,11 @@
 #include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/icmp.h"
-#include "dp/l4/shed.h"
 #include "dp/l4/stages.h"
 #include "dp/proxy/internal.h"
+
+/* SYNs of a burst that come by the long way in a flood, so beside the queue. */
+#define SYNS_BESIDE 8
 
 /* A burst on its way to TCP. */
 struct taken {
@@ -108,9 +110,9 @@ to_listener(struct worker *w, struct taken *t, struct packet *p, uint64_t hash)
 		return;
 	}
 	if ((p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-		if (unlikely(sheds_syns(w) && ++t->syns > w->syns_answered)) {
+		if (unlikely(w->syns.flooded && !w->syns.answering && ++t->syns > SYNS_BESIDE)) {
 			packet_drop(p, DROP_SYN_FLOOD);
-			w->shed++;
+			w->syns.dropped++;
 			return;
 		}
 		if ((w->snapshot->services[p->service].flags & SERVICE_LIMITED) &&

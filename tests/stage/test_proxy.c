@@ -10,7 +10,6 @@
 
 #include <CUnit/CUnit.h>
 
-#include "dp/l4/shed.h"
 #include "dp/pipeline.h"
 #include "frames.h"
 #include "proxy_wire.h"
@@ -38,7 +37,6 @@ struct world {
 	struct proxy_wire wire;
 	struct fixture *f;
 	struct peer peers[2];
-	uint32_t busy; /* percent of the worker's time, in a flood */
 };
 
 static struct peer *
@@ -552,15 +550,12 @@ test_not_taken(void)
 	world_destroy(w);
 }
 
-/* A burst of 40 SYNs of clients that never come back, with 20 packets of others between them. How
- * many are dropped for the flood. */
-static uint32_t
-flood_burst(struct world *w, bool behind)
+/* A burst of 40 SYNs of clients that never come back, with 20 packets of others between them. */
+static void
+flood_burst(struct world *w)
 {
 	bool ip6 = w->wire.plan.ip6;
 	struct worker *worker = w->f->worker;
-	const uint64_t *drops = &worker->service_drops[0][DROP_SYN_FLOOD];
-	uint64_t before = *drops;
 	struct rte_mbuf *mbufs[60];
 	uint8_t frame[FRAME_MAX];
 	uint16_t i;
@@ -579,58 +574,98 @@ flood_burst(struct world *w, bool behind)
 	}
 	w->wire.now += MS / 2;
 	worker->now = w->wire.now;
-	worker->stats.busy_cycles += w->busy;
-	worker->stats.total_cycles += 100;
-	worker->behind = behind;
 	pipeline_received(worker, 0, mbufs, 60);
 	proxy_wire_worker(&w->wire);
 	w->wire.n_frames[CLIENT] = 0; /* nobody is there */
-	return (uint32_t)(*drops - before);
 }
 
-/* Where packets wait SYNs are dropped, if there is a flood: of what nobody answers. The short way
- * drops as many as the long one. */
+static uint64_t
+flood_answered(const struct world *w)
+{
+	return tcp_counters(proxy_tcp(worker_proxy(w->f->worker)))->syn_cookies_sent;
+}
+
+/* Nobody answers what is sent in 60 ms. */
+static void
+flood_begin(struct world *w)
+{
+	const struct syn_queue *q = &w->f->worker->syns;
+	uint32_t i;
+
+	flood_burst(w);
+	CU_ASSERT_EQUAL(flood_answered(w), 40);
+	for (i = 0; i < 120; i++)
+		flood_burst(w);
+	CU_ASSERT(q->flooded);
+	while (pipeline_answer_syns(w->f->worker, 0))
+		continue;
+}
+
+/* In a flood SYNs wait for all else, and what finds no room among them is dropped. */
+static void
+flood_waits(struct world *w)
+{
+	struct worker *worker = w->f->worker;
+	const struct syn_queue *q = &worker->syns;
+	const uint64_t *drops = &worker->service_drops[0][DROP_SYN_FLOOD];
+	uint64_t answered = flood_answered(w), before = *drops;
+	uint32_t i;
+
+	flood_burst(w);
+	CU_ASSERT_EQUAL(q->count, 40);
+	CU_ASSERT_EQUAL(flood_answered(w), answered);
+	CU_ASSERT(pipeline_answer_syns(worker, BURST_MAX));
+	CU_ASSERT_EQUAL(flood_answered(w), answered + 1 + BURST_MAX / 64);
+	CU_ASSERT(pipeline_answer_syns(worker, 0));
+	CU_ASSERT(flood_answered(w) >= answered + 3 + BURST_MAX / 64);
+	for (i = 0; pipeline_answer_syns(worker, 0); i++)
+		CU_ASSERT(i < 20);
+	CU_ASSERT_EQUAL(flood_answered(w), answered + 40);
+	CU_ASSERT_EQUAL(*drops, before);
+	for (i = 0; i < 7; i++)
+		flood_burst(w);
+	CU_ASSERT_EQUAL(q->count, SYN_QUEUE_SIZE);
+	CU_ASSERT_EQUAL(*drops, before + 280 - SYN_QUEUE_SIZE);
+	CU_ASSERT_EQUAL(q->dropped, *drops);
+}
+
 static void
 test_flood_of(bool ip6)
 {
 	struct world *w =
 	    world_create_as(&(struct proxy_plan){ .seed = 9, .ip6 = ip6, .cookies = true });
 	struct worker *worker = w->f->worker;
-	uint32_t i, dropped = 0;
+	const uint64_t *drops = &worker->service_drops[0][DROP_SYN_FLOOD];
+	uint64_t before;
+	uint32_t i;
 
-	w->busy = 80; /* it can answer them all */
-	for (i = 0; i < 300; i++)
-		dropped += flood_burst(w, true);
-	CU_ASSERT_EQUAL(dropped, 0);
-	w->busy = 100;
-	for (i = 0; i < 120; i++)
-		flood_burst(w, false);
-	for (i = 0; i < 4; i++) {
-		worker->long_way = i % 2;
-		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 32));
-		CU_ASSERT_EQUAL(flood_burst(w, false), 0);
-	}
-	/* What is dropped leaves few cookies, and time: it is a flood all the same. */
-	w->busy = 60;
+	flood_begin(w);
+	flood_waits(w);
+	/* What is dropped leaves few cookies: it is a flood all the same. */
 	for (i = 0; i < 400; i++) {
-		worker->long_way = i / 200;
-		CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 32));
+		flood_burst(w);
+		pipeline_answer_syns(worker, BURST_MAX);
+		CU_ASSERT(worker->syns.flooded);
 	}
-	w->busy = 40; /* there is time enough to answer them */
-	for (i = 0; i < 120; i++)
-		flood_burst(w, true);
-	CU_ASSERT_EQUAL(flood_burst(w, true), 0);
-	w->busy = 100;
-	for (i = 0; i < 220; i++)
-		flood_burst(w, true);
-	CU_ASSERT_EQUAL(flood_burst(w, true), 40 - (2 + 60 / 32));
+	/* The long way has no queue. */
+	worker->long_way = true;
+	before = *drops;
+	flood_burst(w);
+	CU_ASSERT_EQUAL(*drops - before, 40 - 8);
+	worker->long_way = false;
 	for (i = 0; i < 110; i++) {
-		worker->stats.busy_cycles += 100;
-		worker->stats.total_cycles += 100;
 		w->wire.now += MS;
 		proxy_wire_worker(&w->wire);
 	}
-	CU_ASSERT_EQUAL(flood_burst(w, true), 0); /* it is over */
+	CU_ASSERT(!worker->syns.flooded); /* it is over */
+	before = flood_answered(w);
+	flood_burst(w);
+	CU_ASSERT_EQUAL(flood_answered(w) - before, 40);
+	CU_ASSERT_EQUAL(worker->syns.count, SYN_QUEUE_SIZE - 2); /* those that still wait */
+	while (pipeline_answer_syns(worker, 0))
+		continue;
+	CU_ASSERT_EQUAL(flood_answered(w) - before, 40 + SYN_QUEUE_SIZE - 2);
+	proxy_wire_worker(&w->wire);
 	world_destroy(w);
 	CU_ASSERT_EQUAL(fixture_mbufs_in_use(), 0);
 }
