@@ -230,6 +230,7 @@ def server_words(where, body):
 def other_run(name, wrk_words, seconds, body=BODY, tls=None):
     """tls: makes what the configurations have in it of TLS, in a folder."""
     program, text, words = OTHERS[name]
+    wire.cores.settle()
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, network() as inside:
         path = f"{folder}/conf"
         with open(path, "w", encoding="ascii") as out:

@@ -140,6 +140,7 @@ def haproxy_run(load, seconds):
     """None: there is no HAProxy here, or no permission for namespaces."""
     if os.geteuid() != 0 or not shutil.which("haproxy"):
         return None
+    wire.cores.settle()
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, network() as inside:
         path = f"{folder}/haproxy.cfg"
         with open(path, "w", encoding="ascii") as out:

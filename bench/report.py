@@ -298,6 +298,10 @@ class Report:
             print(f"{row['name']:68} {self._number(row):>9} {row['unit']:16} {ratio:>6}  {row.get('target', ''):11} {self._met(row):8} "
                   f"{row.get('note', '')}".rstrip())
 
+    def _apart(self):
+        seen = self.machine.get("round_trips")
+        return seen and f", a cache line from one to the other and back in {min(seen):.0f} to {max(seen):.0f} ns (median {statistics.median(seen):.0f})" or ""
+
     def markdown(self):
         lines = ["| | | of R | target | |", "|---|---|---|---|---|"]
         for row in self.rows:
@@ -306,7 +310,7 @@ class Report:
                 lines.append(f"| {row['name']} | {self._number(row)} {row['unit']} | {ratio} | {row.get('target', '')} | {self._met(row)} |")
         lines.append("")
         lines.append(f"(`make bench`, {self.machine['date']}, two cores{' of a virtual machine' * self.machine['virtual']}, {self.machine['cpu']}, one of them "
-                     f"penstockd's, kernel {self.machine['kernel']}, {'2 MB hugepages' if self.machine['hugepages'] else 'ordinary memory'}.)")
+                     f"penstockd's{self._apart()}, kernel {self.machine['kernel']}, {'2 MB hugepages' if self.machine['hugepages'] else 'ordinary memory'}.)")
         return "\n".join(lines)
 
     def finish(self, out, took):

@@ -146,6 +146,7 @@ def main():
             print(f"({part}: {time.monotonic() - begun:.0f} s)", flush=True)
     finally:
         # What a part that fails has not lost.
+        report.machine["round_trips"] = wire.cores.seen
         report.finish(options.out, time.monotonic() - start)
 
 

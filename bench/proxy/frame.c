@@ -12,7 +12,6 @@
 #define IPV4        20
 #define IPV6        40
 #define TCP         20
-#define TIMESTAMPS  12
 #define SYN_OPTIONS 20
 
 static const uint8_t gateway[6] = { 0x02, 0, 0, 0, 1, 1 };
@@ -154,6 +153,8 @@ read_options(const uint8_t *o, uint32_t n, struct segment *s)
 			return;
 		if (o[i] == 8 && o[i + 1] == 10)
 			s->ts_value = ntohl(get32(o + i + 2));
+		if (o[i] == 2 && o[i + 1] == 4)
+			s->mss = ntohs(get16(o + i + 2));
 		if (o[i] == 3)
 			s->scale = o[i + 2];
 		i += o[i + 1];
@@ -189,6 +190,7 @@ frame_read(const struct rte_mbuf *m, struct segment *s)
 	s->data = (uint16_t)(length - header);
 	s->bytes = p + header;
 	s->scale = 0;
+	s->mss = 0;
 	s->ts_value = 0;
 	read_options(p + TCP, header - TCP, s);
 	return length >= header && header >= TCP && L3 + length <= m->data_len;

@@ -17,6 +17,7 @@
 #define MESSAGE     64   /* bytes of a request, and of an answer */
 #define SEGMENT     1448 /* bytes of data in a full segment, IPv4 */
 #define SEGMENT_V6  1428
+#define TIMESTAMPS  12 /* bytes of the option in each segment */
 #define DATA_BYTE   'x'
 #define SCALE       7 /* window scale that we offer */
 #define WINDOW_FULL 65535
@@ -39,6 +40,7 @@ struct segment {
 	uint16_t data;   /* bytes */
 	uint8_t flags;
 	uint8_t scale; /* of a SYN that came in; 0: none */
+	uint16_t mss;  /* the same */
 	const uint8_t *bytes;
 	const struct text *text; /* of data that goes out; NULL: DATA_BYTE */
 };

@@ -197,6 +197,9 @@ pour_begin(struct peers *p, const struct segment *s, uint32_t ack)
 		h->n_pours = RTE_MAX(h->n_pours, i + 1);
 	}
 	*r = (struct http_pour){ .to = *s, .scale = s->scale, .used = true, .ack = ack };
+	r->full = p->options->v6 ? SEGMENT_V6 : SEGMENT;
+	if (s->mss > TIMESTAMPS)
+		r->full = RTE_MIN(r->full, (uint16_t)((s->mss - TIMESTAMPS) & ~3u));
 	r->una = r->nxt = r->begin = r->end = SERVER_ISN + 1;
 }
 
@@ -236,14 +239,13 @@ static void
 pour_one(struct peers *p, struct http_pour *r)
 {
 	const struct text *head = &p->http->answer;
-	uint16_t full = p->options->v6 ? SEGMENT_V6 : SEGMENT;
 	struct segment s = { .seq = r->nxt, .ack = r->ack, .flags = TCP_ACK };
 
 	if (r->nxt == r->begin) {
 		s.text = head;
 		s.data = head->length;
 	} else {
-		s.data = (uint16_t)RTE_MIN(r->end - r->nxt, (uint32_t)full);
+		s.data = (uint16_t)RTE_MIN(r->end - r->nxt, (uint32_t)r->full);
 	}
 	r->nxt += s.data;
 	if (r->nxt == r->end)
@@ -254,7 +256,7 @@ pour_one(struct peers *p, struct http_pour *r)
 static uint32_t
 pour(struct peers *p, struct http_pour *r, uint32_t most)
 {
-	uint32_t n = 0, full = SEGMENT;
+	uint32_t n = 0;
 
 	if (!r->used || r->begin == r->end)
 		return 0;
@@ -263,7 +265,7 @@ pour(struct peers *p, struct http_pour *r, uint32_t most)
 		r->tried = p->now;
 		r->nxt = r->una;
 	}
-	for (; n < most && r->nxt != r->end && r->nxt + full - r->una <= r->window; n++)
+	for (; n < most && r->nxt != r->end && r->nxt + r->full - r->una <= r->window; n++)
 		pour_one(p, r);
 	return n;
 }

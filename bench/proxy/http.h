@@ -29,6 +29,7 @@ struct http_pour {
 	uint32_t begin, end; /* of the answer */
 	uint32_t ack;
 	uint32_t window; /* bytes */
+	uint16_t full;   /* bytes of data in a full segment */
 	uint8_t scale;
 	bool used;
 	uint64_t tried; /* TSC */

@@ -16,6 +16,7 @@
 #define DP_L4_SYN_QUEUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct rte_mbuf;

@@ -10,6 +10,10 @@
  * told from it by time stamps and a higher initial sequence number. */
 #define TIME_WAIT_MS 1000
 
+/* What a record of TLS has besides its content, at the most: data in segments so much shorter
+ * leaves in as many segments as it came in, each in the buffer that it came in. */
+#define TLS_RECORD_MORE 32
+
 /* 0, or -errno. */
 static int
 connect_to(struct proxy *p, const struct proxy_dial *dial, const struct connection_target *t,
@@ -23,6 +27,7 @@ connect_to(struct proxy *p, const struct proxy_dial *dial, const struct connecti
 		.keepalive_interval_ms = dial->keepalive.interval_ms,
 		.keepalive_probes = dial->keepalive.probes,
 		.time_wait_ms = TIME_WAIT_MS,
+		.mss_less = snapshot->proxies[dial->service].tls ? TLS_RECORD_MORE : 0,
 		.mtu = hop < snapshot->n_nexthops ? snapshot->nexthops[hop].mtu : 0,
 	};
 	const struct tcp_connect what = {

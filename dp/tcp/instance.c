@@ -163,6 +163,7 @@ options_fill(struct tcp_options *out, const struct tcp_options *o)
 	out->delayed_ack_ms = RTE_MIN(or_default(o->delayed_ack_ms, 25), 500u);
 	out->min_rto_ms = RTE_MIN(or_default(o->min_rto_ms, 200), 60000u);
 	out->mtu = (uint16_t)or_default(o->mtu, 1500);
+	out->mss_less = o->mss_less;
 	out->ttl = (uint8_t)or_default(o->ttl, 64);
 	out->tos = o->tos & 0xfc;
 	out->nagle = o->nagle;
@@ -187,7 +188,8 @@ options_possible(const struct tcp_options *o)
 		if (times[i] > 1u << 30)
 			return false;
 	}
-	return o->receive_window <= 1u << 30 && o->send_buffer <= 1u << 30 && o->mtu >= 576;
+	return o->receive_window <= 1u << 30 && o->send_buffer <= 1u << 30 && o->mtu >= 576 &&
+	       o->mss_less <= 64;
 }
 
 int

@@ -340,6 +340,8 @@ void established_enter(struct tcp *t, struct tcp_block *c, const struct segment 
 
 /* What we ask the peer not to exceed, and what fits into a segment of ours. */
 uint8_t window_scale(uint32_t receive_window);
+/* What a segment may have without its options, by our MTU; and what the peer is told of that. */
+uint32_t mss_of_mtu(const struct tcp *t, const struct tcp_block *c);
 uint16_t mss_announced(const struct tcp *t, const struct tcp_block *c);
 void mss_update(struct tcp *t, struct tcp_block *c);
 

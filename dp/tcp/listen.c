@@ -24,16 +24,22 @@ window_scale(uint32_t receive_window)
 	return scale;
 }
 
+uint32_t
+mss_of_mtu(const struct tcp *t, const struct tcp_block *c)
+{
+	return block_options(t, c)->mtu - (addr_is_v4(&c->tuple.src) ? 40u : 60u);
+}
+
 uint16_t
 mss_announced(const struct tcp *t, const struct tcp_block *c)
 {
-	return (uint16_t)(block_options(t, c)->mtu - (addr_is_v4(&c->tuple.src) ? 40 : 60));
+	return (uint16_t)(mss_of_mtu(t, c) - block_options(t, c)->mss_less);
 }
 
 void
 mss_update(struct tcp *t, struct tcp_block *c)
 {
-	uint32_t mss = RTE_MIN((uint32_t)mss_announced(t, c), (uint32_t)c->peer_mss);
+	uint32_t mss = RTE_MIN(mss_of_mtu(t, c), (uint32_t)c->peer_mss);
 
 	if (c->flags & BLOCK_PMTU)
 		mss = RTE_MIN(mss, c->pmtu - (addr_is_v4(&c->tuple.src) ? 40 : 60));

@@ -387,6 +387,30 @@ cuts(const struct tcp_block *c, uint32_t n)
 	return n < m->data_len;
 }
 
+static bool
+nearly(uint32_t length, uint32_t n)
+{
+	return length <= n && n - length <= n / 16;
+}
+
+/* A full segment may as well end where a buffer does: a packet of whole buffers needs none of its
+ * own. Of n bytes that are due, or of the buffers that they hold: if these are nearly as much, or
+ * if those behind them would be, and are not so as long as the segments' bounds lie within them. */
+static uint32_t
+whole_buffers(const struct tcp_block *c, uint32_t n)
+{
+	const struct rte_mbuf *m = c->unsent_head;
+	uint32_t whole = 0;
+
+	for (; m && whole + m->data_len <= n; m = m->next)
+		whole += m->data_len;
+	if (nearly(whole, n))
+		return whole;
+	return whole && m && nearly(m->data_len, n) && m->next && nearly(m->next->data_len, n)
+		   ? whole
+		   : n;
+}
+
 /* A peer may ask for segments so small that a buffer becomes many: no more of them than the
  * connection may hold. What is under way brings it here again; without that, the persist timer. */
 static bool
@@ -406,6 +430,8 @@ may_send(struct tcp *t, struct tcp_block *c)
 		t->counters.budget_cuts++;
 		return 0;
 	}
+	if (n && n == c->mss && !(t->settings.output & TCP_OUTPUT_TSO))
+		n = whole_buffers(c, n);
 	return n;
 }
 

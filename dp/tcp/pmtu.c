@@ -69,7 +69,7 @@ too_big(struct tcp *t, struct tcp_block *c, uint32_t mtu)
 static uint32_t
 link_mss(const struct tcp *t, const struct tcp_block *c)
 {
-	uint32_t mss = RTE_MIN((uint32_t)mss_announced(t, c), (uint32_t)c->peer_mss);
+	uint32_t mss = RTE_MIN(mss_of_mtu(t, c), (uint32_t)c->peer_mss);
 
 	return c->flags & BLOCK_TIMESTAMPS ? mss - TIMESTAMP_BYTES : mss;
 }

@@ -253,9 +253,11 @@ struct tcp_options {
 	uint32_t delayed_ack_ms;        /* 25 (at most 500) */
 	uint32_t min_rto_ms;            /* 200 */
 	uint16_t mtu;                   /* of the link; 1500 */
-	uint8_t ttl;                    /* 64 */
-	uint8_t tos;                    /* DSCP << 2 */
-	bool nagle;                     /* RFC 896; else small segments leave at once */
+	uint16_t mss_less; /* the peer is told an MSS so much below the MTU's: what it sends will
+			      be passed on with so much more; at most 64 */
+	uint8_t ttl;       /* 64 */
+	uint8_t tos;       /* DSCP << 2 */
+	bool nagle;        /* RFC 896; else small segments leave at once */
 	bool no_timestamps, no_sack, no_window_scale, no_ecn; /* not offered, not accepted */
 	bool ask_ecn;            /* ask for ECN in connections of ours; else only agree to it */
 	bool no_rack, no_cubic;  /* dupacks alone; Reno. For comparisons and tests */

@@ -454,6 +454,27 @@ test_explained(void)
 	tls_world_destroy(w);
 }
 
+/* What a backend may put into a segment: what leaves in one with head and tail of a record. */
+static void
+test_backend_mss(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < 4; i++) {
+		struct tls_world *w = world_of_role(TLS1_3_VERSION, i & 1, i & 2);
+		uint32_t mss = 1500 - (i & 1 ? 60 : 40) - 12 - (i & 2 ? 0 : 32);
+		struct tcp_info info = { 0 };
+
+		tls_world_open(w);
+		CU_ASSERT(tls_world_shake(w) && tls_world_talk(w, 10, 10));
+		CU_ASSERT_EQUAL(tcp_info(w->wire.peers[SERVER].tcp, w->ends[SERVER].handle, &info),
+				0);
+		CU_ASSERT_EQUAL(info.mss, mss);
+		CU_ASSERT(tls_world_close(w));
+		tls_world_destroy(w);
+	}
+}
+
 /* ---- backends -------------------------------------------------------------------------------- */
 
 static bool
@@ -689,6 +710,7 @@ test_tls_stream_register(void)
 		{ "a bad record", test_bad_record },
 		{ "the other leg is reset", test_cut },
 		{ "explain", test_explained },
+		{ "what backends may put into a segment", test_backend_mss },
 		{ "refused, and not answered", test_refused },
 		{ "a backend with another name", test_backend_refused },
 		{ "a backend that takes too long", test_backend_slow },

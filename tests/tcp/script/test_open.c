@@ -21,6 +21,14 @@ static const struct script_case cases[] = {
 		  "! send 10\n"
 		  "> A seq 1 (10) ack 1\n"
 		  "< A seq 1 ack 11 win 1000\n" },
+	{ .name = "RFC 9293 3.7.1: a peer may be told a smaller MSS than it is sent",
+	  .options = { .no_timestamps = true, .mss_less = 32 },
+	  .text = "! connect\n"
+		  "> S seq 0 mss 1428\n"
+		  "< SA seq 0 ack 1 win 65535 mss 1460\n"
+		  "> A seq 1 ack 1\n"
+		  "= connected\n"
+		  "? mss 1460\n" },
 	{ .name = "RFC 9293 3.5: both open at once",
 	  PLAIN,
 	  .text = "! connect\n"

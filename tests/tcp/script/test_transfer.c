@@ -146,6 +146,34 @@ static const struct script_case cases[] = {
 		  "< A seq 1 ack 2921 win 24\n"
 		  "> A seq 2921 (1460)\n"
 		  "> A seq 4381 (620)\n" },
+	{ .name = "a segment ends where a buffer does, if it is nearly full then",
+	  PLAIN,
+	  .text = "< A seq 1 ack 1 win 0\n"
+		  "! send 1400\n"
+		  "! send 700\n"
+		  "! send 700\n"
+		  "! send 1000\n"
+		  "! send 1000\n"
+		  "< A seq 1 ack 1 win 1000\n"
+		  "> A seq 1 (1400)\n"
+		  "> A seq 1401 (1400)\n"
+		  "> A seq 2801 (1460)\n"
+		  "> A seq 4261 (540)\n" },
+	{ .name = "... or earlier, if full ones follow",
+	  PLAIN,
+	  .text = "< A seq 1 ack 1 win 0\n"
+		  "! send 500\n"
+		  "! send 1400\n"
+		  "! send 1400\n"
+		  "! send 500\n"
+		  "! send 1400\n"
+		  "! send 500\n"
+		  "< A seq 1 ack 1 win 1000\n"
+		  "> A seq 1 (500)\n"
+		  "> A seq 501 (1400)\n"
+		  "> A seq 1901 (1400)\n"
+		  "> A seq 3301 (1460)\n"
+		  "> A seq 4761 (940)\n" },
 	{ .name = "RFC 9293 3.8.6: no more than the peer's window",
 	  PLAIN,
 	  .text = "< A seq 1 ack 1 win 10\n"
