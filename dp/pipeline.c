@@ -495,6 +495,8 @@ pipeline_iterate(struct worker *w)
 	uint32_t port;
 
 	/* Before what has come later. */
+	if (unlikely(w->tx_full))
+		worker_flush_full(w);
 	retry(w);
 	for (port = 0; port < w->dataplane->n_ports; port++)
 		work += receive(w, port);

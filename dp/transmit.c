@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp/transmit.h"
 
+#include <string.h>
+
 #include <rte_ethdev.h>
 
 #include "dp/capture.h"
 
-/* A port that is full for a moment (a kernel socket below, a peer that is slow to poll) gets this
- * many tries. */
-#define TRANSMIT_TRIES 4
+/* A port that takes nothing for so long (ns) has nobody at its other end. */
+#define FULL_TIME 10000000u
+/* What may wait for a port that is full: there is room for a burst besides. */
+#define KEPT (TX_QUEUE_MAX - BURST_MAX)
 
 static void
 drop_unsent(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t count)
@@ -21,14 +24,14 @@ drop_unsent(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 	}
 }
 
-/* Send frames by this worker's own queue. */
-static void
+/* Send frames by this worker's own queue; how many have left. */
+static uint16_t
 send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t count)
 {
 	const struct port *p = &w->dataplane->ports[port];
 	struct port_stats *stats = &w->stats.ports[port];
-	uint16_t sent = 0, most = count, n, i;
-	uint32_t tries = 0, segments = 0;
+	uint16_t sent = 0, most = count, offered, n, i;
+	uint32_t segments = 0;
 	uint64_t bytes = 0;
 
 	for (i = 0; i < count; i++) {
@@ -37,19 +40,38 @@ send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 	}
 	if (unlikely(p->tx_most) && segments != count)
 		most = p->tx_most;
-	while (sent < count && tries < TRANSMIT_TRIES) {
-		uint16_t offered = (uint16_t)RTE_MIN(count - sent, (int)most);
-
+	do {
+		offered = (uint16_t)RTE_MIN(count - sent, (int)most);
 		n = rte_eth_tx_burst(p->port_id, w->index, mbufs + sent, offered);
 		sent = (uint16_t)(sent + n);
-		tries += n < offered;
-	}
+	} while (n == offered && sent < count);
 	for (i = sent; i < count; i++)
 		bytes -= rte_pktmbuf_pkt_len(mbufs[i]);
 	stats->tx_packets += sent;
 	stats->tx_bytes += bytes;
 	w->stats.packets_out += sent;
-	drop_unsent(w, port, mbufs + sent, count - sent);
+	return sent;
+}
+
+/* The port has taken some, and is full. */
+static void
+keep(struct worker *w, uint8_t port, uint16_t sent)
+{
+	struct tx_queue *q = &w->tx[port];
+	uint32_t bit = 1u << port;
+	uint16_t kept = KEPT;
+
+	if (sent || !(w->tx_full & bit))
+		q->since = w->now;
+	else if (w->now - q->since > FULL_TIME)
+		kept = 0;
+	q->count = (uint16_t)(q->count - sent);
+	memmove(q->mbufs, q->mbufs + sent, q->count * sizeof(*q->mbufs));
+	if (q->count > kept) {
+		drop_unsent(w, port, q->mbufs + kept, (uint16_t)(q->count - kept));
+		q->count = kept;
+	}
+	w->tx_full = q->count ? w->tx_full | bit : w->tx_full & ~bit;
 }
 
 void
@@ -62,7 +84,11 @@ worker_flush_port(struct worker *w, uint32_t port)
 	if (!q->count)
 		return;
 	if (w->index < p->tx_queues) {
-		send_frames(w, port, q->mbufs, q->count);
+		taken = send_frames(w, (uint8_t)port, q->mbufs, q->count);
+		if (unlikely(taken < q->count || w->tx_full >> port & 1)) {
+			keep(w, (uint8_t)port, (uint16_t)taken);
+			return;
+		}
 	} else {
 		taken = rte_ring_enqueue_burst(p->tx_shared, (void **)q->mbufs, q->count, NULL);
 		drop_unsent(w, (uint8_t)port, q->mbufs + taken, (uint16_t)(q->count - taken));
@@ -70,23 +96,33 @@ worker_flush_port(struct worker *w, uint32_t port)
 	q->count = 0;
 }
 
+void
+worker_flush_full(struct worker *w)
+{
+	uint32_t ports;
+
+	for (ports = w->tx_full; ports; ports &= ports - 1)
+		worker_flush_port(w, (uint32_t)__builtin_ctz(ports));
+}
+
 unsigned int
 worker_flush(struct worker *w)
 {
-	struct rte_mbuf *mbufs[BURST_MAX];
 	const struct port *p;
-	unsigned int count, taken = 0;
+	struct tx_queue *q;
+	unsigned int taken = 0;
 	uint32_t port;
 
 	for (port = 0; port < w->dataplane->n_ports; port++) {
 		worker_flush_port(w, port);
 		p = &w->dataplane->ports[port];
-		if (w->index || !p->tx_shared)
+		if (w->index || !p->tx_shared || w->tx_full >> port & 1)
 			continue;
-		count = rte_ring_sc_dequeue_burst(p->tx_shared, (void **)mbufs, BURST_MAX, NULL);
-		if (count)
-			send_frames(w, port, mbufs, (uint16_t)count);
-		taken += count;
+		q = &w->tx[port];
+		q->count = (uint16_t)rte_ring_sc_dequeue_burst(p->tx_shared, (void **)q->mbufs,
+							       BURST_MAX, NULL);
+		taken += q->count;
+		worker_flush_port(w, port);
 	}
 	return taken;
 }

@@ -10,8 +10,11 @@
 
 #include "dp/worker.h"
 
-/* Send what waits for one port; what the port does not take is dropped (DROP_TRANSMIT_FULL). */
+/* Send what waits for one port. What the port does not take waits for the next time; what is too
+ * much of it, or has waited for too long, is dropped (DROP_TRANSMIT_FULL). */
 void worker_flush_port(struct worker *w, uint32_t port);
+/* Ports that were full may take more now. */
+void worker_flush_full(struct worker *w);
 /* Send what waits for any port, and, if this worker sends for workers without a transmit queue,
  * theirs: how many of theirs it took, since more may wait. */
 unsigned int worker_flush(struct worker *w);
@@ -23,7 +26,7 @@ worker_transmit(struct worker *w, uint8_t port, struct rte_mbuf *m)
 	struct tx_queue *q = &w->tx[port];
 
 	q->mbufs[q->count++] = m;
-	if (q->count == BURST_MAX)
+	if (q->count % BURST_MAX == 0)
 		worker_flush_port(w, port);
 }
 

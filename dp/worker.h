@@ -67,10 +67,13 @@ struct dataplane {
 #define HASH_WRONG  UINT16_MAX
 #define HASH_PROVEN 256 /* so many in a row and the port's hash is taken for ours */
 
-/* Frames that wait to leave by one port. */
+#define TX_QUEUE_MAX 512
+
+/* Frames that wait to leave by one port: of this iteration, and what the port has not taken yet. */
 struct tx_queue {
 	uint16_t count;
-	struct rte_mbuf *mbufs[BURST_MAX];
+	uint64_t since; /* ns: when the port took one last, if it is full */
+	struct rte_mbuf *mbufs[TX_QUEUE_MAX];
 };
 
 /* What answers of our own we send; each kind has its own rate. */
@@ -115,6 +118,7 @@ struct worker {
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;
 						    HASH_WRONG: never trusted again */
 	uint32_t random;                         /* xorshift state, never 0 */
+	uint32_t tx_full;                        /* bit i: port i has not taken all of tx[i] */
 	struct tx_queue tx[SNAPSHOT_MAX_PORTS];
 
 	/* this worker writes, control reads; arrays by slot, each of the size of the slot space,

@@ -54,6 +54,15 @@ random64(void *arg)
 	return siphash13(&p->random_key, &p->random_count, sizeof(p->random_count));
 }
 
+/* Has a port not taken all that was to leave? */
+static bool
+is_full(void *arg)
+{
+	const struct proxy *p = arg;
+
+	return p->worker->tx_full;
+}
+
 /* What all ports can do: a packet leaves by any of them. */
 static uint32_t
 output_flags(const struct dataplane *dp)
@@ -102,7 +111,9 @@ tcp_make(struct proxy *p, int socket, const uint8_t *secret)
 		.buffer_budget = buffer_budget(dp),
 		.half_open = RTE_MIN(p->n_clients, HALF_OPEN),
 	};
-	struct tcp_calls calls = { .arg = p, .output = proxy_output, .random = random64 };
+	struct tcp_calls calls = {
+		.arg = p, .output = proxy_output, .full = is_full, .random = random64
+	};
 
 	settings.sent_records = sent_records(dp, settings.connections);
 	memcpy(settings.secret, secret, sizeof(settings.secret));

@@ -663,10 +663,20 @@ output(struct tcp *t, struct tcp_block *c)
 		c->flags |= BLOCK_STARVED;
 }
 
+/* The list of those from i on to `last`, which have not had their turn, comes first. */
+static void
+flush_later(struct tcp *t, uint32_t i, uint32_t last)
+{
+	t->blocks[last].flush_next = t->flush_head;
+	if (t->flush_head == NIL)
+		t->flush_tail = last;
+	t->flush_head = i;
+}
+
 bool
 tcp_flush(struct tcp *t, uint64_t now)
 {
-	uint32_t i = t->flush_head;
+	uint32_t i = t->flush_head, last = t->flush_tail;
 	bool starved;
 
 	clock_set(t, now);
@@ -675,6 +685,11 @@ tcp_flush(struct tcp *t, uint64_t now)
 	while (i != NIL) {
 		struct tcp_block *c = &t->blocks[i];
 
+		if (t->calls.full && t->calls.full(t->calls.arg)) {
+			flush_later(t, i, last);
+			t->starved = true;
+			break;
+		}
 		i = c->flush_next;
 		if (i != NIL)
 			__builtin_prefetch(&t->blocks[i].flags);

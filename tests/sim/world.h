@@ -56,6 +56,7 @@ struct side {
 	struct frame *queue[QUEUE_FRAMES];
 	unsigned int queued;
 	uint64_t next_poll, active_at, polls;
+	uint64_t asked;    /* whether packets wait to leave */
 	uint64_t probes;   /* tail loss probes so far */
 	uint64_t given_up; /* connections, for want of buffers */
 	struct end ends[SCENARIO_CONNECTIONS];

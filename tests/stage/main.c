@@ -18,6 +18,7 @@ static int (*const suites[])(void) = {
 	test_parse_cut_register,
 	test_parse_quick_register,
 	test_quick_register,
+	test_transmit_register,
 	test_classify_register,
 	test_steer_register,
 	test_fragment_register,

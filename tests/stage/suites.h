@@ -48,6 +48,7 @@ int test_parse_register(void);
 int test_parse_cut_register(void);
 int test_parse_quick_register(void);
 int test_quick_register(void);
+int test_transmit_register(void);
 int test_fragment_register(void);
 int test_steer_register(void);
 int test_classify_register(void);

@@ -339,6 +339,8 @@ do_it(struct script *s, const struct step *step)
 		return false;
 	if (!strcmp(step->word, "send"))
 		done = send_bytes(s, n);
+	else if (!strcmp(step->word, "full"))
+		s->full = n;
 	else if (!strcmp(step->word, "connect"))
 		done = connect_to(s);
 	else if (!strcmp(step->word, "credit"))

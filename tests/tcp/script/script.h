@@ -46,6 +46,7 @@ struct script {
 	uint64_t begin, now;
 	uint64_t last; /* when the step before came true */
 	bool ip6, failed;
+	bool full;    /* nothing may leave by tcp_flush */
 	bool times;   /* both SYNs bore timestamps: added to what comes in, unless no-ts */
 	uint32_t isn; /* of the stack, from its first SYN */
 	bool has_isn;

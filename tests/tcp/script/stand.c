@@ -170,6 +170,14 @@ script_settings(struct tcp_settings *settings)
 	};
 }
 
+static bool
+full(void *arg)
+{
+	const struct script *s = arg;
+
+	return s->full;
+}
+
 void
 script_begin_settings(struct script *s, const struct tcp_options *options,
 		      const struct tcp_settings *settings)
@@ -177,6 +185,7 @@ script_begin_settings(struct script *s, const struct tcp_options *options,
 	struct tcp_calls calls = {
 		.arg = s,
 		.output = output,
+		.full = full,
 		.random = chance,
 		.accepted = accepted,
 		.connected = connected,

@@ -174,6 +174,16 @@ static const struct script_case cases[] = {
 		  "> A seq 1901 (1400)\n"
 		  "> A seq 3301 (1460)\n"
 		  "> A seq 4761 (940)\n" },
+	{ .name = "where packets wait to leave, nothing is added to them",
+	  PLAIN,
+	  .text = "! full 1\n"
+		  "! send 10\n"
+		  "< A seq 1 (100) ack 1 win 1000\n"
+		  "= received 100\n"
+		  "+5 .\n"
+		  "! full 0\n"
+		  "> A seq 1 (10) ack 101\n"
+		  "< A seq 101 ack 11 win 1000\n" },
 	{ .name = "RFC 9293 3.8.6: no more than the peer's window",
 	  PLAIN,
 	  .text = "< A seq 1 ack 1 win 10\n"
