@@ -16,9 +16,10 @@
 /* SYNs of a burst that come by the long way in a flood, so beside the queue. */
 #define SYNS_BESIDE 8
 
-/* A burst on its way to TCP. */
+/* A burst on its way to TCP: of `whole` packets so many as are for it. */
 struct taken {
 	uint32_t n, syns;
+	uint16_t whole;
 	uint64_t hashes[BURST_MAX]; /* by place in the burst; 0: not for TCP */
 	struct tcp_packet packets[BURST_MAX];
 };
@@ -136,7 +137,7 @@ expect(const struct worker *w, const struct proxy *proxy, const struct burst *b,
 {
 	uint16_t i;
 
-	for (i = 0; i < b->count; i++) {
+	for (i = 0; i < t->whole; i++) {
 		const struct packet *p = &b->packets[i];
 
 		t->hashes[i] = 0;
@@ -144,7 +145,7 @@ expect(const struct worker *w, const struct proxy *proxy, const struct burst *b,
 		    (is_reply(p) || is_to_listener(w->snapshot, p)))
 			t->hashes[i] = tcp_expect(proxy->tcp, &p->tuple);
 	}
-	for (i = 0; i < b->count; i++)
+	for (i = 0; i < t->whole; i++)
 		if (t->hashes[i])
 			tcp_fetch(proxy->tcp, t->hashes[i]);
 }
@@ -162,8 +163,9 @@ stage_proxy(struct worker *w, struct burst *b)
 	if (unlikely(proxy->version != w->snapshot->version))
 		proxy_follow(proxy);
 	t.n = t.syns = 0;
+	t.whole = b->count;
 	expect(w, proxy, b, &t);
-	for (i = 0; i < b->count; i++) {
+	for (i = 0; i < t.whole; i++) {
 		struct packet *p = &b->packets[i];
 
 		if (p->verdict != VERDICT_CONTINUE)
@@ -179,5 +181,5 @@ stage_proxy(struct worker *w, struct burst *b)
 	}
 	if (t.n)
 		tcp_input(proxy->tcp, t.packets, t.n, w->now);
-	return t.n == b->count;
+	return t.n == t.whole;
 }
