@@ -66,7 +66,7 @@
 	  "no free source port towards the backend")                                               \
 	X(PROXY_FRAGMENT, "proxy-fragment", "fragment to a listener, which takes whole packets")   \
 	X(SYN_FLOOD, "syn-flood",                                                                  \
-	  "SYN during a flood of them, beyond what a worker answers that cannot keep up")          \
+	  "SYN during a flood of them, beyond those that wait until there is time")                \
 	X(TLS_HELLO, "tls-hello", "a client sent no ClientHello that could be read")               \
 	X(TLS_HANDSHAKE, "tls-handshake", "the TLS handshake with a client failed")                \
 	X(TLS_BUSY, "tls-busy", "more TLS handshakes are asked for than handshake threads can do") \

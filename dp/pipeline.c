@@ -419,6 +419,8 @@ pipeline_answer_syns(struct worker *w, uint32_t n)
 
 	if (likely(!q->count))
 		return false;
+	if (w->tx_full)
+		return true;
 	begin = rte_rdtsc();
 	if (n < MANY) {
 		most = RTE_MIN(begin - w->began, SYN_CYCLES);
@@ -513,5 +515,5 @@ pipeline_iterate(struct worker *w)
 	work += worker_flush(w);
 	work += pipeline_answer_syns(w, work);
 	capture_end(w);
-	return work != 0;
+	return work || w->tx_full;
 }

@@ -7,7 +7,8 @@
 
 #include "dp/capture.h"
 
-/* A port that takes nothing for so long (ns) has nobody at its other end. */
+/* A port that takes nothing for so long (ns) has nobody at its other end: until it takes something
+ * nothing waits for it. */
 #define FULL_TIME 10000000u
 /* What may wait for a port that is full: there is room for a burst besides. */
 #define KEPT (TX_QUEUE_MAX - BURST_MAX)
@@ -24,9 +25,9 @@ drop_unsent(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 	}
 }
 
-/* Send frames by this worker's own queue; how many have left. */
+/* Offer a burst to the port; how many it has taken. */
 static uint16_t
-send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t count)
+send_burst(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t count)
 {
 	const struct port *p = &w->dataplane->ports[port];
 	struct port_stats *stats = &w->stats.ports[port];
@@ -53,18 +54,47 @@ send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t co
 	return sent;
 }
 
-/* The port has taken some, and is full. */
+/* Send frames by this worker's own queue, in bursts, which is what drivers are made for; how many
+ * have left. */
+static uint16_t
+send_frames(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t count)
+{
+	uint16_t sent = 0, offered, n;
+
+	do {
+		offered = (uint16_t)RTE_MIN(count - sent, BURST_MAX);
+		n = send_burst(w, port, mbufs + sent, offered);
+		sent = (uint16_t)(sent + n);
+	} while (n == offered && sent < count);
+	return sent;
+}
+
+/* How many may wait for a port that has taken `sent`. Time counts in which it was offered some: who
+ * was stopped himself says nothing of it. */
+static uint16_t
+may_wait(struct worker *w, uint8_t port, uint16_t sent)
+{
+	struct tx_queue *q = &w->tx[port];
+	uint32_t bit = 1u << port;
+
+	if (sent)
+		w->tx_dead &= ~bit;
+	if (sent || !(w->tx_full & bit) || w->now - q->tried > FULL_TIME / 2)
+		q->since = w->now;
+	q->tried = w->now;
+	if (w->now - q->since > FULL_TIME)
+		w->tx_dead |= bit;
+	return w->tx_dead & bit ? 0 : KEPT;
+}
+
+/* The port has taken some, and may be full. */
 static void
 keep(struct worker *w, uint8_t port, uint16_t sent)
 {
 	struct tx_queue *q = &w->tx[port];
+	uint16_t kept = may_wait(w, port, sent);
 	uint32_t bit = 1u << port;
-	uint16_t kept = KEPT;
 
-	if (sent || !(w->tx_full & bit))
-		q->since = w->now;
-	else if (w->now - q->since > FULL_TIME)
-		kept = 0;
 	q->count = (uint16_t)(q->count - sent);
 	memmove(q->mbufs, q->mbufs + sent, q->count * sizeof(*q->mbufs));
 	if (q->count > kept) {
@@ -85,7 +115,7 @@ worker_flush_port(struct worker *w, uint32_t port)
 		return;
 	if (w->index < p->tx_queues) {
 		taken = send_frames(w, (uint8_t)port, q->mbufs, q->count);
-		if (unlikely(taken < q->count || w->tx_full >> port & 1)) {
+		if (unlikely(taken < q->count || (w->tx_full | w->tx_dead) >> port & 1)) {
 			keep(w, (uint8_t)port, (uint16_t)taken);
 			return;
 		}
@@ -111,17 +141,19 @@ worker_flush(struct worker *w)
 	const struct port *p;
 	struct tx_queue *q;
 	unsigned int taken = 0;
+	uint16_t count;
 	uint32_t port;
 
 	for (port = 0; port < w->dataplane->n_ports; port++) {
 		worker_flush_port(w, port);
 		p = &w->dataplane->ports[port];
-		if (w->index || !p->tx_shared || w->tx_full >> port & 1)
-			continue;
 		q = &w->tx[port];
-		q->count = (uint16_t)rte_ring_sc_dequeue_burst(p->tx_shared, (void **)q->mbufs,
-							       BURST_MAX, NULL);
-		taken += q->count;
+		if (w->index || !p->tx_shared || q->count > KEPT - BURST_MAX)
+			continue;
+		count = (uint16_t)rte_ring_sc_dequeue_burst(
+		    p->tx_shared, (void **)(q->mbufs + q->count), BURST_MAX, NULL);
+		q->count = (uint16_t)(q->count + count);
+		taken += count;
 		worker_flush_port(w, port);
 	}
 	return taken;

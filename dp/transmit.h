@@ -11,7 +11,7 @@
 #include "dp/worker.h"
 
 /* Send what waits for one port. What the port does not take waits for the next time; what is too
- * much of it, or has waited for too long, is dropped (DROP_TRANSMIT_FULL). */
+ * much of it is dropped (DROP_TRANSMIT_FULL), and all where the port has taken nothing for long. */
 void worker_flush_port(struct worker *w, uint32_t port);
 /* Ports that were full may take more now. */
 void worker_flush_full(struct worker *w);

@@ -203,6 +203,8 @@ worker_destroy(struct worker *w)
 		return;
 	while ((m = syn_queue_take(&w->syns, &port)))
 		rte_pktmbuf_free(m);
+	for (port = 0; port < w->dataplane->n_ports; port++)
+		rte_pktmbuf_free_bulk(w->tx[port].mbufs, w->tx[port].count);
 	proxy_destroy(worker_proxy(w));
 	ring_destroy(w->inbox);
 	ring_destroy(w->from_host);

@@ -73,6 +73,7 @@ struct dataplane {
 struct tx_queue {
 	uint16_t count;
 	uint64_t since; /* ns: when the port took one last, if it is full */
+	uint64_t tried; /* ns: when it was offered some last */
 	struct rte_mbuf *mbufs[TX_QUEUE_MAX];
 };
 
@@ -119,6 +120,7 @@ struct worker {
 						    HASH_WRONG: never trusted again */
 	uint32_t random;                         /* xorshift state, never 0 */
 	uint32_t tx_full;                        /* bit i: port i has not taken all of tx[i] */
+	uint32_t tx_dead; /* bit i: it has taken nothing for long, and nothing waits for it */
 	struct tx_queue tx[SNAPSHOT_MAX_PORTS];
 
 	/* this worker writes, control reads; arrays by slot, each of the size of the slot space,

@@ -10,7 +10,7 @@
 #include <rte_memzone.h>
 
 #include "cp/device/vhost.h"
-#include "dp/packet.h"
+#include "dp/worker.h"
 
 #define MBUF_CACHE 256 /* mbufs a core keeps of its own */
 #define MBUFS_RINGS \
@@ -76,10 +76,11 @@ mbufs_wanted(const struct config *config)
 	size_t workers = config->dataplane.n_workers, n = MBUFS_RINGS, i;
 
 	n += workers * (MBUF_CACHE * 2 + BURST_MAX * 8);
+	n += config->n_listeners ? workers * SYN_QUEUE_SIZE : 0;
 	n += workers > 1 ? workers * MBUFS_INBOX : 0;
 	n += config->n_listeners ? workers * MBUFS_LISTENERS : 0;
 	for (i = 0; i < config->n_interfaces; i++) {
-		n += workers * (RX_DESCRIPTORS + TX_DESCRIPTORS);
+		n += workers * (RX_DESCRIPTORS + TX_DESCRIPTORS + TX_QUEUE_MAX);
 		if (is_xdp(&config->interfaces[i]))
 			n += MBUFS_XDP;
 	}

@@ -6,8 +6,10 @@
  * which drops theirs, too, and makes all wait as long as its queue is.
  *
  *     port ──> short way ──> all but SYNs ──> answered, sent ──┐
- *                  └──────> queue ──> some of them <───────────┘ as long as all of that took, or
- * less
+ *                  └──────> queue ──> some of them <───────────┘ for as long as that took, or less
+ *
+ * What does not come by the short way (VLAN tags, captures, other workers' packets) is answered or
+ * dropped at once (dp/proxy/stage.c).
  *
  * What is a flood the proxy finds out (dp/proxy/proxy.c): SYN cookies that nobody comes back with.
  * Worker only.

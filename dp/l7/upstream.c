@@ -254,12 +254,15 @@ enter(struct http *h, struct http_session *s, struct http_upstream *u)
 static enum drop_reason
 open_new(struct http *h, struct http_session *s, uint32_t backend)
 {
+	const struct proxy_settings *settings =
+	    http_settings(h, s); /* NULL: the listener is gone */
 	struct http_upstream *u = upstream_new(h);
 	struct proxy_dial dial = {
 		.client = &s->tuple,
 		.service = s->service,
 		.backend = backend,
 		.connect_ms = (uint32_t)(s->x->route->timeout_connect / 1000000),
+		.grows = settings && settings->tls,
 	};
 	enum drop_reason why = DROP_CONNECTION_TABLE_FULL;
 

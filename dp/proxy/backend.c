@@ -114,6 +114,7 @@ try_backend(struct proxy *p, struct session *s, const struct proxy_settings *set
 		.connect_ms = (uint32_t)(settings->timeout_connect / 1000000),
 		.user = session_user(p, s, LEG_BACKEND),
 		.keepalive = settings->keepalive,
+		.grows = settings->tls,
 	};
 	enum drop_reason why = proxy_dial(p, &dial, &s->legs[LEG_BACKEND]);
 

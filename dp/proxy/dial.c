@@ -27,7 +27,7 @@ connect_to(struct proxy *p, const struct proxy_dial *dial, const struct connecti
 		.keepalive_interval_ms = dial->keepalive.interval_ms,
 		.keepalive_probes = dial->keepalive.probes,
 		.time_wait_ms = TIME_WAIT_MS,
-		.mss_less = snapshot->proxies[dial->service].tls ? TLS_RECORD_MORE : 0,
+		.mss_less = dial->grows ? TLS_RECORD_MORE : 0,
 		.mtu = hop < snapshot->n_nexthops ? snapshot->nexthops[hop].mtu : 0,
 	};
 	const struct tcp_connect what = {

@@ -6,6 +6,7 @@
 #ifndef DP_PROXY_DIAL_H
 #define DP_PROXY_DIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dp/drops.h"
@@ -20,6 +21,7 @@ struct proxy_dial {
 	uint32_t service, backend;  /* slots */
 	uint32_t connect_ms;
 	uint64_t user; /* of its events */
+	bool grows;    /* what comes from the backend leaves in records of TLS */
 	struct proxy_keepalive keepalive;
 };
 

@@ -88,6 +88,8 @@ struct flood_seen {
 
 struct proxy {
 	struct worker *worker;
+	bool holds;      /* TCP adds nothing to what waits for a full port */
+	uint64_t let_go; /* ns: when it last did */
 	struct tcp *tcp;
 	struct session *sessions;
 	uint32_t n_clients;  /* connections of clients at a time */
@@ -277,5 +279,11 @@ void proxy_output(void *arg, struct rte_mbuf *m, uint64_t route);
 void proxy_output_held(struct proxy *p);
 /* The way back to where a packet came from, as a route. */
 uint64_t route_back(const struct packet *p);
+/* The port that a route leads to. */
+static inline uint8_t
+route_port(uint64_t route)
+{
+	return (uint8_t)(route & 0xf);
+}
 
 #endif

@@ -32,7 +32,7 @@ route_back(const struct packet *p)
 static void
 route_nexthop(const struct worker *w, uint64_t route, struct nexthop *out)
 {
-	uint8_t port = (uint8_t)(route & 0xf);
+	uint8_t port = route_port(route);
 	uint16_t vlan = (uint16_t)(route >> 4 & 0xfff);
 	uint64_t mac = route >> 16;
 

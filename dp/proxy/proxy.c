@@ -54,13 +54,19 @@ random64(void *arg)
 	return siphash13(&p->random_key, &p->random_count, sizeof(p->random_count));
 }
 
-/* Has a port not taken all that was to leave? */
+/* A port that has not taken all that was to leave gets no more of TCP than once in this time (ns):
+ * it may be others who fill it. */
+#define HOLD_TIME 1000000u
+
+/* Does what waits for the route's port keep others from being added? Without a route it may be any
+ * port. */
 static bool
-is_full(void *arg)
+is_full(void *arg, uint64_t route)
 {
 	const struct proxy *p = arg;
+	uint32_t ports = route ? 1u << route_port(route) : UINT32_MAX;
 
-	return p->worker->tx_full;
+	return p->holds && p->worker->tx_full & ports;
 }
 
 /* What all ports can do: a packet leaves by any of them. */
@@ -379,6 +385,9 @@ proxy_iterate(struct worker *w)
 	more = proxy_tls(p) && tls_iterate(proxy_tls(p));
 	if (tcp_advance(p->tcp, w->now))
 		more = true;
+	p->holds = w->tx_full && w->now - p->let_go < HOLD_TIME;
+	if (!p->holds)
+		p->let_go = w->now;
 	if (tcp_flush(p->tcp, w->now))
 		more = true;
 	return more;

@@ -14,7 +14,7 @@
 #include "dp/proxy/internal.h"
 
 /* SYNs of a burst that come by the long way in a flood, so beside the queue. */
-#define SYNS_BESIDE 8
+#define SYNS_BESIDE 16
 
 /* A burst on its way to TCP: of `whole` packets so many as are for it. */
 struct taken {

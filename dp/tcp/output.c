@@ -397,7 +397,7 @@ nearly(uint32_t length, uint32_t n)
  * own. Of n bytes that are due, or of the buffers that they hold: if these are nearly as much, or
  * if those behind them would be, and are not so as long as the segments' bounds lie within them. */
 static uint32_t
-whole_buffers(const struct tcp_block *c, uint32_t n)
+whole_buffers(const struct tcp *t, const struct tcp_block *c, uint32_t n)
 {
 	const struct rte_mbuf *m = c->unsent_head;
 	uint32_t whole = 0;
@@ -406,9 +406,9 @@ whole_buffers(const struct tcp_block *c, uint32_t n)
 		whole += m->data_len;
 	if (nearly(whole, n))
 		return whole;
-	return whole && m && nearly(m->data_len, n) && m->next && nearly(m->next->data_len, n)
-		   ? whole
-		   : n;
+	if (!whole || (block_options(t, c)->nagle && under_way(c)))
+		return n;
+	return m && nearly(m->data_len, n) && m->next && nearly(m->next->data_len, n) ? whole : n;
 }
 
 /* A peer may ask for segments so small that a buffer becomes many: no more of them than the
@@ -426,12 +426,12 @@ may_send(struct tcp *t, struct tcp_block *c)
 {
 	uint32_t n = windows_allow(t, c);
 
+	if (n && n == c->mss && !(t->settings.output & TCP_OUTPUT_TSO))
+		n = whole_buffers(t, c, n);
 	if (unlikely(n && !may_cut(t, c) && cuts(c, n))) {
 		t->counters.budget_cuts++;
 		return 0;
 	}
-	if (n && n == c->mss && !(t->settings.output & TCP_OUTPUT_TSO))
-		n = whole_buffers(c, n);
 	return n;
 }
 
@@ -663,20 +663,10 @@ output(struct tcp *t, struct tcp_block *c)
 		c->flags |= BLOCK_STARVED;
 }
 
-/* The list of those from i on to `last`, which have not had their turn, comes first. */
-static void
-flush_later(struct tcp *t, uint32_t i, uint32_t last)
-{
-	t->blocks[last].flush_next = t->flush_head;
-	if (t->flush_head == NIL)
-		t->flush_tail = last;
-	t->flush_head = i;
-}
-
 bool
 tcp_flush(struct tcp *t, uint64_t now)
 {
-	uint32_t i = t->flush_head, last = t->flush_tail;
+	uint32_t i = t->flush_head;
 	bool starved;
 
 	clock_set(t, now);
@@ -685,17 +675,17 @@ tcp_flush(struct tcp *t, uint64_t now)
 	while (i != NIL) {
 		struct tcp_block *c = &t->blocks[i];
 
-		if (t->calls.full && t->calls.full(t->calls.arg)) {
-			flush_later(t, i, last);
-			t->starved = true;
-			break;
-		}
 		i = c->flush_next;
 		if (i != NIL)
 			__builtin_prefetch(&t->blocks[i].flags);
 		c->flags &= ~BLOCK_LISTED;
 		if (c->state == TCP_CLOSED)
 			continue;
+		if (t->calls.full && t->calls.full(t->calls.arg, c->route)) {
+			t->starved = true;
+			flush_list(t, c);
+			continue;
+		}
 		output(t, c);
 		if (c->flags & BLOCK_STARVED) {
 			t->starved = true;

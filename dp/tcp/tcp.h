@@ -191,10 +191,9 @@ struct tcp_calls {
 	 * tcp_connect), opaque here. Checksums are written, or left to the port: see
 	 * tcp_settings.output. */
 	void (*output)(void *arg, struct rte_mbuf *m, uint64_t route);
-	/* Should tcp_flush leave the rest for the next time, since packets wait already? NULL:
-	 * never.
-	 */
-	bool (*full)(void *arg);
+	/* Packets of this route wait already: should tcp_flush leave a connection for the next
+	 * time? NULL: never. */
+	bool (*full)(void *arg, uint64_t route);
 	/* 64 bits that nobody can predict. */
 	uint64_t (*random)(void *arg);
 

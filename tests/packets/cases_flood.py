@@ -67,7 +67,7 @@ def flood(family, forward):
 
 
 def syns(family):
-    """They come faster than a worker could ever answer, and nobody answers their cookies: once that has been seen some of each burst
+    """They come faster than a worker could ever answer, and nobody answers their cookies: once that has been seen they wait, some of each burst
     are answered, and the others dropped. It takes a twentieth of a second, or two, to see."""
     side, count, burst, some = SIDES[family], 600_000, 64, 2
     listener = (f'listeners = ( {{ name = "l"; address = "{side.vip}"; port = 80; protocol = "tcp"; pool = "p"; '

@@ -169,10 +169,11 @@ output(void *arg, struct rte_mbuf *m, uint64_t route)
 
 /* One of the two cannot send all that it has, one time in sixteen. */
 static bool
-full(void *arg)
+full(void *arg, uint64_t route)
 {
 	struct side *s = arg;
 
+	(void)route;
 	return s->index && (++s->asked * 0x9e3779b97f4a7c15ull) >> 60 == 0;
 }
 

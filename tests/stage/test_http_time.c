@@ -380,6 +380,26 @@ test_delay(void)
 	}
 }
 
+/* ... and meanwhile the last of the listeners goes: the request goes on to a backend. */
+static void
+test_delay_alone(void)
+{
+	struct http_world *w = world_of(OK, false);
+	struct http_end *c;
+
+	w->routes[0].fault = (struct http_fault){ .delay = 700 * MS, .delay_share = UINT32_MAX };
+	http_world_start(w);
+	c = http_client_open(w);
+	http_say(c, GET);
+	http_world_run(w, 100);
+	CU_ASSERT_EQUAL(http_world_counters(w)->faults_delayed, 1);
+	w->wire.f->snapshot.proxies = NULL;
+	w->wire.f->snapshot.version++;
+	CU_ASSERT(http_world_wait(w, c, 1));
+	CU_ASSERT_EQUAL(c->reader.status, 200);
+	CU_ASSERT_PTR_NULL(http_world_destroy(w));
+}
+
 /* ... is a part of the whole. */
 static void
 test_delay_whole(void)
@@ -421,6 +441,7 @@ test_http_time_register(void)
 		{ "... of a listener that is replaced", test_last_of_all },
 		{ "tunnels", test_tunnel },
 		{ "delays", test_delay },
+		{ "... and the listener goes", test_delay_alone },
 		{ "delays, and the whole", test_delay_whole },
 		CU_TEST_INFO_NULL,
 	};

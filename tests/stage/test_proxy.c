@@ -651,7 +651,7 @@ test_flood_of(bool ip6)
 	worker->long_way = true;
 	before = *drops;
 	flood_burst(w);
-	CU_ASSERT_EQUAL(*drops - before, 40 - 8);
+	CU_ASSERT_EQUAL(*drops - before, 40 - 16);
 	worker->long_way = false;
 	for (i = 0; i < 110; i++) {
 		w->wire.now += MS;

@@ -133,7 +133,16 @@ test_too_many(void)
 	tear_down();
 }
 
-/* As long as it takes some, however few, the others wait. */
+static void
+offer(uint64_t after, uint32_t times)
+{
+	for (; times; times--) {
+		f->worker->now += after;
+		worker_flush(f->worker);
+	}
+}
+
+/* As long as it takes some, however few, the others wait; and if nobody has offered any. */
 static void
 test_too_long(void)
 {
@@ -143,29 +152,61 @@ test_too_long(void)
 	room = 0;
 	transmit(100);
 	for (i = 0; i < 50; i++) {
-		f->worker->now += 5 * MS;
 		room = i % 2;
-		worker_flush(f->worker);
+		offer(4 * MS, 1);
 	}
+	offer(60 * MS, 1);
+	offer(4 * MS, 2);
 	CU_ASSERT_EQUAL(dropped(), 0);
 	CU_ASSERT(left_in_order(25));
-	f->worker->now += 11 * MS;
-	worker_flush(f->worker);
+	CU_ASSERT_EQUAL(f->worker->tx_full, 1);
+	offer(4 * MS, 1);
 	CU_ASSERT_EQUAL(dropped(), 75);
 	CU_ASSERT_EQUAL(f->worker->tx_full, 0);
-	room = 100;
-	transmit(1);
-	worker_flush(f->worker);
-	CU_ASSERT_EQUAL(n_left, 26);
 	tear_down();
 }
 
-/* Frames of workers without a queue wait with their worker while the port is full. */
+/* Nothing waits for who is not there, until he is again. */
+static void
+test_dead(void)
+{
+	set_up();
+	room = 0;
+	transmit(1);
+	offer(4 * MS, 4);
+	CU_ASSERT_EQUAL(dropped(), 1);
+	transmit(100);
+	offer(1, 1);
+	CU_ASSERT_EQUAL(dropped(), 101);
+	CU_ASSERT_EQUAL(f->worker->tx_full, 0);
+	room = 1;
+	transmit(3);
+	offer(1, 1);
+	CU_ASSERT_EQUAL(n_left, 1);
+	CU_ASSERT_EQUAL(dropped(), 101);
+	CU_ASSERT_EQUAL(f->worker->tx_full, 1);
+	room = 9;
+	offer(1, 1);
+	CU_ASSERT_EQUAL(n_left, 3);
+	tear_down();
+}
+
+static void
+frame_of_another(struct rte_ring *ring)
+{
+	uint8_t frame[64] = { 0 };
+
+	memcpy(frame, &n_made, sizeof(n_made));
+	n_made++;
+	CU_ASSERT_EQUAL(rte_ring_enqueue(ring, fixture_mbuf(frame, sizeof(frame))), 0);
+}
+
+/* Frames of workers without a queue wait with those of the worker that sends them, or, if these are
+ * many, where they are. */
 static void
 test_of_others(void)
 {
 	struct rte_ring *ring;
-	uint8_t frame[64] = { 0 };
 
 	set_up();
 	ring = rte_ring_create("others", 64, SOCKET_ID_ANY, 0);
@@ -173,17 +214,15 @@ test_of_others(void)
 	f->dataplane.ports[0].tx_shared = ring;
 	room = 0;
 	transmit(1);
-	n_made++;
-	memcpy(frame, &(uint32_t){ 1 }, sizeof(uint32_t));
-	CU_ASSERT_EQUAL(rte_ring_enqueue(ring, fixture_mbuf(frame, sizeof(frame))), 0);
+	frame_of_another(ring);
+	CU_ASSERT_EQUAL(worker_flush(f->worker), 1);
+	transmit(KEPT - BURST_MAX - 1);
+	frame_of_another(ring);
 	CU_ASSERT_EQUAL(worker_flush(f->worker), 0);
 	CU_ASSERT_EQUAL(rte_ring_count(ring), 1);
-	room = 1;
+	room = KEPT;
 	CU_ASSERT_EQUAL(worker_flush(f->worker), 1);
-	CU_ASSERT(left_in_order(1));
-	room = 9;
-	worker_flush(f->worker);
-	CU_ASSERT(left_in_order(2));
+	CU_ASSERT(left_in_order(n_made));
 	f->dataplane.ports[0].tx_shared = NULL;
 	rte_ring_free(ring);
 	tear_down();
@@ -197,6 +236,7 @@ test_transmit_register(void)
 		{ "a full port: the rest waits", test_waits },
 		{ "... but not too many", test_too_many },
 		{ "... nor for too long", test_too_long },
+		{ "a port with nobody at its other end", test_dead },
 		{ "... and so do other workers' frames", test_of_others },
 		CU_TEST_INFO_NULL,
 	};

@@ -171,10 +171,11 @@ script_settings(struct tcp_settings *settings)
 }
 
 static bool
-full(void *arg)
+full(void *arg, uint64_t route)
 {
 	const struct script *s = arg;
 
+	(void)route;
 	return s->full;
 }
 
