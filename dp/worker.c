@@ -198,13 +198,14 @@ worker_destroy(struct worker *w)
 {
 	struct rte_mbuf *m;
 	uint8_t port;
+	uint32_t i;
 
 	if (!w)
 		return;
 	while ((m = syn_queue_take(&w->syns, &port)))
 		rte_pktmbuf_free(m);
-	for (port = 0; port < w->dataplane->n_ports; port++)
-		rte_pktmbuf_free_bulk(w->tx[port].mbufs, w->tx[port].count);
+	for (i = 0; i < w->dataplane->n_ports; i++)
+		rte_pktmbuf_free_bulk(w->tx[i].mbufs, w->tx[i].count);
 	proxy_destroy(worker_proxy(w));
 	ring_destroy(w->inbox);
 	ring_destroy(w->from_host);
