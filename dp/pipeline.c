@@ -391,8 +391,9 @@ pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n)
 
 /* So many packets in an iteration: more may wait in the ports. */
 #define MANY 8
-/* Of SYNs that have waited: answered at once; what they may take of an iteration, in cycles, some
- * us; with many packets, so many of these for each. */
+/* Of SYNs that have waited: answered at once; what they may take, in cycles, some us, of an
+ * iteration that brought nothing else, or took as long by itself; with many packets, so many of
+ * these for each. */
 #define SYNS         2u
 #define SYN_CYCLES   5000u
 #define SYNS_BETWEEN 64u
@@ -414,18 +415,17 @@ bool
 pipeline_answer_syns(struct worker *w, uint32_t n)
 {
 	struct syn_queue *q = &w->syns;
-	uint64_t begin, most = 0;
-	uint32_t at_once = RTE_MIN(1 + n / SYNS_BETWEEN, (uint32_t)BURST_MAX);
+	uint32_t at_once = n < MANY ? SYNS : RTE_MIN(1 + n / SYNS_BETWEEN, (uint32_t)BURST_MAX);
+	uint64_t begin, took, most = 0;
 
 	if (likely(!q->count))
 		return false;
 	if (w->tx_full)
 		return true;
 	begin = rte_rdtsc();
-	if (n < MANY) {
-		most = RTE_MIN(begin - w->began, SYN_CYCLES);
-		at_once = SYNS;
-	}
+	took = begin - w->began;
+	if (!n || (n < MANY && took >= SYN_CYCLES))
+		most = RTE_MIN(took, SYN_CYCLES);
 	q->answering = true;
 	do {
 		take_syns(q, &w->burst, (uint16_t)at_once);

@@ -14,8 +14,8 @@
 void pipeline_received(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n);
 /* What other workers received and this one owns, out of its inbox. Disposes of every mbuf. */
 void pipeline_steered(struct worker *w, struct rte_mbuf **mbufs, uint16_t n);
-/* SYNs of a flood that have waited (dp/l4/syn_queue.h): for as long as the iteration, which has
- * seen to n packets, has taken so far; only a few, if these were many. False: none waits. */
+/* SYNs of a flood that have waited (dp/l4/syn_queue.h), in an iteration that has seen to n packets:
+ * a few; if there were none, for as long as it has taken so far. False: none waits. */
 bool pipeline_answer_syns(struct worker *w, uint32_t n);
 /* One iteration: everything that waits at ports and rings, timers, sending. True if there was any
  * packet. */
