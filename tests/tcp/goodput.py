@@ -3,11 +3,13 @@
 
 The wire is made the same for both: no offloads (so each packet is one segment of 1,448 bytes, and is looked at by itself), CUBIC in
 the kernels, a queue at the kernel's end, the same program that loses packets in the middle. The program at the near end is the same, both
-ends check every byte, and both have buffers of 4 MB (the kernel's own bound). The kernel at the far end is measured in two places:
+ends check every byte, and both have buffers of 4 MB (the kernel's own bound). Each end has a core of its own, as two machines
+would have: its programs, and (by RPS) what its kernel does with packets that come, which on a veth is otherwise done by who sends
+them. The kernel at the far end is measured in two places:
 
     direct     on the wire itself. A program for XDP that only passes packets on is there, since AF_XDP has one: it makes veth hand over
                packets by its ring of 256 and copy them. What still differs is sending: AF_XDP sends packet by packet, by a copy and
-               a system call for 32 (and veth does the receiver's work in it), where the kernel cuts 64 KB behind its TCP.
+               a system call for 32, where the kernel cuts 64 KB behind its TCP.
     behind     behind a program that passes packets between the wire and another one, by AF_XDP on both: so that the kernel's packets
                leave by AF_XDP, as those of dp/tcp do. It has the work of two wires.
 
@@ -16,6 +18,7 @@ packets, and where the one is lost that ends a recovery, the sender waits 200 ms
 with 1 % lost take 0 to 3 of them, which is 42 to 600 ms; only sizes with dozens compare. So they are told beside the rates.
 """
 import fcntl
+import os
 import socket
 import statistics
 import subprocess
@@ -32,6 +35,7 @@ PASS = ["dpdk-testpmd", "--lcores", "0@0,1@0", "--in-memory", "--no-pci", "--no-
         "--vdev", "net_af_xdp0,iface=wire", "--vdev", "net_af_xdp1,iface=outer", "--", "-a", "--nb-cores=1", "--forward-mode=io",
         "--rxd=2048", "--txd=2048", "--total-num-mbufs=32767", "--stats-period", "1000"]
 OURS, DIRECT, BEHIND = "ours", "direct", "behind"
+FAR, NEAR = 0, 1  # cores
 
 
 class Wire(Bed):
@@ -40,14 +44,23 @@ class Wire(Bed):
     def __init__(self, per_mille, far, *options):
         super().__init__("--window", "4194304", *options, kernel_twice=far == DIRECT)
         self.per_mille, self.far, self.helpers = per_mille, far, []
+        self.cores = os.sched_getaffinity(0)
 
     def build(self):
         super().build()
         linux, peer = self.names["linux"], self.names["peer"]
+        self.own_core(linux, NEAR)
+        if self.far == DIRECT:
+            self.own_core(peer, FAR)
         run("ip", "netns", "exec", linux, "tc", "qdisc", "replace", "dev", "wire", "root", "pfifo", "limit", "1000")
         if self.far == DIRECT:
             run("ip", "-n", peer, "link", "set", "dev", "wire", "xdpdrv", "obj", self.bpf(), "sec", "xdp")
             run("ip", "netns", "exec", peer, "ethtool", "-K", "wire", "gro", "off")
+
+    def own_core(self, namespace, core):
+        """What comes to the namespace's end of the wire is seen to there."""
+        if {FAR, NEAR} <= self.cores:
+            run("ip", "netns", "exec", namespace, "sh", "-c", f"echo {1 << core} > /sys/class/net/wire/queues/rx-0/rps_cpus")
 
     def behind(self):
         """Another wire, to the kernel in the same namespace, and what joins the two."""
@@ -73,7 +86,8 @@ class Wire(Bed):
         within(20, lambda: self.run("ping", "-c1", "-W1", ADDRESSES["peer"][4], check=False).returncode == 0, "nothing passes the wire")
 
     def helper(self, command):
-        process = subprocess.Popen(["ip", "netns", "exec", self.names["peer"], *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        pinned = ["taskset", "-c", str(FAR)] if FAR in self.cores else []
+        process = subprocess.Popen(["ip", "netns", "exec", self.names["peer"], *pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, text=True)
         self.helpers.append(process)
         return process
@@ -82,12 +96,15 @@ class Wire(Bed):
         super().__enter__()
         if self.far == DIRECT:
             self.start()
+        if {FAR, NEAR} <= self.cores:
+            os.sched_setaffinity(0, {NEAR})
         return self
 
     def __exit__(self, *error):
         for process in self.helpers:
             process.kill()
             process.communicate()
+        os.sched_setaffinity(0, self.cores)
         super().__exit__(*error)
 
 
