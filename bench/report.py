@@ -203,10 +203,11 @@ class Report:
     def _listeners_flood(self, r):
         without, beside = r["without"], r["with"]
         self.add("listener: p99 of 1,000 connections beside a flood of SYNs, over that without", r["times"], "times", short=True,
-                 target=f"< {FLOOD_TARGET:g} at 5 M SYN/s", met=r["times"] < FLOOD_TARGET and not beside["broken"] and not beside["windows_empty"] and r["syns"] >= 4.9e6,
-                 note=f"{r['syns'] / 1e6:.2f} M SYN/s; {without['window_p99']:.0f} us without, {beside['window_p99']:.0f} us with; of one window in ten more "
+                 target=f"< {FLOOD_TARGET:g} at 5 M SYN/s", met=r["times"] < FLOOD_TARGET and not beside["broken"] and not beside["windows_empty"] and r["syns"] >= 5e6,
+                 note=f"{r['syns'] / 1e6:.2f} M SYN/s; {without['window_p99']:.1f} us without, {beside['window_p99']:.1f} us with; of one window in ten more "
                  f"than {without['window_p99_most']:.0f} and {beside['window_p99_most']:.0f} us; with what stopped the machine {without['p99']:.0f} and {beside['p99']:.0f} us; {beside['broken']} broken; "
-                 f"the generator busy {beside['busy']:.0%}")
+                 f"the generator busy {beside['busy']:.0%}; not measured, as it stood still, {without['voided'] / without['answers']:.1%} and "
+                 f"{beside['voided'] / beside['answers']:.1%}")
 
     def http(self, r):
         self.raw["http"] = r

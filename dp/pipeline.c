@@ -411,6 +411,20 @@ take_syns(struct syn_queue *q, struct burst *b, uint16_t most)
 	}
 }
 
+/* What looking for the connections of the next ones reads is fetched while others are served. */
+static void
+fetch_syns(const struct worker *w, const struct syn_queue *q)
+{
+	uint8_t port;
+	uint32_t i;
+
+	for (i = 0; i < SYNS && i < q->count; i++) {
+		const struct rte_mbuf *m = syn_queue_peek(q, i, &port);
+
+		proxy_fetch_syn(w, m, port);
+	}
+}
+
 bool
 pipeline_answer_syns(struct worker *w, uint32_t n)
 {
@@ -432,6 +446,7 @@ pipeline_answer_syns(struct worker *w, uint32_t n)
 		long_way(w, &w->burst);
 	} while (q->count && rte_rdtsc() - begin < most);
 	q->answering = false;
+	fetch_syns(w, q);
 	return true;
 }
 

@@ -30,6 +30,7 @@ struct wheel {
 	uint64_t tick_ns;
 	uint64_t cur;
 	uint64_t target; /* the last tick that was asked for */
+	uint64_t next;   /* nothing is to be done before this tick */
 	uint32_t n;
 	uint64_t used[LEVELS][SLOTS / 64];
 	uint32_t heads[HEADS];
@@ -116,6 +117,8 @@ link_entry(struct wheel *w, uint32_t i)
 		w->entries[e->next].prev = i;
 	w->heads[head] = i;
 	w->used[level][head % SLOTS / 64] |= 1ULL << head % 64;
+	if (digit << 8 * level < w->next)
+		w->next = digit << 8 * level;
 }
 
 void
@@ -185,12 +188,11 @@ wheel_advance(struct wheel *w, uint64_t now_ns, uint32_t *out, size_t max)
 	if (target < w->target)
 		target = w->target;
 	w->target = target;
-	while (count < max) {
+	while (count < max && w->next <= target) {
 		tick = next_event(w, &level);
-		if (tick > target) {
-			w->cur = target;
+		w->next = tick;
+		if (tick > target)
 			break;
-		}
 		w->cur = tick;
 		head = level * SLOTS + (uint32_t)((tick >> 8 * level) % SLOTS);
 		while (level > 0 && (i = w->heads[head]) != WHEEL_NIL) {
@@ -204,6 +206,8 @@ wheel_advance(struct wheel *w, uint64_t now_ns, uint32_t *out, size_t max)
 			out[count++] = i;
 		}
 	}
+	if (w->next > target)
+		w->cur = target;
 	return count;
 }
 
@@ -212,5 +216,5 @@ wheel_behind(const struct wheel *w)
 {
 	uint32_t level;
 
-	return next_event(w, &level) <= w->target;
+	return w->next <= w->target && next_event(w, &level) <= w->target;
 }

@@ -64,4 +64,14 @@ syn_queue_take(struct syn_queue *q, uint8_t *port)
 	return q->mbufs[at];
 }
 
+/* The one that is taken after i others; i < count. */
+static inline const struct rte_mbuf *
+syn_queue_peek(const struct syn_queue *q, uint32_t i, uint8_t *port)
+{
+	uint32_t at = (q->first + i) % SYN_QUEUE_SIZE;
+
+	*port = q->ports[at];
+	return q->mbufs[at];
+}
+
 #endif

@@ -88,6 +88,8 @@ worker_proxy(const struct worker *w)
 /* Stage proxy: takes the packets to listeners, and those of backends to our connections. True: all
  * of the burst, as of a flood; nothing is left to be done with it. */
 bool stage_proxy(struct worker *w, struct burst *b);
+/* What stage_proxy() will look for first of a SYN that waits is fetched; m is as it came in. */
+void proxy_fetch_syn(const struct worker *w, const struct rte_mbuf *m, uint8_t in_port);
 /* Once an iteration, after all packets: follow the snapshot, timers, what is due to be sent. True:
  * there was work. */
 bool proxy_iterate(struct worker *w);

@@ -10,6 +10,7 @@
 #include "dp/capture.h"
 #include "dp/l4/bytes.h"
 #include "dp/l4/icmp.h"
+#include "dp/l4/parse_quick.h"
 #include "dp/l4/stages.h"
 #include "dp/proxy/internal.h"
 
@@ -182,4 +183,18 @@ stage_proxy(struct worker *w, struct burst *b)
 	if (t.n)
 		tcp_input(proxy->tcp, t.packets, t.n, w->now);
 	return t.n == t.whole;
+}
+
+void
+proxy_fetch_syn(const struct worker *w, const struct rte_mbuf *m, uint8_t in_port)
+{
+	const struct proxy *proxy = worker_proxy(w);
+	const struct quick port = quick_begin(&w->snapshot->ports[in_port], in_port);
+	struct quick_headers headers;
+	struct tuple tuple;
+
+	if (!proxy || !quick_look(&port, m, &headers))
+		return;
+	quick_tuple(&headers, &tuple);
+	tcp_expect(proxy->tcp, &tuple);
 }
