@@ -312,18 +312,30 @@ owned(struct worker *w, struct burst *b)
 	forward(w, &w->released);
 }
 
+/* A port of whose frames all have stayed in so many bursts (it has to do with listeners) has the
+ * short way tried in one of as many. */
+#define STAYED 32
+
 /* The short way, if it may be taken: how many packets stay for the long one, in front. */
 static uint16_t
 quickly(struct worker *w, uint8_t port, struct rte_mbuf **mbufs, uint16_t n)
 {
+	uint8_t *stayed = &w->stayed[port];
 	struct steered steered;
+	uint16_t left;
 
 	if (unlikely(w->capture || w->long_way))
 		return n;
+	if (*stayed >= STAYED && !w->syns.flooded && ++*stayed < 2 * STAYED)
+		return n;
 	steered.count = 0;
-	n = quick_received(w, port, mbufs, n, &steered);
+	left = quick_received(w, port, mbufs, n, &steered);
 	to_owners(w, &steered);
-	return n;
+	if (left < n)
+		*stayed = 0;
+	else
+		*stayed = *stayed >= STAYED ? STAYED : *stayed + 1;
+	return left;
 }
 
 /* Frames of ports. */

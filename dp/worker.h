@@ -118,7 +118,9 @@ struct worker {
 	uint64_t resolve_next;                   /* the same of requests for neighbours */
 	uint16_t hash_proof[SNAPSHOT_MAX_PORTS]; /* RSS hashes that agreed with ours in a row;
 						    HASH_WRONG: never trusted again */
-	uint32_t random;                         /* xorshift state, never 0 */
+	uint8_t stayed[SNAPSHOT_MAX_PORTS]; /* bursts in a row in which nothing went the short way;
+					       dp/pipeline.c */
+	uint32_t random;                    /* xorshift state, never 0 */
 	uint32_t tx_full;                        /* bit i: port i has not taken all of tx[i] */
 	uint32_t tx_dead; /* bit i: it has taken nothing for long, and nothing waits for it */
 	struct tx_queue tx[SNAPSHOT_MAX_PORTS];
