@@ -121,7 +121,7 @@ struct worker {
 	uint8_t stayed[SNAPSHOT_MAX_PORTS]; /* bursts in a row in which nothing went the short way;
 					       dp/pipeline.c */
 	uint32_t random;                    /* xorshift state, never 0 */
-	uint32_t tx_full;                        /* bit i: port i has not taken all of tx[i] */
+	uint32_t tx_full;                   /* bit i: port i has not taken all of tx[i] */
 	uint32_t tx_dead; /* bit i: it has taken nothing for long, and nothing waits for it */
 	struct tx_queue tx[SNAPSHOT_MAX_PORTS];
 

@@ -64,7 +64,7 @@ struct session {
 static_assert(sizeof(struct session) == 208, "what an idle session costs besides its two blocks");
 
 /* Where an address is reached: a cache of the snapshot's routes. */
-#define WAYS 1024
+#define WAYS 4096
 
 struct way_out {
 	struct addr to;

@@ -64,9 +64,9 @@ way_of(struct proxy *p, const struct addr *to)
 {
 	uint64_t h = (to->q[0] ^ to->q[1]) * 0x9e3779b97f4a7c15ull;
 
-	return &p->ways[h >> 54];
+	return &p->ways[h >> 52];
 }
-static_assert(WAYS == 1u << (64 - 54), "way_of gives an index");
+static_assert(WAYS == 1u << (64 - 52), "way_of gives an index");
 
 /* The next hop by route, if it can be used. */
 static const struct nexthop *
@@ -92,7 +92,11 @@ way_find(struct proxy *p, const struct addr *to)
 	index = lpm_lookup(s->routes, to);
 	if (!nexthop_usable(s, index, &why))
 		return NULL;
-	*way = (struct way_out){ *to, s->version, index, 0 };
+	/* By words, as it was written a moment ago. */
+	way->to.q[0] = to->q[0];
+	way->to.q[1] = to->q[1];
+	way->version = s->version;
+	way->nexthop = index;
 	return &s->nexthops[index];
 }
 

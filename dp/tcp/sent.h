@@ -106,8 +106,11 @@ bool sent_room(const struct sent_pool *p, const struct sent *q);
 struct sent_segment {
 	struct rte_mbuf *mbuf; /* its reference is the queue's from now on */
 	uint32_t seq;          /* follows the last one without a gap */
-	uint16_t length, offset;
-	uint8_t flags; /* enum sent_flags; length + flags is not empty */
+	uint16_t length;
+	uint8_t flags;   /* enum sent_flags; length + flags is not empty */
+	uint16_t offset; /* not beside length, or both would be read as one word, which would have
+			  * to wait until what was just written as two, and all before it, is in the
+			  * cache */
 };
 /* A new segment is sent at now. False: no room, the reference is still the caller's. */
 bool sent_append(struct sent_pool *p, struct sent *q, const struct sent_segment *s, uint64_t now);

@@ -32,22 +32,25 @@ copy_plain(uint8_t *to, const void *p, size_t length)
 }
 
 #ifdef __AVX512BW__
-/* Most of what is put is short. */
+/* Most of what is put is short, and more follows: where there is room for it, zeros are stored
+ * behind, as a store of some bytes of a vector is a slow one. */
 static inline void
-copy(uint8_t *to, const void *p, size_t length)
+copy(uint8_t *to, const uint8_t *end, const void *p, size_t length)
 {
 	__mmask64 k = scan_mask(length);
 
 	/* A load from nowhere, though of nothing, is slow. */
 	if (length == 0)
 		return;
-	if (length <= 64)
-		_mm512_mask_storeu_epi8(to, k, _mm512_maskz_loadu_epi8(k, p));
-	else
+	if (length > 64)
 		copy_plain(to, p, length);
+	else if (end - to >= 64)
+		_mm512_storeu_si512(to, _mm512_maskz_loadu_epi8(k, p));
+	else
+		_mm512_mask_storeu_epi8(to, k, _mm512_maskz_loadu_epi8(k, p));
 }
 #else
-#define copy copy_plain
+#define copy(to, end, p, length) copy_plain(to, p, length)
 #endif
 
 static void
@@ -58,7 +61,7 @@ put(struct writing *w, const void *p, size_t length)
 		w->at = w->end;
 		return;
 	}
-	copy(w->at, p, length);
+	copy(w->at, w->end, p, length);
 	w->at += length;
 }
 
