@@ -68,6 +68,7 @@ def run(load, seconds, *more, v6=False, many=False, port=PORT, make=config):
         count["http"] = w.show("http")
         count["drops"] = {d["reason"]: d["count"] for d in w.show("drops") if d["count"]}
         count["disturbed"] = max(count["waited"] / count["seconds"], waited(daemon)) > DISTURBED
+    count["disturbed"] |= wire.cores.moved()
     return count
 
 
@@ -86,7 +87,7 @@ def summary(found, rate):
 
 def measure(load, options, rate, *more, **how):
     """The median of some runs. rate: of a run's counts."""
-    found, again = [], (options.runs + 1) // 2
+    found, again = [], 2 * options.runs
     while len(found) < options.runs:
         count = run(load, options.seconds, *more, **how)
         if count["disturbed"] and again:

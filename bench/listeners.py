@@ -56,12 +56,13 @@ def run(load, seconds, *more, v6=False):
         count["drops"] = {d["reason"]: d["count"] for d in w.show("drops") if d["count"]}
         phase = count.get("with", count)
         count["disturbed"] = max(phase["waited"] / phase["seconds"], waited(daemon)) > DISTURBED
+    count["disturbed"] |= wire.cores.moved()
     return count
 
 
 def measure(load, runs, seconds, rate, *more, v6=False):
     """The median of some runs. rate: of a run's counts."""
-    found, again = [], (runs + 1) // 2
+    found, again = [], 2 * runs
     while len(found) < runs:
         count = run(load, seconds, *more, v6=v6)
         if count["disturbed"] and again:

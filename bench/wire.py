@@ -30,7 +30,7 @@ class Cores:
     line takes four times as long from one to the other, and most of what is measured here nearly twice as long."""
 
     def __init__(self):
-        self.patience = 240  # seconds that there are in all to wait until they are near again; None: it does not matter
+        self.patience = 900  # seconds that there are in all to wait until they are near again; None: it does not matter
         self.seen = []       # ns there and back, when a run began
 
     @staticmethod
@@ -48,6 +48,10 @@ class Cores:
             self.patience -= 1
             now = self.round_trip()
         self.seen.append(now)
+
+    def moved(self):
+        """Behind a run: are they now as far from each other as a run would have waited for?"""
+        return bool(self.patience) and self.round_trip() > 2 * min(self.seen)
 
 
 cores = Cores()

@@ -13,6 +13,19 @@
 /* What a record of TLS has besides its content, at the most: data in segments so much shorter
  * leaves in as many segments as it came in, each in the buffer that it came in. */
 #define TLS_RECORD_MORE 32
+#define MTU_USUAL       1500
+
+/* A backend is told an MSS so much below what the link to it has room for, as what it sends will
+ * leave to a client: with a record's head and tail, and by links that mostly have 1,500 bytes.
+ * Where the one to the backend has some more, for tunnels say, each full segment would leave as
+ * two; where it has much more, they are fewer, and each of them leaves as many. */
+static uint16_t
+mss_less(const struct proxy_dial *dial, uint16_t mtu)
+{
+	uint16_t less = dial->grows ? TLS_RECORD_MORE : 0;
+
+	return mtu > MTU_USUAL && mtu < 2 * MTU_USUAL ? (uint16_t)(less + mtu - MTU_USUAL) : less;
+}
 
 /* 0, or -errno. */
 static int
@@ -21,14 +34,15 @@ connect_to(struct proxy *p, const struct proxy_dial *dial, const struct connecti
 {
 	const struct snapshot *snapshot = p->worker->snapshot;
 	uint32_t hop = snapshot->backends[dial->backend].nexthop;
+	uint16_t mtu = hop < snapshot->n_nexthops ? snapshot->nexthops[hop].mtu : 0;
 	const struct tcp_options options = {
 		.connect_ms = dial->connect_ms,
 		.keepalive_ms = dial->keepalive.idle_ms,
 		.keepalive_interval_ms = dial->keepalive.interval_ms,
 		.keepalive_probes = dial->keepalive.probes,
 		.time_wait_ms = TIME_WAIT_MS,
-		.mss_less = dial->grows ? TLS_RECORD_MORE : 0,
-		.mtu = hop < snapshot->n_nexthops ? snapshot->nexthops[hop].mtu : 0,
+		.mss_less = mss_less(dial, mtu),
+		.mtu = mtu,
 	};
 	const struct tcp_connect what = {
 		.tuple = { .src = t->backend_addr,

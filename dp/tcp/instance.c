@@ -189,7 +189,7 @@ options_possible(const struct tcp_options *o)
 			return false;
 	}
 	return o->receive_window <= 1u << 30 && o->send_buffer <= 1u << 30 && o->mtu >= 576 &&
-	       o->mss_less <= 64;
+	       o->mss_less + 512u <= o->mtu;
 }
 
 int

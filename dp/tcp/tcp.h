@@ -257,7 +257,8 @@ struct tcp_options {
 	uint32_t min_rto_ms;            /* 200 */
 	uint16_t mtu;                   /* of the link; 1500 */
 	uint16_t mss_less; /* the peer is told an MSS so much below the MTU's: what it sends will
-			      be passed on with so much more; at most 64 */
+			      be passed on with so much more, or
+			      by a narrower link; at most mtu - 512 */
 	uint8_t ttl;       /* 64 */
 	uint8_t tos;       /* DSCP << 2 */
 	bool nagle;        /* RFC 896; else small segments leave at once */
