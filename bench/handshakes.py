@@ -56,8 +56,9 @@ def haproxy(inside, folder, seconds):
 
 
 def thread(build, folder):
-    """The same of a handshake thread, in full and resumed: a rate, and the share that the arithmetic alone has of the time."""
-    names = {"full": "13-ecdsa-x25519", "resumed": "13-resumed-x25519"}
+    """The same of a handshake thread, in full, resumed, and resumed without a key exchange: a rate, and the share that the arithmetic
+    alone has of the time."""
+    names = {"full": "13-ecdsa-x25519", "resumed": "13-resumed-x25519", "alone": "13-resumed-alone"}
     subprocess.run(["taskset", "-c", str(wire.WORKER_CORE), f"{build}/bench-tls", "--json", f"{folder}/tls.json", "--only",
                     ",".join(names.values()), "handshakes"], stdout=subprocess.DEVNULL, check=True, timeout=60)
     with open(f"{folder}/tls.json", encoding="ascii") as result:

@@ -122,8 +122,8 @@ def handshakes(options):
     theirs = found.pop("HAProxy", None)
     result = {}
     for name, runs in found.items():
-        result[name] = {what: {key: middle(runs, what, key) for key in ("rate", "share")} for what in ("full", "resumed")}
-        result[name]["times"] = statistics.median(run["resumed"]["rate"] / of for run, of in zip(runs, full))
+        result[name] = {what: {key: middle(runs, what, key) for key in ("rate", "share")} for what in ("full", "resumed", "alone")}
+        result[name]["times"] = {what: statistics.median(run[what]["rate"] / of for run, of in zip(runs, full)) for what in ("resumed", "alone")}
         result[name]["haproxy"] = theirs and statistics.median(run["full"]["rate"] / of for run, of in zip(runs, theirs))
     return {"threads": result, "haproxy": theirs and statistics.median(theirs)}
 
@@ -162,7 +162,7 @@ def text(name, r):
                 f"afterwards, {r['bad']} wrong or broken")
     if name == "handshakes":
         return "\n".join(f"handshakes, {who}: {t['full']['rate']:,.0f}/s in full (the arithmetic alone {t['full']['share']:.0%} of it), "
-                         f"{t['resumed']['rate']:,.0f}/s resumed" + (f"; HAProxy {r['haproxy']:,.0f}/s" if r["haproxy"] else "")
+                         f"{t['resumed']['rate']:,.0f}/s resumed, {t['alone']['rate']:,.0f}/s without a key exchange" + (f"; HAProxy {r['haproxy']:,.0f}/s" if r["haproxy"] else "")
                          for who, t in r["threads"].items())
     if name == "rush":
         alone, beside = r["without"], r["with"]

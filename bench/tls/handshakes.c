@@ -26,27 +26,29 @@ struct bench_case {
 	enum tls_test_key key;
 	int version; /* OpenSSL's number */
 	enum floor_group group;
-	bool resumed;
+	bool resumed, alone; /* alone: without a key exchange */
 };
 
 static const struct bench_case cases[] = {
 	{ "1.3, ECDSA P-256, X25519", "13-ecdsa-x25519", TLS_TEST_ECDSA, TLS1_3_VERSION,
-	  FLOOR_X25519, false },
+	  FLOOR_X25519, false, false },
 	{ "1.3, ECDSA P-256, P-256", "13-ecdsa-p256", TLS_TEST_ECDSA, TLS1_3_VERSION, FLOOR_P256,
-	  false },
+	  false, false },
 	{ "1.3, RSA-2048, X25519", "13-rsa-x25519", TLS_TEST_RSA, TLS1_3_VERSION, FLOOR_X25519,
-	  false },
+	  false, false },
 	{ "1.2, ECDSA P-256, X25519", "12-ecdsa-x25519", TLS_TEST_ECDSA, TLS1_2_VERSION,
-	  FLOOR_X25519, false },
+	  FLOOR_X25519, false, false },
 	{ "1.2, ECDSA P-256, P-256", "12-ecdsa-p256", TLS_TEST_ECDSA, TLS1_2_VERSION, FLOOR_P256,
-	  false },
+	  false, false },
 	{ "1.2, RSA-2048, X25519", "12-rsa-x25519", TLS_TEST_RSA, TLS1_2_VERSION, FLOOR_X25519,
-	  false },
+	  false, false },
 	{ "1.3 resumed, X25519", "13-resumed-x25519", TLS_TEST_ECDSA, TLS1_3_VERSION, FLOOR_X25519,
-	  true },
-	{ "1.3 resumed, P-256", "13-resumed-p256", TLS_TEST_ECDSA, TLS1_3_VERSION, FLOOR_P256,
-	  true },
-	{ "1.2 resumed", "12-resumed", TLS_TEST_ECDSA, TLS1_2_VERSION, FLOOR_X25519, true },
+	  true, false },
+	{ "1.3 resumed, P-256", "13-resumed-p256", TLS_TEST_ECDSA, TLS1_3_VERSION, FLOOR_P256, true,
+	  false },
+	{ "1.3 resumed, no exchange", "13-resumed-alone", TLS_TEST_ECDSA, TLS1_3_VERSION,
+	  FLOOR_X25519, true, true },
+	{ "1.2 resumed", "12-resumed", TLS_TEST_ECDSA, TLS1_2_VERSION, FLOOR_X25519, true, true },
 };
 
 /* The server's side of all handshakes, and the clients' of one case. */
@@ -142,7 +144,7 @@ part(SSL *client)
 
 /* ---- a case ---------------------------------------------------------------------------------- */
 
-/* How long such a handshake's arithmetic takes alone; the second of 1.2 has none. */
+/* How long such a handshake's arithmetic takes alone; without a key exchange there is none. */
 static uint64_t
 floor_of(struct bench *b, const struct bench_case *c)
 {
@@ -151,7 +153,7 @@ floor_of(struct bench *b, const struct bench_case *c)
 
 	if (!c->resumed)
 		must(floor_sign(b->certificate, is_13), "signing");
-	if (!c->resumed || is_13)
+	if (!c->alone)
 		must(floor_agree(c->group, is_13), "agreeing");
 	return spent_ns() - begun;
 }
@@ -165,6 +167,7 @@ open_case(struct bench *b, const struct bench_case *c)
 
 	settings.ticket_lifetime = 3600;
 	settings.tickets = 2;
+	settings.without_exchange = c->alone;
 	b->certificate =
 	    tls_certificate_parse(settings.pairs->certificate, settings.pairs->key, &faults);
 	must(b->certificate != NULL, faults.key.text);
@@ -179,6 +182,8 @@ open_case(struct bench *b, const struct bench_case *c)
 		 SSL_CTX_set1_groups_list(b->context,
 					  c->group == FLOOR_P256 ? "P-256" : "X25519:P-256"),
 	     "OpenSSL");
+	if (c->alone)
+		SSL_CTX_set_options(b->context, SSL_OP_ALLOW_NO_DHE_KEX);
 	first = shake_hands(b, false);
 	if (c->resumed) {
 		b->session = SSL_get1_session(first);
@@ -221,8 +226,8 @@ run_case(struct bench *b, const struct bench_case *c, json_t *results)
 	ns = samples_quantile(&whole, 0.5);
 	floor_ns = samples_quantile(&alone, 0.5);
 	share = samples_quantile(&shares, 0.5);
-	/* What a resumed one of 1.2 has as floor is the clock. */
-	if (c->resumed && c->version == TLS1_2_VERSION)
+	/* What one without any has as floor is the clock. */
+	if (c->alone)
 		floor_ns = share = 0;
 	printf("%-28s %9.1f %9.1f %9.1f %9.0f %6.2f\n", c->name, ns / 1e3,
 	       samples_quantile(&whole, 0) / 1e3, floor_ns / 1e3, 1e9 / ns, share);

@@ -47,6 +47,7 @@ struct tls_config {
 		uint64_t lifetime; /* 0: no tickets */
 		char *keys;        /* file of those that machines share; NULL: own ones */
 		struct tls_ticket_keys *loaded; /* as above; NULL: own ones */
+		bool forward_secrecy;           /* also of resumed sessions */
 	} tickets;
 	int line; /* 0: there is none */
 };

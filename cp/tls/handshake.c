@@ -9,6 +9,7 @@
 #include "cp/tls/client.h"
 #include "cp/tls/peer.h"
 #include "cp/tls/watch.h"
+#include "lib/tls/hello.h"
 
 #define ALERT          2 /* level and description */
 #define SEALED_ALERT   (TLS_HEADER + ALERT + TLS_TAIL_MAX)
@@ -370,6 +371,19 @@ fail(struct tls_handshake *h, enum tls_cause cause)
 
 /* ---- step by step ---------------------------------------------------------------------------- */
 
+static bool
+open_ssl(struct tls_handshake *h, const mbedtls_ssl_config *config)
+{
+	h->is_open = true;
+	mbedtls_ssl_init(&h->ssl);
+	if (mbedtls_ssl_setup(&h->ssl, config) != 0)
+		return false;
+	mbedtls_ssl_set_bio(&h->ssl, h, on_write, on_read, NULL);
+	mbedtls_ssl_set_export_keys_cb(&h->ssl, on_secret, h);
+	mbedtls_ssl_set_user_data_p(&h->ssl, &h->asked);
+	return true;
+}
+
 static struct tls_handshake *
 make(const mbedtls_ssl_config *config, const struct tls_engine *engine)
 {
@@ -378,16 +392,11 @@ make(const mbedtls_ssl_config *config, const struct tls_engine *engine)
 	if (!h)
 		return NULL;
 	h->engine = engine;
-	h->is_open = true;
 	h->verifies = true;
-	mbedtls_ssl_init(&h->ssl);
-	if (mbedtls_ssl_setup(&h->ssl, config) != 0) {
-		tls_handshake_free(h);
-		return NULL;
-	}
-	mbedtls_ssl_set_bio(&h->ssl, h, on_write, on_read, NULL);
-	mbedtls_ssl_set_export_keys_cb(&h->ssl, on_secret, h);
-	return h;
+	if (open_ssl(h, config))
+		return h;
+	tls_handshake_free(h);
+	return NULL;
 }
 
 struct tls_handshake *
@@ -399,7 +408,6 @@ tls_handshake_new(struct tls_server *server, const struct tls_engine *engine)
 		return NULL;
 	h->asked.server = server;
 	h->asked.name = &h->result.name;
-	mbedtls_ssl_set_user_data_p(&h->ssl, &h->asked);
 	return h;
 }
 
@@ -439,6 +447,61 @@ is_tls(const struct tls_handshake *h, struct tls_bytes in)
 	       in.at[0] == TLS_ALERT;
 }
 
+static int
+run(struct tls_handshake *h, struct tls_bytes in)
+{
+	if (!h->is_open)
+		return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+	h->in = in.at;
+	h->n_in = in.length;
+	return mbedtls_ssl_handshake(&h->ssl);
+}
+
+/* Does a client that begins offer to resume a session without a key exchange, and may it? It may
+ * come in pieces: then it is as if it did not. */
+static bool
+is_alone(const struct tls_handshake *h, struct tls_bytes in)
+{
+	const struct tls_server *server = h->asked.server;
+	struct tls_hello hello;
+	uint8_t room[TLS_HELLO_BYTES];
+
+	return server && server->has_alone && h->total_in == 0 &&
+	       tls_hello_parse(&hello, in.at, in.length, room) == TLS_HELLO_DONE && hello.psk &&
+	       hello.psk_alone && tls_hello_supports(&hello, TLS_1_3);
+}
+
+/* As if nothing had come. */
+static void
+begin_again(struct tls_handshake *h, const mbedtls_ssl_config *config)
+{
+	struct tls_asked asked = { .server = h->asked.server, .name = h->asked.name };
+
+	give_back(h);
+	h->n_out = h->watched = 0;
+	h->no_extended_secret = false;
+	h->asked = asked;
+	h->watch = (struct tls_watch){ 0 };
+	h->input = (struct tls_input){ 0 };
+	h->result.name = (struct tls_name){ 0 };
+	if (!open_ssl(h, config))
+		give_back(h);
+}
+
+/* False, and nothing has been done: the ticket is not good any more, say. */
+static bool
+run_alone(struct tls_handshake *h, struct tls_bytes in)
+{
+	if (!is_alone(h, in))
+		return false;
+	begin_again(h, &h->asked.server->alone);
+	h->code = run(h, in);
+	if (h->code == MBEDTLS_ERR_SSL_WANT_READ && h->watch.psk)
+		return true;
+	begin_again(h, &h->asked.server->config);
+	return false;
+}
+
 enum tls_step
 tls_handshake_step(struct tls_handshake *h, struct tls_bytes in, size_t *used)
 {
@@ -451,9 +514,8 @@ tls_handshake_step(struct tls_handshake *h, struct tls_bytes in, size_t *used)
 	if (h->total_in + in.length > TLS_HANDSHAKE_MAX)
 		return fail(h, TLS_CAUSE_TOO_LONG);
 
-	h->in = in.at;
-	h->n_in = in.length;
-	h->code = mbedtls_ssl_handshake(&h->ssl);
+	if (!run_alone(h, in))
+		h->code = run(h, in);
 	*used = in.length - h->n_in;
 	h->total_in += *used;
 	h->in = NULL;

@@ -108,8 +108,9 @@ same_terms(const struct listener *a, const struct listener *b)
 
 	return a->config->protocol == b->config->protocol && x->minimum == y->minimum &&
 	       x->n_ciphers == y->n_ciphers && x->n_alpn == y->n_alpn &&
-	       x->tickets.lifetime == y->tickets.lifetime && !a->shared && !b->shared &&
-	       x->client_auth.mode == y->client_auth.mode &&
+	       x->tickets.lifetime == y->tickets.lifetime &&
+	       x->tickets.forward_secrecy == y->tickets.forward_secrecy && !a->shared &&
+	       !b->shared && x->client_auth.mode == y->client_auth.mode &&
 	       (x->n_ciphers == 0 || memcmp(x->ciphers, y->ciphers, x->n_ciphers) == 0) &&
 	       same_texts(x->alpn, y->alpn, x->n_alpn) && tls_trust_equal(server->trust, b->trust);
 }
@@ -130,6 +131,7 @@ make_server(struct tls_placed *placed, const struct tls_placed *before, char *er
 		.ticket_lifetime = (uint32_t)(tls->tickets.lifetime / SECOND),
 		.tickets = TICKETS,
 		.shared_keys = l->shared,
+		.without_exchange = !tls->tickets.forward_secrecy,
 		.client_auth = (enum tls_client_auth)tls->client_auth.mode,
 		.trust = l->trust,
 	};

@@ -213,6 +213,20 @@ offer_tickets(struct making *m)
 	return true;
 }
 
+/* mbedTLS would make a key exchange with all who offer one, too. */
+static void
+resume_alone(struct making *m)
+{
+	struct tls_server *s = m->server;
+
+	if (!s->tickets || !m->settings->without_exchange)
+		return;
+	s->alone = s->config;
+	mbedtls_ssl_conf_tls13_key_exchange_modes(&s->alone,
+						  MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK);
+	s->has_alone = true;
+}
+
 static bool
 configure(struct making *m)
 {
@@ -226,12 +240,15 @@ configure(struct making *m)
 	m->server->maximum = s->maximum;
 	mbedtls_ssl_conf_sni(c, tls_asked_name, NULL);
 	mbedtls_ssl_conf_cert_cb(c, tls_choose);
-	/* A resumed connection has a secret of its own, too. */
+	/* A resumed connection has a secret of its own, too, but see resume_alone. */
 	mbedtls_ssl_conf_tls13_key_exchange_modes(
 	    c, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL |
 		   MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL);
-	return add_certificates(m) && sort_names(m) && add_default(m) && ask_clients(m) &&
-	       offer_tickets(m);
+	if (!add_certificates(m) || !sort_names(m) || !add_default(m) || !ask_clients(m) ||
+	    !offer_tickets(m))
+		return false;
+	resume_alone(m);
+	return true;
 }
 
 struct tls_server *

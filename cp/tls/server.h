@@ -56,6 +56,7 @@ struct tls_server_settings {
 					    new ones */
 	const struct tls_ticket_keys *shared_keys; /* ... that begin with these; they stay for half
 						      a lifetime at the least; NULL: by chance */
+	bool without_exchange; /* 1.3: clients who offer it are resumed without a key exchange */
 	enum tls_client_auth client_auth;
 	struct tls_trust *trust; /* whose certificates of clients are good */
 };
@@ -68,6 +69,10 @@ struct tls_server_name {
 
 struct tls_server {
 	mbedtls_ssl_config config;
+	/* For handshakes that resume a session of TLS 1.3 without a key exchange, and can do
+	 * nothing else; what it points to is config's */
+	mbedtls_ssl_config alone;
+	bool has_alone;
 	struct tls_certificate **certificates;
 	size_t n_certificates;
 	struct tls_server_name *names; /* in the order of names, then of certificates */

@@ -17,6 +17,9 @@
 #define EXTENSION_NAME       0
 #define EXTENSION_GROUPS     10
 #define EXTENSION_SIGNATURES 13
+#define EXTENSION_PSK        41
+#define EXTENSION_PSK_MODES  45
+#define PSK_ALONE            0 /* psk_ke */
 #define EXTENSION_ALPN       16
 #define EXTENSION_VERSION    43
 
@@ -357,6 +360,15 @@ pairs(struct reader content)
 	return (struct tls_list){ list.at, (uint16_t)list.left };
 }
 
+/* The same of a list that cannot be. */
+static bool
+has_mode(struct reader content, uint8_t mode)
+{
+	struct reader list = vector(&content, 1, 1);
+
+	return !list.broken && !content.left && memchr(list.at, mode, list.left);
+}
+
 static enum tls_bad
 extension(struct tls_hello *h, unsigned int type, struct reader content)
 {
@@ -372,6 +384,12 @@ extension(struct tls_hello *h, unsigned int type, struct reader content)
 		return TLS_HELLO_BAD_NONE;
 	case EXTENSION_SIGNATURES:
 		h->signatures = pairs(content);
+		return TLS_HELLO_BAD_NONE;
+	case EXTENSION_PSK:
+		h->psk = true;
+		return TLS_HELLO_BAD_NONE;
+	case EXTENSION_PSK_MODES:
+		h->psk_alone = has_mode(content, PSK_ALONE);
 		return TLS_HELLO_BAD_NONE;
 	default:
 		return TLS_HELLO_BAD_NONE;

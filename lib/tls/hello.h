@@ -97,6 +97,9 @@ struct tls_hello {
 	struct tls_list ciphers;   /* the same */
 	/* The same; of two who may not be as they should. Who has the handshake refuses those. */
 	struct tls_list groups, signatures;
+	/* TLS 1.3: it has a ticket, or another pre-shared key; it would resume without a key
+	 * exchange (psk_ke, RFC 8446 4.2.9) */
+	bool psk, psk_alone;
 	bool name_is_address;
 	uint8_t name_length;          /* 0: no name */
 	char name[TLS_NAME_MOST + 1]; /* in lower case, with a NUL behind it */

@@ -9,7 +9,7 @@ from bed import PENSTOCKD, expect, for_families, group, wait_until
 from http_bed import address
 from https_bed import WEB, HttpsBed, host
 
-LAST = {"revoking": 130, "sharing": 131, "sharing too": 132, "own keys": 133}
+LAST = {"revoking": 130, "sharing": 131, "sharing too": 132, "own keys": 133, "no exchange": 134}
 CLIENTS = ("one", "two")
 AUTHORITY = """
 [ca]
@@ -22,7 +22,8 @@ default_crl_days = 2
 
 
 class SharedBed(HttpsBed):
-    """203.0.113.130, 2001:db8:f::130: certificates of clients, some of them revoked; .131 and .132: keys of tickets from a file; .133: own ones."""
+    """203.0.113.130, 2001:db8:f::130: certificates of clients, some of them revoked; .131 and .132: keys of tickets from a file; .133: own ones;
+    .134: the same, and sessions resumed without a key exchange."""
 
     def __init__(self):
         super().__init__("1", self.shared)
@@ -43,7 +44,8 @@ class SharedBed(HttpsBed):
         keys = f'tickets = {{ keys = "{self.lab.where}/tickets"; }};'
         for family in (4, 6):
             pools.append(configs.pool(f"web-{family}", backends, WEB, family))
-            for name, more in (("revoking", ask), ("sharing", keys), ("sharing too", keys), ("own keys", "")):
+            for name, more in (("revoking", ask), ("sharing", keys), ("sharing too", keys), ("own keys", ""),
+                               ("no exchange", "tickets = { forward_secrecy = false; };")):
                 listeners.append(configs.listener(f"{name.replace(' ', '-')}-{family}", address(LAST[name], family), 443, f"web-{family}",
                                                   self.tls("shop-ec", more=more), "https"))
         return configs.objects(pools, [], listeners)
@@ -84,11 +86,15 @@ class SharedBed(HttpsBed):
 
     def session(self, where, family, version, resume=False):
         """A client's session with one of the listeners, kept in a file; resume: was the one that is kept resumed?"""
+        return "Reused, " in self.talk(where, family, version, resume)
+
+    def talk(self, where, family, version, resume, *more):
+        """What s_client says of it."""
         done = self.lab.run(self.lab.client, "openssl", "s_client", "-connect", f"{host(LAST[where], family)}:443", "-servername",
                             "shop.example", version, "-ign_eof", "-sess_in" if resume else "-sess_out", self.path(f"session{version}"),
-                            check=False, timeout=20, input="GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
+                            *more, check=False, timeout=20, input="GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
         expect("HTTP/1.1 200" in done.stdout, f"{where}: {done.stdout}{done.stderr}")
-        return "Reused, " in done.stdout
+        return done.stdout
 
     def restart(self):
         self.daemon.send_signal(signal.SIGTERM)
@@ -136,3 +142,18 @@ def own(bed, family):
         expect(bed.session("own keys", family, version, resume=True), f"{version}: not resumed")
         bed.restart()
         expect(not bed.session("own keys", family, version, resume=True), f"{version}: resumed by another penstockd")
+
+
+@both_families("sessions resumed without a key exchange")
+def without(bed, family):
+    """Where the listener and the client want that; else there is one, and in full where the ticket is no good."""
+    alone = "-allow_no_dhe_kex"
+    for where, option, exchange in (("no exchange", alone, False), ("no exchange", "-no_comp", True), ("own keys", alone, True)):
+        said = bed.talk(where, family, "-tls1_3", False, option)
+        expect("New, " in said and "Server Temp Key" in said, f"{where} {option}: a new session: {said}")
+        said = bed.talk(where, family, "-tls1_3", True, option)
+        expect("Reused, " in said and ("Server Temp Key" in said) == exchange, f"{where} {option}: {said}")
+    bed.talk("no exchange", family, "-tls1_3", False, alone)
+    bed.restart()
+    said = bed.talk("no exchange", family, "-tls1_3", True, alone)
+    expect("New, " in said and "Server Temp Key" in said, f"a ticket of another penstockd: {said}")

@@ -266,13 +266,14 @@ test_close(void)
 
 /* ---- tickets --------------------------------------------------------------------------------- */
 
-/* A session that can be resumed. */
+/* A session that can be resumed; alone: without a key exchange. */
 static SSL_SESSION *
-first_visit(struct tls_server *server, int version, int cipher)
+first_visit_of(struct tls_server *server, int version, int cipher, bool alone)
 {
 	struct tls_peer_settings p = client(version, cipher);
 	SSL_SESSION *session;
 
+	p.alone = alone;
 	tls_meet(&m, server, &p, TLS_STREAM_MAX);
 	tls_shake_hands(&m);
 	check_good(version, cipher);
@@ -285,6 +286,12 @@ first_visit(struct tls_server *server, int version, int cipher)
 	CU_ASSERT(SSL_SESSION_is_resumable(session));
 	tls_part(&m);
 	return session;
+}
+
+static SSL_SESSION *
+first_visit(struct tls_server *server, int version, int cipher)
+{
+	return first_visit_of(server, version, cipher, false);
 }
 
 static void
@@ -314,6 +321,68 @@ test_tickets(void)
 		}
 	}
 	tls_server_free(server);
+}
+
+/* A session that was begun before, perhaps with another server. */
+static void
+visit_again(struct tls_server *server, SSL_SESSION *session, bool resumed)
+{
+	struct tls_peer_settings p = client(TLS1_3_VERSION, 0);
+
+	p.session = session;
+	p.alone = true;
+	p.name = "shop.example";
+	tls_meet(&m, server, &p, TLS_STREAM_MAX);
+	tls_shake_hands(&m);
+	check_good(TLS1_3_VERSION, 0);
+	CU_ASSERT_EQUAL(SSL_session_reused(m.peer), resumed);
+	CU_ASSERT_EQUAL(tls_handshake_result(m.handshake)->resumed, resumed);
+	CU_ASSERT_STRING_EQUAL(tls_handshake_result(m.handshake)->name.text, "shop.example");
+	CU_ASSERT(tls_talk(&m));
+}
+
+/* Did the client get a share of a key? */
+static bool
+exchanged(void)
+{
+	EVP_PKEY *share = NULL;
+	bool is = SSL_get_peer_tmp_key(m.peer, &share) == 1;
+
+	EVP_PKEY_free(share);
+	return is;
+}
+
+/* Resumed without a key exchange where both want it; with one where one of them does; and in full
+ * where the ticket is no good. */
+static void
+test_without_exchange(void)
+{
+	struct tls_server_settings s = tls_test_settings(TLS_TEST_ECDSA);
+	struct tls_server *with, *without, *other;
+	SSL_SESSION *session;
+
+	s.ticket_lifetime = 3600;
+	s.tickets = 3;
+	s.without_exchange = true;
+	without = tls_test_server(&s);
+	other = tls_test_server(&s);
+	s.without_exchange = false;
+	s.ticket_keys = without->tickets;
+	with = tls_test_server(&s);
+	session = first_visit_of(without, TLS1_3_VERSION, 0, true);
+	visit_again(without, session, true);
+	CU_ASSERT_FALSE(exchanged());
+	tls_part(&m);
+	visit_again(with, session, true);
+	CU_ASSERT(exchanged());
+	tls_part(&m);
+	visit_again(other, session, false);
+	CU_ASSERT(exchanged());
+	tls_part(&m);
+	SSL_SESSION_free(session);
+	tls_server_free(with);
+	tls_server_free(without);
+	tls_server_free(other);
 }
 
 /* What the client says right behind its Finished is not for the handshake: in 1.3, and in 1.2 when
@@ -602,6 +671,7 @@ test_tls_handshake_register(void)
 		{ "KeyUpdate both ways", test_key_update },
 		{ "close_notify both ways", test_close },
 		{ "tickets", test_tickets },
+		{ "resumed without a key exchange", test_without_exchange },
 		{ "a ticket without extended secret", test_ticket_downgrade },
 		{ "clients that get nothing", test_bad_clients },
 		{ "a Finished that is wrong", test_bad_finished },

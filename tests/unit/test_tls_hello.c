@@ -266,6 +266,44 @@ test_lists(void)
 	}
 }
 
+/* A hello with one extension more than it has. */
+static struct tls_hello
+hello_with(unsigned int type, const char *content, size_t n)
+{
+	size_t extensions = begin_message(&message);
+	struct tls_hello h;
+
+	put_extension(&message, type, content, n);
+	end_message(&message, extensions);
+	make_records(&records, &message, TLS_RECORD_MOST);
+	CU_ASSERT_EQUAL(tls_hello_parse(&h, records.at, records.n, NULL), TLS_HELLO_DONE);
+	return h;
+}
+
+static void
+test_psk(void)
+{
+	static const struct {
+		const char *content;
+		size_t n;
+		bool alone;
+	} modes[] = { { "\x01\0", 2, true },     { "\x02\x01\0", 3, true },
+		      { "\x02\0\x01", 3, true }, { "\x01\x01", 2, false },
+		      { "", 0, false },          { "\0", 1, false },
+		      { "\x02\0", 2, false },    { "\x01\0\0", 3, false } };
+	struct tls_hello h;
+	size_t i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		h = hello_with(45, modes[i].content, modes[i].n);
+		CU_ASSERT(h.psk_alone == modes[i].alone && !h.psk);
+	}
+	h = hello_with(41, "", 0);
+	CU_ASSERT(h.psk && !h.psk_alone);
+	h = hello_with(13, "\0\x02\x04\x03", 4);
+	CU_ASSERT(!h.psk && !h.psk_alone);
+}
+
 /* ---- good ones ------------------------------------------------------------------------------- */
 
 static void
@@ -645,6 +683,7 @@ test_tls_hello_register(void)
 		{ "without a name", test_without },
 		{ "names", test_names },
 		{ "ciphers, groups, signatures", test_lists },
+		{ "pre-shared keys", test_psk },
 		{ "addresses", test_addresses },
 		{ "types of names", test_name_types },
 		{ "records", test_records },

@@ -215,6 +215,8 @@ set_up(struct tls_meeting *m, const struct tls_peer_settings *s)
 	must(!s->signatures || SSL_set1_sigalgs_list(m->peer, s->signatures), "signatures");
 	if (s->own)
 		show_own(m->peer, s->own);
+	if (s->alone)
+		SSL_set_options(m->peer, SSL_OP_ALLOW_NO_DHE_KEX);
 	must(!s->session || SSL_set_session(m->peer, s->session), "session");
 }
 

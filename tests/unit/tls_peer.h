@@ -50,6 +50,7 @@ struct tls_peer_settings {
 	const char *protocols; /* as on the wire: "\x08http/1.1" */
 	bool verifies;         /* it refuses our certificates, then */
 	bool no_extended_secret;
+	bool alone; /* it offers to resume without a key exchange, too */
 	SSL_SESSION *session;
 	const struct tls_pair *own; /* its certificate; NULL: none */
 };
