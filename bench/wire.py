@@ -32,10 +32,10 @@ class Cores:
     def __init__(self):
         self.patience = 900  # seconds that there are in all to wait until they are near again; None: it does not matter
         self.seen = []       # ns there and back, when a run began
+        self.program = f"{BUILD}/bench-cores"  # whatever build is measured
 
-    @staticmethod
-    def round_trip():
-        done = subprocess.run([f"{BUILD}/bench-cores", str(WORKER_CORE), str(GENERATOR_CORE)], capture_output=True, text=True, check=True)
+    def round_trip(self):
+        done = subprocess.run([self.program, str(WORKER_CORE), str(GENERATOR_CORE)], capture_output=True, text=True, check=True)
         return json.loads(done.stdout)["round_trip_ns"]
 
     def settle(self):
