@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Full TLS 1.3 handshakes (ECDSA P-256, X25519) for each second of a processor: a handshake thread of ours (bench-tls),
-with mbedTLS's arithmetic and, where build/openssl is built (make TLS_ARITHMETIC=openssl B=build/openssl
-build/openssl/bench-tls), with OpenSSL's; beside them HAProxy on one core, with the kernel's TCP on the loopback device
+with mbedTLS's arithmetic and, where build/openssl is built (make bench does; make TLS_ARITHMETIC=openssl
+B=build/openssl build/openssl/bench-tls), with OpenSSL's; beside them HAProxy on one core, with the kernel's TCP on the loopback device
 and bench-handshakes on the other core. In turns; medians.
 
     bench/handshakes.py [--runs N] [--seconds S]      as root, for the network namespace

@@ -256,20 +256,23 @@ class Report:
         self._http_others(r, TIMES_HAPROXY_TLS)
 
     def _handshakes(self, r):
+        """Targets: what mbedTLS's arithmetic allows is for that; what is resumed, and HAProxy, for the best that is built."""
+        best = list(r["threads"])[-1]
         for who, t in r["threads"].items():
             full, resumed = t["full"], t["resumed"]
             self.add(f"TLS 1.3 handshakes in full, of a thread, {who}", full["rate"], "/s", short=True,
                      note=f"ECDSA P-256, X25519, {1e6 / full['rate']:.0f} us" + (f"; HAProxy {r['haproxy']:,.0f}/s a core" if r["haproxy"] else ""))
-            self.add("... the arithmetic alone, of their time", full["share"], "of it", short=True, target=f">= {ARITHMETIC_TARGET}",
-                     met=full["share"] >= ARITHMETIC_TARGET)
-            self.add("... resumed ones, over full ones by mbedTLS's arithmetic", t["times"]["resumed"], "times", short=True,
-                     target=f">= {RESUMED_TARGET:g} times", met=t["times"]["resumed"] >= RESUMED_TARGET,
+            more = {"target": f">= {ARITHMETIC_TARGET}", "met": full["share"] >= ARITHMETIC_TARGET} if "mbedTLS" in who else {}
+            self.add("... the arithmetic alone, of their time", full["share"], "of it", short=True, **more)
+            more = {"target": f">= {RESUMED_TARGET:g} times", "met": t["times"]["resumed"] >= RESUMED_TARGET} if who == best else {}
+            self.add("... resumed ones, over full ones by mbedTLS's arithmetic", t["times"]["resumed"], "times", short=True, **more,
                      note=f"{resumed['rate']:,.0f}/s, {1e6 / resumed['rate']:.0f} us, of which the arithmetic alone {resumed['share']:.0%}")
             self.add("... the same without a key exchange", t["times"]["alone"], "times", short=True,
                      target=f">= {RESUMED_TARGET:g} times", met=t["times"]["alone"] >= RESUMED_TARGET,
                      note=f"{t['alone']['rate']:,.0f}/s, {1e6 / t['alone']['rate']:.0f} us: tickets.forward_secrecy = false, and a client that offers it")
             if t["haproxy"]:
-                self.add("... full ones over HAProxy's, for a second of the processor", t["haproxy"], "times", short=True)
+                more = {"target": ">= 1 times", "met": t["haproxy"] >= 1} if who == best else {}
+                self.add("... full ones over HAProxy's, for a second of the processor", t["haproxy"], "times", short=True, **more)
 
     def _http_others(self, r, targets=TIMES_HAPROXY):
         for who, other in (r["others"] or {}).items():

@@ -177,7 +177,8 @@ open_case(struct bench *b, const struct bench_case *c)
 	     "a server");
 	/* In 1.2 these are the curves of certificates, too; of both the server takes X25519. */
 	b->context = SSL_CTX_new(TLS_client_method());
-	must(b->context && SSL_CTX_set_min_proto_version(b->context, c->version) &&
+	must(b->context && SSL_CTX_set_ciphersuites(b->context, "TLS_AES_128_GCM_SHA256") &&
+		 SSL_CTX_set_min_proto_version(b->context, c->version) &&
 		 SSL_CTX_set_max_proto_version(b->context, c->version) &&
 		 SSL_CTX_set1_groups_list(b->context,
 					  c->group == FLOOR_P256 ? "P-256" : "X25519:P-256"),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arithmetic of handshakes by OpenSSL's libcrypto instead of mbedTLS: X25519, P-256 and RSA's
- * signatures (SHA-2: arithmetic_openssl_hash.c). Compiled with `make TLS_ARITHMETIC=openssl`, and
+ * The arithmetic of handshakes by OpenSSL's libcrypto instead of mbedTLS: X25519 (where it can be,
+ * by x25519.c, which is quicker), P-256 and RSA's signatures (SHA-2: arithmetic_openssl_hash.c).
+ * Compiled with `make TLS_ARITHMETIC=openssl`, and
  * not otherwise.
  *
  * mbedTLS has hooks of its own (*_ALT, drivers of PSA), but each needs an mbedTLS that was built
@@ -44,6 +45,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cp/tls/x25519.h"
 
 #define NUMBER 32               /* bytes: a scalar, a coordinate, of both curves */
 #define POINT  (1 + 2 * NUMBER) /* of P-256, uncompressed */
@@ -99,16 +102,27 @@ x25519_key(uint8_t *scalar, uint8_t *point)
 	return key;
 }
 
-/* What libcrypto does not do, be it for the point or for want of anything else, mbedTLS does: for
- * one of the few bad points it gives zeros, which are an error to those who call it. */
+/* By vectors where the processor has what they need. What libcrypto does not do, be it for the
+ * point or for want of anything else, mbedTLS does: for one of the few bad points both it and the
+ * vectors give zeros, which are an error to those who call. */
 void
 __wrap_Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t *point)
 {
-	EVP_PKEY *key = x25519_key(scalar, point);
-	EVP_PKEY_CTX *c = key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
+	static const uint8_t base[NUMBER] = { 9 };
+	EVP_PKEY *key;
+	EVP_PKEY_CTX *c;
 	size_t n = NUMBER;
 	bool ok;
 
+	if (x25519_is_possible()) {
+		if (memcmp(point, base, sizeof(base)) == 0)
+			x25519_public(out, scalar);
+		else
+			x25519(out, scalar, point);
+		return;
+	}
+	key = x25519_key(scalar, point);
+	c = key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
 	/* To look at a point again finds nothing but its length. */
 	ok = c && EVP_PKEY_derive_init(c) == 1 && EVP_PKEY_derive_set_peer_ex(c, key, 0) == 1 &&
 	     EVP_PKEY_derive(c, out, &n) == 1;

@@ -33,6 +33,7 @@ static int (*const registers[])(void) = {
 	test_tcp_sent_register,
 	test_tls_aead_register,
 	test_tls_arithmetic_register,
+	test_tls_x25519_register,
 	test_tls_certificate_register,
 	test_tls_client_register,
 	test_tls_client_peer_register,

@@ -54,6 +54,7 @@ int test_tcp_rtt_register(void);
 int test_tcp_sent_register(void);
 int test_tls_aead_register(void);
 int test_tls_arithmetic_register(void);
+int test_tls_x25519_register(void);
 int test_tls_certificate_register(void);
 int test_tls_client_register(void);
 int test_tls_client_peer_register(void);
