@@ -51,6 +51,9 @@
 #define NUMBER 32               /* bytes: a scalar, a coordinate, of both curves */
 #define POINT  (1 + 2 * NUMBER) /* of P-256, uncompressed */
 
+/* Not static, as a test calls it on processors that have the vectors. */
+void arithmetic_openssl_x25519(uint8_t *out, uint8_t *scalar, uint8_t *point);
+
 /* Not in mbedTLS's public headers. */
 void Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t *point);
 int mbedtls_rsa_rsassa_pss_sign_no_mode_check(mbedtls_rsa_context *context,
@@ -102,27 +105,16 @@ x25519_key(uint8_t *scalar, uint8_t *point)
 	return key;
 }
 
-/* By vectors where the processor has what they need. What libcrypto does not do, be it for the
- * point or for want of anything else, mbedTLS does: for one of the few bad points both it and the
- * vectors give zeros, which are an error to those who call. */
+/* On a processor without the vectors. What libcrypto does not do, be it for the point or for want
+ * of anything else, mbedTLS does. */
 void
-__wrap_Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t *point)
+arithmetic_openssl_x25519(uint8_t *out, uint8_t *scalar, uint8_t *point)
 {
-	static const uint8_t base[NUMBER] = { 9 };
-	EVP_PKEY *key;
-	EVP_PKEY_CTX *c;
+	EVP_PKEY *key = x25519_key(scalar, point);
+	EVP_PKEY_CTX *c = key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
 	size_t n = NUMBER;
 	bool ok;
 
-	if (x25519_is_possible()) {
-		if (memcmp(point, base, sizeof(base)) == 0)
-			x25519_public(out, scalar);
-		else
-			x25519(out, scalar, point);
-		return;
-	}
-	key = x25519_key(scalar, point);
-	c = key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
 	/* To look at a point again finds nothing but its length. */
 	ok = c && EVP_PKEY_derive_init(c) == 1 && EVP_PKEY_derive_set_peer_ex(c, key, 0) == 1 &&
 	     EVP_PKEY_derive(c, out, &n) == 1;
@@ -130,6 +122,20 @@ __wrap_Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t 
 	EVP_PKEY_free(key);
 	if (answer(ok, 1) != 0)
 		__real_Hacl_Curve25519_crypto_scalarmult(out, scalar, point);
+}
+
+/* For the few bad points there are zeros, which are an error to those who call. */
+void
+__wrap_Hacl_Curve25519_crypto_scalarmult(uint8_t *out, uint8_t *scalar, uint8_t *point)
+{
+	static const uint8_t base[NUMBER] = { 9 };
+
+	if (!x25519_is_possible())
+		arithmetic_openssl_x25519(out, scalar, point);
+	else if (memcmp(point, base, sizeof(base)) == 0)
+		x25519_public(out, scalar);
+	else
+		x25519(out, scalar, point);
 }
 
 /* ---- P-256 ----------------------------------------------------------------------------------- */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * X25519 (RFC 7748, section 5) on processors that multiply 52-bit integers in vectors (AVX-512
+ * IFMA): half the time of the fastest that has no such instructions, or less. What it takes does
+ * not depend on the scalar or the point. Any thread.
+ */
 #ifndef CP_TLS_X25519_H
 #define CP_TLS_X25519_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * X25519 (RFC 7748, section 5) on processors that multiply 52-bit integers in vectors (AVX-512
- * IFMA): half the time of the fastest that has no such instructions, or less. What it takes does
- * not depend on the scalar or the point. Any thread.
- */
 #define X25519_BYTES 32
 
 /* Whether this processor is one of these; x25519() is for no other. */

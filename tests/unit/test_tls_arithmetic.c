@@ -273,6 +273,34 @@ test_agreement(void)
 	}
 }
 
+/* What is in a build with OpenSSL's arithmetic alone, and called there on a processor without the
+ * vectors of cp/tls/x25519. */
+__attribute__((weak)) void arithmetic_openssl_x25519(uint8_t *out, uint8_t *scalar, uint8_t *point);
+
+static void
+test_without_vectors(void)
+{
+	struct bytes scalar, point;
+	uint8_t out[32];
+	size_t i;
+
+	if (!arithmetic_openssl_x25519)
+		return;
+	for (i = 0; vectors[i].curve == &x25519; i++) {
+		scalar = unhex(vectors[i].scalar);
+		point = unhex(vectors[i].other);
+		arithmetic_openssl_x25519(out, scalar.at, point.at);
+		point = unhex(vectors[i].secret);
+		CU_ASSERT_EQUAL(memcmp(out, point.at, sizeof(out)), 0);
+	}
+	for (i = 0; bad[i].curve == &x25519; i++) {
+		point = unhex(bad[i].point);
+		arithmetic_openssl_x25519(out, scalar.at, point.at);
+		point = unhex(bad[0].point);
+		CU_ASSERT_EQUAL(memcmp(out, point.at, sizeof(out)), 0);
+	}
+}
+
 /* ---- signatures ------------------------------------------------------------------------------ */
 
 static const struct hash {
@@ -500,6 +528,7 @@ test_tls_arithmetic_register(void)
 		{ "published vectors", test_vectors },
 		{ "points of no use", test_bad_points },
 		{ "secrets shared with OpenSSL", test_agreement },
+		{ "X25519 without vectors", test_without_vectors },
 		{ "ECDSA signatures", test_ecdsa },
 		{ "RSA signatures", test_rsa },
 		{ "keys come and go", test_keys_change },
