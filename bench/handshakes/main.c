@@ -143,6 +143,7 @@ main(int argc, char **argv)
 	b.epoll = epoll_create1(0);
 	b.context = SSL_CTX_new(TLS_client_method());
 	must(b.epoll >= 0 && b.context &&
+		 SSL_CTX_set_ciphersuites(b.context, "TLS_AES_128_GCM_SHA256") &&
 		 SSL_CTX_set_min_proto_version(b.context, TLS1_3_VERSION) &&
 		 SSL_CTX_set1_groups_list(b.context, "X25519"),
 	     "OpenSSL");

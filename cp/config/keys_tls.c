@@ -69,7 +69,7 @@ const struct key config_keys_tls[] = {
 	  .help = "file of keys that several machines share, which nobody but its owner may read: one or two lines of 64 hexadecimal digits; the first makes tickets, both open them; it is for you to change them (default: own keys)" },
 	{ .path = "listeners.tls.tickets.forward_secrecy", .type = KEY_BOOL, .fallback = "true",
 	  AT(listener_config, tls.tickets.forward_secrecy),
-	  .help = "false: a client of TLS 1.3 that offers to resume without a key exchange (psk_ke; few do) is taken at its word, which takes less than half the time; but who gets hold of the tickets' keys some day can read what was recorded of it, which otherwise he cannot" },
+	  .help = "false: a client of TLS 1.3 that offers to resume without a key exchange (psk_ke; few do) is taken at its word, if its hello comes in one segment, which takes less than half the time; but who gets hold of the tickets' keys some day can read what was recorded of it, which otherwise he cannot" },
 	{ .path = NULL },
 };
 

@@ -7,9 +7,9 @@
  *
  * mbedTLS has hooks of its own (*_ALT, drivers of PSA), but each needs an mbedTLS that was built
  * for it, and none is for all that both versions of TLS ask for. So it is done by the linker: what
- * calls f in another object than that which defines it gets __wrap_f (ld's --wrap, in the
- * Makefile), and __real_f is mbedTLS's own. What is wrapped is called from other objects than its
- * own, and all of its kind that handshakes ask for goes through it:
+ * calls f in another object than that which defines it (with some linkers, in that one, too) gets
+ * __wrap_f (ld's --wrap, in the Makefile), and __real_f is mbedTLS's own. What is wrapped is called
+ * from other objects than its own, and all of its kind that handshakes ask for goes through it:
  *
  *     Hacl_Curve25519_crypto_scalarmult   X25519, keys and secrets, in TLS 1.2 and in PSA, so 1.3
  *     mbedtls_ecp_mul[_restartable]       the same with P-256

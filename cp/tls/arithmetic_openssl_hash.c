@@ -135,6 +135,7 @@ __wrap_mbedtls_sha256_finish(mbedtls_sha256_context *context, unsigned char *dig
 		word = htobe32(context->state[i]);
 		memcpy(digest + i * sizeof(word), &word, sizeof(word));
 	}
+	mbedtls_sha256_free(context);
 	return 0;
 }
 
@@ -187,5 +188,6 @@ __wrap_mbedtls_sha512_finish(mbedtls_sha512_context *context, unsigned char *dig
 		word = htobe64(context->state[i]);
 		memcpy(digest + i * sizeof(word), &word, sizeof(word));
 	}
+	mbedtls_sha512_free(context);
 	return 0;
 }

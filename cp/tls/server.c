@@ -224,6 +224,8 @@ resume_alone(struct making *m)
 	s->alone = s->config;
 	mbedtls_ssl_conf_tls13_key_exchange_modes(&s->alone,
 						  MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK);
+	/* A client may offer TLS 1.2 before 1.3, which is that much work for nothing. */
+	mbedtls_ssl_conf_min_tls_version(&s->alone, MBEDTLS_SSL_VERSION_TLS1_3);
 	s->has_alone = true;
 }
 

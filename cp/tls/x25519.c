@@ -26,7 +26,7 @@
 
 #define UNROLLED _Pragma("GCC unroll 16")
 #define VECTORS  __attribute__((target("avx2,avx512f,avx512vl,avx512ifma")))
-/* The ladder keeps all in registers if what it calls is part of it. */
+/* The ladder keeps nearly all in registers if what it calls is part of it. */
 #define PART VECTORS static inline __attribute__((always_inline))
 
 typedef __m256i lanes;
@@ -123,6 +123,15 @@ add_and_subtract(const struct four *a, const struct four *b)
 		    a->limb[i], _mm256_blend_epi32(b->limb[i], signed_b, LANE(1) | LANE(3)));
 	}
 	return carried(&sum);
+}
+
+/* A mask that is made of a secret: the compiler shall not see that it is one of two, else it may
+ * jump or load by it. */
+PART lanes
+veiled(lanes mask)
+{
+	__asm__("" : "+x"(mask));
+	return mask;
 }
 
 /* Lanes in another order, that of their numbers in `order`. */
@@ -246,8 +255,6 @@ print_quotient(uint8_t *out, const struct four *a)
 	for (i = 0; i < LIMBS; i++)
 		limbs[i] = (uint64_t)_mm256_extract_epi64(t.limb[i], 0);
 	print(out, limbs);
-	mbedtls_platform_zeroize(limbs, sizeof(limbs));
-	mbedtls_platform_zeroize(&t, sizeof(t));
 }
 
 static void
@@ -304,14 +311,14 @@ climb(const uint8_t *scalar, const struct four *start, const struct four *fixed)
 
 	for (i = 254; i >= 0; i--) {
 		bit = scalar[i / 8] >> (i % 8) & 1;
-		x = step(&x, all(2 * (swap ^ bit)), fixed);
+		x = step(&x, veiled(all(2 * (swap ^ bit))), fixed);
 		swap = bit;
 	}
-	return ordered(&x, _mm256_xor_si256(all(2 * swap), ORDER(0, 1, 2, 3)));
+	return ordered(&x, _mm256_xor_si256(veiled(all(2 * swap)), ORDER(0, 1, 2, 3)));
 }
 
-VECTORS void
-x25519(uint8_t *out, const uint8_t *scalar, const uint8_t *point)
+static void __attribute__((noinline)) VECTORS
+multiply_point(uint8_t *out, const uint8_t *scalar, const uint8_t *point)
 {
 	uint8_t clamped[X25519_BYTES];
 	uint64_t x1[LIMBS];
@@ -328,8 +335,6 @@ x25519(uint8_t *out, const uint8_t *scalar, const uint8_t *point)
 	}
 	end = climb(clamped, &start, &fixed);
 	print_quotient(out, &end);
-	mbedtls_platform_zeroize(clamped, sizeof(clamped));
-	mbedtls_platform_zeroize(&end, sizeof(end));
 }
 
 /* ---- the base point: a table ----------------------------------------------------------------- */
@@ -455,7 +460,7 @@ looked_up(const struct four *values, uint64_t digit)
 	for (i = 0; i < LIMBS; i++)
 		found.limb[i] = _mm256_setzero_si256();
 	for (value = 0; value < VALUES; value++) {
-		mask = _mm256_cmpeq_epi64(all(digit), all((uint64_t)value));
+		mask = veiled(_mm256_cmpeq_epi64(all(digit), all((uint64_t)value)));
 		UNROLLED
 		for (i = 0; i < LIMBS; i++)
 			found.limb[i] = _mm256_or_si256(
@@ -464,8 +469,8 @@ looked_up(const struct four *values, uint64_t digit)
 	return found;
 }
 
-VECTORS void
-x25519_public(uint8_t *out, const uint8_t *scalar)
+static void __attribute__((noinline)) VECTORS
+multiply_base(uint8_t *out, const uint8_t *scalar)
 {
 	uint8_t clamped[X25519_BYTES];
 	struct four sum, summand, left, right;
@@ -488,7 +493,30 @@ x25519_public(uint8_t *out, const uint8_t *scalar)
 	right = ordered(&sum, ORDER(1, 1, 1, 1));
 	sum = add_and_subtract(&left, &right);
 	print_quotient(out, &sum);
-	mbedtls_platform_zeroize(clamped, sizeof(clamped));
-	mbedtls_platform_zeroize(&sum, sizeof(sum));
-	mbedtls_platform_zeroize(&summand, sizeof(summand));
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+/* Where the stack was that the others had, with the secrets that it held. */
+#define STACK (8 * 1024)
+
+static void __attribute__((noinline)) wipe_stack(void)
+{
+	uint8_t room[STACK];
+
+	mbedtls_platform_zeroize(room, sizeof(room));
+}
+
+void
+x25519(uint8_t *out, const uint8_t *scalar, const uint8_t *point)
+{
+	multiply_point(out, scalar, point);
+	wipe_stack();
+}
+
+void
+x25519_public(uint8_t *out, const uint8_t *scalar)
+{
+	multiply_base(out, scalar);
+	wipe_stack();
 }

@@ -12,7 +12,7 @@
 
 #define X25519_BYTES 32
 
-/* Whether this processor is one of these; x25519() is for no other. */
+/* Whether this processor is one of these; the others here are for no other. */
 bool x25519_is_possible(void);
 
 /* out = scalar * point, little-endian, X25519_BYTES each; the scalar's bits are clamped and the

@@ -2,7 +2,8 @@
 /*
  * Any bytes as those of a TLS client, in pieces; or a client of mbedTLS whose bytes are changed on
  * their way in a few places. The handshake ends in one of three ways, and only keys of an
- * undisturbed one come out: what the client then sends is understood.
+ * undisturbed one come out: what the client then sends is understood. The server resumes without a
+ * key exchange: a client with a session may ask for that, and any bytes may seem to.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,43 @@ must(bool condition)
 struct world {
 	struct tls_engine engine;
 	struct tls_server *server;
+	mbedtls_ssl_session session; /* of TLS 1.3 with this server */
 };
+
+/* One handshake, after which the client has read the ticket. */
+static void
+get_session(struct world *w)
+{
+	struct tls_handshake *h = tls_handshake_new(w->server, &w->engine);
+	enum tls_step outcome = TLS_STEP_MORE;
+	static struct tls_mbed c;
+	struct tls_bytes out;
+	uint8_t nothing[1];
+	size_t used;
+	int code, reads = 0;
+
+	must(h != NULL);
+	tls_mbed_begin(&c, TLS_1_3, 0);
+	mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+	    &c.config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+	while (outcome == TLS_STEP_MORE) {
+		tls_mbed_shake(&c);
+		outcome = tls_handshake_step(h, (struct tls_bytes){ c.out, c.n_out }, &used);
+		c.n_out = 0;
+		out = tls_handshake_output(h);
+		tls_mbed_hear(&c, out.at, out.length);
+	}
+	must(outcome == TLS_STEP_DONE);
+	/* Of what is a ticket mbedTLS says first that it is to be read on. */
+	do {
+		code = mbedtls_ssl_read(&c.ssl, nothing, sizeof(nothing));
+	} while (code == MBEDTLS_ERR_SSL_WANT_READ && ++reads < 4);
+	must(code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET);
+	mbedtls_ssl_session_init(&w->session);
+	must(mbedtls_ssl_get_session(&c.ssl, &w->session) == 0);
+	tls_handshake_free(h);
+	tls_mbed_end(&c);
+}
 
 static struct world *
 world(void)
@@ -33,8 +70,9 @@ world(void)
 	struct tls_server_settings s = { .n_pairs = 1,
 					 .minimum = TLS_1_2,
 					 .maximum = TLS_1_3,
-					 .ticket_lifetime = 60,
-					 .tickets = 2 };
+					 .ticket_lifetime = 86400,
+					 .tickets = 2,
+					 .without_exchange = true };
 	char error[200];
 
 	if (w.server)
@@ -44,6 +82,7 @@ world(void)
 	s.pairs = &pair;
 	w.server = tls_server_create(&s, error, sizeof(error));
 	must(w.server != NULL);
+	get_session(&w);
 	return &w;
 }
 
@@ -99,9 +138,12 @@ check_keys(struct world *w, struct tls_mbed *c, const struct tls_handover *r)
 	must(tls_open(&side, &open) == TLS_OK && open.length == 1);
 }
 
+/* Bits of what it is: TLS 1.3, and a session that is resumed. */
+#define RESUMED 3
+
 /* Each edit: in which turn, at which byte, what it is exclusive-or'ed with. */
 static void
-edited(struct world *w, enum tls_version version, const uint8_t *edits, size_t size)
+edited(struct world *w, uint8_t kind, const uint8_t *edits, size_t size)
 {
 	struct tls_handshake *h = tls_handshake_new(w->server, &w->engine);
 	static struct tls_mbed c;
@@ -111,7 +153,9 @@ edited(struct world *w, enum tls_version version, const uint8_t *edits, size_t s
 	uint8_t turn;
 
 	must(h != NULL);
-	tls_mbed_begin(&c, version, 0);
+	tls_mbed_begin(&c, kind & 1 ? TLS_1_3 : TLS_1_2, 0);
+	if ((kind & RESUMED) == RESUMED)
+		must(mbedtls_ssl_set_session(&c.ssl, &w->session) == 0);
 	for (turn = 0; turn < 6 && outcome == TLS_STEP_MORE; turn++) {
 		tls_mbed_shake(&c);
 		for (i = 0; i + 4 <= size; i += 4) {
@@ -125,6 +169,7 @@ edited(struct world *w, enum tls_version version, const uint8_t *edits, size_t s
 		tls_mbed_hear(&c, out.at, out.length);
 	}
 	must(size >= 4 || outcome == TLS_STEP_DONE);
+	must(size >= 4 || tls_handshake_result(h)->resumed == ((kind & RESUMED) == RESUMED));
 	if (outcome == TLS_STEP_DONE)
 		check_keys(w, &c, tls_handshake_result(h));
 	tls_handshake_free(h);
@@ -139,7 +184,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	if (data[0] & 0x80)
-		edited(w, data[0] & 1 ? TLS_1_3 : TLS_1_2, data + 1, size > 33 ? 32 : size - 1);
+		edited(w, data[0], data + 1, size > 33 ? 32 : size - 1);
 	else
 		raw(w, 1u + data[0] * 13u, data + 1, size - 1);
 	return 0;

@@ -4,7 +4,9 @@
 #include <openssl/err.h>
 #include <string.h>
 
+#include "cp/tls/choice.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/tls_mbed.h"
 #include "tests/unit/tls_peer.h"
 
 static struct tls_meeting m; /* large, and one at a time */
@@ -352,6 +354,57 @@ exchanged(void)
 	return is;
 }
 
+/* What a server without a key exchange has tried alone is only that: a client that offers TLS 1.2
+ * first, and all else that makes it try, does not get a signature, and then another one. */
+static int
+read_bytes(void *context, unsigned char *to, size_t length)
+{
+	struct tls_bytes *from = context;
+	size_t n = length < from->length ? length : from->length;
+
+	if (n == 0)
+		return MBEDTLS_ERR_SSL_WANT_READ;
+	memcpy(to, from->at, n);
+	from->at += n;
+	from->length -= n;
+	return (int)n;
+}
+
+static int
+write_bytes(void *context, const unsigned char *from, size_t length)
+{
+	(void)context;
+	(void)from;
+	return (int)length;
+}
+
+static void
+test_nothing_else(void)
+{
+	struct tls_server_settings s = tls_test_settings(TLS_TEST_ECDSA);
+	static struct tls_mbed c;
+	struct tls_server *server;
+	struct tls_name name = { .length = 0 };
+	struct tls_asked asked = { .name = &name };
+	struct tls_bytes hello;
+	mbedtls_ssl_context ssl;
+
+	s.ticket_lifetime = 3600;
+	s.without_exchange = true;
+	asked.server = server = tls_test_server(&s);
+	tls_mbed_begin(&c, TLS_1_2, 0);
+	tls_mbed_shake(&c);
+	hello = (struct tls_bytes){ c.out, c.n_out };
+	mbedtls_ssl_init(&ssl);
+	CU_ASSERT_EQUAL(mbedtls_ssl_setup(&ssl, &server->alone), 0);
+	mbedtls_ssl_set_bio(&ssl, &hello, write_bytes, read_bytes, NULL);
+	mbedtls_ssl_set_user_data_p(&ssl, &asked);
+	CU_ASSERT_EQUAL(mbedtls_ssl_handshake(&ssl), MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION);
+	mbedtls_ssl_free(&ssl);
+	tls_mbed_end(&c);
+	tls_server_free(server);
+}
+
 /* Resumed without a key exchange where both want it; with one where one of them does; and in full
  * where the ticket is no good. */
 static void
@@ -672,6 +725,7 @@ test_tls_handshake_register(void)
 		{ "close_notify both ways", test_close },
 		{ "tickets", test_tickets },
 		{ "resumed without a key exchange", test_without_exchange },
+		{ "... and nothing else", test_nothing_else },
 		{ "a ticket without extended secret", test_ticket_downgrade },
 		{ "clients that get nothing", test_bad_clients },
 		{ "a Finished that is wrong", test_bad_finished },
