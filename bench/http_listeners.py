@@ -121,11 +121,20 @@ def latency(options):
     return {"at": rate, "http": summary([h for h, _ in both], answers), "layer4": summary([l for _, l in both], answers)}
 
 
+def turn(words):
+    """A run with one route and one with many, twice more if something disturbed either."""
+    for _ in range(3):
+        both = [run(*words, many=many) for many in (False, True)]
+        if not any(count["disturbed"] for count in both):
+            break
+    return both
+
+
 def routes(options):
     """In turns with one route and with many; the same requests. Short turns, and many of them: the difference is less than what the
     machine's speed does between two turns."""
     words = ("exchange", options.seconds / TURNS, "--connections", KEPT, "--body", BODY, "--hosts", HOSTS)
-    both = [[run(*words, many=many) for many in (False, True)] for _ in range(options.runs * TURNS)]
+    both = [turn(words) for _ in range(options.runs * TURNS)]
     one, many = (summary([pair[i] for pair in both], answers) for i in (0, 1))
     ratios = [p[0]["answers"] / p[0]["seconds"] / (p[1]["answers"] / p[1]["seconds"]) for p in both]
     return {"one": one, "many": many, "cost": statistics.median(ratios) - 1}
