@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cp/tls/serve.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -116,6 +117,21 @@ fill(struct rte_mbuf *m, struct rte_mbuf *head, struct tls_bytes bytes)
 	return n;
 }
 
+/* A pool lets the next one who takes wait for the one before, turning in circles, be that one
+ * stopped in the middle. Threads share cores with others and with each other, so they sleep
+ * instead. */
+static bool
+take(struct rte_mempool *mbufs, struct rte_mbuf **more, size_t n)
+{
+	static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER;
+	bool taken;
+
+	pthread_mutex_lock(&taking);
+	taken = rte_pktmbuf_alloc_bulk(mbufs, more, (unsigned int)n) == 0;
+	pthread_mutex_unlock(&taking);
+	return taken;
+}
+
 /* Put bytes behind what the job has to send already: all of them, or none and false. Buffers are
  * taken at once and never put back: a worker that frees buffers should not have to wait for a
  * thread that was stopped while it freed one. */
@@ -132,7 +148,7 @@ send(struct tls_serving *s, struct tls_job *job, struct tls_bytes bytes)
 	n = bytes.length > here ? (bytes.length - here + room - 1) / room : 0;
 	if (n > BUFFERS_MAX)
 		return false;
-	if (n > 0 && rte_pktmbuf_alloc_bulk(s->mbufs, more, (unsigned int)n) != 0)
+	if (n > 0 && !take(s->mbufs, more, n))
 		return false;
 	for (i = 0;; i++) {
 		size_t done = tail ? fill(tail, job->out, bytes) : 0;
