@@ -68,6 +68,17 @@ sleep_until_asked(struct thread *t)
 	atomic_store(&port->asleep, false);
 }
 
+/* One thread at a time: the ring's own waits in circles for one that was stopped in the middle. */
+static void
+give_answer(struct tls_threads *all, struct tls_job *job)
+{
+	static pthread_mutex_t giving = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&giving);
+	rte_ring_enqueue(all->answers[job->worker], job);
+	pthread_mutex_unlock(&giving);
+}
+
 static void *
 run(void *arg)
 {
@@ -84,7 +95,7 @@ run(void *arg)
 		}
 		atomic_store_explicit(&all->untidy, true, memory_order_relaxed);
 		tls_serve(&t->serving, job);
-		rte_ring_enqueue(all->answers[((struct tls_job *)job)->worker], job);
+		give_answer(all, job);
 	}
 	return NULL;
 }
