@@ -2,8 +2,7 @@
 /*
  * The arithmetic of handshakes by OpenSSL's libcrypto instead of mbedTLS: X25519 (where it can be,
  * by x25519.c, which is quicker), P-256 and RSA's signatures (SHA-2: arithmetic_openssl_hash.c).
- * Compiled with `make TLS_ARITHMETIC=openssl`, and
- * not otherwise.
+ * Compiled with `make TLS_ARITHMETIC=openssl`, and not otherwise.
  *
  * mbedTLS has hooks of its own (*_ALT, drivers of PSA), but each needs an mbedTLS that was built
  * for it, and none is for all that both versions of TLS ask for. So it is done by the linker: what

@@ -132,8 +132,7 @@ clamp(uint8_t *to, const uint8_t *scalar)
 	to[31] = (to[31] & 127) | 64;
 }
 
-/* ---- any point: the ladder
- * ------------------------------------------------------------------------------ */
+/* ---- any point: the ladder ------------------------------------------------------------------- */
 
 /*
  * One bit of the scalar; x is (x2, z2, x3, z3), where z2 need not be carried, and swapped before if

@@ -130,6 +130,14 @@ tls_mbed_serve(struct tls_mbed *c, const struct tls_pair *pair, enum tls_version
 }
 
 void
+tls_mbed_borrow(struct tls_mbed *c, const mbedtls_ssl_config *config)
+{
+	begin(c, MBEDTLS_SSL_IS_SERVER, TLS_1_3, 0);
+	must(mbedtls_ssl_setup(&c->ssl, config), "setup");
+	mbedtls_ssl_set_bio(&c->ssl, c, on_write, on_read, NULL);
+}
+
+void
 tls_mbed_end(struct tls_mbed *c)
 {
 	mbedtls_ssl_free(&c->ssl);

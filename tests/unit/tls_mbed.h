@@ -33,6 +33,8 @@ void tls_mbed_begin(struct tls_mbed *c, enum tls_version version, int suite);
 /* A server. */
 void tls_mbed_serve(struct tls_mbed *c, const struct tls_pair *pair, enum tls_version version,
 		    int suite);
+/* A server with somebody else's configuration, which outlives it. */
+void tls_mbed_borrow(struct tls_mbed *c, const mbedtls_ssl_config *config);
 void tls_mbed_end(struct tls_mbed *c);
 
 /* Bytes of the peer. */
